@@ -1,0 +1,15 @@
+//! The words that every part of Trivium shares: labels and matchers, samples and histograms, time as text, and the
+//! contracts by which a query language reads a store. No I/O, no clock, no environment, no response formats.
+
+pub mod append;
+pub mod histogram;
+pub mod labels;
+pub mod matcher;
+pub mod metadata;
+pub mod read;
+pub mod sample;
+pub mod time;
+
+pub use labels::{Labels, LabelsBuilder};
+pub use matcher::{MatchOp, Matcher};
+pub use sample::Sample;

@@ -1,0 +1,46 @@
+//! One observation of a series.
+
+use crate::labels::Labels;
+
+/// Marks the end of a series in a float sample's value or a histogram's sum. A NaN with bits of its own: compare
+/// bits, never `is_nan`. Source: Prometheus `model/value/value.go`.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+/// The NaN that arithmetic and exposition give.
+pub const NORMAL_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
+
+/// The staleness mark as a value.
+pub const STALE_NAN: f64 = f64::from_bits(STALE_NAN_BITS);
+/// The ordinary NaN as a value.
+pub const NORMAL_NAN: f64 = f64::from_bits(NORMAL_NAN_BITS);
+
+/// Whether a value is the staleness mark.
+pub fn is_stale(v: f64) -> bool {
+    v.to_bits() == STALE_NAN_BITS
+}
+
+/// A float sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Milliseconds since the Unix epoch; may be negative.
+    pub t: i64,
+    /// The value; may be NaN, infinite or the staleness mark.
+    pub v: f64,
+}
+
+/// Bitwise: two staleness marks are equal, and 0 differs from -0.
+impl PartialEq for Sample {
+    fn eq(&self, other: &Self) -> bool {
+        self.t == other.t && self.v.to_bits() == other.v.to_bits()
+    }
+}
+
+/// A value that points at a trace, or anything else outside the series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Usually `trace_id` and `span_id`; at most 128 characters in all by OpenMetrics.
+    pub labels: Labels,
+    /// The exact value observed.
+    pub v: f64,
+    /// Milliseconds since the Unix epoch; `None` when the exporter gave no timestamp.
+    pub t: Option<i64>,
+}

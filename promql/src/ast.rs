@@ -1,0 +1,346 @@
+//! The syntax tree of PromQL, with the source position of every node. Source: Prometheus `promql/parser/ast.go`.
+
+use model::Matcher;
+
+/// Byte offsets into the query text, end exclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pos {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// What an expression evaluates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// One float.
+    Scalar,
+    /// One text.
+    String,
+    /// Series with one sample each.
+    Vector,
+    /// Series with a range of samples each.
+    Matrix,
+}
+
+impl ValueType {
+    /// The name in error messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+
+    /// The name in API answers.
+    pub fn api_name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+        }
+    }
+}
+
+/// An expression with its place in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// Where it stands.
+    pub pos: Pos,
+    /// What it is.
+    pub kind: ExprKind,
+}
+
+/// The kinds of expressions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `1.5`, `Inf`, `0x1f`, `5m` used as a number
+    Number(NumberLiteral),
+    /// `"text"`
+    String(String),
+    /// `up{job="x"} offset 5m`
+    Vector(VectorSelector),
+    /// `up[5m]`
+    Matrix(MatrixSelector),
+    /// `expr[1h:5m]`
+    Subquery(Box<Subquery>),
+    /// `-expr`, `+expr`
+    Unary(UnaryOp, Box<Expr>),
+    /// `a + on(x) b`
+    Binary(Box<Binary>),
+    /// `sum by (x) (expr)`
+    Aggregate(Box<Aggregate>),
+    /// `rate(x[5m])`
+    Call(Call),
+    /// `(expr)`
+    Paren(Box<Expr>),
+}
+
+/// A number, and whether the text wrote it as a duration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NumberLiteral {
+    /// The value; seconds when it was a duration.
+    pub value: f64,
+    /// Written as `5m` rather than `300`.
+    pub is_duration: bool,
+}
+
+/// `@` modifier.
+#[derive(Clone, Debug, PartialEq)]
+pub enum At {
+    /// `@ 1234.5`, in milliseconds
+    Timestamp(i64),
+    /// `@ start()`
+    Start,
+    /// `@ end()`
+    End,
+}
+
+/// A duration that may be computed from the query's own parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Duration {
+    /// Milliseconds, known from the text alone; may be negative in an offset.
+    Millis(i64),
+    /// `step() * 2`, `max(5m, range())`
+    Expr(Box<DurationExpr>),
+}
+
+/// Arithmetic on durations, in seconds. Source: Prometheus `DurationExpr`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DurationExpr {
+    /// Where it stands.
+    pub pos: Pos,
+    /// What it is.
+    pub kind: DurationExprKind,
+}
+
+/// The kinds of duration expressions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DurationExprKind {
+    /// A number or duration literal.
+    Literal(NumberLiteral),
+    /// `step()`: the query's resolution
+    Step,
+    /// `range()`: the query's end minus its start
+    Range,
+    /// `-x`, `+x`
+    Unary(UnaryOp, Box<DurationExpr>),
+    /// `a + b`, and `* / % ^ -`
+    Binary(BinaryOp, Box<DurationExpr>, Box<DurationExpr>),
+    /// `min(a, b)`
+    Min(Box<DurationExpr>, Box<DurationExpr>),
+    /// `max(a, b)`
+    Max(Box<DurationExpr>, Box<DurationExpr>),
+    /// `(a)`
+    Paren(Box<DurationExpr>),
+}
+
+/// `anchored` or `smoothed`, after a selector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RangeMode {
+    /// Neither.
+    #[default]
+    Plain,
+    /// `anchored`
+    Anchored,
+    /// `smoothed`
+    Smoothed,
+}
+
+/// An instant selector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSelector {
+    /// The metric name written before the braces; empty for none. Its matcher is among `matchers` too.
+    pub name: String,
+    /// All conditions in the order of the text, the name's own one last as Prometheus appends it.
+    pub matchers: Vec<Matcher>,
+    /// `offset`; `Millis(0)` for none.
+    pub offset: Duration,
+    /// `@`.
+    pub at: Option<At>,
+    /// `anchored`, `smoothed`.
+    pub mode: RangeMode,
+}
+
+/// A range selector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSelector {
+    /// Which series; carries `offset`, `@` and mode.
+    pub vector: VectorSelector,
+    /// Where the instant selector part stands.
+    pub vector_pos: Pos,
+    /// Width of the window, positive.
+    pub range: Duration,
+}
+
+/// A subquery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subquery {
+    /// What is evaluated at every step.
+    pub expr: Expr,
+    /// Width of the window.
+    pub range: Duration,
+    /// Distance of steps; `None` for the default evaluation interval.
+    pub step: Option<Duration>,
+    /// `offset`; `Millis(0)` for none.
+    pub offset: Duration,
+    /// `@`.
+    pub at: Option<At>,
+}
+
+/// Sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// `+`
+    Plus,
+    /// `-`
+    Minus,
+}
+
+/// Binary operators, from loosest to tightest binding in groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `or`
+    Or,
+    /// `and`
+    And,
+    /// `unless`
+    Unless,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `</`: keeps observations below a bound
+    TrimUpper,
+    /// `>/`: keeps observations above a bound
+    TrimLower,
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `%`
+    Mod,
+    /// `atan2`
+    Atan2,
+    /// `^`, right-associative
+    Pow,
+}
+
+/// How many series of each side may meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cardinality {
+    /// Neither `group_left` nor `group_right`.
+    #[default]
+    OneToOne,
+    /// `group_left`
+    ManyToOne,
+    /// `group_right`
+    OneToMany,
+    /// Set operators.
+    ManyToMany,
+}
+
+/// How two vectors' series are matched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matching {
+    /// Which side may have more.
+    pub cardinality: Cardinality,
+    /// `on` (true) or `ignoring` (false).
+    pub on: bool,
+    /// Labels of `on` or `ignoring`.
+    pub labels: Vec<String>,
+    /// Labels that `group_left` or `group_right` takes from the one side.
+    pub include: Vec<String>,
+    /// Value for series missing on the left.
+    pub fill_left: Option<f64>,
+    /// Value for series missing on the right.
+    pub fill_right: Option<f64>,
+}
+
+/// A binary operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binary {
+    /// Operator.
+    pub op: BinaryOp,
+    /// Left operand.
+    pub left: Expr,
+    /// Right operand.
+    pub right: Expr,
+    /// `bool` after a comparison.
+    pub return_bool: bool,
+    /// `Some` when both sides are vectors.
+    pub matching: Option<Matching>,
+}
+
+/// Aggregation operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateOp {
+    /// `sum`
+    Sum,
+    /// `avg`
+    Avg,
+    /// `min`
+    Min,
+    /// `max`
+    Max,
+    /// `count`
+    Count,
+    /// `group`
+    Group,
+    /// `stddev`
+    Stddev,
+    /// `stdvar`
+    Stdvar,
+    /// `topk`
+    Topk,
+    /// `bottomk`
+    Bottomk,
+    /// `count_values`
+    CountValues,
+    /// `quantile`
+    Quantile,
+    /// `limitk`
+    Limitk,
+    /// `limit_ratio`
+    LimitRatio,
+}
+
+/// An aggregation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// Operator.
+    pub op: AggregateOp,
+    /// What is aggregated.
+    pub expr: Expr,
+    /// `k`, the quantile, the ratio or the label of `count_values`.
+    pub param: Option<Expr>,
+    /// Labels of `by` or `without`.
+    pub grouping: Vec<String>,
+    /// `without` (true) or `by` (false).
+    pub without: bool,
+}
+
+/// A function call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The function's entry in the table.
+    pub function: &'static crate::functions::Function,
+    /// Arguments in order.
+    pub args: Vec<Expr>,
+}

@@ -1,0 +1,88 @@
+//! The disk, passed in. Everything below `storage` reads and writes through [`Disk`], so that tests can crash it.
+//!
+//! Paths are relative to the data directory and use `/`.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+mod mapped;
+
+pub use mapped::Mapped;
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Name without its directory.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Size in bytes; 0 for a directory.
+    pub len: u64,
+}
+
+/// Bytes on the file system that holds the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Size of the file system.
+    pub total: u64,
+    /// What this process may still use.
+    pub free: u64,
+}
+
+/// A file open for writing at its end.
+pub trait WriteFile: Send {
+    /// Appends all bytes or fails; after a failure the file may end in a part of them, and `len` tells how much.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns when all that was appended survives a power cut.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the file to a length, as after a failed append.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    /// Bytes in the file.
+    fn len(&self) -> u64;
+    /// Whether the file is empty.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Keeps a lock file locked until dropped.
+pub trait Lock: Send + Sync {}
+
+/// A directory tree. A file's bytes survive a crash after `WriteFile::sync`; its name, a rename or a removal after
+/// `sync_dir` of the directory that holds the name.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Creates a file, empty if it existed.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+    /// Opens an existing file to write at its end.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+    /// The whole file, memory-mapped where the disk can. The file must not be written again while the mapping lives,
+    /// except by appending: the mapping keeps the length it had.
+    fn map(&self, path: &Path) -> io::Result<Mapped>;
+    /// The whole file, copied.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// `len` bytes at `offset`, fewer at the end of the file.
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
+    /// The entries of a directory, ascending by name.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// What a path is; `NotFound` when it is nothing.
+    fn stat(&self, path: &Path) -> io::Result<Entry>;
+    /// Creates a directory and its parents; no error when it exists.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Renames a file or directory, replacing a file.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// A second name for a file's bytes, for snapshots.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory with all it holds.
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Makes a directory's names durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock on a file, creating it; `WouldBlock` when another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Space on the file system.
+    fn space(&self) -> io::Result<Space>;
+    /// The path as an operator would write it, for messages.
+    fn display(&self, path: &Path) -> String;
+}
