@@ -2,3 +2,5 @@
 //! is a thin shell over this library, so that tests start the same server inside themselves.
 
 pub mod config;
+pub mod flags;
+mod text;
