@@ -313,8 +313,8 @@ mod tests {
         };
         assert_eq!(base().validate(), Ok(()));
         assert_eq!(custom().validate(), Ok(()));
-        type Change<'a> = &'a dyn Fn(&mut Histogram);
-        let cases: &[(fn() -> Histogram, Change<'_>, &str)] = &[
+        type Case<'a> = (fn() -> Histogram, &'a dyn Fn(&mut Histogram), &'a str);
+        let cases: &[Case<'_>] = &[
             (
                 base,
                 &|h| h.schema = 9,
