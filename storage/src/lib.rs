@@ -1,5 +1,6 @@
 //! The store: write-ahead log, head, blocks and index, in Prometheus's formats.
 
+pub mod codec;
 pub mod error;
 pub mod fs;
 
