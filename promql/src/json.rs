@@ -1,19 +1,19 @@
 //! The syntax tree as `/api/v1/parse_query` shows it. Source: Prometheus `web/api/v1/translate_ast.go`.
 
 use model::Matcher;
+use model::float::FloatF;
 use serde_json::{Value, json};
 
 use crate::ast::{
     At, Binary, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, NumberLiteral, RangeMode, UnaryOp,
     VectorSelector,
 };
-use crate::print::Plain;
 
 /// The tree as JSON; keys are sorted when it is written.
 pub fn to_json(expr: &Expr) -> Value {
     match &expr.kind {
         ExprKind::Number(literal) => {
-            json!({ "type": "numberLiteral", "val": Plain(literal.value).to_string() })
+            json!({ "type": "numberLiteral", "val": FloatF(literal.value).to_string() })
         }
         ExprKind::String(value) => json!({ "type": "stringLiteral", "val": value }),
         ExprKind::Vector(vector) => selector("vectorSelector", vector),
@@ -139,7 +139,7 @@ fn duration_tree(expr: &DurationExpr, wrapped: bool) -> Value {
     };
     match &expr.kind {
         DurationExprKind::Literal(NumberLiteral { value, is_duration }) => {
-            json!({ "type": "numberLiteral", "val": Plain(*value).to_string(), "duration": is_duration })
+            json!({ "type": "numberLiteral", "val": FloatF(*value).to_string(), "duration": is_duration })
         }
         DurationExprKind::Step => node("step", None, None),
         DurationExprKind::Range => node("range", None, None),

@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use model::MatchOp;
+use model::float::{FloatF, FloatG};
 use model::labels::{METRIC_NAME, Quoted, is_classic_label_name};
 use model::time::DurationText;
 
@@ -11,7 +12,7 @@ use crate::ast::{
     Aggregate, At, Binary, Cardinality, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, Matching,
     MatrixSelector, NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
-use crate::durations::seconds_to_millis;
+use crate::durations::to_i64;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -56,41 +57,10 @@ impl Display for NumberLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_duration {
             let sign = if self.value < 0.0 { "-" } else { "" };
-            return write!(f, "{sign}{}", DurationText(seconds_to_millis(self.value.abs())));
+            // Cut to nanoseconds, not rounded as windows are.
+            return write!(f, "{sign}{}", DurationText(to_i64(self.value.abs() * 1e9) / 1_000_000));
         }
-        Plain(self.value).fmt(f)
-    }
-}
-
-/// A float without an exponent, as Go's format `f` with the fewest digits that tell it apart.
-pub(crate) struct Plain(pub(crate) f64);
-
-impl Display for Plain {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.0.is_infinite() {
-            return f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
-        }
-        self.0.fmt(f)
-    }
-}
-
-/// A float as Go's `%v`: with an exponent from a million on and below a ten-thousandth.
-struct Short(f64);
-
-impl Display for Short {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let scientific = format!("{:e}", self.0);
-        match scientific
-            .split_once('e')
-            .and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?)))
-        {
-            Some((digits, exponent)) if self.0 != 0.0 && !(-4..6).contains(&exponent) => {
-                // A run of up to 21 digits would be kept by JSON, but not here.
-                let sign = if exponent < 0 { '-' } else { '+' };
-                write!(f, "{digits}e{sign}{:02}", exponent.abs())
-            }
-            _ => Plain(self.0).fmt(f),
-        }
+        FloatF(self.value).fmt(f)
     }
 }
 
@@ -232,10 +202,10 @@ impl Display for Matching {
             write!(f, " {keyword} ({})", LabelList(&self.include))?;
         }
         match (self.fill_left, self.fill_right) {
-            (Some(left), Some(right)) if left == right => write!(f, " fill ({})", Short(left)),
+            (Some(left), Some(right)) if left == right => write!(f, " fill ({})", FloatG(left)),
             (left, right) => {
-                left.map_or(Ok(()), |value| write!(f, " fill_left ({})", Short(value)))?;
-                right.map_or(Ok(()), |value| write!(f, " fill_right ({})", Short(value)))
+                left.map_or(Ok(()), |value| write!(f, " fill_left ({})", FloatG(value)))?;
+                right.map_or(Ok(()), |value| write!(f, " fill_right ({})", FloatG(value)))
             }
         }
     }

@@ -135,7 +135,9 @@ struct UnicodeChar(char);
 impl fmt::Display for UnicodeChar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "U+{:04X}", u32::from(self.0))?;
-        if self.0.is_control() { Ok(()) } else { write!(f, " '{}'", self.0) }
+        let is_printable = matches!(self.0, '"' | '\\')
+            || Quoted(self.0.encode_utf8(&mut [0; 4])).to_string().len() == self.0.len_utf8() + 2;
+        if is_printable { write!(f, " '{}'", self.0) } else { Ok(()) }
     }
 }
 

@@ -198,26 +198,29 @@ fn parenthesised<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
 fn query_parameter<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
     let keyword = input.peek();
     let arguments = input.skip();
-    let (rest, kind, below) = match keyword.kind {
+    match keyword.kind {
         Kind::Step | Kind::Range => {
             let (rest, _) = (token(Kind::LeftParen), token(Kind::RightParen)).parse(arguments)?;
+            let pos = Pos { start: keyword.pos.start, end: rest.last_end() };
             let is_step = keyword.kind == Kind::Step;
-            (rest, if is_step { DurationExprKind::Step } else { DurationExprKind::Range }, 0)
+            let kind = if is_step { DurationExprKind::Step } else { DurationExprKind::Range };
+            Ok((rest, Built::new(pos, kind, 0)?))
         }
         Kind::MaxOf | Kind::MinOf => {
             let operand = |input| duration(input, 0);
             let pair = separated_pair(operand, token(Kind::Comma), operand);
             let (rest, (a, b)) =
                 delimited(token(Kind::LeftParen), pair, token(Kind::RightParen)).parse(arguments)?;
+            // Prometheus places these at their operands, as it does binary operations.
+            let pos = Pos { start: a.expr.pos.start, end: b.expr.pos.end };
             let below = a.height.max(b.height);
             let (a, b) = (Box::new(a.expr), Box::new(b.expr));
             let is_max = keyword.kind == Kind::MaxOf;
-            (rest, if is_max { DurationExprKind::Max(a, b) } else { DurationExprKind::Min(a, b) }, below)
+            let kind = if is_max { DurationExprKind::Max(a, b) } else { DurationExprKind::Min(a, b) };
+            Ok((rest, Built::new(pos, kind, below)?))
         }
-        _ => return input.unexpected(),
-    };
-    let pos = Pos { start: keyword.pos.start, end: rest.last_end() };
-    Ok((rest, Built::new(pos, kind, below)?))
+        _ => input.unexpected(),
+    }
 }
 
 fn experimental(input: Tokens<'_>, pos: Pos) -> Result<(), nom::Err<Fail>> {
