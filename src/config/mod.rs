@@ -6,6 +6,8 @@
 pub mod alerting;
 pub mod checked;
 pub mod discovery;
+pub mod error;
+pub mod fields;
 pub mod global;
 pub mod http_client;
 pub mod relabel;
@@ -15,6 +17,8 @@ pub mod size;
 pub mod storage;
 pub mod unsupported;
 pub mod url;
+pub mod yaml;
 
 pub use checked::Config;
+pub use error::ConfigError;
 pub use unsupported::Unsupported;
