@@ -77,7 +77,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Refuses fields that nobody asked for.
-    pub fn finish(self) -> Result<(), Fault> {
+    pub fn finish(&self) -> Result<(), Fault> {
         let Some(unknown) = self.entries.iter().find(|e| !self.known.contains(&e.key.as_str())) else {
             return Ok(());
         };

@@ -83,6 +83,11 @@ pub struct Entry {
 }
 
 impl Node {
+    /// Nothing, at the start.
+    pub fn null() -> Self {
+        null_at(Pos::START)
+    }
+
     /// Whether this is `null`, `~` or nothing at all.
     pub fn is_null(&self) -> bool {
         match &self.value {
@@ -179,6 +184,15 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
     }
 }
 
+/// The text of a `!!binary` scalar.
+fn decode_binary(text: &str, pos: Pos) -> Result<String, Fault> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text.replace(['\n', '\r'], ""))
+        .map_err(|_| Fault::new(pos, "!!binary value contains invalid base64 data"))?;
+    String::from_utf8(bytes).map_err(|_| Fault::new(pos, "!!binary value is not UTF-8 text"))
+}
+
 fn null_at(pos: Pos) -> Node {
     Node { pos, value: Value::Scalar(Scalar { text: String::new(), plain: true, style: ScalarStyle::Plain }) }
 }
@@ -206,18 +220,14 @@ impl<'t> Builder<'t> {
         self.grow(1, pos)?;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = match tag.as_deref().map(|t| (t.is_yaml_core_schema(), t.suffix())) {
-                    None => style == ScalarStyle::Plain,
-                    Some((true, "binary")) => {
-                        return Err(Fault::new(
-                            pos,
-                            "the tag !!binary is not supported; write the text itself",
-                        ));
-                    }
-                    Some((true, suffix)) => suffix != "str",
-                    Some((false, _)) => false,
+                let tag = tag.as_deref().map(|t| (t.handle() == "tag:yaml.org,2002:", t.suffix()));
+                let (text, plain) = match tag {
+                    None => (text.into_owned(), style == ScalarStyle::Plain),
+                    Some((true, "binary")) => (decode_binary(&text, pos)?, false),
+                    Some((true, suffix)) => (text.into_owned(), suffix != "str"),
+                    Some((false, _)) => (text.into_owned(), false),
                 };
-                (anchor, Value::Scalar(Scalar { text: text.into_owned(), plain, style }))
+                (anchor, Value::Scalar(Scalar { text, plain, style }))
             }
             Event::SequenceStart(_, anchor, _) => (anchor, Value::Sequence(self.sequence()?)),
             Event::MappingStart(_, anchor, _) => (anchor, Value::Mapping(self.mapping()?)),
@@ -372,6 +382,7 @@ mod tests {
             ("b:\n  <<: [{k: 1}, {k: 2, m: 3}]", "{b: {k: 1, m: 3}}"),
             ("a: !!str 12\nb: !!int '12'\nc: !mine x", "{a: '12', b: 12, c: 'x'}"),
             ("12: a\ntrue: b", "{12: a, true: b}"),
+            ("a: !!binary aGk=", "{a: 'hi'}"),
         ] {
             assert_eq!(show(&parse(text).unwrap()), want, "{text}");
         }
@@ -385,6 +396,8 @@ mod tests {
             ("a: b: c", "1:5", "not valid YAML: "),
             ("[a]: 1", "1:1", "a key must be a text, not a list or mapping"),
             ("a: *nope", "1:4", "not valid YAML: "),
+            ("a: !!binary '?'", "1:13", "!!binary value contains invalid base64 data"),
+            ("a: !!binary /w==", "1:13", "!!binary value is not UTF-8 text"),
             ("<<: 1", "1:5", "a merge key (<<) needs a mapping or a list of mappings"),
             ("a: &x [*x]", "1:8", "an alias may not stand inside the value that it names"),
             ("a:\n\t- b", "2:2", "not valid YAML: "),
