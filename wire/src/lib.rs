@@ -1,1 +1,3 @@
 //! Bytes of outside formats to model and back. Pure: no I/O, no clock; every input is hostile.
+
+pub mod exposition;
