@@ -2,6 +2,7 @@
 //! contracts by which a query language reads a store. No I/O, no clock, no environment, no response formats.
 
 pub mod append;
+pub mod float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;

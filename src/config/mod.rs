@@ -11,7 +11,10 @@ pub mod http_client;
 pub mod relabel;
 pub mod scrape;
 pub mod sections;
+pub mod size;
 pub mod storage;
+pub mod unsupported;
 pub mod url;
 
 pub use checked::Config;
+pub use unsupported::Unsupported;
