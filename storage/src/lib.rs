@@ -13,11 +13,13 @@ use model::time::Clock;
 pub mod admin;
 pub mod codec;
 pub mod error;
+pub mod format;
 pub mod fs;
 pub mod metrics;
 pub mod observer;
 pub mod options;
 pub mod stats;
+pub mod wal;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
