@@ -6,8 +6,10 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+mod buffered;
 mod mapped;
 
+pub use buffered::BufferedFile;
 pub use mapped::Mapped;
 
 /// One entry of a directory.
