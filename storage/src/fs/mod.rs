@@ -9,10 +9,12 @@ use std::path::Path;
 #[cfg(test)]
 mod contract_tests;
 mod disk;
+mod buffered;
 mod mapped;
 pub mod sim;
 
 pub use disk::RealDisk;
+pub use buffered::BufferedFile;
 pub use mapped::Mapped;
 pub use sim::SimDisk;
 

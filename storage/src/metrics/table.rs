@@ -14,7 +14,9 @@ use model::append::SeriesRef;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::series::Series;
-use crate::index::mem::MemIndex;
+use crate::index::mem::{MemIndex, PairId};
+use crate::index::postings::Postings;
+use crate::index::select::LabelIndex;
 
 /// Slots of a page.
 const PAGE: usize = 512;
@@ -202,7 +204,7 @@ impl SeriesTable {
     /// Every series with its reference, as of now, in no order of labels. Series that come meanwhile may be missed.
     pub fn references(&self) -> Vec<SeriesRef> {
         let pages = self.pages();
-        let slots = self.index.read().all_ids();
+        let slots = self.slots_in_use();
         slots
             .into_iter()
             .filter_map(|slot| {
@@ -210,6 +212,11 @@ impl SeriesTable {
                 (epoch != 0).then(|| reference(epoch, slot))
             })
             .collect()
+    }
+
+    fn slots_in_use(&self) -> Vec<u32> {
+        // An index in memory does not fail.
+        self.index.read().all().map(Postings::into_vec).unwrap_or_default()
     }
 
     /// The reference of the series in a slot; `None` when it is vacant.
@@ -236,7 +243,7 @@ impl SeriesTable {
         let pages = self.pages();
         let mut removed = Vec::new();
         for batch in candidates.chunks(BATCH) {
-            let mut vacated: Vec<(u32, Box<[crate::index::mem::PairId]>)> = Vec::with_capacity(batch.len());
+            let mut vacated: Vec<(u32, Box<[PairId]>)> = Vec::with_capacity(batch.len());
             for &series in batch {
                 let Some(labels) = self.labels(series) else { continue };
                 let hash = labels.stable_hash();
