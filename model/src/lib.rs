@@ -2,10 +2,12 @@
 //! contracts by which a query language reads a store. No I/O, no clock, no environment, no response formats.
 
 pub mod append;
+pub mod float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;
+pub mod number;
 pub mod read;
 pub mod sample;
 pub mod time;
