@@ -17,11 +17,9 @@ use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
 
 use super::head::{Head, count};
-use super::isolation::Commit;
-use super::late::{Late, LateSample, Value};
-use super::series::{Bounds, Place, Series};
+use super::late::Value;
+use super::series::{Bounds, Place};
 use super::table::Pages;
-use super::validate;
 
 /// One appender.
 pub struct HeadAppender<'h> {
@@ -257,7 +255,11 @@ impl Appender for HeadAppender<'_> {
         if bounds.window == 0 && t < bounds.min_valid_t {
             return Err(Self::refuse(head, AppendError::OutOfBounds, t, &bounds, true));
         }
-        validate::histogram(&v)?;
+        let valid = match &v {
+            HistogramSample::Integer(h) => h.validate(),
+            HistogramSample::Float(h) => h.validate(),
+        };
+        valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
         let Some(mut guard) = self.pages.lock(series) else { return Err(AppendError::UnknownSeries) };
         match guard.place_histogram(t, &v, &bounds) {
