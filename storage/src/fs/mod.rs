@@ -8,6 +8,8 @@ use std::path::Path;
 
 mod buffered;
 mod mapped;
+#[cfg(test)]
+pub(crate) mod memory;
 
 pub use buffered::BufferedFile;
 pub use mapped::Mapped;
