@@ -12,6 +12,8 @@ mod disk;
 mod buffered;
 mod mapped;
 pub mod sim;
+#[cfg(test)]
+pub(crate) mod memory;
 
 pub use disk::RealDisk;
 pub use buffered::BufferedFile;

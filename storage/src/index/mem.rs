@@ -142,9 +142,8 @@ impl MemIndex {
 
     fn pair_id(&self, name: &str, value: &str) -> Option<u32> {
         let name = self.name_id(name)?;
-        let is_it = |&pair: &u32| {
-            self.pairs.get(pair).is_some_and(|pair| pair.name == name && &*pair.value == value)
-        };
+        let is_it =
+            |&pair: &u32| self.pairs.get(pair).is_some_and(|pair| pair.name == name && &*pair.value == value);
         self.pairs_by_text.find(self.hasher.hash_one((name, value)), is_it).copied()
     }
 

@@ -74,7 +74,8 @@ pub struct SeriesEntry<'i> {
 impl IndexReader {
     /// Checks an index and notes where things are. `file` is the file as messages name it.
     pub fn open(bytes: Mapped, file: String) -> Result<Self, Corruption> {
-        let corrupt = |offset: usize, reason: String| Corruption { file: file.clone(), offset: offset as u64, reason };
+        let corrupt =
+            |offset: usize, reason: String| Corruption { file: file.clone(), offset: offset as u64, reason };
         let len = bytes.len();
         if len < HEADER_LEN + TOC_LEN {
             return Err(corrupt(len, format!("an index has at least {} bytes", HEADER_LEN + TOC_LEN)));
@@ -92,7 +93,8 @@ impl IndexReader {
             return Err(corrupt(toc_at, "checksum of the table of contents does not match".into()));
         }
         let mut toc = ByteReader::new(toc);
-        let mut place = || toc.u64().map_err(|Truncated| corrupt(toc_at, "table of contents is too short".into()));
+        let mut place =
+            || toc.u64().map_err(|Truncated| corrupt(toc_at, "table of contents is too short".into()));
         let (symbols, series, _, _, _, table) = (place()?, place()?, place()?, place()?, place()?, place()?);
 
         let section = |at: u64, what: &str| -> Result<(u32, std::ops::Range<usize>), Corruption> {
@@ -103,10 +105,20 @@ impl IndexReader {
             Ok((count, payload.start + 4..payload.end))
         };
         let (count, place) = if symbols == 0 { (0, 0..0) } else { section(symbols, "symbol table")? };
-        let symbols = Symbols::open(&file, &bytes, place.start as u64, place.end as u64, count, version == 1)?;
+        let symbols =
+            Symbols::open(&file, &bytes, place.start as u64, place.end as u64, count, version == 1)?;
         let (entries, table) = if table == 0 { (0, 0..0) } else { section(table, "postings table")? };
-        let mut reader =
-            Self { bytes, file, version, symbols, series, table, names: Vec::new(), samples: Vec::new(), all: None };
+        let mut reader = Self {
+            bytes,
+            file,
+            version,
+            symbols,
+            series,
+            table,
+            names: Vec::new(),
+            samples: Vec::new(),
+            all: None,
+        };
         reader.read_table(entries)?;
         Ok(reader)
     }
@@ -254,7 +266,9 @@ impl IndexReader {
 
     fn name(&self, name: &str) -> Result<Option<(&Name, &[u32])>, Corruption> {
         let table = self.table();
-        let Some(at) = search(&self.names, |entry| Ok(self.entry_at(table, entry.at)?.name.cmp(name.as_bytes())))? else {
+        let Some(at) =
+            search(&self.names, |entry| Ok(self.entry_at(table, entry.at)?.name.cmp(name.as_bytes())))?
+        else {
             return Ok(None);
         };
         let Some(found) = self.names.get(at) else { return Ok(None) };
@@ -278,7 +292,8 @@ impl IndexReader {
     ) -> Result<(), Corruption> {
         let Some((name, samples)) = self.name(name)? else { return Ok(()) };
         let table = self.table();
-        let start = search(samples, |&at| Ok(self.entry_at(table, at)?.value.cmp(from.as_bytes())))?.unwrap_or(0);
+        let start =
+            search(samples, |&at| Ok(self.entry_at(table, at)?.value.cmp(from.as_bytes())))?.unwrap_or(0);
         if self.version == 1 {
             for &at in samples.iter().skip(start) {
                 if visit(self.entry_at(table, at)?)?.is_break() {
@@ -298,8 +313,9 @@ impl IndexReader {
     }
 
     fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Corruption> {
-        std::str::from_utf8(bytes)
-            .map_err(|e| self.corrupt(self.table.start, format!("text in the postings table is not UTF-8: {e}")))
+        std::str::from_utf8(bytes).map_err(|e| {
+            self.corrupt(self.table.start, format!("text in the postings table is not UTF-8: {e}"))
+        })
     }
 
     fn corrupt(&self, offset: usize, reason: impl Into<String>) -> Corruption {
@@ -372,10 +388,7 @@ impl LabelIndex for IndexReader {
 
     fn names(&self) -> Result<Vec<String>, StorageError> {
         let table = self.table();
-        self.names
-            .iter()
-            .map(|name| Ok(self.text(self.entry_at(table, name.at)?.name)?.to_owned()))
-            .collect()
+        self.names.iter().map(|name| Ok(self.text(self.entry_at(table, name.at)?.name)?.to_owned())).collect()
     }
 
     fn values(
@@ -435,7 +448,9 @@ impl<'i> SeriesEntry<'i> {
                 Some(last) => last.max_t.wrapping_add_unsigned(reader.uvarint().map_err(truncated)?),
             };
             let width = reader.uvarint().map_err(truncated)?;
-            let max_t = min_t.checked_add_unsigned(width).ok_or_else(|| self.corrupt("chunk ends before it begins"))?;
+            let max_t = min_t
+                .checked_add_unsigned(width)
+                .ok_or_else(|| self.corrupt("chunk ends before it begins"))?;
             let at = match last {
                 None => reader.uvarint().map_err(truncated)?,
                 Some(last) => last.at.wrapping_add_signed(reader.varint().map_err(truncated)?),
@@ -466,5 +481,237 @@ impl<'i> SeriesEntry<'i> {
 
     fn corrupt(&self, reason: &str) -> Corruption {
         Corruption { file: self.index.file.clone(), offset: self.offset, reason: reason.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Disk;
+    use crate::fs::memory::MemoryDisk;
+    use crate::index::select::tests::{agrees_with_filter, label_set, matcher};
+    use crate::index::writer::IndexWriter;
+    use model::{MatchOp, Matcher};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    type Series = (Labels, Vec<ChunkMeta>);
+
+    /// Writes an index; postings batches hold `batch` numbers.
+    fn write(series: &[Series], batch: u64) -> Vec<u8> {
+        let disk = MemoryDisk::default();
+        let path = Path::new("index");
+        let symbols: BTreeSet<&str> =
+            series.iter().flat_map(|(labels, _)| labels.iter()).flat_map(|(n, v)| [n, v]).collect();
+        let symbols = Vec::from_iter(symbols);
+        let mut writer = IndexWriter::create(&disk, path, symbols.iter().map(Ok)).unwrap();
+        writer.set_batch_len_max(batch);
+        let number = |text: &str| symbols.binary_search(&text).unwrap() as u32;
+        for (labels, chunks) in series {
+            let pairs: Vec<_> = labels.iter().map(|(n, v)| (number(n), number(v))).collect();
+            writer.add_series(&pairs, chunks).unwrap();
+        }
+        let len = writer.finish().unwrap();
+        let bytes = disk.read(path).unwrap();
+        assert_eq!(bytes.len() as u64, len);
+        bytes
+    }
+
+    fn open(bytes: Vec<u8>) -> Result<IndexReader, Corruption> {
+        IndexReader::open(Mapped::from_vec(bytes), "index".into())
+    }
+
+    fn read_all(index: &IndexReader) -> Result<Vec<(u32, Series)>, StorageError> {
+        let mut all = Vec::new();
+        for id in index.all()?.iter() {
+            let entry = index.series(id)?;
+            let mut chunks = Vec::new();
+            entry.chunks(&mut chunks)?;
+            all.push((id, (entry.labels()?, chunks)));
+        }
+        Ok(all)
+    }
+
+    fn chunks() -> impl Strategy<Value = Vec<ChunkMeta>> {
+        prop::collection::vec((0..1000u64, 1..1000u64, any::<u32>()), 0..5).prop_map(|parts| {
+            let mut at = i64::MIN / 2;
+            let chunk = |(width, gap, place): (u64, u64, u32)| {
+                let min_t = at + gap as i64;
+                at = min_t + width as i64;
+                ChunkMeta { min_t, max_t: at, at: u64::from(place) << 7 }
+            };
+            parts.into_iter().map(chunk).collect()
+        })
+    }
+
+    fn series() -> impl Strategy<Value = Vec<Series>> {
+        prop::collection::btree_map(label_set(), chunks(), 0..60).prop_map(Vec::from_iter)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_was_written_is_read(series in series(), batch in prop_oneof![1..30u64, Just(1 << 20)]) {
+            let index = open(write(&series, batch)).unwrap();
+            let read = read_all(&index).unwrap();
+            prop_assert!(read.iter().map(|(_, series)| series).eq(series.iter()));
+            // However the postings were made, the file is the same.
+            prop_assert_eq!(&index.bytes[..], &write(&series, u64::MAX)[..]);
+        }
+
+        #[test]
+        fn selection_agrees_with_a_filter(series in series(), matchers in prop::collection::vec(matcher(), 0..4)) {
+            let index = open(write(&series, 1 << 20)).unwrap();
+            let series: Vec<_> = read_all(&index).unwrap().into_iter().map(|(id, (labels, _))| (id, labels)).collect();
+            agrees_with_filter(&index, &series, &matchers)?;
+        }
+
+        /// With the checksums mended, so that the damage gets past them.
+        #[test]
+        fn hostile_bytes_do_no_harm(
+            series in series(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
+            mend: bool,
+        ) {
+            let mut bytes = write(&series, 1 << 20);
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if mend {
+                mend_checksums(&mut bytes);
+            }
+            if let Ok(index) = open(bytes) {
+                let _ = read_all(&index);
+                let _ = crate::index::select::label_values(&index, "l", &[], 0);
+                let _ = crate::index::select::select(&index, &[Matcher::new(MatchOp::NotRegex, "l", "a.*").unwrap()]);
+                let _ = index.symbols().count();
+            }
+        }
+    }
+
+    /// Makes the checksums of the sections that are read at open those of the bytes.
+    fn mend_checksums(bytes: &mut [u8]) {
+        let Some(toc) = bytes.len().checked_sub(TOC_LEN) else { return };
+        let crc = Crc32c::of(&bytes[toc..toc + 48]).to_bytes();
+        bytes[toc + 48..].copy_from_slice(&crc);
+        for at in [toc, toc + 40] {
+            let at = u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+            let Some(len) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { continue };
+            let end = at + 4 + u32::from_be_bytes(*len) as usize;
+            if let Some(crc) = bytes.get(at + 4..end).map(|payload| Crc32c::of(payload).to_bytes())
+                && let Some(place) = bytes.get_mut(end..end + 4)
+            {
+                place.copy_from_slice(&crc);
+            }
+        }
+    }
+
+    #[test]
+    fn many_values_are_found_between_samples() {
+        let series: Vec<Series> = (0..1000)
+            .map(|i| (Labels::from_pairs([("a", format!("{i:04}")), ("b", "same".into())]), Vec::new()))
+            .collect();
+        let index = open(write(&series, 100)).unwrap();
+        for i in 0..1000 {
+            let at = index.find("a", &format!("{i:04}")).unwrap().unwrap();
+            let ids: Vec<u32> = index.postings(at).unwrap().iter().collect();
+            assert_eq!(index.series(ids[0]).unwrap().labels().unwrap(), series[i].0);
+            assert_eq!(ids.len(), 1);
+            assert_eq!(index.find("a", &format!("{i:04}x")).unwrap(), None);
+        }
+        assert_eq!(index.find("b", "same").unwrap().map(|at| index.postings(at).unwrap().len()), Some(1000));
+        assert_eq!(index.find("", "").unwrap(), None);
+        assert_eq!(index.names().unwrap(), ["a", "b"]);
+    }
+
+    /// Version 1: symbols and series by offset, a table in no order.
+    fn version_1() -> Vec<u8> {
+        fn section(bytes: &mut Vec<u8>, payload: &[u8]) -> u64 {
+            let at = bytes.len() as u64;
+            bytes.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+            bytes.extend_from_slice(payload);
+            bytes.extend_from_slice(&Crc32c::of(payload).to_bytes());
+            at
+        }
+        let mut bytes = INDEX_MAGIC.to_be_bytes().to_vec();
+        bytes.push(1);
+        // Symbols at offsets 13, 15, 17, 19.
+        let symbols = section(&mut bytes, b"\0\0\0\x04\x01a\x01b\x01x\x01y");
+        let mut ids = Vec::new();
+        for body in [&[1u8, 13, 17, 1, 20, 5, 8][..], &[2, 13, 17, 15, 19, 0], &[1, 15, 19, 0]] {
+            ids.push(bytes.len() as u32);
+            bytes.push(body.len() as u8);
+            bytes.extend_from_slice(body);
+            bytes.extend_from_slice(&Crc32c::of(body).to_bytes());
+        }
+        let mut table = 3u32.to_be_bytes().to_vec();
+        for (name, value, members) in [("b", "y", &[1, 2][..]), ("a", "x", &[0, 1]), ("", "", &[0, 1, 2])] {
+            let mut list = (members.len() as u32).to_be_bytes().to_vec();
+            list.extend(members.iter().flat_map(|&member| ids[member].to_be_bytes()));
+            let at = section(&mut bytes, &list);
+            table.extend([2, name.len() as u8]);
+            table.extend(name.bytes());
+            table.push(value.len() as u8);
+            table.extend(value.bytes());
+            table.push(at as u8 | 0x80);
+            table.push((at >> 7) as u8);
+        }
+        let table = section(&mut bytes, &table);
+        let toc: Vec<u8> =
+            [symbols, 25, 0, 0, 0, table].iter().flat_map(|at: &u64| at.to_be_bytes()).collect();
+        bytes.extend_from_slice(&toc);
+        bytes.extend_from_slice(&Crc32c::of(&toc).to_bytes());
+        bytes
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let index = open(version_1()).unwrap();
+        let labels: Vec<_> =
+            read_all(&index).unwrap().into_iter().map(|(_, (labels, _))| labels.to_string()).collect();
+        assert_eq!(labels, [r#"{a="x"}"#, r#"{a="x", b="y"}"#, r#"{b="y"}"#]);
+        let first = read_all(&index).unwrap()[0].1.1.clone();
+        assert_eq!(first, [ChunkMeta { min_t: 10, max_t: 15, at: 8 }]);
+        assert_eq!(index.names().unwrap(), ["a", "b"]);
+        let symbols: Vec<_> = index.symbols().map(Result::unwrap).collect();
+        assert_eq!(symbols, [(13, "a"), (15, "b"), (17, "x"), (19, "y")]);
+        let series: Vec<_> =
+            read_all(&index).unwrap().into_iter().map(|(id, (labels, _))| (id, labels)).collect();
+        agrees_with_filter(&index, &series, &[Matcher::equal("a", "x")]).unwrap();
+        agrees_with_filter(&index, &series, &[Matcher::new(MatchOp::NotEqual, "b", "y").unwrap()]).unwrap();
+    }
+
+    #[test]
+    fn damage_is_told_with_its_place() {
+        let series = vec![(Labels::from_pairs([("a", "b")]), Vec::new())];
+        let good = write(&series, 100);
+        let reason = |at: usize| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 8;
+            open(bytes).and_then(|index| match read_all(&index) {
+                Err(StorageError::Corrupt(corruption)) => Err::<(), _>(corruption),
+                other => panic!("{other:?}"),
+            })
+        };
+        for (at, offset, part) in [
+            (0, 0, "not an index"),
+            (4, 4, "unknown index version"),
+            (14, 5, "checksum of the symbol table"),
+            (33, 32, "checksum of series 2"),
+            (good.len() - 1, good.len() - TOC_LEN, "table of contents"),
+            (good.len() - TOC_LEN - 1, good.len() - TOC_LEN - 22, "postings table"),
+        ] {
+            let corruption = reason(at).unwrap_err();
+            assert!(corruption.reason.contains(part), "{at}: {corruption}");
+            assert_eq!(corruption.offset, offset as u64, "{corruption}");
+        }
+        assert_eq!(open(good[..20].to_vec()).unwrap_err().offset, 20);
     }
 }

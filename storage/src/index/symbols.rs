@@ -35,8 +35,7 @@ impl Symbols {
         count: u32,
         by_offset: bool,
     ) -> Result<Self, Corruption> {
-        let mut symbols =
-            Self { file: file.to_owned(), start, end, count, samples: Vec::new(), by_offset };
+        let mut symbols = Self { file: file.to_owned(), start, end, count, samples: Vec::new(), by_offset };
         let all = symbols.all(bytes);
         let mut reader = ByteReader::new(all);
         for ordinal in 0..count as usize {
@@ -89,7 +88,10 @@ impl Symbols {
     }
 
     /// All symbols, ascending, each with the number that series refer to it by.
-    pub fn iter<'b>(&'b self, bytes: &'b [u8]) -> impl Iterator<Item = Result<(u32, &'b str), Corruption>> + Clone {
+    pub fn iter<'b>(
+        &'b self,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = Result<(u32, &'b str), Corruption>> + Clone {
         let all = self.all(bytes);
         let mut reader = ByteReader::new(all);
         (0..self.count).map(move |ordinal| {
@@ -104,7 +106,8 @@ impl Symbols {
     }
 
     fn text<'b>(&self, bytes: Result<&'b [u8], Truncated>, at: usize) -> Result<&'b str, Corruption> {
-        let bytes = bytes.map_err(|Truncated| self.corrupt(at, "symbol passes the end of the symbol table".into()))?;
+        let bytes = bytes
+            .map_err(|Truncated| self.corrupt(at, "symbol passes the end of the symbol table".into()))?;
         std::str::from_utf8(bytes).map_err(|e| self.corrupt(at, format!("symbol is not UTF-8: {e}")))
     }
 

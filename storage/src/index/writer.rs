@@ -162,6 +162,11 @@ impl<'d> IndexWriter<'d> {
         self.out.finish()
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_batch_len_max(&mut self, len: u64) {
+        self.batch_len_max = len;
+    }
+
     fn write_table(
         &mut self,
         symbols: &Symbols,
@@ -292,7 +297,8 @@ fn write_postings(
             list_bytes.extend_from_slice(&id.to_be_bytes());
         }
         from = *end;
-        let len = u32::try_from(list_bytes.len()).map_err(|_| too_long(out.shown(), "4 GiB of postings in a list"))?;
+        let len = u32::try_from(list_bytes.len())
+            .map_err(|_| too_long(out.shown(), "4 GiB of postings in a list"))?;
         out.write(&len.to_be_bytes())?;
         out.write(&list_bytes)?;
         out.write(&Crc32c::of(&list_bytes).to_bytes())?;
@@ -369,5 +375,44 @@ impl Section {
 
     fn end(self, out: &mut BufferedFile) -> Result<(), StorageError> {
         out.write(&(self.digest.finalize() as u32).to_be_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::memory::MemoryDisk;
+
+    #[test]
+    fn refuses_what_would_not_be_an_index() {
+        let disk = MemoryDisk::default();
+        let path = Path::new("index");
+        let create = |symbols: &[&str]| IndexWriter::create(&disk, path, symbols.iter().map(Ok)).map(drop);
+        assert!(create(&["b", "a"]).is_err());
+        assert!(create(&["a", "a"]).is_err());
+
+        let chunk = |min_t, max_t| ChunkMeta { min_t, max_t, at: 8 };
+        let mut writer = IndexWriter::create(&disk, path, ["a", "b"].iter().map(Ok)).unwrap();
+        writer.add_series(&[(0, 1)], &[chunk(0, 5), chunk(6, 6)]).unwrap();
+        for (labels, chunks) in [
+            (&[(0, 1)][..], &[][..]),
+            (&[(0, 0)], &[]),
+            (&[(1, 2)], &[]),
+            (&[(1, 1)], &[chunk(0, 5), chunk(5, 6)]),
+            (&[(1, 1)], &[chunk(5, 4)]),
+        ] {
+            assert!(writer.add_series(labels, chunks).is_err(), "{labels:?} {chunks:?}");
+        }
+        writer.add_series(&[(0, 1), (1, 0)], &[]).unwrap();
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn varint_lengths() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::MAX] {
+            let mut bytes = Vec::new();
+            put_uvarint(&mut bytes, value);
+            assert_eq!(varint_len(value), bytes.len() as u64);
+        }
     }
 }
