@@ -15,11 +15,13 @@ use model::append::{
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram};
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
+use parking_lot::MutexGuard;
 
 use super::head::{Head, count};
 use super::late::Value;
-use super::series::{Bounds, Place};
+use super::series::{Bounds, Place, Series};
 use super::table::Pages;
+use crate::wal::record::RefSample;
 
 /// One appender.
 pub struct HeadAppender<'h> {
@@ -46,19 +48,12 @@ pub struct Pending {
 /// Samples whose order among each other does not matter but by kind: floats come first.
 #[derive(Default)]
 pub struct Batch {
-    pub(super) floats: Vec<PendingFloat>,
+    pub(super) floats: Vec<RefSample>,
+    /// The series of each float.
+    pub(super) float_series: Vec<SeriesRef>,
     pub(super) histograms: Vec<PendingSample>,
     /// The kind of each series that has histograms here.
     kinds: HashMap<SeriesRef, Kind>,
-}
-
-/// A float to store.
-#[derive(Clone, Copy, Debug)]
-pub struct PendingFloat {
-    pub(super) series: SeriesRef,
-    pub(super) log_ref: u64,
-    pub(super) t: i64,
-    pub(super) v: f64,
 }
 
 /// A sample of any kind to store.
@@ -75,6 +70,15 @@ pub struct PendingSample {
 enum Kind {
     Integer { custom: bool },
     Float { custom: bool },
+}
+
+impl Batch {
+    pub(super) fn clear(&mut self) {
+        self.floats.clear();
+        self.float_series.clear();
+        self.histograms.clear();
+        self.kinds.clear();
+    }
 }
 
 impl Kind {
@@ -138,24 +142,61 @@ impl<'h> HeadAppender<'h> {
         }
         Ok(series)
     }
+}
 
-    fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: bool) -> AppendError {
-        let counter = match error {
-            AppendError::OutOfOrder => &head.counters.out_of_order,
-            AppendError::OutOfBounds => &head.counters.out_of_bounds,
-            AppendError::TooOld => &head.counters.too_old,
-            _ => return error,
-        };
-        count(counter.of(histogram), 1);
-        Self::note_late(head, t, bounds);
-        error
-    }
-
-    fn note_late(head: &Head, t: i64, bounds: &Bounds) {
-        let by = bounds.head_max_t.saturating_sub(t);
-        if by > 0 {
-            head.late_by.lock().observe(by as f64 / 1000.0);
+/// Gathers a float of a locked series, or refuses it.
+fn add_float(
+    head: &Head,
+    pending: &mut Pending,
+    series: SeriesRef,
+    mut guard: MutexGuard<'_, Series>,
+    t: i64,
+    v: f64,
+    bounds: &Bounds,
+) -> Result<SeriesRef, AppendError> {
+    let place = match guard.place_float(t, v, bounds) {
+        Ok(place) => place,
+        Err(error) => {
+            drop(guard);
+            return Err(refuse(head, error, t, bounds, false));
         }
+    };
+    if !guard.logged {
+        pending.unlogged.push(series);
+    }
+    guard.pending = true;
+    let log_ref = guard.log_ref;
+    drop(guard);
+    match place {
+        Place::Next => {
+            pending.push_float(series, RefSample { series: SeriesRef(log_ref), t, start_t: 0, v });
+        }
+        Place::Late => {
+            note_late(head, t, bounds);
+            pending.late.push(PendingSample { series, log_ref, t, value: Value::Float(v) });
+        }
+        Place::Same => {}
+    }
+    Ok(series)
+}
+
+/// Counts a refused sample.
+fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: bool) -> AppendError {
+    let counter = match error {
+        AppendError::OutOfOrder => &head.counters.out_of_order,
+        AppendError::OutOfBounds => &head.counters.out_of_bounds,
+        AppendError::TooOld => &head.counters.too_old,
+        _ => return error,
+    };
+    count(counter.of(histogram), 1);
+    note_late(head, t, bounds);
+    error
+}
+
+fn note_late(head: &Head, t: i64, bounds: &Bounds) {
+    let by = bounds.head_max_t.saturating_sub(t);
+    if by > 0 {
+        head.late_by.lock().observe(by as f64 / 1000.0);
     }
 }
 
@@ -174,9 +215,10 @@ impl Pending {
         batch.kinds.get(&series).copied()
     }
 
-    fn push_float(&mut self, sample: PendingFloat) {
-        let fits = |batch: &Batch| batch.kinds.is_empty() || !batch.kinds.contains_key(&sample.series);
-        self.batch(fits).floats.push(sample);
+    fn push_float(&mut self, series: SeriesRef, sample: RefSample) {
+        let batch = self.batch(|batch| batch.kinds.is_empty() || !batch.kinds.contains_key(&series));
+        batch.floats.push(sample);
+        batch.float_series.push(series);
     }
 
     fn push_histogram(&mut self, sample: PendingSample, kind: Kind) {
@@ -199,47 +241,22 @@ impl Appender for HeadAppender<'_> {
         let bounds = self.bounds(t);
         let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(Self::refuse(head, AppendError::OutOfBounds, t, &bounds, false));
+            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, false));
         }
-        let (series, mut guard) = match known.and_then(|known| Some((known, self.pages.lock(known)?))) {
-            Some(found) => found,
-            None => {
-                let series = self.series(None, labels)?;
-                match self.pages.lock(series) {
-                    Some(guard) => (series, guard),
-                    None => return Err(AppendError::UnknownSeries),
-                }
+        if is_stale(v) {
+            let series = self.series(known, labels)?;
+            if let Some(kind) = self.pending.kind(series) {
+                return self.append_histogram(Some(series), labels, t, kind.stale(v), start_t);
             }
-        };
-        if is_stale(v)
-            && let Some(kind) = self.pending.kind(series)
+        }
+        if let Some(series) = known
+            && let Some(guard) = self.pages.lock(series)
         {
-            drop(guard);
-            return self.append_histogram(Some(series), labels, t, kind.stale(v), start_t);
+            return add_float(head, &mut self.pending, series, guard, t, v, &bounds);
         }
-        match guard.place_float(t, v, &bounds) {
-            Ok(place) => {
-                if !guard.logged {
-                    self.pending.unlogged.push(series);
-                }
-                let log_ref = guard.log_ref;
-                guard.pending = true;
-                drop(guard);
-                match place {
-                    Place::Next => self.pending.push_float(PendingFloat { series, log_ref, t, v }),
-                    Place::Late => {
-                        Self::note_late(head, t, &bounds);
-                        self.pending.late.push(PendingSample { series, log_ref, t, value: Value::Float(v) });
-                    }
-                    Place::Same => {}
-                }
-                Ok(series)
-            }
-            Err(error) => {
-                drop(guard);
-                Err(Self::refuse(head, error, t, &bounds, false))
-            }
-        }
+        let series = self.series(None, labels)?;
+        let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
+        add_float(head, &mut self.pending, series, guard, t, v, &bounds)
     }
 
     fn append_histogram(
@@ -253,7 +270,7 @@ impl Appender for HeadAppender<'_> {
         let bounds = self.bounds(t);
         let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(Self::refuse(head, AppendError::OutOfBounds, t, &bounds, true));
+            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, true));
         }
         let valid = match &v {
             HistogramSample::Integer(h) => h.validate(),
@@ -275,7 +292,7 @@ impl Appender for HeadAppender<'_> {
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),
                     Place::Late => {
-                        Self::note_late(head, t, &bounds);
+                        note_late(head, t, &bounds);
                         self.pending.late.push(sample);
                     }
                     Place::Same => {}
@@ -284,7 +301,7 @@ impl Appender for HeadAppender<'_> {
             }
             Err(error) => {
                 drop(guard);
-                Err(Self::refuse(head, error, t, &bounds, true))
+                Err(refuse(head, error, t, &bounds, true))
             }
         }
     }
@@ -306,8 +323,7 @@ impl Appender for HeadAppender<'_> {
     }
 
     fn commit(mut self: Box<Self>) -> Result<Committed, CommitError> {
-        let pending = std::mem::take(&mut self.pending);
-        let result = self.head.commit(&self.pages, &self.bounds, pending);
+        let result = self.head.commit(&self.pages, self.bounds, &mut self.pending);
         result.map_err(|e| CommitError { disk_full: e.is_disk_full(), reason: e.to_string() })
     }
 

@@ -7,7 +7,7 @@ use model::sample::is_stale;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::append::{Pending, PendingFloat, PendingSample};
+use super::append::{Pending, PendingSample};
 use super::head::{Head, count};
 use super::isolation::Commit;
 use super::late::{LateSample, Value};
@@ -15,6 +15,7 @@ use super::log::Logs;
 use super::series::{Bounds, Open, Place, Series};
 use super::table::Pages;
 use crate::StorageError;
+use crate::wal::record::{RefSample, RefSeries};
 
 /// Counts of one commit.
 #[derive(Default)]
@@ -36,12 +37,14 @@ impl Head {
     pub(super) fn commit(
         &self,
         pages: &Pages,
-        bounds: &Option<Bounds>,
+        bounds: Option<Bounds>,
         pending: &mut Pending,
     ) -> Result<Committed, StorageError> {
-        let Some(bounds) = bounds.as_ref().filter(|_| !pending.is_empty()) else {
+        if pending.is_empty() {
             return Ok(Committed::default());
-        };
+        }
+        // Without samples there is nothing to measure against them.
+        let bounds = &bounds.unwrap_or(Bounds { min_valid_t: i64::MIN, head_max_t: i64::MIN, window: 0 });
         let mut logs = self.logs.lock();
         logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
@@ -50,8 +53,8 @@ impl Head {
         let mut tally = Tally::default();
         let mut overtaken = Vec::new();
         for batch in &pending.batches {
-            for sample in &batch.floats {
-                self.apply_float(pages, bounds, commit, sample, &mut overtaken, &mut tally);
+            for (sample, series) in batch.floats.iter().zip(&batch.float_series) {
+                self.apply_float(pages, bounds, commit, *series, sample, &mut overtaken, &mut tally);
             }
             for sample in &batch.histograms {
                 self.apply_histogram(pages, bounds, commit, sample, &mut overtaken, &mut tally);
@@ -75,6 +78,7 @@ impl Head {
         }
         self.isolation.end(commit);
         drop(logs);
+        pending.clear();
 
         count(&self.counters.appended.floats, tally.floats);
         count(&self.counters.appended.histograms, tally.histograms);
@@ -93,14 +97,15 @@ impl Head {
             .drain(..)
             .filter(|series| pages.lock(*series).is_some_and(|guard| !guard.logged))
             .collect();
-        logs.records.clear();
+        logs.clear();
         if !unlogged.is_empty() {
             let index = self.table.index().read();
             let series: Vec<_> = unlogged
                 .iter()
                 .filter_map(|series| {
                     let guard = pages.lock(*series)?;
-                    Some((guard.log_ref, index.labels(&guard.pairs)))
+                    let labels = index.labels(&guard.pairs);
+                    Some(RefSeries { series: SeriesRef(guard.log_ref), labels })
                 })
                 .collect();
             drop(index);
@@ -111,7 +116,7 @@ impl Head {
         }
         for batch in &pending.batches {
             logs.put_floats(&batch.floats);
-            logs.put_histograms(&batch.histograms);
+            logs.put_samples(&batch.histograms);
         }
         // Late samples are in both logs: the write-ahead log is what a remote reader follows.
         logs.put_samples(&pending.late);
@@ -158,11 +163,12 @@ impl Head {
         pages: &Pages,
         bounds: &Bounds,
         commit: Commit,
-        sample: &PendingFloat,
+        of: SeriesRef,
+        sample: &RefSample,
         overtaken: &mut Vec<PendingSample>,
         tally: &mut Tally,
     ) {
-        let Some(mut series) = pages.lock(sample.series) else {
+        let Some(mut series) = pages.lock(of) else {
             tally.dropped += 1;
             return;
         };
@@ -171,18 +177,14 @@ impl Head {
             && let Some(mark) = stale_mark(&series, sample.v)
         {
             drop(series);
-            let sample = PendingSample {
-                series: sample.series,
-                log_ref: sample.log_ref,
-                t: sample.t,
-                value: Value::Histogram(mark),
-            };
+            let value = Value::Histogram(mark);
+            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
             return self.apply_histogram(pages, bounds, commit, &sample, overtaken, tally);
         }
         let placed = series.place_float(sample.t, sample.v, bounds);
         if !matches!(placed, Ok(Place::Next)) {
             let value = Value::Float(sample.v);
-            let sample = PendingSample { series: sample.series, log_ref: sample.log_ref, t: sample.t, value };
+            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
             return self.misplaced(placed, sample, overtaken, tally);
         }
         let before = series.tail();
@@ -321,16 +323,28 @@ pub(super) fn stale_mark(series: &Series, v: f64) -> Option<HistogramSample> {
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.batches.iter().all(|batch| batch.floats.is_empty() && batch.histograms.is_empty())
             && self.late.is_empty()
             && self.exemplars.is_empty()
             && self.metadata.is_empty()
             && self.unlogged.is_empty()
     }
 
+    /// Forgets everything and keeps some memory for the next appender.
+    pub(super) fn clear(&mut self) {
+        self.batches.truncate(1);
+        if let Some(batch) = self.batches.first_mut() {
+            batch.clear();
+        }
+        self.unlogged.clear();
+        self.late.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+
     /// Tells the series that nothing is coming.
     pub(super) fn release(&self, pages: &Pages) {
-        let floats = self.batches.iter().flat_map(|batch| batch.floats.iter().map(|sample| sample.series));
+        let floats = self.batches.iter().flat_map(|batch| batch.float_series.iter().copied());
         let others = self.batches.iter().flat_map(|batch| &batch.histograms).chain(&self.late);
         let series = floats.chain(others.map(|sample| sample.series)).chain(self.unlogged.iter().copied());
         for series in series {

@@ -18,17 +18,17 @@ use super::isolation::Isolation;
 use super::log::Logs;
 use super::series::{Bounds, CutRule, Tail};
 use super::table::SeriesTable;
-use super::tombstones::HeadTombstones;
+use crate::block::tombstones::Tombstones;
 use crate::stats::{Distribution, LATE_BOUNDS};
 
 /// The head.
 pub struct Head {
     pub(super) table: SeriesTable,
-    pub(super) chunks: HeadChunks,
+    pub(super) chunks: Arc<HeadChunks>,
     pub(super) isolation: Arc<Isolation>,
     /// The commit lock, and what it guards.
     pub(super) logs: Mutex<Logs>,
-    pub(super) tombstones: RwLock<Arc<HeadTombstones>>,
+    pub(super) tombstones: RwLock<Arc<Tombstones>>,
     pub(super) exemplars: Mutex<ExemplarRing>,
     pub(super) metadata: Mutex<HashMap<SeriesRef, Arc<Metadata>>>,
     pub(super) times: Times,
@@ -170,7 +170,44 @@ impl Counters {
     }
 }
 
+/// What a head is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadOptions {
+    /// When chunks are cut.
+    pub rule: CutRule,
+    /// Samples of an open late chunk.
+    pub late_chunk_samples: usize,
+    /// Whether metadata goes into the log.
+    pub log_metadata: bool,
+    /// Out-of-order window in milliseconds.
+    pub window: i64,
+    /// How many exemplars are kept.
+    pub exemplars: usize,
+}
+
 impl Head {
+    /// An empty head whose logs are open. In-order samples before `min_valid_t` are refused.
+    pub fn new(chunks: HeadChunks, logs: Logs, min_valid_t: i64, options: HeadOptions) -> Self {
+        let head = Self {
+            table: SeriesTable::default(),
+            chunks: Arc::new(chunks),
+            isolation: Arc::default(),
+            logs: Mutex::new(logs),
+            tombstones: RwLock::default(),
+            exemplars: Mutex::new(ExemplarRing::new(options.exemplars, options.window)),
+            metadata: Mutex::default(),
+            times: Times::default(),
+            counters: Counters::default(),
+            late_by: Mutex::new(Distribution::new(LATE_BOUNDS)),
+            rule: options.rule,
+            late_chunk_samples: options.late_chunk_samples,
+            log_metadata: options.log_metadata,
+            window: AtomicI64::new(options.window),
+        };
+        head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
+        head
+    }
+
     /// What an appender measures samples against, with `t` the first sample's time.
     pub(super) fn bounds(&self, t: i64) -> Bounds {
         if !self.times.known() {

@@ -106,7 +106,7 @@ fn place(number: u32, offset: u64) -> u64 {
 
 impl HeadChunks {
     /// Opens the files and hands every chunk in them to `found`, oldest first. At damage the rest of that file is
-    /// cut off, the files behind it are set aside, and the damage is returned; the write-ahead log has what they held.
+    /// cut off, the files behind it are emptied, and the damage is returned; the logs have what they held.
     pub fn open(
         disk: Arc<dyn Disk>,
         mut found: impl FnMut(FoundChunk),
@@ -143,10 +143,7 @@ impl HeadChunks {
                 damage = Some(Corruption { file: shown, offset, reason });
                 drop(file);
                 cut(&*disk, &numbers[at..], offset)?;
-                if offset > HEADER as u64 {
-                    maps.insert(number, map(&*disk, number)?);
-                }
-                numbers.truncate(if offset > HEADER as u64 { at + 1 } else { at });
+                maps.insert(number, map(&*disk, number)?);
                 break;
             }
             maps.insert(number, file);
@@ -211,13 +208,15 @@ impl HeadChunks {
             return Ok(chunk);
         }
         let file = map(&*self.disk, number)?;
-        let chunk = slice(&file, offset).map_err(|reason| Corruption {
-            file: self.disk.display(&path(number)),
-            offset: offset as u64,
-            reason,
-        })?;
+        let chunk = slice(&file, offset).map_err(|reason| self.corruption(at, reason))?;
         self.maps.write().insert(number, file);
         Ok(chunk)
+    }
+
+    /// Says that the chunk at a place cannot be decoded.
+    pub fn corruption(&self, at: u64, reason: impl Into<String>) -> Corruption {
+        let (number, offset) = ((at >> 32) as u32, at & u64::from(u32::MAX));
+        Corruption { file: self.disk.display(&path(number)), offset, reason: reason.into() }
     }
 
     /// Hands everything to the operating system.
@@ -363,22 +362,20 @@ fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
     disk.map(&path(number)).map_err(StorageError::io("mapping", disk.display(&path(number))))
 }
 
-/// Cuts the first of the files at `offset`, or sets it aside when nothing of it is readable; sets the others aside.
-/// They get a suffix that no reader takes for a chunk file.
+/// Cuts the first of the files at `offset` and empties the others. They stay, because numbers must have no gaps, and
+/// a number that is given again would let an old mark in the out-of-order log stand for a new chunk.
 fn cut(disk: &dyn Disk, numbers: &[u32], offset: u64) -> Result<(), StorageError> {
-    let mut aside = numbers;
-    if let Some((first, rest)) = numbers.split_first()
-        && offset > HEADER as u64
-    {
-        let shown = disk.display(&path(*first));
-        let mut file = disk.open_append(&path(*first)).map_err(StorageError::io("opening", &shown))?;
-        file.truncate(offset).map_err(StorageError::io("truncating", &shown))?;
-        file.sync().map_err(StorageError::io("syncing", &shown))?;
-        aside = rest;
-    }
-    for number in aside {
-        disk.remove_file(&path(*number))
-            .map_err(StorageError::io("removing", disk.display(&path(*number))))?;
+    for (at, number) in numbers.iter().enumerate() {
+        let shown = disk.display(&path(*number));
+        if at == 0 && offset > HEADER as u64 {
+            let mut file = disk.open_append(&path(*number)).map_err(StorageError::io("opening", &shown))?;
+            file.truncate(offset).map_err(StorageError::io("truncating", &shown))?;
+            file.sync().map_err(StorageError::io("syncing", &shown))?;
+        } else {
+            let mut file = disk.create(&path(*number)).map_err(StorageError::io("creating", &shown))?;
+            file.append(&header()).map_err(StorageError::io("writing", &shown))?;
+            file.sync().map_err(StorageError::io("syncing", &shown))?;
+        }
     }
     let dir = Path::new(DIR);
     disk.sync_dir(dir).map_err(StorageError::io("syncing", disk.display(dir)))

@@ -3,6 +3,7 @@
 //! `wal/` has everything that was appended; `wbl/`, made when it is first needed, has out-of-order samples again, in
 //! the order in which they came. Both are written under the commit lock.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct Logs {
     records: Batch,
     /// As `records`, for the out-of-order log.
     late_records: Batch,
+    /// Numbers that no series of the head goes by, and the last segment that may use them.
+    spare_refs: HashMap<u64, u64>,
     /// Why nothing more is written.
     closed: Option<String>,
 }
@@ -55,6 +58,7 @@ impl Logs {
             wbl,
             records: Batch::new(),
             late_records: Batch::new(),
+            spare_refs: HashMap::new(),
             closed: None,
         })
     }
@@ -70,6 +74,22 @@ impl Logs {
     /// Refuses all writes from now on.
     pub fn poison(&mut self, reason: &str) {
         self.closed.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Notes numbers that no series goes by any more; records up to now may use them.
+    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = u64>) {
+        let segment = self.wal.as_ref().map_or(0, |wal| wal.position().segment);
+        self.spare_refs.extend(log_refs.into_iter().map(|log_ref| (log_ref, segment)));
+    }
+
+    /// Whether segments behind `segment` may use a number that no series goes by.
+    pub fn is_spare_after(&self, log_ref: u64, segment: u64) -> bool {
+        self.spare_refs.get(&log_ref).is_some_and(|last| *last > segment)
+    }
+
+    /// Forgets numbers that only segments up to `segment` use, which are gone.
+    pub fn forget_spare(&mut self, segment: u64) {
+        self.spare_refs.retain(|_, last| *last > segment);
     }
 
     /// Begins gathering records.

