@@ -6,6 +6,7 @@ pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;
+pub mod number;
 pub mod read;
 pub mod sample;
 pub mod time;

@@ -20,8 +20,8 @@ use super::xor_value::XorValue;
 
 /// Bytes before the bit stream.
 const HEADER: usize = 2;
-/// Payload bits of a double delta by the leading ones of its prefix.
-const DOD_BITS: [u32; 5] = [0, 14, 17, 20, 64];
+/// Payload bits of a double delta by the leading ones of its prefix; four ones mean 64.
+const DOD_BITS: [u32; 4] = [0, 14, 17, 20];
 
 /// Builds a chunk. [`XorAppender::bytes`] is a complete chunk after every sample.
 #[derive(Clone, Debug)]
@@ -137,10 +137,6 @@ pub fn decode_into(bytes: &[u8], min_t: i64, max_t: i64, out: &mut Columns) -> R
 
 /// Stops after the first sample behind `max_t`.
 fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
-    // A sample takes two bits at least, so this is bounded by the input.
-    let room = usize::from(samples.total);
-    out.float_t.reserve(room);
-    out.float_v.reserve(room);
     // The first two samples have forms of their own.
     for _ in 0..2 {
         match samples.next()? {
@@ -152,44 +148,66 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
         }
     }
     let XorSamples { mut r, left, mut t, mut delta, mut value, .. } = samples;
-    let mut left = usize::from(left);
-    while left > 0 && t <= max_t {
+    // The count was checked against the input, which bounds this. Slices spare the room check of every push.
+    let from = out.float_t.len();
+    let left = usize::from(left);
+    out.float_t.resize(from + left, 0);
+    out.float_v.resize(from + left, 0.0);
+    let (ts, vs) = (&mut out.float_t[from..], &mut out.float_v[from..]);
+    let mut at = 0;
+    while at < left && t <= max_t {
         r.refill();
         let head = r.peek();
         if head >> 62 == 0 {
             // Every pair of zeros is a sample at the same distance with the same value.
             let run = (head.leading_zeros().min(56) / 2) as usize;
-            let run = run.min(left);
+            let run = run.min(left - at);
             r.skip(2 * run as u32);
-            left -= run;
-            let v = value.value();
-            for _ in 0..run {
+            for slot in &mut ts[at..at + run] {
                 t = t.wrapping_add(delta);
-                out.float_t.push(t);
-                out.float_v.push(v);
+                *slot = t;
             }
+            vs[at..at + run].fill(value.value());
+            at += run;
             continue;
         }
-        delta = delta.wrapping_add(read_dod(&mut r, head));
+        delta = delta.wrapping_add(read_dod(&mut r));
         t = t.wrapping_add(delta);
-        value.read(&mut r);
-        left -= 1;
-        out.float_t.push(t);
-        out.float_v.push(value.value());
+        // At most 24 of 56 bits are gone, or it was refilled.
+        value.read_buffered(&mut r);
+        ts[at] = t;
+        vs[at] = value.value();
+        at += 1;
     }
+    out.float_t.truncate(from + at);
+    out.float_v.truncate(from + at);
     check(&r, &value)
 }
 
+/// Reads a double delta from a buffer with 24 bits or more, and leaves 13 or more beyond those.
 #[inline(always)]
-fn read_dod(r: &mut BitReader<'_>, head: u64) -> i64 {
+fn read_dod(r: &mut BitReader<'_>) -> i64 {
+    let head = r.peek();
     if head >> 63 == 0 {
         r.skip(1);
         return 0;
     }
-    let ones = head.leading_ones().min(4);
-    r.skip((ones + 1).min(4));
+    if head >> 62 == 0b10 {
+        // By far the most frequent; the distances are constants here.
+        r.skip(16);
+        return unfold(head << 2 >> 50, 14);
+    }
+    let ones = head.leading_ones();
+    if ones >= 4 {
+        r.skip(4);
+        let dod = r.read(64) as i64;
+        r.refill();
+        return dod;
+    }
     let n = DOD_BITS[ones as usize];
-    unfold(r.read(n), n)
+    let prefix = ones + 1;
+    r.skip(prefix + n);
+    unfold(head << prefix >> (64 - n), n)
 }
 
 fn check(r: &BitReader<'_>, value: &XorValue) -> Result<(), ChunkError> {
@@ -245,8 +263,7 @@ impl<'a> XorSamples<'a> {
                     self.r.read_uvarint().ok_or(TOO_LONG)? as i64
                 } else {
                     self.r.refill();
-                    let head = self.r.peek();
-                    self.delta.wrapping_add(read_dod(&mut self.r, head))
+                    self.delta.wrapping_add(read_dod(&mut self.r))
                 };
                 self.t = self.t.wrapping_add(self.delta);
                 self.value.read(&mut self.r);

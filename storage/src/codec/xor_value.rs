@@ -73,13 +73,22 @@ impl XorValue {
     #[inline(always)]
     pub fn read(&mut self, r: &mut BitReader<'_>) {
         r.refill();
-        // Everything is computed and then selected, because which case comes is hard to predict.
+        self.read_buffered(r);
+    }
+
+    /// Reads the next value when 13 bits or more are known to be buffered.
+    #[inline(always)]
+    pub(super) fn read_buffered(&mut self, r: &mut BitReader<'_>) {
         let head = r.peek();
-        let control = (head >> 62) as usize;
-        self.take_window(control == 0b11, head << 2);
-        r.skip([1, 1, 2, 13][control]);
-        let n = if control < 0b10 { 0 } else { self.significant };
-        self.bits ^= r.read(n) << self.trailing;
+        if head >> 63 == 0 {
+            r.skip(1);
+            return;
+        }
+        // Selected, not branched on: whether a new window comes is hard to predict.
+        let new = head >> 62 == 0b11;
+        self.take_window(new, head << 2);
+        r.skip(if new { 13 } else { 2 });
+        self.bits ^= r.read(self.significant) << self.trailing;
     }
 
     #[inline(always)]

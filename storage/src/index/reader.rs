@@ -488,7 +488,7 @@ impl<'i> SeriesEntry<'i> {
 mod tests {
     use super::*;
     use crate::fs::Disk;
-    use crate::fs::memory::MemoryDisk;
+    use crate::fs::SimDisk;
     use crate::index::select::tests::{agrees_with_filter, label_set, matcher};
     use crate::index::writer::IndexWriter;
     use model::{MatchOp, Matcher};
@@ -500,7 +500,7 @@ mod tests {
 
     /// Writes an index; postings batches hold `batch` numbers.
     fn write(series: &[Series], batch: u64) -> Vec<u8> {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let path = Path::new("index");
         let symbols: BTreeSet<&str> =
             series.iter().flat_map(|(labels, _)| labels.iter()).flat_map(|(n, v)| [n, v]).collect();

@@ -1,1 +1,3 @@
-//! metrics
+//! The metrics store.
+
+pub mod exemplars;
