@@ -479,7 +479,8 @@ impl<'i> SeriesEntry<'i> {
         Ok(())
     }
 
-    fn corrupt(&self, reason: &str) -> Corruption {
+    /// Says that something about the series makes no sense.
+    pub fn corrupt(&self, reason: &str) -> Corruption {
         Corruption { file: self.index.file.clone(), offset: self.offset, reason: reason.to_owned() }
     }
 }

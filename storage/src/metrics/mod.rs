@@ -1,3 +1,7 @@
 //! The metrics store.
 
+pub mod block;
+pub mod block_writer;
 pub mod exemplars;
+pub mod merge;
+mod recode;
