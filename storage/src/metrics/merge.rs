@@ -68,7 +68,9 @@ pub fn merge(
     let bounds = Interval { min_t: meta.min_time, max_t: meta.max_time.saturating_sub(1) };
     let mut series = MergedSeries::default();
     let mut reported = 0;
-    while let Some(least) = cursors.iter().filter(|cursor| cursor.id.is_some()).map(|cursor| &cursor.labels).min() {
+    while let Some(least) =
+        cursors.iter().filter(|cursor| cursor.id.is_some()).map(|cursor| &cursor.labels).min()
+    {
         series.clear(least);
         for cursor in &mut cursors {
             if let Some(id) = cursor.id
@@ -111,7 +113,8 @@ impl SeriesCursor<'_> {
         let entry = index.series(id)?;
         entry.symbols(&mut self.labels)?;
         for symbol in self.labels.iter_mut().flat_map(|(name, value)| [name, value]) {
-            *symbol = self.map.get(*symbol).ok_or_else(|| entry.corrupt("series refers to an unknown symbol"))?;
+            *symbol =
+                self.map.get(*symbol).ok_or_else(|| entry.corrupt("series refers to an unknown symbol"))?;
         }
         Ok(())
     }
@@ -326,5 +329,246 @@ impl<'b, I: Iterator<Item = Result<(u32, &'b str), Corruption>>> Iterator for Me
             }
         }
         Some(least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::read::{Columns, Hints, Selection};
+    use model::{Labels, Matcher};
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::block::plan::merged_meta;
+    use crate::block::publish::remove_leftovers;
+    use crate::block::set::{BlockSet, LiveBlock};
+    use crate::fs::SimDisk;
+    use crate::metrics::block_writer::SymbolTable;
+    use crate::metrics::recode::Value;
+
+    /// Samples of each series, values as bits.
+    type Content = BTreeMap<Labels, BTreeMap<i64, u64>>;
+
+    #[derive(Clone, Debug)]
+    struct Input {
+        content: Content,
+        /// Samples of a chunk.
+        chunk_len: usize,
+        /// Series whose `i` has this value lose this time.
+        deleted: Option<(u8, Interval)>,
+    }
+
+    fn name(series: u8) -> Labels {
+        let letter = ["a", "b", "é", "ab"][usize::from(series % 4)];
+        Labels::from_pairs([("__name__", letter), ("i", &series.to_string())])
+    }
+
+    fn input() -> impl Strategy<Value = Input> {
+        let sample = (0..6u8, prop_oneof![0..60i64, 1000..1040i64], 0..4u32);
+        let samples = prop::collection::vec(sample, 0..60);
+        let deleted = prop::option::of((0..6u8, 0..1040i64, 0..60i64));
+        (samples, 1..9usize, deleted).prop_map(|(samples, chunk_len, deleted)| {
+            let mut content = Content::new();
+            for (series, t, v) in samples {
+                let v = [f64::from(v), f64::NAN, model::sample::STALE_NAN, -0.0][v as usize % 4];
+                content.entry(name(series)).or_default().insert(t, v.to_bits());
+            }
+            let deleted =
+                deleted.map(|(series, min_t, len)| (series, Interval { min_t, max_t: min_t + len }));
+            Input { content, chunk_len, deleted }
+        })
+    }
+
+    /// Writes a block and deletes from it.
+    fn write(disk: &SimDisk, number: u64, input: &Input) {
+        let id = Ulid::from_parts(number, 0);
+        let symbols = SymbolTable::of(input.content.keys());
+        let mut writer =
+            BlockWriter::create_with(disk, Path::new(""), id, &symbols).unwrap().with_segment_len_max(200);
+        for (labels, samples) in &input.content {
+            let samples: Vec<_> = samples
+                .iter()
+                .map(|(&t, &bits)| Sample { t, value: Value::Float(f64::from_bits(bits)) })
+                .collect();
+            let chunks: Vec<_> =
+                samples.chunks(input.chunk_len).flat_map(|part| encode(part.iter()).unwrap()).collect();
+            let chunks: Vec<_> = chunks
+                .iter()
+                .map(|chunk| TimedChunk {
+                    min_t: chunk.min_t,
+                    max_t: chunk.max_t,
+                    chunk: Chunk { encoding: chunk.encoding, data: &chunk.data },
+                    record: None,
+                })
+                .collect();
+            writer.add_labels(&symbols, labels, &chunks).unwrap();
+        }
+        let times = || input.content.values().flat_map(BTreeMap::keys).copied();
+        let (min, max) = (times().min().unwrap_or(0), times().max().unwrap_or(0) + 1);
+        let written = writer.finish(BlockMeta::level_1(id, min, max)).unwrap();
+        assert_eq!(written.is_some(), !input.content.is_empty());
+        if let (Some(meta), Some((series, interval))) = (written, input.deleted) {
+            let samples: usize = input.content.values().map(BTreeMap::len).sum();
+            assert_eq!(meta.stats.num_samples, samples as u64);
+            let block = MetricsBlock::open(disk, Path::new(&id.to_string())).unwrap();
+            let matcher = Matcher::equal("i", series.to_string());
+            block.delete(disk, &[matcher], interval.min_t, interval.max_t).unwrap();
+        }
+    }
+
+    fn load(disk: &SimDisk) -> BlockSet<MetricsBlock> {
+        BlockSet::load(disk, Path::new(""), &BlockSet::default()).unwrap()
+    }
+
+    /// All samples of some blocks, the first of them counting where two have one.
+    fn read(blocks: &[std::sync::Arc<MetricsBlock>]) -> Content {
+        let selection = Selection {
+            matchers: Vec::new(),
+            min_t: i64::MIN,
+            max_t: i64::MAX,
+            limit: 0,
+            hints: Hints::default(),
+        };
+        let mut content = Content::new();
+        for block in blocks {
+            for series in block.select(&selection).unwrap() {
+                let series = series.unwrap();
+                for chunk in &series.chunks {
+                    let mut columns = Columns::default();
+                    block.read_chunk(chunk, &series.deleted, i64::MIN, i64::MAX, &mut columns).unwrap();
+                    for (t, v) in columns.float_t.into_iter().zip(columns.float_v) {
+                        content.entry(series.labels.clone()).or_default().entry(t).or_insert(v.to_bits());
+                    }
+                }
+            }
+        }
+        content
+    }
+
+    fn merge_all(disk: &SimDisk, set: &BlockSet<MetricsBlock>) -> Result<Merged, StorageError> {
+        let blocks: Vec<_> = set.blocks().iter().map(|block| &**block).collect();
+        let metas: Vec<_> = blocks.iter().map(|block| block.meta()).collect();
+        let meta = merged_meta(Ulid::from_parts(100, 0), &metas);
+        merge(disk, Path::new(""), &blocks, meta, &mut |_| ControlFlow::Continue(()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn merged_blocks_hold_what_their_inputs_held(inputs in prop::collection::vec(input(), 1..5)) {
+            let disk = SimDisk::new(0);
+            for (input, number) in inputs.iter().zip(1..) {
+                write(&disk, number, input);
+            }
+            let set = load(&disk);
+            prop_assert!(set.quarantined().is_empty());
+
+            let mut want = Content::new();
+            for block in set.blocks() {
+                let input = &inputs[block.meta().id.timestamp_ms() as usize - 1];
+                for (labels, samples) in &input.content {
+                    for (&t, &v) in samples {
+                        let deleted = input.deleted.is_some_and(|(series, interval)| {
+                            *labels == name(series) && (interval.min_t..=interval.max_t).contains(&t)
+                        });
+                        if !deleted {
+                            want.entry(labels.clone()).or_default().entry(t).or_insert(v);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(&read(set.blocks()), &want);
+
+            let samples: u64 = want.values().map(|samples| samples.len() as u64).sum();
+            match merge_all(&disk, &set).unwrap() {
+                Merged::Cancelled => prop_assert!(false),
+                Merged::Empty => prop_assert_eq!(samples, 0),
+                Merged::Block(meta) => {
+                    let after = load(&disk);
+                    prop_assert_eq!(after.blocks().len(), 1);
+                    prop_assert_eq!(after.blocks()[0].meta(), &*meta);
+                    prop_assert_eq!((meta.stats.num_samples, meta.stats.num_series), (samples, want.len() as u64));
+                    prop_assert_eq!(read(after.blocks()), want);
+                }
+            }
+        }
+
+        #[test]
+        fn a_crash_leaves_the_old_blocks_or_the_new_one(
+            inputs in prop::collection::vec(input(), 2..4),
+            seed: u64,
+            operations in 0..40u64,
+        ) {
+            let disk = SimDisk::new(seed);
+            for (input, number) in inputs.iter().zip(1..) {
+                write(&disk, number, input);
+            }
+            let before = load(&disk);
+            let want = read(before.blocks());
+            disk.fail_after(operations);
+            let merged = merge_all(&disk, &before);
+            disk.power_cut();
+            remove_leftovers(&disk, Path::new("")).unwrap();
+            let after = load(&disk);
+            prop_assert!(after.quarantined().is_empty(), "{:?}", after.quarantined());
+            if let Ok(Merged::Block(meta)) = merged {
+                prop_assert_eq!(after.blocks()[0].meta().id, meta.id);
+            }
+            prop_assert_eq!(read(after.blocks()), want);
+        }
+    }
+
+    #[test]
+    fn untouched_chunks_are_copied_and_equal_ones_are_one() {
+        let disk = SimDisk::new(0);
+        let content = |from: i64| {
+            Content::from([(name(1), (from..from + 20).map(|t| (t, 1.5f64.to_bits())).collect())])
+        };
+        let input = |from| Input { content: content(from), chunk_len: 7, deleted: None };
+        for (number, from) in [(1, 0), (2, 0), (3, 20)] {
+            write(&disk, number, &input(from));
+        }
+        let Merged::Block(meta) = merge_all(&disk, &load(&disk)).unwrap() else { panic!() };
+        assert_eq!((meta.stats.num_chunks, meta.stats.num_samples), (6, 40));
+        assert_eq!((meta.compaction.level, meta.min_time, meta.max_time), (2, 0, 40));
+    }
+
+    #[test]
+    fn breaking_off_leaves_nothing() {
+        let disk = SimDisk::new(0);
+        let content = Content::from([(name(1), BTreeMap::from([(1, 2)]))]);
+        write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
+        let set = load(&disk);
+        let block = &*set.blocks()[0];
+        let mut seen = Vec::new();
+        let meta = block.meta().rewritten(Ulid::from_parts(9, 9));
+        let merged = merge(&disk, Path::new(""), &[block], meta, &mut |progress| {
+            seen.push(progress);
+            ControlFlow::Break(())
+        });
+        assert_eq!(merged.unwrap(), Merged::Cancelled);
+        assert_eq!(seen, [Progress { done: 1, total: 1 }]);
+        assert_eq!(disk_names(&disk), [block.meta().id.to_string()]);
+    }
+
+    #[test]
+    fn a_broken_chunk_is_told_with_its_place() {
+        let disk = SimDisk::new(0);
+        let content = Content::from([(name(1), BTreeMap::from([(1, 2)]))]);
+        write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
+        let set = load(&disk);
+        let file = set.blocks()[0].dir().join("chunks/000001");
+        disk.flip_bit(&file, 8 * 12).unwrap();
+        let Err(StorageError::Corrupt(corruption)) = merge_all(&disk, &load(&disk)) else { panic!() };
+        assert_eq!((corruption.file, corruption.offset), (disk.display(&file), 8));
+        assert_eq!(disk_names(&disk).len(), 1);
+    }
+
+    fn disk_names(disk: &SimDisk) -> Vec<String> {
+        disk.list(Path::new("")).unwrap().into_iter().map(|entry| entry.name).collect()
     }
 }

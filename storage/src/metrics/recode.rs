@@ -59,7 +59,8 @@ pub(super) fn encode<'s>(samples: impl Iterator<Item = &'s Sample>) -> Result<Ve
             chunks.extend(open.take().map(finish));
         }
         let (appender, recoded, count) = open.get_or_insert_with(|| {
-            let recoded = Recoded { min_t: sample.t, max_t: sample.t, encoding: Encoding::Xor, data: Vec::new() };
+            let recoded =
+                Recoded { min_t: sample.t, max_t: sample.t, encoding: Encoding::Xor, data: Vec::new() };
             (XorAppender::new(), recoded, 0)
         });
         appender.append(sample.t, v)?;
