@@ -218,13 +218,14 @@ impl ChunkReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::memory::MemoryDisk;
+    use crate::block::publish::tests::put_file;
+    use crate::fs::SimDisk;
     use proptest::prelude::*;
 
     const DIR: &str = "chunks";
 
-    fn write(chunks: &[(u8, Vec<u8>)], segment_len_max: u64) -> (MemoryDisk, Vec<u64>) {
-        let disk = MemoryDisk::default();
+    fn write(chunks: &[(u8, Vec<u8>)], segment_len_max: u64) -> (SimDisk, Vec<u64>) {
+        let disk = SimDisk::new(0);
         disk.create_dir_all(Path::new(DIR)).unwrap();
         let mut writer = ChunkWriter::new(&disk, DIR.into()).with_segment_len_max(segment_len_max);
         let places = chunks
@@ -249,7 +250,7 @@ mod tests {
             let (disk, places) = write(&chunks, segment_len_max);
             let reader = ChunkReader::open(&disk, Path::new(DIR)).unwrap();
             prop_assert!(places.is_sorted());
-            let copy = MemoryDisk::default();
+            let copy = SimDisk::new(0);
             copy.create_dir_all(Path::new(DIR)).unwrap();
             let mut writer = ChunkWriter::new(&copy, DIR.into()).with_segment_len_max(segment_len_max);
             for ((encoding, data), at) in chunks.iter().zip(&places) {
@@ -274,7 +275,7 @@ mod tests {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
                 bytes.truncate(cut.index(bytes.len() * 4));
-                disk.put(path, bytes);
+                put_file(&disk, path, bytes);
             }
             if let Ok(reader) = ChunkReader::open(&disk, Path::new(DIR)) {
                 for place in places.into_iter().chain([place, place & 0x1_0000_0fff]) {
@@ -297,7 +298,7 @@ mod tests {
         ] {
             let mut bytes = good.clone();
             bytes[at] ^= 0x40;
-            disk.put(path, bytes);
+            put_file(&disk, path, bytes);
             let error = match ChunkReader::open(&disk, Path::new(DIR)) {
                 Ok(reader) => {
                     reader.chunk(places[0]).unwrap();

@@ -281,7 +281,7 @@ mod tests {
             (thanos.replace("\"version\":1", "\"version\":2"), 0, "unknown version 2"),
             (thanos.replace("\"maxTime\":1", "\"maxTime\":-1"), 0, "is after maxTime"),
             (thanos.replace(ID, "x"), 10, "not a ULID"),
-            ("{\n\"ulid\": 1}".into(), 9, "expected a string"),
+            ("{\n\"ulid\": 1}".into(), 10, "expected a string"),
             (String::new(), 0, "EOF"),
         ] {
             let e = BlockMeta::from_json(text.as_bytes(), "m").unwrap_err();

@@ -138,9 +138,14 @@ fn remove_dir_if_there(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::fs::memory::MemoryDisk;
+    use crate::fs::SimDisk;
+
+    /// Replaces a file's bytes.
+    pub(crate) fn put_file(disk: &dyn Disk, path: &Path, bytes: Vec<u8>) {
+        disk.create(path).unwrap().append(&bytes).unwrap();
+    }
 
     fn names(disk: &dyn Disk, dir: &str) -> Vec<String> {
         disk.list(Path::new(dir)).unwrap().into_iter().map(|entry| entry.name).collect()
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_block_appears_whole_or_not_at_all() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let parent = Path::new("data");
         let id = Ulid::from_parts(1, 2);
         disk.create_dir_all(parent).unwrap();
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn leftovers_are_only_what_looks_like_a_block_with_a_suffix() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let id = Ulid::from_parts(1, 2).to_string();
         let stay = ["wal", "checkpoint.00000001.tmp", &id, "x.tmp-for-creation"];
         let go = [format!("{id}.tmp"), format!("{id}.tmp-for-creation"), format!("{id}.tmp-for-deletion")];

@@ -130,7 +130,8 @@ impl<B: LiveBlock> BlockSet<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::memory::MemoryDisk;
+    use crate::block::publish::tests::put_file;
+    use crate::fs::SimDisk;
 
     struct Meta(BlockMeta);
 
@@ -144,7 +145,7 @@ mod tests {
         }
     }
 
-    fn put(disk: &MemoryDisk, n: u64, min_time: i64, parents: &[u64]) -> Ulid {
+    fn put(disk: &SimDisk, n: u64, min_time: i64, parents: &[u64]) -> Ulid {
         let id = Ulid::from_parts(n, 0);
         let mut meta = BlockMeta::level_1(id, min_time, min_time + 10);
         for &parent in parents {
@@ -156,7 +157,7 @@ mod tests {
         id
     }
 
-    fn load(disk: &MemoryDisk, previous: &BlockSet<Meta>) -> BlockSet<Meta> {
+    fn load(disk: &SimDisk, previous: &BlockSet<Meta>) -> BlockSet<Meta> {
         BlockSet::load(disk, Path::new("data"), previous).unwrap()
     }
 
@@ -166,14 +167,14 @@ mod tests {
 
     #[test]
     fn broken_blocks_are_set_aside_and_the_rest_is_served() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         disk.create_dir_all(Path::new("data/wal")).unwrap();
         put(&disk, 1, 50, &[]);
         let broken = put(&disk, 2, 20, &[]);
         put(&disk, 3, 0, &[]);
         let file = Path::new("data").join(broken.to_string()).join("meta.json");
         let good = disk.read(&file).unwrap();
-        disk.put(&file, b"{\n  nonsense".to_vec());
+        put_file(&disk, &file, b"{\n  nonsense".to_vec());
         let first = load(&disk, &BlockSet::default());
         assert_eq!(ids(&first), [3, 1]);
         let [quarantined] = first.quarantined() else { panic!() };
@@ -181,7 +182,7 @@ mod tests {
         let want = format!("{}: corrupt at offset 4: key must be a string", file.display());
         assert!(quarantined.reason.starts_with(&want), "{}", quarantined.reason);
 
-        disk.put(&file, good);
+        put_file(&disk, &file, good);
         let second = load(&disk, &first);
         assert_eq!((ids(&second), second.quarantined()), (vec![3, 2, 1], &[][..]));
         assert!(Arc::ptr_eq(&first.blocks()[0], &second.blocks()[0]));
@@ -193,15 +194,15 @@ mod tests {
 
     #[test]
     fn children_take_the_place_of_their_parents_once_they_are_readable() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let (a, b) = (put(&disk, 1, 0, &[]), put(&disk, 2, 10, &[]));
         let child = put(&disk, 3, 0, &[1, 2]);
         let file = Path::new("data").join(child.to_string()).join("meta.json");
         let good = disk.read(&file).unwrap();
-        disk.put(&file, Vec::new());
+        put_file(&disk, &file, Vec::new());
         let set = load(&disk, &BlockSet::default());
         assert_eq!((ids(&set), set.superseded()), (vec![1, 2], &[][..]));
-        disk.put(&file, good);
+        put_file(&disk, &file, good);
         let set = load(&disk, &set);
         assert_eq!((ids(&set), set.superseded()), (vec![3], &[a, b][..]));
         assert!(set.quarantined().is_empty());

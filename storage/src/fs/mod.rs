@@ -6,17 +6,15 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+mod buffered;
 #[cfg(test)]
 mod contract_tests;
 mod disk;
-mod buffered;
 mod mapped;
 pub mod sim;
-#[cfg(test)]
-pub(crate) mod memory;
 
-pub use disk::RealDisk;
 pub use buffered::BufferedFile;
+pub use disk::RealDisk;
 pub use mapped::Mapped;
 pub use sim::SimDisk;
 

@@ -479,7 +479,8 @@ impl<'i> SeriesEntry<'i> {
         Ok(())
     }
 
-    fn corrupt(&self, reason: &str) -> Corruption {
+    /// Says that something about the series makes no sense.
+    pub fn corrupt(&self, reason: &str) -> Corruption {
         Corruption { file: self.index.file.clone(), offset: self.offset, reason: reason.to_owned() }
     }
 }
@@ -488,7 +489,7 @@ impl<'i> SeriesEntry<'i> {
 mod tests {
     use super::*;
     use crate::fs::Disk;
-    use crate::fs::memory::MemoryDisk;
+    use crate::fs::SimDisk;
     use crate::index::select::tests::{agrees_with_filter, label_set, matcher};
     use crate::index::writer::IndexWriter;
     use model::{MatchOp, Matcher};
@@ -500,7 +501,7 @@ mod tests {
 
     /// Writes an index; postings batches hold `batch` numbers.
     fn write(series: &[Series], batch: u64) -> Vec<u8> {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let path = Path::new("index");
         let symbols: BTreeSet<&str> =
             series.iter().flat_map(|(labels, _)| labels.iter()).flat_map(|(n, v)| [n, v]).collect();

@@ -381,11 +381,11 @@ impl Section {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::memory::MemoryDisk;
+    use crate::fs::SimDisk;
 
     #[test]
     fn refuses_what_would_not_be_an_index() {
-        let disk = MemoryDisk::default();
+        let disk = SimDisk::new(0);
         let path = Path::new("index");
         let create = |symbols: &[&str]| IndexWriter::create(&disk, path, symbols.iter().map(Ok)).map(drop);
         assert!(create(&["b", "a"]).is_err());

@@ -104,7 +104,12 @@ impl MetricsBlock {
     /// it counts series of all blocks and the head together.
     pub fn select(&self, selection: &Selection) -> Result<BlockSelection<'_>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
-        Ok(BlockSelection { block: self, ids: ids.into_iter(), min_t: selection.min_t, max_t: selection.max_t })
+        Ok(BlockSelection {
+            block: self,
+            ids: ids.into_iter(),
+            min_t: selection.min_t,
+            max_t: selection.max_t,
+        })
     }
 
     /// Names of labels that matching series have, ascending.
@@ -149,7 +154,8 @@ impl MetricsBlock {
         decode(bytes.encoding, bytes.data, min_t, max_t, out)
             .map_err(|e| self.chunks.corrupt(chunk.at, e.to_string()))?;
         if deleted.overlap(chunk.min_t, chunk.max_t) {
-            let Columns { float_t, float_v, float_start_t, histogram_t, histogram_v, histogram_start_t } = out;
+            let Columns { float_t, float_v, float_start_t, histogram_t, histogram_v, histogram_start_t } =
+                out;
             drop_deleted(deleted, floats, float_t, float_v, float_start_t);
             drop_deleted(deleted, histograms, histogram_t, histogram_v, histogram_start_t);
         }
@@ -201,7 +207,13 @@ impl MetricsBlock {
 }
 
 /// Removes deleted times from columns, from a place on.
-fn drop_deleted<V>(deleted: &Intervals, from: usize, t: &mut Vec<i64>, v: &mut Vec<V>, start_t: &mut Vec<i64>) {
+fn drop_deleted<V>(
+    deleted: &Intervals,
+    from: usize,
+    t: &mut Vec<i64>,
+    v: &mut Vec<V>,
+    start_t: &mut Vec<i64>,
+) {
     let stays: Vec<bool> = t.iter().enumerate().map(|(at, &t)| at < from || !deleted.contains(t)).collect();
     fn keep<T>(stays: &[bool], column: &mut Vec<T>) {
         let mut stays = stays.iter();

@@ -110,7 +110,9 @@ impl<'d> BlockWriter<'d> {
             match (symbols.number(name), symbols.number(value)) {
                 (Some(name), Some(value)) => pairs.push((name, value)),
                 _ => {
-                    return Err(StorageError::Invalid(format!("labels of {labels} are not among the block's symbols")));
+                    return Err(StorageError::Invalid(format!(
+                        "labels of {labels} are not among the block's symbols"
+                    )));
                 }
             }
         }
