@@ -27,7 +27,6 @@ mod recode;
 pub mod replay;
 pub mod select;
 pub mod series;
-pub mod store;
 pub mod table;
 
 /// A histogram as queries read it.

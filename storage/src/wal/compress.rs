@@ -20,6 +20,8 @@ pub enum Codec {
 pub struct Compressor {
     kind: Kind,
     buffer: Vec<u8>,
+    /// How the last record was compressed, and to how many bytes of the buffer; `None` for not at all.
+    compressed: Option<(Codec, usize)>,
 }
 
 enum Kind {
@@ -33,19 +35,18 @@ impl Compressor {
     pub fn new(compression: Compression) -> Self {
         let kind = match compression {
             Compression::None => Kind::None,
-            Compression::Snappy => Kind::Snappy(Box::default()),
+            Compression::Snappy => Kind::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Zstd => {
                 zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL).map_or(Kind::None, Kind::Zstd)
             }
         };
-        Self { kind, buffer: Vec::new() }
+        Self { kind, buffer: Vec::new(), compressed: None }
     }
 
-    /// The record as it is to be stored: compressed when that makes it smaller. Valid until the next call.
-    pub fn compress<'a>(&'a mut self, record: &'a [u8]) -> (Codec, &'a [u8]) {
+    /// Compresses a record when that makes it smaller; [`Compressor::stored`] has the bytes.
+    pub fn compress(&mut self, record: &[u8]) {
         let (codec, len) = match &mut self.kind {
-            _ if record.is_empty() => return (Codec::Plain, record),
-            Kind::None => return (Codec::Plain, record),
+            Kind::None => (Codec::Plain, None),
             Kind::Snappy(encoder) => {
                 self.buffer.resize(snap::raw::max_compress_len(record.len()), 0);
                 (Codec::Snappy, encoder.compress(record, &mut self.buffer).ok())
@@ -55,9 +56,14 @@ impl Compressor {
                 (Codec::Zstd, encoder.compress_to_buffer(record, &mut self.buffer[..]).ok())
             }
         };
-        match len {
-            Some(len) if len < record.len() => (codec, &self.buffer[..len]),
-            _ => (Codec::Plain, record),
+        self.compressed = len.filter(|&len| len < record.len()).map(|len| (codec, len));
+    }
+
+    /// The bytes to store for the record that was compressed last.
+    pub fn stored<'a>(&'a self, record: &'a [u8]) -> (Codec, &'a [u8]) {
+        match self.compressed {
+            Some((codec, len)) => (codec, &self.buffer[..len]),
+            None => (Codec::Plain, record),
         }
     }
 }
@@ -94,18 +100,23 @@ mod tests {
     #[test]
     fn round_trip_and_plain_when_not_smaller() {
         let long = b"abcabcabcabc".repeat(1000);
-        for (compression, want) in
-            [(Compression::None, Codec::Plain), (Compression::Snappy, Codec::Snappy), (Compression::Zstd, Codec::Zstd)]
-        {
+        for (compression, want) in [
+            (Compression::None, Codec::Plain),
+            (Compression::Snappy, Codec::Snappy),
+            (Compression::Zstd, Codec::Zstd),
+        ] {
             let mut compressor = Compressor::new(compression);
-            let (codec, bytes) = compressor.compress(&long);
+            compressor.compress(&long);
+            let (codec, bytes) = compressor.stored(&long);
             assert_eq!(codec, want);
             assert!(codec == Codec::Plain || bytes.len() < long.len());
             let mut out = vec![1, 2, 3];
             decompress(codec, bytes, &mut out).unwrap();
             assert_eq!(out, long);
-            assert_eq!(compressor.compress(b"short"), (Codec::Plain, &b"short"[..]));
-            assert_eq!(compressor.compress(b""), (Codec::Plain, &b""[..]));
+            for short in [&b"short"[..], b""] {
+                compressor.compress(short);
+                assert_eq!(compressor.stored(short), (Codec::Plain, short));
+            }
         }
     }
 

@@ -145,7 +145,13 @@ impl Assembler {
                 rest = &rest[page.len()..];
                 continue;
             }
-            let torn = || if last { Err(torn("segment ends within a record")) } else { Err(broken("fragment exceeds its page")) };
+            let torn = || {
+                if last {
+                    Err(torn("segment ends within a record"))
+                } else {
+                    Err(broken("fragment exceeds its page"))
+                }
+            };
             let Some((header, data)) = fragment.split_first_chunk::<{ HEADER - 1 }>() else { return torn() };
             let [l0, l1, crc @ ..] = *header;
             let len = usize::from(u16::from_be_bytes([l0, l1]));
@@ -252,9 +258,12 @@ mod tests {
     fn order_is_checked() {
         let mut fragments = Vec::new();
         put(&mut fragments, 0, Codec::Plain, b"abc");
-        for (kind, want) in
-            [(LAST, "record continues"), (MIDDLE, "record continues"), (5, "unknown type"), (FIRST, "within another")]
-        {
+        for (kind, want) in [
+            (LAST, "record continues"),
+            (MIDDLE, "record continues"),
+            (5, "unknown type"),
+            (FIRST, "within another"),
+        ] {
             let mut bytes = fragments.clone();
             bytes[0] = kind;
             bytes.extend_from_slice(&fragments);

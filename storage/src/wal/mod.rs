@@ -29,3 +29,6 @@ pub struct Position {
     /// Offset in it, in bytes.
     pub offset: u64,
 }
+
+#[cfg(test)]
+mod tests;

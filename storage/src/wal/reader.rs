@@ -79,7 +79,13 @@ pub struct Reader {
 impl Reader {
     /// Reads segments `from` to `to`, both inclusive, as far as they exist; `offset` is where a record begins in
     /// segment `from`.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, from: u64, offset: u64, to: u64) -> Result<Self, StorageError> {
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        from: u64,
+        offset: u64,
+        to: u64,
+    ) -> Result<Self, StorageError> {
         let mut segments = segment::list(&*disk, dir)?;
         segments.retain(|s| (from..=to).contains(&s.number));
         let mut reader = Self {
@@ -144,14 +150,12 @@ impl Reader {
                     return Err(self.damage(current.clone(), Broken { reason, torn: true }));
                 }
                 Ok(false) => {
-                    let number = current.number;
-                    self.enter_next(|_| 0);
-                    if let Some(next) = &self.current
-                        && next.number != number + 1
-                    {
-                        let reason = format!("segment {} is missing before it", number + 1);
-                        return Err(self.damage(next.clone(), Broken { reason, torn: false }));
+                    let next = current.number + 1;
+                    if self.segments.as_slice().first().is_some_and(|segment| segment.number != next) {
+                        let reason = format!("segment {next} is missing after it");
+                        return Err(self.damage(current.clone(), Broken { reason, torn: false }));
                     }
+                    self.enter_next(|_| 0);
                 }
                 Err(broken) => return Err(self.damage(current.clone(), broken)),
             }

@@ -32,7 +32,7 @@ pub fn repair(disk: &dyn Disk, damage: &Damage) -> Result<Repair, StorageError> 
     let file = disk.display(&damage.segment.path);
     let offset = damage.offset;
     let mut action = format!("{file}: cut at offset {offset}");
-    if damage.torn {
+    if damage.torn || offset >= damage.segment.len {
         cut(disk, &damage.segment.path, offset)?;
     } else {
         match copy_aside(disk, &damage.segment.path, offset) {
@@ -56,7 +56,7 @@ pub fn repair(disk: &dyn Disk, damage: &Damage) -> Result<Repair, StorageError> 
 fn cut(disk: &dyn Disk, path: &Path, offset: u64) -> Result<(), StorageError> {
     let cut = || {
         let mut file = disk.open_append(path)?;
-        // A segment may be missing before an empty one.
+        // Nothing to cut where the damage is that a later segment is missing.
         if file.len() > offset {
             file.truncate(offset)?;
         }

@@ -77,6 +77,8 @@ impl Writer {
             )));
         }
         disk.create_dir_all(dir).map_err(|e| StorageError::refused("creating", &*disk, dir, e))?;
+        let parent = dir.parent().unwrap_or(Path::new(""));
+        disk.sync_dir(parent).map_err(|e| StorageError::refused("syncing", &*disk, parent, e))?;
         let segment = segment::list(&*disk, dir)?.last().map_or(0, |last| last.number + 1);
         let file = create(&*disk, dir, segment)?;
         Ok(Self {
@@ -111,25 +113,25 @@ impl Writer {
 
     fn try_log(&mut self, batch: &Batch) -> Result<(), StorageError> {
         for record in batch.records() {
-            let (codec, stored) = self.compressor.compress(record);
-            let offset = self.file.len() + self.buffer.len() as u64;
+            self.compressor.compress(record);
+            let len = self.compressor.stored(record).1.len();
             // A record never crosses segments; one that exceeds a whole segment gets one of its own.
-            if frame::end_of(offset, stored.len()) > self.options.segment_len && offset > 0 {
-                // The borrow of `stored` ends here; compressing again is rare.
+            if self.end() > 0 && frame::end_of(self.end(), len) > self.options.segment_len {
                 self.flush()?;
                 self.next_segment()?;
             }
-            let (codec, stored) = match codec {
-                super::compress::Codec::Plain => (codec, record),
-                _ => self.compressor.compress(record),
-            };
-            let offset = self.file.len() + self.buffer.len() as u64;
-            let before = self.buffer.len();
-            self.stats.record_parts += frame::put(&mut self.buffer, offset, codec, stored) as u64;
+            let (end, before) = (self.end(), self.buffer.len());
+            let (codec, stored) = self.compressor.stored(record);
+            self.stats.record_parts += frame::put(&mut self.buffer, end, codec, stored) as u64;
             self.stats.record_part_bytes += (self.buffer.len() - before) as u64;
             self.stats.bytes_saved += (record.len() - stored.len()) as u64;
         }
         self.flush()
+    }
+
+    /// Where the segment will end when the buffer is written.
+    fn end(&self) -> u64 {
+        self.file.len() + self.buffer.len() as u64
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
@@ -167,6 +169,13 @@ impl Writer {
         self.file.truncate(to.offset).map_err(|e| self.error("truncating", e))?;
         self.cut_to = None;
         Ok(())
+    }
+
+    /// Takes back everything that was logged from a position on, which [`Writer::position`] gave since the log was
+    /// opened. When the disk refuses, the next batch tries again.
+    pub fn take_back(&mut self, to: Position) {
+        self.cut_to = Some(self.cut_to.map_or(to, |earlier| earlier.min(to)));
+        let _ = self.cut_back();
     }
 
     /// Ends the segment and starts the next one, whose number is returned.

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use model::histogram::{
-    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, FloatHistogram, Histogram, HistogramError, HistogramOf, ResetHint,
-    Span,
+    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, FloatHistogram, Histogram, HistogramError, HistogramOf,
+    ResetHint, Span,
 };
 
 use super::{
@@ -95,6 +95,8 @@ pub(super) fn read_v2<H: HistogramBody>(
     Ok(samples)
 }
 
+const TOO_FINE: i32 = EXPONENTIAL_SCHEMA_MAX + 1;
+
 /// Keeps a sample whose schema is known, at a resolution that can be computed with.
 fn keep<H: HistogramBody>(
     samples: &mut Vec<RefHistogramOf<H>>,
@@ -103,7 +105,7 @@ fn keep<H: HistogramBody>(
 ) -> Result<(), RecordError> {
     match sample.v.schema() {
         CUSTOM_BUCKETS_SCHEMA | HISTOGRAM_SCHEMA_MIN..=EXPONENTIAL_SCHEMA_MAX => {}
-        EXPONENTIAL_SCHEMA_MAX..=HISTOGRAM_SCHEMA_MAX => {
+        TOO_FINE..=HISTOGRAM_SCHEMA_MAX => {
             let v = Arc::get_mut(&mut sample.v).map(HistogramBody::reduce);
             v.unwrap_or(Ok(())).map_err(|e| RecordError::Histogram(e.to_string()))?;
         }
@@ -117,7 +119,7 @@ fn keep<H: HistogramBody>(
 }
 
 /// A histogram's bytes in a record, and in a memory snapshot.
-pub(crate) trait HistogramBody: Sized {
+pub trait HistogramBody: Sized {
     /// Appends the histogram.
     fn put(&self, out: &mut Vec<u8>);
     /// Reads a histogram; its content is not checked.

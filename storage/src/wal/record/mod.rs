@@ -7,16 +7,17 @@ mod series;
 
 use std::sync::Arc;
 
+use model::Labels;
 use model::append::SeriesRef;
-use model::{FloatHistogram, Histogram, Labels, Metadata};
+use model::histogram::{FloatHistogram, Histogram};
+use model::metadata::Metadata;
 
-pub use histograms::{put_float_histograms, put_histograms};
+pub use histograms::{HistogramBody, put_float_histograms, put_histograms};
 pub use samples::{put_exemplars, put_exemplars_body, put_samples, read_exemplars_body};
 pub use series::{put_metadata, put_mmap_markers, put_series, put_tombstones, read_labels};
 
-pub(crate) use histograms::HistogramBody;
-
 use crate::codec::bytes::{ByteReader, Truncated};
+use crate::codec::varint::put_varint;
 
 const SERIES: u8 = 1;
 const SAMPLES: u8 = 2;
@@ -175,7 +176,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes a record; also how one tells whether its samples carry start timestamps, see [`has_start_t`].
+    /// Decodes a record.
     pub fn decode(&mut self, record: &[u8]) -> Result<Record, RecordError> {
         let Some((&kind, body)) = record.split_first() else { return Ok(Record::Unknown(0)) };
         let mut r = ByteReader::new(body);
@@ -184,7 +185,7 @@ impl Decoder {
             SAMPLES => Record::Samples(samples::read_samples(&mut r)?),
             SAMPLES_V2 => Record::Samples(samples::read_samples_v2(&mut r)?),
             TOMBSTONES => Record::Tombstones(series::read_tombstones(&mut r)?),
-            EXEMPLARS => Record::Exemplars(samples::read_exemplars_body(&mut r)?),
+            EXEMPLARS => Record::Exemplars(read_exemplars_body(&mut r)?),
             MMAP_MARKERS => Record::MmapMarkers(series::read_mmap_markers(&mut r)?),
             METADATA => Record::Metadata(series::read_metadata(&mut r)?),
             HISTOGRAMS | CUSTOM_HISTOGRAMS => {
@@ -226,8 +227,8 @@ impl Base {
     }
 
     fn put_deltas(self, out: &mut Vec<u8>, series: SeriesRef, t: i64) {
-        crate::codec::varint::put_varint(out, series.0.wrapping_sub(self.series) as i64);
-        crate::codec::varint::put_varint(out, t.wrapping_sub(self.t));
+        put_varint(out, series.0.wrapping_sub(self.series) as i64);
+        put_varint(out, t.wrapping_sub(self.t));
     }
 
     fn read_deltas(self, r: &mut ByteReader<'_>) -> Result<(SeriesRef, i64), Truncated> {
@@ -252,7 +253,6 @@ const START_T_DELTA: u8 = 2;
 
 impl V2 {
     fn put(&mut self, out: &mut Vec<u8>, series: SeriesRef, t: i64, start_t: i64) {
-        use crate::codec::varint::put_varint;
         put_varint(out, series.0.wrapping_sub(self.series) as i64);
         put_varint(out, t.wrapping_sub(self.first_t));
         if !self.begun {

@@ -1,7 +1,8 @@
 //! Records 2, 4 and 11: float samples and exemplars.
 
 use super::{
-    Base, EXEMPLARS, RecordError, RefExemplar, RefSample, SAMPLES, SAMPLES_V2, V2, read_labels, series::put_labels,
+    Base, EXEMPLARS, RecordError, RefExemplar, RefSample, SAMPLES, SAMPLES_V2, V2, read_labels,
+    series::put_labels,
 };
 use crate::codec::bytes::ByteReader;
 

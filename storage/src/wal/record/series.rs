@@ -1,10 +1,12 @@
 //! Records 1, 3, 5 and 6: series and what is said about whole series.
 
+use model::Labels;
 use model::append::SeriesRef;
-use model::{Labels, Metadata, MetricType};
+use model::metadata::{Metadata, MetricType};
 
 use super::{
-    METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries, RefTombstone, SERIES, TOMBSTONES,
+    METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries, RefTombstone, SERIES,
+    TOMBSTONES,
 };
 use crate::codec::bytes::ByteReader;
 use crate::codec::varint::{put_uvarint, put_varint};
@@ -59,7 +61,8 @@ pub fn read_labels(r: &mut ByteReader<'_>) -> Result<Labels, RecordError> {
     for _ in 0..count {
         pairs.push((read_text(r)?, read_text(r)?));
     }
-    let proper = pairs.windows(2).all(|w| w[0].0 < w[1].0) && pairs.iter().all(|(_, value)| !value.is_empty());
+    let proper =
+        pairs.windows(2).all(|w| w[0].0 < w[1].0) && pairs.iter().all(|(_, value)| !value.is_empty());
     Ok(if proper { Labels::from_sorted(pairs) } else { Labels::from_pairs(pairs) })
 }
 

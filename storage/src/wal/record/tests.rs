@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::wal::Batch;
-use model::MetricType;
-use model::histogram::Span;
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, Span};
+use model::metadata::MetricType;
 use proptest::prelude::*;
 
 fn decode(record: &[u8]) -> Result<Record, RecordError> {
@@ -29,7 +29,8 @@ fn known_bytes() {
     let samples =
         [sample(7, 50, 10, 1.0), sample(8, 51, 10, 1.0), sample(7, 51, 0, 1.0), sample(7, 52, 11, 1.0)];
     put_samples(&mut out, &samples, true);
-    let want = [&[11, 14, 100, 20][..], &one, &[2, 2, 1], &one, &[1, 2, 0], &one, &[0, 4, 2, 2], &one].concat();
+    let want =
+        [&[11, 14, 100, 20][..], &one, &[2, 2, 1], &one, &[1, 2, 0], &one, &[0, 4, 2, 2], &one].concat();
     assert_eq!(out, want);
     out.clear();
     let metadata = Metadata { kind: MetricType::Counter, unit: "s".into(), help: "h".into() };
@@ -72,9 +73,13 @@ fn unknown_kinds_are_passed_over() {
 
 #[test]
 fn foreign_metadata_fields_and_improper_labels() {
-    let Ok(Record::Metadata(metadata)) = decode(b"\x06\x05\x02\x02\x04HELP\x01h\x03FOO\x01x") else { panic!() };
+    let Ok(Record::Metadata(metadata)) = decode(b"\x06\x05\x02\x02\x04HELP\x01h\x03FOO\x01x") else {
+        panic!()
+    };
     assert_eq!(metadata[0].metadata, Metadata { kind: MetricType::Gauge, unit: "".into(), help: "h".into() });
-    let Ok(Record::Series(series)) = decode(b"\x01\0\0\0\0\0\0\0\x01\x03\x01b\x012\x01a\x011\x01c\0") else { panic!() };
+    let Ok(Record::Series(series)) = decode(b"\x01\0\0\0\0\0\0\0\x01\x03\x01b\x012\x01a\x011\x01c\0") else {
+        panic!()
+    };
     assert_eq!(series[0].labels, Labels::from_pairs([("a", "1"), ("b", "2")]));
     assert_eq!(decode(b"\x01\0\0\0\0\0\0\0\x01\x01\x01\xff\x012").err(), Some(RecordError::NotUtf8));
 }
@@ -94,8 +99,6 @@ fn histogram(schema: i32) -> Histogram {
         custom_values: if schema == CUSTOM_BUCKETS_SCHEMA { vec![1.0, 2.5] } else { vec![] },
     }
 }
-
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint};
 
 #[test]
 fn histograms_of_all_schemas() {
@@ -137,7 +140,8 @@ fn histograms_of_all_schemas() {
 #[test]
 fn foreign_schemas() {
     let mut batch = Batch::new();
-    let sample = |schema| RefHistogram { series: SeriesRef(1), t: 1, start_t: 0, v: Arc::new(histogram(schema)) };
+    let sample =
+        |schema| RefHistogram { series: SeriesRef(1), t: 1, start_t: 0, v: Arc::new(histogram(schema)) };
     put_histograms(&mut batch, &[sample(53), sample(9), sample(-10), sample(-9)], false);
     let mut decoder = Decoder::default();
     let Ok(Record::Histograms(got)) = decoder.decode(batch.records().next().unwrap()) else { panic!() };
