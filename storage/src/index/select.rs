@@ -181,7 +181,7 @@ impl<'m> Term<'m> {
             (true, ".+") => Values::Any,
             (true, _) => match matcher.set_matches() {
                 Some(set) => Values::Listed(set.iter().map(|value| &**value).collect()),
-                None => Values::Scan { matcher, prefix: matcher.prefix(), answer },
+                None => Values::Scan { matcher, prefix: matcher.prefix().unwrap_or(""), answer },
             },
             (false, "") => Values::Any,
             (false, _) => Values::Scan { matcher, prefix: "", answer },
