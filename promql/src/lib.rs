@@ -8,5 +8,7 @@ pub mod json;
 mod lex;
 pub mod parse;
 pub mod print;
+pub mod script;
+pub mod value;
 
 pub use parse::{Features, ParseError, ParseErrors, parse, parse_metric, parse_selector, parse_series};
