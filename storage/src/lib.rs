@@ -11,6 +11,7 @@ use model::read::{ReadError, SeriesSource};
 use model::time::Clock;
 
 pub mod admin;
+pub mod codec;
 pub mod error;
 pub mod fs;
 pub mod metrics;
