@@ -108,6 +108,15 @@ impl GoUrl {
         self.rest.split(['?', '#']).next().unwrap_or("")
     }
 
+    /// The same without trailing slashes and with a leading slash in the path, without query and fragment.
+    #[must_use]
+    pub fn trim_path(mut self) -> Self {
+        let path = self.path().trim_end_matches('/');
+        self.rest =
+            if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        self
+    }
+
     /// The whole, password included; for requests, never for display.
     pub fn reveal(&self) -> String {
         self.write(|password| password)

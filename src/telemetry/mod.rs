@@ -8,6 +8,7 @@ pub mod log;
 pub mod metric;
 pub mod process;
 pub mod registry;
+pub mod store;
 
 pub use metric::{Counter, Gauge, Histogram, Labeled, Summary};
 pub use registry::{Collect, Gather, Registry};

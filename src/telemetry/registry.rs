@@ -101,6 +101,27 @@ impl Gather {
         family.lines.push(Line { suffix: "_count", labels: owned(labels), value: count as f64 });
     }
 
+    /// Buckets that somebody else counted, each for itself; one count more than bounds, the last for +Inf.
+    pub fn buckets(&mut self, name: &'static str, help: &'static str, bounds: &[f64], counts: &[u64], sum: f64) {
+        let family = self.family(name, help, Kind::Histogram);
+        let mut total = 0;
+        for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {
+            total += count;
+            let bound = if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
+            let labels = vec![("le".to_owned(), bound)];
+            family.lines.push(Line { suffix: "_bucket", labels, value: total as f64 });
+        }
+        family.lines.push(Line { suffix: "_sum", labels: Vec::new(), value: sum });
+        family.lines.push(Line { suffix: "_count", labels: Vec::new(), value: total as f64 });
+    }
+
+    /// A sum and a count without quantiles.
+    pub fn timing(&mut self, name: &'static str, help: &'static str, count: u64, seconds: f64) {
+        let family = self.family(name, help, Kind::Summary);
+        family.lines.push(Line { suffix: "_sum", labels: Vec::new(), value: seconds });
+        family.lines.push(Line { suffix: "_count", labels: Vec::new(), value: count as f64 });
+    }
+
     /// A summary's quantiles, sum and count.
     pub fn summary(&mut self, name: &'static str, help: &'static str, labels: &[(&str, &str)], s: &Summary) {
         let family = self.family(name, help, Kind::Summary);

@@ -1,0 +1,640 @@
+//! The command line: Prometheus 3.14's flags with their names, defaults and exit codes. [`Command::parse`] turns
+//! arguments into [`Flags`], typed and checked. [`table`] lists the flags, [`parse`] holds the grammar.
+
+mod feature;
+mod help;
+mod parse;
+pub mod table;
+mod value;
+
+use regex::Regex;
+
+pub use feature::Features;
+pub use help::{documentation, help};
+
+use crate::config::Unsupported;
+use crate::config::storage::Retention;
+use crate::config::url::GoUrl;
+use parse::{Given, Parsed};
+use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
+
+/// What the process is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Run the server.
+    Run(Box<Flags>),
+    /// Print the help text and end with 0.
+    Help,
+    /// Print name and version and end with 0.
+    Version,
+    /// Print the table of flags as Markdown and end with 0.
+    Documentation,
+    /// `trivium tool ...`; the arguments after `tool`.
+    Tool(Vec<String>),
+}
+
+/// A command line that cannot be honoured: one line for stderr and the exit code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FlagsError {
+    /// One line, which names the flag.
+    pub message: String,
+    /// 1 for an unknown flag, a stray argument or a value out of bounds, 2 for a malformed or repeated value,
+    /// 3 for a flag of the other mode; as Prometheus ends.
+    pub exit_code: u8,
+}
+
+impl FlagsError {
+    fn usage(message: String) -> Self {
+        Self { message: format!("Error parsing command line arguments: {message}"), exit_code: 1 }
+    }
+
+    fn value(message: String) -> Self {
+        Self { message: format!("Error parsing command line arguments: {message}"), exit_code: 2 }
+    }
+}
+
+/// How loudly a [`Notice`] is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// `level=INFO`
+    Info,
+    /// `level=WARN`
+    Warning,
+}
+
+/// Something to log once at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How loudly.
+    pub severity: Severity,
+    /// `msg`
+    pub text: String,
+    /// `option`: the feature or flag.
+    pub option: String,
+}
+
+/// Lowest severity that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `debug`
+    Debug,
+    /// `info`
+    Info,
+    /// `warn`
+    Warn,
+    /// `error`
+    Error,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value`
+    Logfmt,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How records of the write-ahead log are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalCompression {
+    /// Not at all.
+    None,
+    /// Snappy.
+    Snappy,
+    /// Zstandard.
+    Zstd,
+}
+
+/// The checked command line. Durations are milliseconds unless named otherwise.
+#[derive(Clone, Debug)]
+pub struct Flags {
+    /// `--config.file`
+    pub config_file: String,
+    /// Interval of `--config.auto-reload`, at least 1s; `None` when it is off.
+    pub auto_reload_interval_ms: Option<i64>,
+    /// `--web.*`
+    pub web: WebFlags,
+    /// `--storage.tsdb.*`
+    pub storage: StorageFlags,
+    /// `--storage.remote.*`
+    pub remote: RemoteFlags,
+    /// `--rules.*`
+    pub rules: RuleFlags,
+    /// `--scrape.*`
+    pub scrape: ScrapeFlags,
+    /// `--alertmanager.*`
+    pub alertmanager: AlertmanagerFlags,
+    /// `--query.*`
+    pub query: QueryFlags,
+    /// `--auto-gomaxprocs`: respect the CPU quota of the container.
+    pub respect_cpu_quota: bool,
+    /// `--auto-gomemlimit.ratio` when `--auto-gomemlimit` is on: share of the memory limit to use.
+    pub memory_limit_ratio: Option<f64>,
+    /// `--enable-feature`
+    pub features: Features,
+    /// `--log.level`
+    pub log_level: LogLevel,
+    /// `--log.format`
+    pub log_format: LogFormat,
+    /// What to log once the logger is there.
+    pub notices: Vec<Notice>,
+    /// Given flags that have no effect in this version, for a warning each.
+    pub unsupported: Vec<Unsupported>,
+    given: std::sync::Arc<Given>,
+}
+
+/// `--web.*`
+#[derive(Clone, Debug)]
+pub struct WebFlags {
+    /// `host:port` each; never empty.
+    pub listen_addresses: Vec<String>,
+    /// TLS and users; "" for none.
+    pub config_file: String,
+    /// Time to read a request, and of an idle connection.
+    pub read_timeout_ms: i64,
+    /// Over all listeners.
+    pub max_connections: i64,
+    /// Readers of live notifications.
+    pub max_notifications_subscribers: i64,
+    /// Without trailing slash; derived from host name and port when not given.
+    pub external_url: GoUrl,
+    /// `/`, or `/prefix` without trailing slash.
+    pub route_prefix: String,
+    /// Directory under /user; "" for none.
+    pub user_assets: String,
+    /// /-/reload and /-/quit.
+    pub enable_lifecycle: bool,
+    /// /api/v1/admin/tsdb.
+    pub enable_admin_api: bool,
+    /// /api/v1/write.
+    pub enable_remote_write_receiver: bool,
+    /// Names out of [`REMOTE_WRITE_MESSAGES`].
+    pub remote_write_messages: Vec<String>,
+    /// /api/v1/otlp.
+    pub enable_otlp_receiver: bool,
+    /// Directory under /consoles.
+    pub console_templates: String,
+    /// Directory of shared templates.
+    pub console_libraries: String,
+    /// Document title.
+    pub page_title: String,
+    /// Allowed origins, anchored.
+    pub cors_origin: Regex,
+    /// Of the search API; 0 is no limit.
+    pub search_max_limit: i64,
+}
+
+/// `--storage.tsdb.*`
+#[derive(Clone, Debug)]
+pub struct StorageFlags {
+    /// Data directory.
+    pub path: String,
+    /// Default 2h.
+    pub min_block_duration_ms: i64,
+    /// `None`: a tenth of the retention, at most 31d; see [`Flags::max_block_duration_ms`].
+    pub max_block_duration_ms: Option<i64>,
+    /// 0 for the default.
+    pub max_block_chunk_segment_size: i64,
+    /// 0 for the default.
+    pub wal_segment_size: i64,
+    /// What to keep when the configuration file does not say.
+    pub retention: Retention,
+    /// No lock file.
+    pub no_lockfile: bool,
+    /// Merge overlapping blocks.
+    pub allow_overlapping_compaction: bool,
+    /// Of the write-ahead log.
+    pub wal_compression: WalCompression,
+    /// 0 writes head chunks at once.
+    pub head_chunks_write_queue_size: i64,
+    /// Default 120.
+    pub samples_per_chunk: i64,
+    /// Percent of the block range.
+    pub delayed_compaction_max_percent: i64,
+    /// "" for none.
+    pub delay_compact_file: String,
+    /// At least 1s.
+    pub block_reload_interval_ms: i64,
+}
+
+/// `--storage.remote.*`
+#[derive(Clone, Debug)]
+pub struct RemoteFlags {
+    /// At shutdown or reload.
+    pub flush_deadline_ms: i64,
+    /// 0 is no limit.
+    pub read_sample_limit: i64,
+    /// 0 is no limit.
+    pub read_concurrent_limit: i64,
+    /// Of a streamed answer.
+    pub read_max_bytes_in_frame: i64,
+}
+
+/// `--rules.*`
+#[derive(Clone, Debug)]
+pub struct RuleFlags {
+    /// Longest downtime over which `for` is restored.
+    pub for_outage_tolerance_ms: i64,
+    /// Shortest time from restart to firing.
+    pub for_grace_period_ms: i64,
+    /// Before an unchanged alert is sent again.
+    pub resend_delay_ms: i64,
+    /// With feature `concurrent-rule-eval`.
+    pub max_concurrent_evals: i64,
+}
+
+/// `--scrape.*`
+#[derive(Clone, Debug)]
+pub struct ScrapeFlags {
+    /// Align timestamps to the schedule.
+    pub adjust_timestamps: bool,
+    /// By how much at most, in nanoseconds.
+    pub timestamp_tolerance_ns: i64,
+    /// Shortest time between updates of targets.
+    pub discovery_reload_interval_ms: i64,
+}
+
+/// `--alertmanager.*`
+#[derive(Clone, Debug)]
+pub struct AlertmanagerFlags {
+    /// Alerts waiting.
+    pub notification_queue_capacity: i64,
+    /// Alerts in one request.
+    pub notification_batch_size: i64,
+    /// Send waiting alerts before ending.
+    pub drain_on_shutdown: bool,
+}
+
+/// `--query.*`
+#[derive(Clone, Debug)]
+pub struct QueryFlags {
+    /// Default 5m.
+    pub lookback_delta_ms: i64,
+    /// Default 2m.
+    pub timeout_ms: i64,
+    /// Default 20.
+    pub max_concurrency: i64,
+    /// Default 50000000.
+    pub max_samples: i64,
+}
+
+const DEFAULT_RETENTION_MS: i64 = 15 * 86_400_000;
+const LONGEST_DEFAULT_BLOCK_MS: i64 = 31 * 86_400_000;
+
+/// Flags of parts that are not in this version: a given one is warned about, never silently ignored.
+const NOT_YET: &[(&str, &str)] = &[
+    ("web.user-assets", "static assets are not served"),
+    ("web.console.templates", "console templates are not served"),
+    ("web.console.libraries", "console templates are not served"),
+    ("web.enable-remote-write-receiver", "samples are not received by remote write"),
+    ("web.remote-write-receiver.accepted-protobuf-messages", "samples are not received by remote write"),
+    ("web.enable-otlp-receiver", "metrics are not received by OTLP"),
+    ("web.max-notifications-subscribers", "there are no live notifications"),
+    ("web.search.max-limit", "there is no search API"),
+    ("storage.tsdb.delay-compact-file.path", "compaction does not wait for uploads"),
+    ("storage.tsdb.delayed-compaction.max-percent", "compaction is not delayed"),
+    ("storage.tsdb.head-chunks-write-queue-size", "head chunks are written without a queue"),
+    ("storage.remote.flush-deadline", "there is no remote write"),
+    ("storage.remote.read-sample-limit", "there is no remote read"),
+    ("storage.remote.read-concurrent-limit", "there is no remote read"),
+    ("storage.remote.read-max-bytes-in-frame", "there is no remote read"),
+];
+
+impl Command {
+    /// Reads the arguments, the program's name not among them. `hostname` is asked for only when there is no
+    /// `--web.external-url`; `read_file` serves `@file` arguments.
+    pub fn parse(
+        args: impl IntoIterator<Item = String>,
+        hostname: &dyn Fn() -> String,
+        read_file: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Self, FlagsError> {
+        let given = match parse::parse(args.into_iter().collect(), read_file)? {
+            Parsed::Help => return Ok(Self::Help),
+            Parsed::Version => return Ok(Self::Version),
+            Parsed::Tool(args) => return Ok(Self::Tool(args)),
+            Parsed::Run(given) => given,
+        };
+        for (flag, text) in &given.flags {
+            value::check(flag, text).map_err(|e| FlagsError::value(format!("--{}: {e}", flag.name)))?;
+        }
+        let values = Values { given: &given };
+        if values.bool("write-documentation") {
+            return Ok(Self::Documentation);
+        }
+        Flags::check(&values, hostname).map(|flags| Self::Run(Box::new(flags)))
+    }
+}
+
+/// Reads values that are known to be well formed.
+struct Values<'a> {
+    given: &'a Given,
+}
+
+impl Values<'_> {
+    fn texts(&self, name: &str) -> Vec<String> {
+        let flag = FLAGS.iter().find(|f| f.name == name);
+        debug_assert!(flag.is_some(), "no flag {name}");
+        flag.map(|f| self.given.values(f).into_iter().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.texts(name).into_iter().next().unwrap_or_default()
+    }
+
+    fn bool(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    fn int(&self, name: &str) -> i64 {
+        value::integer(&self.text(name)).unwrap_or(0)
+    }
+
+    fn ms(&self, name: &str) -> i64 {
+        value::duration(&self.text(name)).unwrap_or(0)
+    }
+
+    fn bytes(&self, name: &str) -> i64 {
+        value::size(&self.text(name)).unwrap_or(0)
+    }
+}
+
+impl Flags {
+    fn check(v: &Values<'_>, hostname: &dyn Fn() -> String) -> Result<Self, FlagsError> {
+        let mut notices = Vec::new();
+        let feature_lists = v.texts("enable-feature");
+        let feature_lists: Vec<&str> = feature_lists.iter().map(String::as_str).collect();
+        let features = Features::read(&feature_lists, &mut notices);
+        let plain = |message: String, exit_code| FlagsError { message, exit_code };
+        if features.otlp_deltatocumulative && features.otlp_native_delta_ingestion {
+            return Err(plain(
+                "Error parsing feature list: cannot enable otlp-deltatocumulative and otlp-native-delta-ingestion at \
+                 the same time"
+                    .to_owned(),
+                1,
+            ));
+        }
+        let search_max_limit = v.int("web.search.max-limit");
+        if search_max_limit < 0 {
+            return Err(plain(
+                format!(
+                    "--web.search.max-limit must be non-negative; got {search_max_limit} (use 0 to disable the cap)"
+                ),
+                1,
+            ));
+        }
+        check_mode(v.given, v.bool("agent"))?;
+        let ratio = value::number(&v.text("auto-gomemlimit.ratio")).unwrap_or(0.0);
+        if !(ratio > 0.0 && ratio <= 1.0) {
+            return Err(plain(
+                "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1".to_owned(),
+                1,
+            ));
+        }
+        let web = web_flags(v, hostname, search_max_limit)?;
+        let auto_reload = v.bool("config.auto-reload") || features.auto_reload_config;
+        let given = |name: &str| v.given.flags.iter().any(|(f, _)| f.name == name);
+        let unsupported = NOT_YET
+            .iter()
+            .filter(|(name, _)| given(name))
+            .map(|(name, why)| Unsupported::flag(name, why))
+            .collect();
+        Ok(Self {
+            config_file: v.text("config.file"),
+            auto_reload_interval_ms: auto_reload.then(|| v.ms("config.auto-reload-interval").max(1_000)),
+            web,
+            storage: storage_flags(v, &mut notices),
+            remote: RemoteFlags {
+                flush_deadline_ms: v.ms("storage.remote.flush-deadline"),
+                read_sample_limit: v.int("storage.remote.read-sample-limit"),
+                read_concurrent_limit: v.int("storage.remote.read-concurrent-limit"),
+                read_max_bytes_in_frame: v.int("storage.remote.read-max-bytes-in-frame"),
+            },
+            rules: RuleFlags {
+                for_outage_tolerance_ms: v.ms("rules.alert.for-outage-tolerance"),
+                for_grace_period_ms: v.ms("rules.alert.for-grace-period"),
+                resend_delay_ms: v.ms("rules.alert.resend-delay"),
+                max_concurrent_evals: v.int("rules.max-concurrent-evals"),
+            },
+            scrape: ScrapeFlags {
+                adjust_timestamps: v.bool("scrape.adjust-timestamps"),
+                timestamp_tolerance_ns: value::go_duration_ns(&v.text("scrape.timestamp-tolerance"))
+                    .unwrap_or(0),
+                discovery_reload_interval_ms: v.ms("scrape.discovery-reload-interval"),
+            },
+            alertmanager: AlertmanagerFlags {
+                notification_queue_capacity: v.int("alertmanager.notification-queue-capacity"),
+                notification_batch_size: v.int("alertmanager.notification-batch-size"),
+                drain_on_shutdown: v.bool("alertmanager.drain-notification-queue-on-shutdown"),
+            },
+            query: QueryFlags {
+                lookback_delta_ms: v.ms("query.lookback-delta"),
+                timeout_ms: v.ms("query.timeout"),
+                max_concurrency: v.int("query.max-concurrency"),
+                max_samples: v.int("query.max-samples"),
+            },
+            respect_cpu_quota: v.bool("auto-gomaxprocs"),
+            memory_limit_ratio: v.bool("auto-gomemlimit").then_some(ratio),
+            features,
+            log_level: match v.text("log.level").to_lowercase().as_str() {
+                "debug" => LogLevel::Debug,
+                "warn" => LogLevel::Warn,
+                "error" => LogLevel::Error,
+                _ => LogLevel::Info,
+            },
+            log_format: if v.text("log.format") == "json" { LogFormat::Json } else { LogFormat::Logfmt },
+            notices,
+            unsupported,
+            given: std::sync::Arc::new(Given { flags: v.given.flags.clone() }),
+        })
+    }
+
+    /// Longest range of a block under this retention: the flag, or else a tenth of the retention, at most 31d.
+    pub fn max_block_duration_ms(&self, retention: &Retention) -> i64 {
+        self.storage.max_block_duration_ms.unwrap_or(match retention.time_ms {
+            0 => LONGEST_DEFAULT_BLOCK_MS,
+            time => (time / 10).min(LONGEST_DEFAULT_BLOCK_MS),
+        })
+    }
+
+    /// Names and values of all flags, sorted, as `/api/v1/status/flags` shows them. `retention` is the one in force,
+    /// configuration included.
+    pub fn listing(&self, retention: &Retention) -> Vec<(String, String)> {
+        let mut listing: Vec<(String, String)> = FLAGS
+            .iter()
+            .map(|flag| {
+                let shown = match flag.name {
+                    "config.auto-reload" => self.auto_reload_interval_ms.is_some().to_string(),
+                    "web.route-prefix" => self.web.route_prefix.clone(),
+                    "storage.tsdb.retention.time" => model::time::DurationText(retention.time_ms).to_string(),
+                    "storage.tsdb.retention.size" => {
+                        crate::config::size::SizeText(retention.size_bytes).to_string()
+                    }
+                    "storage.tsdb.max-block-duration" => {
+                        model::time::DurationText(self.max_block_duration_ms(retention)).to_string()
+                    }
+                    _ => value::shown(flag.kind, &self.given.values(flag)),
+                };
+                (flag.name.to_owned(), shown)
+            })
+            .collect();
+        listing.sort();
+        listing
+    }
+}
+
+fn check_mode(given: &Given, agent: bool) -> Result<(), FlagsError> {
+    let (wrong, message) = if agent {
+        (Mode::Server, "The following flag(s) can not be used in agent mode")
+    } else {
+        (Mode::Agent, "The following flag(s) can only be used in agent mode")
+    };
+    let names: Vec<String> = given
+        .flags
+        .iter()
+        .filter(|(flag, _)| flag.mode == wrong)
+        .map(|(Flag { name, .. }, _)| format!("\"--{name}\""))
+        .collect();
+    if !names.is_empty() {
+        return Err(FlagsError { message: format!("{message}: [{}]", names.join(" ")), exit_code: 3 });
+    }
+    if agent {
+        // A server where an agent was asked for would keep data and answer queries: refuse rather than warn.
+        return Err(FlagsError {
+            message: "--agent: agent mode is not in this version".to_owned(),
+            exit_code: 1,
+        });
+    }
+    Ok(())
+}
+
+fn web_flags(
+    v: &Values<'_>,
+    hostname: &dyn Fn() -> String,
+    search_max_limit: i64,
+) -> Result<WebFlags, FlagsError> {
+    let mut remote_write_messages: Vec<String> = Vec::new();
+    for message in v.texts("web.remote-write-receiver.accepted-protobuf-messages") {
+        let wrong = |what: String| {
+            FlagsError::value(format!("--web.remote-write-receiver.accepted-protobuf-messages: {what}"))
+        };
+        if !REMOTE_WRITE_MESSAGES.contains(&message.as_str()) {
+            return Err(wrong(format!("{message:?} is not one of {}", REMOTE_WRITE_MESSAGES.join(", "))));
+        }
+        if remote_write_messages.contains(&message) {
+            return Err(wrong(format!("{message:?} is given twice")));
+        }
+        remote_write_messages.push(message);
+    }
+    let listen_addresses = v.texts("web.listen-address");
+    let first = listen_addresses.first().map_or("", String::as_str);
+    let external_url = external_url(&v.text("web.external-url"), first, hostname)?;
+    let route_prefix = match v.text("web.route-prefix") {
+        prefix if prefix.is_empty() => external_url.path().to_owned(),
+        prefix => prefix,
+    };
+    let cors = v.text("web.cors.origin");
+    Ok(WebFlags {
+        listen_addresses,
+        config_file: v.text("web.config.file"),
+        read_timeout_ms: v.ms("web.read-timeout"),
+        max_connections: v.int("web.max-connections"),
+        max_notifications_subscribers: v.int("web.max-notifications-subscribers"),
+        external_url,
+        route_prefix: format!("/{}", route_prefix.trim_matches('/')),
+        user_assets: v.text("web.user-assets"),
+        enable_lifecycle: v.bool("web.enable-lifecycle"),
+        enable_admin_api: v.bool("web.enable-admin-api"),
+        enable_remote_write_receiver: v.bool("web.enable-remote-write-receiver"),
+        remote_write_messages,
+        enable_otlp_receiver: v.bool("web.enable-otlp-receiver"),
+        console_templates: v.text("web.console.templates"),
+        console_libraries: v.text("web.console.libraries"),
+        page_title: v.text("web.page-title"),
+        cors_origin: Regex::new(&format!("^(?s:{cors})$")).map_err(|e| FlagsError {
+            message: format!(
+                "--web.cors.origin: could not compile the regular expression {cors:?}: {}",
+                one_line(&e)
+            ),
+            exit_code: 2,
+        })?,
+        search_max_limit,
+    })
+}
+
+/// The last line of a regex error says what is wrong; the lines before draw it.
+fn one_line(error: &regex::Error) -> String {
+    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn external_url(
+    given: &str,
+    listen_address: &str,
+    hostname: &dyn Fn() -> String,
+) -> Result<GoUrl, FlagsError> {
+    let wrong =
+        |what: String| FlagsError { message: format!("--web.external-url {given:?}: {what}"), exit_code: 2 };
+    if given.starts_with(['"', '\'']) || given.ends_with(['"', '\'']) {
+        return Err(wrong("URL must not begin or end with quotes".to_owned()));
+    }
+    let text = if given.is_empty() {
+        let port = match listen_address.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => port,
+            _ => {
+                return Err(FlagsError {
+                    message: format!("--web.listen-address {listen_address:?}: expected host:port"),
+                    exit_code: 2,
+                });
+            }
+        };
+        format!("http://{}:{port}", hostname())
+    } else {
+        given.to_owned()
+    };
+    GoUrl::parse(&text).map(GoUrl::trim_path).map_err(|e| wrong(e.to_string()))
+}
+
+fn storage_flags(v: &Values<'_>, notices: &mut Vec<Notice>) -> StorageFlags {
+    let mut retention = Retention {
+        time_ms: v.ms("storage.tsdb.retention.time"),
+        size_bytes: v.bytes("storage.tsdb.retention.size"),
+        percentage: 0.0,
+    };
+    if retention.time_ms == 0 && retention.size_bytes == 0 {
+        retention.time_ms = DEFAULT_RETENTION_MS;
+    }
+    let mut block_reload_interval_ms = v.ms("storage.tsdb.block-reload-interval");
+    if block_reload_interval_ms < 1_000 {
+        block_reload_interval_ms = 1_000;
+        notices.push(Notice {
+            severity: Severity::Warning,
+            text: "less than 1s is raised to 1s to avoid overload".to_owned(),
+            option: "storage.tsdb.block-reload-interval".to_owned(),
+        });
+    }
+    let wal_compression = match v.text("storage.tsdb.wal-compression-type").as_str() {
+        _ if !v.bool("storage.tsdb.wal-compression") => WalCompression::None,
+        "zstd" => WalCompression::Zstd,
+        _ => WalCompression::Snappy,
+    };
+    StorageFlags {
+        path: v.text("storage.tsdb.path"),
+        min_block_duration_ms: v.ms("storage.tsdb.min-block-duration"),
+        max_block_duration_ms: Some(v.ms("storage.tsdb.max-block-duration")).filter(|ms| *ms != 0),
+        max_block_chunk_segment_size: v.bytes("storage.tsdb.max-block-chunk-segment-size"),
+        wal_segment_size: v.bytes("storage.tsdb.wal-segment-size"),
+        retention,
+        no_lockfile: v.bool("storage.tsdb.no-lockfile"),
+        allow_overlapping_compaction: v.bool("storage.tsdb.allow-overlapping-compaction"),
+        wal_compression,
+        head_chunks_write_queue_size: v.int("storage.tsdb.head-chunks-write-queue-size"),
+        samples_per_chunk: v.int("storage.tsdb.samples-per-chunk"),
+        delayed_compaction_max_percent: v.int("storage.tsdb.delayed-compaction.max-percent"),
+        delay_compact_file: v.text("storage.tsdb.delay-compact-file.path"),
+        block_reload_interval_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests;
