@@ -1,11 +1,15 @@
 //! PromQL: parser, checker, columnar engine, test script language. Knows no store, no HTTP, no clock.
 
+pub mod annotations;
 pub mod ast;
 mod check;
 pub mod durations;
+pub mod engine;
+mod eval;
 pub mod functions;
 pub mod json;
 mod lex;
+mod limits;
 pub mod parse;
 pub mod print;
 pub mod script;
