@@ -187,21 +187,19 @@ impl Builder<'_> {
         self.plan.scopes.push(Scope { grid, by_step: false });
         self.scope = self.plan.scopes.len() - 1;
         self.invariant = true;
-        let built = self.expr(expr)?;
-        let inner = match built {
-            Built::Vector(input) => Some((self.place(input), true)),
-            Built::Scalar(ScalarRef::Node(id)) => Some((id, false)),
-            Built::Scalar(ScalarRef::Const(_)) | Built::Text(_) | Built::Range(_) => None,
-        };
+        let mut built = self.expr(expr)?;
+        if let Built::Vector(input) = built {
+            built = Built::Vector(Input::Node(self.place(input)));
+        }
         self.scope = outer;
         self.invariant = false;
-        match inner {
-            Some((inner, is_vector)) => {
-                let id = self.push(Op::Invariant(inner));
-                Ok(if is_vector { Built::Vector(Input::Node(id)) } else { Built::Scalar(ScalarRef::Node(id)) })
+        Ok(match built {
+            Built::Vector(Input::Node(inner)) => Built::Vector(Input::Node(self.push(Op::Invariant(inner)))),
+            Built::Scalar(ScalarRef::Node(inner)) => {
+                Built::Scalar(ScalarRef::Node(self.push(Op::Invariant(inner))))
             }
-            None => Ok(built),
-        }
+            other => other,
+        })
     }
 
     /// Builds an argument of a call or an operand, on its own if it is step-invariant and worth it.

@@ -7,12 +7,13 @@ use model::histogram::FloatHistogram;
 use super::binary::{Operands, changes_metric, float_op, point_op};
 use super::date::Date;
 use super::grid::Grid;
-use super::math::{go_max, go_min, round_to, whole_seconds};
+use super::math::{go_max, go_min, round_to};
 use super::plan::ScalarRef;
 use super::row::Row;
 use super::{ScalarColumn, Val};
 use crate::annotations::Annotations;
 use crate::ast::{BinaryOp, Pos};
+use crate::durations::to_i64;
 use crate::value::{ABSENT, Point, is_absent};
 
 /// Something done to each series.
@@ -101,7 +102,7 @@ impl ResolvedStage<'_> {
                 if max < min { ABSENT } else { go_max(min, go_min(max, v)) }
             }),
             Stage::Round(_) => only_floats(row, |step, v| round_to(v, 1.0 / a.at(step))),
-            Stage::Date(part) => only_floats(row, |_, v| part(&Date::of_seconds(whole_seconds(v))) as f64),
+            Stage::Date(part) => only_floats(row, |_, v| part(&Date::of_seconds(to_i64(v))) as f64),
             Stage::StepTime => {
                 for step in row.span() {
                     if row.has(step) {

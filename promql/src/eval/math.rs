@@ -46,12 +46,6 @@ pub(crate) fn round_to(v: f64, inverse: f64) -> f64 {
     (v * inverse + 0.5).floor() / inverse
 }
 
-/// Seconds as a Go integer conversion on amd64 takes them: out of range and NaN become the least integer.
-pub(crate) fn whole_seconds(v: f64) -> i64 {
-    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
-    if v.is_nan() || v >= TOO_LARGE || v < -TOO_LARGE { i64::MIN } else { v as i64 }
-}
-
 /// The plain function of that name.
 pub(crate) fn function(name: &str) -> Option<fn(f64) -> f64> {
     use std::f64::consts::PI;
@@ -100,7 +94,5 @@ mod tests {
     fn rounding_and_signs() {
         assert_eq!((round_to(2.5, 1.0), round_to(-2.5, 1.0), round_to(5.3, 1.0 / 5.0)), (3.0, -2.0, 5.0));
         assert!(sign(-0.0).is_sign_negative() && sign(f64::NAN).is_nan());
-        assert_eq!(whole_seconds(f64::NAN), i64::MIN);
-        assert_eq!((whole_seconds(1e300), whole_seconds(-1.9)), (i64::MIN, -1));
     }
 }

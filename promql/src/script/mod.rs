@@ -13,8 +13,10 @@ pub mod memory;
 mod nhcb;
 pub mod parse;
 pub mod run;
+pub mod target;
 
 pub use load::{LoadedSample, LoadedSeries, Store};
 pub use memory::MemoryStore;
 pub use parse::{Command, Script, ScriptError};
 pub use run::{Answer, Evaluator, Failure, Report, run};
+pub use target::EngineTarget;
