@@ -11,6 +11,9 @@ pub struct Pos {
     pub end: usize,
 }
 
+/// The highest tree that the parser builds; beyond it, it gives an error. Our own bound: Prometheus has none.
+pub const MAX_HEIGHT: usize = 1000;
+
 /// What an expression evaluates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueType {
@@ -47,12 +50,77 @@ impl ValueType {
 }
 
 /// An expression with its place in the text.
+///
+/// A tree from the parser is at most [`MAX_HEIGHT`] nodes high, so recursion over it is safe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     /// Where it stands.
     pub pos: Pos,
     /// What it is.
     pub kind: ExprKind,
+}
+
+impl Expr {
+    /// What the expression evaluates to. Source: Prometheus `Expr.Type`.
+    pub fn value_type(&self) -> ValueType {
+        let mut expr = self;
+        loop {
+            match &expr.kind {
+                ExprKind::Number(_) => return ValueType::Scalar,
+                ExprKind::String(_) => return ValueType::String,
+                ExprKind::Vector(_) | ExprKind::Aggregate(_) => return ValueType::Vector,
+                ExprKind::Matrix(_) | ExprKind::Subquery(_) => return ValueType::Matrix,
+                ExprKind::Call(call) => return call.function.returns,
+                ExprKind::Unary(_, inner) | ExprKind::Paren(inner) => expr = inner,
+                ExprKind::Binary(binary) => return binary.value_type,
+            }
+        }
+    }
+
+    /// The direct sub-expressions in Prometheus's order: an aggregation's operand before its parameter. Selectors
+    /// have none.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix(_) => {
+                Vec::new()
+            }
+            ExprKind::Subquery(subquery) => vec![&subquery.expr],
+            ExprKind::Unary(_, inner) | ExprKind::Paren(inner) => vec![inner],
+            ExprKind::Binary(binary) => vec![&binary.left, &binary.right],
+            ExprKind::Aggregate(aggregate) => {
+                std::iter::once(&aggregate.expr).chain(aggregate.param.as_ref()).collect()
+            }
+            ExprKind::Call(call) => call.args.iter().collect(),
+        }
+    }
+
+    /// Calls `visit` for this expression and all below, parents first.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
+        visit(self);
+        for child in self.children() {
+            child.walk(visit);
+        }
+    }
+
+    /// The expression inside any number of parentheses.
+    pub fn without_parens(&self) -> &Expr {
+        let mut expr = self;
+        while let ExprKind::Paren(inner) = &expr.kind {
+            expr = inner;
+        }
+        expr
+    }
+
+    /// Every selector of the tree, those of range selectors included, in the order of the text.
+    pub fn selectors(&self) -> Vec<&VectorSelector> {
+        let mut found = Vec::new();
+        self.walk(&mut |expr| match &expr.kind {
+            ExprKind::Vector(vector) => found.push(vector),
+            ExprKind::Matrix(matrix) => found.push(&matrix.vector),
+            _ => {}
+        });
+        found
+    }
 }
 
 /// The kinds of expressions.
@@ -90,7 +158,7 @@ pub struct NumberLiteral {
 }
 
 /// `@` modifier.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     /// `@ 1234.5`, in milliseconds
     Timestamp(i64),
@@ -242,6 +310,79 @@ pub enum BinaryOp {
     Pow,
 }
 
+impl BinaryOp {
+    /// The operator as queries write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Or => "or",
+            Self::And => "and",
+            Self::Unless => "unless",
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Atan2 => "atan2",
+            Self::Pow => "^",
+        }
+    }
+
+    /// `== != < <= > >=`; the trimming operators are none.
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge)
+    }
+
+    /// `and or unless`
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    /// How tightly it binds; higher is tighter.
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And | Self::Unless => 2,
+            Self::Eq
+            | Self::Ne
+            | Self::Lt
+            | Self::Le
+            | Self::Gt
+            | Self::Ge
+            | Self::TrimUpper
+            | Self::TrimLower => 3,
+            Self::Add | Self::Sub => 4,
+            Self::Mul | Self::Div | Self::Mod | Self::Atan2 => UNARY_PRECEDENCE,
+            Self::Pow => 6,
+        }
+    }
+
+    /// Whether `a op b op c` means `a op (b op c)`.
+    pub fn is_right_associative(self) -> bool {
+        self == Self::Pow
+    }
+}
+
+/// How tightly a sign binds: as `*` does, so `-a ^ b` is `-(a ^ b)`.
+pub const UNARY_PRECEDENCE: u8 = 5;
+
+impl UnaryOp {
+    /// The operator as queries write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plus => "+",
+            Self::Minus => "-",
+        }
+    }
+}
+
 /// How many series of each side may meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cardinality {
@@ -254,6 +395,18 @@ pub enum Cardinality {
     OneToMany,
     /// Set operators.
     ManyToMany,
+}
+
+impl Cardinality {
+    /// The name in the API's syntax tree.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneToOne => "one-to-one",
+            Self::ManyToOne => "many-to-one",
+            Self::OneToMany => "one-to-many",
+            Self::ManyToMany => "many-to-many",
+        }
+    }
 }
 
 /// How two vectors' series are matched.
@@ -282,6 +435,8 @@ pub struct Binary {
     pub left: Expr,
     /// Right operand.
     pub right: Expr,
+    /// `Scalar` when both operands are, else `Vector`; kept here so that asking a long chain for its type is cheap.
+    pub value_type: ValueType,
     /// `bool` after a comparison.
     pub return_bool: bool,
     /// `Some` when both sides are vectors.
@@ -319,6 +474,62 @@ pub enum AggregateOp {
     Limitk,
     /// `limit_ratio`
     LimitRatio,
+}
+
+impl AggregateOp {
+    /// Every aggregation operator.
+    pub const ALL: [Self; 14] = [
+        Self::Avg,
+        Self::Bottomk,
+        Self::Count,
+        Self::CountValues,
+        Self::Group,
+        Self::LimitRatio,
+        Self::Limitk,
+        Self::Max,
+        Self::Min,
+        Self::Quantile,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::Sum,
+        Self::Topk,
+    ];
+
+    /// The operator as queries write it, in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Count => "count",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Topk => "topk",
+            Self::Bottomk => "bottomk",
+            Self::CountValues => "count_values",
+            Self::Quantile => "quantile",
+            Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// The type of the parameter before the operand; `None` when the operator takes none.
+    pub fn param_type(self) -> Option<ValueType> {
+        match self {
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::Limitk | Self::LimitRatio => {
+                Some(ValueType::Scalar)
+            }
+            Self::CountValues => Some(ValueType::String),
+            _ => None,
+        }
+    }
+
+    /// Needs `--enable-feature=promql-experimental-functions`.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
 }
 
 /// An aggregation.

@@ -6,9 +6,15 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+#[cfg(test)]
+mod contract_tests;
+mod disk;
 mod mapped;
+pub mod sim;
 
+pub use disk::RealDisk;
 pub use mapped::Mapped;
+pub use sim::SimDisk;
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +52,14 @@ pub trait WriteFile: Send {
     }
 }
 
-/// Keeps a lock file locked until dropped.
+/// Keeps a lock file locked until dropped, which removes the file.
 pub trait Lock: Send + Sync {}
 
 /// A directory tree. A file's bytes survive a crash after `WriteFile::sync`; its name, a rename or a removal after
 /// `sync_dir` of the directory that holds the name.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Creates a file, empty if it existed.
+    /// Creates an empty file, whose directory must exist. A file that has the name loses it and keeps its bytes for
+    /// those who mapped or linked it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
     /// Opens an existing file to write at its end.
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
@@ -69,7 +76,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn stat(&self, path: &Path) -> io::Result<Entry>;
     /// Creates a directory and its parents; no error when it exists.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Renames a file or directory, replacing a file.
+    /// Renames a file or directory, replacing a file or an empty directory.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// A second name for a file's bytes, for snapshots.
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -79,7 +86,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes a directory's names durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Takes the exclusive lock on a file, creating it; `WouldBlock` when another process holds it.
+    /// Takes the exclusive lock on a file, creating it or taking over what a crash left; `WouldBlock` when another
+    /// process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
     /// Space on the file system.
     fn space(&self) -> io::Result<Space>;

@@ -1,5 +1,36 @@
 //! Native histograms: the integer form that exporters send and chunks hold, and the float form that queries compute
 //! with. Source: Prometheus `model/histogram`.
+//!
+//! A histogram has two sides of buckets around a zero bucket. Each side is a list of counts (`*_buckets`) and of
+//! spans that say which bucket indices the counts belong to; [`cells`] walks both together and is what everything
+//! else here builds on. [`bounds`] turns an index into the values a bucket holds, [`bucket`] iterates over whole
+//! buckets. Arithmetic is generic over the kind of count ([`cells::Count`]), so that plain and compensated sums and
+//! delta-coded integers share one merge, one compaction and one reduction of resolution.
+
+mod add;
+mod bounds;
+mod bucket;
+mod cells;
+mod compact;
+mod convert;
+mod custom;
+mod equal;
+mod kahan;
+mod quantile;
+mod reset;
+mod resolution;
+mod scale;
+mod text;
+mod trim;
+mod validate;
+mod zero;
+
+pub use add::{Combined, IncompatibleSchemas};
+pub use bounds::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, exponential_bound, is_valid_schema};
+pub use bucket::Bucket;
+pub use kahan::{KahanHistogram, kahan_add};
+pub use quantile::{Fraction, NanNote, Quantile};
+pub use validate::HistogramError;
 
 /// Whether a histogram is known to follow a counter reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,3 +90,38 @@ pub type Histogram = HistogramOf<u64, i64>;
 
 /// The float form. Buckets are absolute counts.
 pub type FloatHistogram = HistogramOf<f64, f64>;
+
+impl<C, B> HistogramOf<C, B> {
+    /// Whether the bucket bounds are `custom_values`.
+    pub fn has_custom_buckets(&self) -> bool {
+        self.schema == CUSTOM_BUCKETS_SCHEMA
+    }
+
+    /// Whether this is a staleness mark.
+    pub fn is_stale(&self) -> bool {
+        crate::sample::is_stale(self.sum)
+    }
+
+    /// Bytes of memory as Prometheus counts them; a query's sample limit is measured in these (16 bytes a sample).
+    pub fn size(&self) -> usize {
+        let items = self.positive_spans.len()
+            + self.negative_spans.len()
+            + self.positive_buckets.len()
+            + self.negative_buckets.len()
+            + self.custom_values.len();
+        168 + 8 * items
+    }
+}
+
+impl FloatHistogram {
+    /// Count, sum, schema and reset hint without buckets: all that functions such as `histogram_count` look at.
+    pub fn stats(&self) -> Self {
+        Self {
+            reset_hint: self.reset_hint,
+            schema: self.schema,
+            count: self.count,
+            sum: self.sum,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,48 @@
+# One command each; see README.md.
+
+CARGO ?= cargo
+NPM ?= npm
+ARGS ?=
+DIR ?= promql/tests/scripts
+
+.PHONY: run test ui ui-test rust-test promqltest bench clean
+
+# Builds the release and starts it: data below ./data, http://localhost:9090.
+run: ui
+	$(CARGO) build --release
+	./target/release/trivium --storage.tsdb.path=data $(ARGS)
+
+# Builds the web interface when Node.js is there; the server builds without it and says so.
+ui:
+	@if command -v $(NPM) >/dev/null 2>&1; then \
+	  sh ui/build.sh; \
+	else \
+	  echo "Node.js was not found: the server is built without its web interface."; \
+	fi
+
+# Format, lints, every unit, integration, doc and UI test.
+test: ui-test rust-test
+
+ui-test: ui
+	@if command -v $(NPM) >/dev/null 2>&1; then \
+	  cd ui && $(NPM) run --silent check && $(NPM) run --silent test; \
+	else \
+	  echo "SKIPPED: UI tests: Node.js is not installed"; \
+	fi
+
+rust-test:
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --workspace --locked
+	$(CARGO) run --quiet -p promql --example promqltest -- promql/tests/scripts
+
+# Runs every *.test file of a folder: make promqltest DIR=folder
+promqltest:
+	@$(CARGO) run --quiet --release -p promql --example promqltest -- $(DIR)
+
+bench:
+	$(CARGO) bench --workspace
+
+clean:
+	$(CARGO) clean
+	rm -rf ui/dist ui/node_modules

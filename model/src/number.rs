@@ -1,0 +1,172 @@
+//! Floats as text, in the form of Prometheus's API: shortest digits that read back equal, an exponent only for
+//! magnitudes below 1e-6 or from 1e21 on. Source: `web/api/v1/json_codec.go`, `util/jsonutil`.
+
+/// Appends a float. NaN, `+Inf` and `-Inf` as Prometheus spells them; an exponent has a sign and two digits at least.
+pub fn push_float(out: &mut String, v: f64) {
+    if v.is_nan() {
+        return out.push_str("NaN");
+    }
+    if v.is_infinite() {
+        return out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
+    }
+    if v.fract() == 0.0 && v.abs() < 1e15 {
+        return push_integer(out, v);
+    }
+    let mut buffer = zmij::Buffer::new();
+    push_shaped(out, buffer.format_finite(v), v);
+}
+
+/// Appends an integral float below 2^53 in magnitude; keeps the sign of -0.
+fn push_integer(out: &mut String, v: f64) {
+    if v.is_sign_negative() {
+        out.push('-');
+    }
+    push_u64(out, v.abs() as u64);
+}
+
+fn push_u64(out: &mut String, mut n: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend(digits[at..].iter().map(|d| *d as char));
+}
+
+/// Brings shortest digits, written in any of the usual forms, into Prometheus's form.
+fn push_shaped(out: &mut String, shortest: &str, v: f64) {
+    let (mantissa, exponent) = match shortest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().unwrap_or(0)),
+        None => (shortest, 0),
+    };
+    let unsigned = mantissa.trim_start_matches('-');
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all: String = [whole, fraction].concat();
+    let digits = all.trim_start_matches('0');
+    // The value is 0.DIGITS times ten to this power.
+    let point = whole.len() as i32 + exponent - (all.len() - digits.len()) as i32;
+    let digits = digits.trim_end_matches('0');
+    if v.is_sign_negative() {
+        out.push('-');
+    }
+    if v.abs() < 1e-6 || v.abs() >= 1e21 {
+        out.push_str(&digits[..1]);
+        if digits.len() > 1 {
+            out.push('.');
+            out.push_str(&digits[1..]);
+        }
+        let e = point - 1;
+        out.push_str(if e < 0 { "e-" } else { "e+" });
+        if e.abs() < 10 {
+            out.push('0');
+        }
+        push_u64(out, u64::from(e.unsigned_abs()));
+    } else if point <= 0 {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
+        out.push_str(digits);
+    } else {
+        let point = point as usize;
+        if digits.len() <= point {
+            out.push_str(digits);
+            out.extend(std::iter::repeat_n('0', point - digits.len()));
+        } else {
+            out.push_str(&digits[..point]);
+            out.push('.');
+            out.push_str(&digits[point..]);
+        }
+    }
+}
+
+/// A float as [`push_float`] writes it.
+pub fn float_text(v: f64) -> String {
+    let mut out = String::new();
+    push_float(&mut out, v);
+    out
+}
+
+/// Appends milliseconds as seconds: no decimals when whole, else exactly three.
+pub fn push_timestamp(out: &mut String, t_ms: i64) {
+    if t_ms < 0 {
+        out.push('-');
+    }
+    let t = t_ms.unsigned_abs();
+    push_u64(out, t / 1000);
+    let ms = t % 1000;
+    if ms != 0 {
+        out.push('.');
+        for digit in [ms / 100, ms / 10 % 10, ms % 10] {
+            out.push((b'0' + digit as u8) as char);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn floats() {
+        for (v, want) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-1.5, "-1.5"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (1.5e-6, "0.0000015"),
+            (9.9e-7, "9.9e-07"),
+            (1e-7, "1e-07"),
+            (5e-324, "5e-324"),
+            (1e20, "100000000000000000000"),
+            (1.2345e20, "123450000000000000000"),
+            (1e21, "1e+21"),
+            (1.5e100, "1.5e+100"),
+            (123456789.125, "123456789.125"),
+            (1e15, "1000000000000000"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(float_text(v), want);
+        }
+    }
+
+    #[test]
+    fn timestamps() {
+        for (t, want) in
+            [(0, "0"), (1, "0.001"), (1_000, "1"), (1_435_781_451_781, "1435781451.781"), (-1_050, "-1.050")]
+        {
+            let mut out = String::new();
+            push_timestamp(&mut out, t);
+            assert_eq!(out, want);
+        }
+    }
+
+    proptest! {
+        /// The standard library prints the shortest digits without exponent: the oracle for that form.
+        #[test]
+        fn agrees_with_the_standard_library(v in any::<f64>()) {
+            let text = float_text(v);
+            if v.is_finite() {
+                prop_assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(v.to_bits()));
+                if v == 0.0 || (1e-6..1e21).contains(&v.abs()) {
+                    prop_assert_eq!(text, v.to_string());
+                }
+            }
+        }
+
+        #[test]
+        fn agrees_in_the_usual_range(v in -1e9f64..1e9) {
+            if v == 0.0 || v.abs() >= 1e-6 {
+                prop_assert_eq!(float_text(v), v.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Writes JSON of any size in bounded memory: pieces go to the connection while later ones are written.
+
+use bytes::Bytes;
+use model::Labels;
+use model::number::{push_float, push_timestamp};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use tokio::sync::mpsc;
+
+/// A piece is sent when it has so many bytes.
+const PIECE: usize = 64 << 10;
+
+/// Appends JSON text and hands it on in pieces.
+pub struct JsonWriter {
+    out: String,
+    pieces: Option<mpsc::Sender<Bytes>>,
+    closed: bool,
+}
+
+impl JsonWriter {
+    /// A writer that keeps all it is given.
+    pub fn in_memory() -> Self {
+        Self { out: String::with_capacity(1024), pieces: None, closed: false }
+    }
+
+    /// A writer that sends pieces; blocks while the receiver is slow, so not for async code.
+    pub fn streaming(pieces: mpsc::Sender<Bytes>) -> Self {
+        Self { out: String::with_capacity(PIECE + PIECE / 4), pieces: Some(pieces), closed: false }
+    }
+
+    /// The text that was not sent.
+    pub fn into_text(self) -> String {
+        self.out
+    }
+
+    /// Whether the receiver has gone; the rest need not be written.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Appends text that is JSON already.
+    pub fn raw(&mut self, json: &str) {
+        self.out.push_str(json);
+    }
+
+    /// Sends what there is when it makes a piece. Call between values.
+    pub fn flush_piece(&mut self) {
+        if self.out.len() >= PIECE {
+            self.flush();
+        }
+    }
+
+    /// Sends what there is.
+    pub fn flush(&mut self) {
+        if let Some(pieces) = &self.pieces {
+            let piece = std::mem::replace(&mut self.out, String::with_capacity(PIECE + PIECE / 4));
+            self.closed |= pieces.blocking_send(Bytes::from(piece)).is_err();
+        }
+    }
+
+    /// Appends a string with quotes and escapes.
+    pub fn string(&mut self, text: &str) {
+        self.out.push('"');
+        let mut plain_from = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            let escape = match byte {
+                b'"' => "\\\"",
+                b'\\' => "\\\\",
+                b'\n' => "\\n",
+                b'\r' => "\\r",
+                b'\t' => "\\t",
+                0..0x20 => "",
+                _ => continue,
+            };
+            self.out.push_str(&text[plain_from..at]);
+            plain_from = at + 1;
+            if escape.is_empty() {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                self.out.push_str("\\u00");
+                self.out.push(HEX[usize::from(byte >> 4)] as char);
+                self.out.push(HEX[usize::from(byte & 15)] as char);
+            } else {
+                self.out.push_str(escape);
+            }
+        }
+        self.out.push_str(&text[plain_from..]);
+        self.out.push('"');
+    }
+
+    /// Appends a float as a string, in the API's form.
+    pub fn float_string(&mut self, v: f64) {
+        self.out.push('"');
+        push_float(&mut self.out, v);
+        self.out.push('"');
+    }
+
+    /// Appends milliseconds as seconds.
+    pub fn timestamp(&mut self, t_ms: i64) {
+        push_timestamp(&mut self.out, t_ms);
+    }
+
+    /// Appends `[timestamp,"value"]`.
+    pub fn point(&mut self, t_ms: i64, v: f64) {
+        self.out.push('[');
+        self.timestamp(t_ms);
+        self.out.push(',');
+        self.float_string(v);
+        self.out.push(']');
+    }
+
+    /// Appends a label set as an object.
+    pub fn labels(&mut self, labels: &Labels) {
+        self.out.push('{');
+        for (i, (name, value)) in labels.iter().enumerate() {
+            if i > 0 {
+                self.out.push(',');
+            }
+            self.string(name);
+            self.out.push(':');
+            self.string(value);
+        }
+        self.out.push('}');
+    }
+
+    /// Appends a list whose elements `each` writes.
+    pub fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut each: impl FnMut(&mut Self, T)) {
+        self.out.push('[');
+        for (i, item) in items.into_iter().enumerate() {
+            if self.closed {
+                return;
+            }
+            if i > 0 {
+                self.out.push(',');
+            }
+            each(self, item);
+            self.flush_piece();
+        }
+        self.out.push(']');
+    }
+}
+
+/// A label set as a JSON object, for answers that serde writes.
+pub struct LabelsJson<'a>(pub &'a Labels);
+
+impl Serialize for LabelsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.iter() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn streams_what_memory_holds() {
+        let (send, mut receive) = mpsc::channel(4);
+        let write = |json: &mut JsonWriter| json.list(0..50_000i64, |json, t| json.point(t * 500, t as f64 / 3.0));
+        let mut whole = JsonWriter::in_memory();
+        write(&mut whole);
+        let writer = std::thread::spawn(move || {
+            let mut json = JsonWriter::streaming(send);
+            write(&mut json);
+            json.flush();
+        });
+        let mut got = Vec::new();
+        let mut pieces = 0;
+        while let Some(piece) = receive.blocking_recv() {
+            got.extend_from_slice(&piece);
+            pieces += 1;
+        }
+        writer.join().unwrap();
+        assert!(pieces > 10);
+        assert_eq!(String::from_utf8(got).unwrap(), whole.into_text());
+    }
+
+    proptest! {
+        #[test]
+        fn strings_read_back(text in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
+            let mut json = JsonWriter::in_memory();
+            json.string(&text);
+            prop_assert_eq!(serde_json::from_str::<String>(&json.into_text()).unwrap(), text);
+        }
+    }
+}

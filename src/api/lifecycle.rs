@@ -1,0 +1,57 @@
+//! `/-/healthy`, `/-/ready`, `/-/reload`, `/-/quit`, and the gate that answers 503 until the store is open.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::state::Readiness;
+
+const LIFECYCLE_OFF: &str = "Lifecycle API is not enabled.";
+
+/// `/-/healthy`: the process serves.
+pub async fn healthy() -> &'static str {
+    "Prometheus Server is Healthy.\n"
+}
+
+/// `/-/ready`, behind [`gate`].
+pub async fn ready() -> &'static str {
+    "Prometheus Server is Ready.\n"
+}
+
+/// Middleware: 503 unless the store is open and the server is not stopping.
+pub async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let stopping = match api.state.readiness() {
+        Readiness::Ready => return next.run(request).await,
+        Readiness::Starting => "false",
+        Readiness::Stopping => "true",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], "Service Unavailable").into_response()
+}
+
+/// `POST /-/reload`
+pub async fn reload(State(api): State<Arc<Api>>) -> Response {
+    if !api.options.lifecycle {
+        return (StatusCode::FORBIDDEN, LIFECYCLE_OFF).into_response();
+    }
+    match api.state.request_reload().await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(reason) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {reason}\n")).into_response()
+        }
+    }
+}
+
+/// `POST /-/quit`
+pub async fn quit(State(api): State<Arc<Api>>) -> Response {
+    if !api.options.lifecycle {
+        return (StatusCode::FORBIDDEN, LIFECYCLE_OFF).into_response();
+    }
+    match api.state.request_quit() {
+        true => "Requesting termination... Goodbye!".into_response(),
+        false => "Termination already in progress.".into_response(),
+    }
+}

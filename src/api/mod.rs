@@ -1,0 +1,186 @@
+//! The HTTP API and what answers it: Prometheus's `/api/v1`, lifecycle, `/metrics`, and the web UI's files.
+//!
+//! [`router`] lists every route. A handler reads [`Params`], asks the parts that [`Api`] holds and gives a
+//! [`reply::Reply`]. Parts that exist only once the store is open stand in [`Parts`].
+
+pub mod admin;
+pub mod alerts;
+pub mod cors;
+pub mod http;
+pub mod json;
+pub mod lifecycle;
+pub mod observe;
+pub mod params;
+pub mod query;
+pub mod reply;
+pub mod rules;
+pub mod series;
+pub mod state;
+pub mod status;
+pub mod targets;
+pub mod ui;
+pub mod value;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use model::time::Clock;
+use regex::Regex;
+use storage::Storage;
+use tower_http::compression::CompressionLayer;
+
+use crate::query::Queries;
+use crate::telemetry::{Registry, exposition};
+use crate::{notify, rules as rule_engine, scrape};
+use observe::HttpMetrics;
+use reply::{ApiError, ErrorKind};
+use state::State;
+
+/// What the flags say to the API.
+pub struct Options {
+    /// `--web.enable-lifecycle`
+    pub lifecycle: bool,
+    /// `--web.enable-admin-api`
+    pub admin: bool,
+    /// `--web.route-prefix`, without a slash at its end: `` or `/prom`.
+    pub prefix: String,
+    /// `--web.external-url`
+    pub external_url: url::Url,
+    /// `--web.page-title`
+    pub page_title: String,
+    /// `--web.cors.origin`, anchored.
+    pub cors_origin: Regex,
+    /// `--query.lookback-delta` in milliseconds, for the UI.
+    pub lookback_delta: i64,
+    /// All flags with their values.
+    pub flags: Vec<(String, String)>,
+    /// When the server started, in milliseconds.
+    pub started_ms: i64,
+}
+
+/// What exists once the store is open.
+pub struct Parts {
+    /// The store.
+    pub storage: Arc<Storage>,
+    /// Queries over it.
+    pub queries: Arc<Queries>,
+    /// Targets.
+    pub scrape: Arc<scrape::Manager>,
+    /// Rule groups.
+    pub rules: Arc<rule_engine::Manager>,
+    /// Alertmanagers.
+    pub notify: Arc<notify::Manager>,
+}
+
+/// What handlers share.
+pub struct Api {
+    /// From the flags.
+    pub options: Options,
+    /// Readiness, configuration text, requests to the main loop.
+    pub state: Arc<State>,
+    /// For `/metrics`.
+    pub registry: Registry,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    parts: OnceLock<Parts>,
+}
+
+impl Api {
+    /// An API without store yet.
+    pub fn new(options: Options, state: Arc<State>, registry: Registry, clock: Arc<dyn Clock>) -> Self {
+        Self { options, state, registry, clock, parts: OnceLock::new() }
+    }
+
+    /// Gives it the parts, once.
+    pub fn open(&self, parts: Parts) {
+        if self.parts.set(parts).is_err() {
+            tracing::error!("BUG: the API was given its parts twice; the first ones stay");
+        }
+    }
+
+    /// The parts; an error before the store is open, which [`lifecycle::gate`] lets no client see.
+    pub fn parts(&self) -> Result<&Parts, ApiError> {
+        self.parts.get().ok_or_else(|| ApiError::new(ErrorKind::Unavailable, "the store is not open yet"))
+    }
+
+    /// The time in milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// A number that differs between calls and processes; not for secrets.
+    pub fn random_u64(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(self.now_ms())
+    }
+}
+
+/// All routes, counted, with cross-origin headers and compression where Prometheus has them.
+pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
+    let gate = || from_fn_with_state(api.clone(), lifecycle::gate);
+    let origins = Arc::new(api.options.cors_origin.clone());
+    let gated_api = Router::new()
+        .route("/query", get(query::query).post(query::query))
+        .route("/query_range", get(query::query_range).post(query::query_range))
+        .route("/query_exemplars", get(query::query_exemplars).post(query::query_exemplars))
+        .route("/format_query", get(query::format_query).post(query::format_query))
+        .route("/parse_query", get(query::parse_query).post(query::parse_query))
+        .route("/labels", get(series::labels).post(series::labels))
+        .route("/label/{name}/values", get(series::label_values))
+        .route("/series", get(series::series).post(series::series))
+        .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/metadata", get(targets::metadata))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(alerts::alerts))
+        .route("/alertmanagers", get(alerts::alertmanagers))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/runtimeinfo", get(status::runtimeinfo))
+        .route("/status/buildinfo", get(status::buildinfo))
+        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(status::blocks))
+        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .layer(gate())
+        .route("/status/walreplay", get(status::wal_replay))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
+        .layer(from_fn_with_state(origins, cors::allow));
+    let prefix = api.options.prefix.clone();
+    let routes = Router::new()
+        .nest("/api/v1", gated_api)
+        .route("/-/ready", get(lifecycle::ready).layer(gate()))
+        .route("/-/healthy", get(lifecycle::healthy))
+        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
+        .route("/-/quit", post(lifecycle::quit).put(lifecycle::quit))
+        .route("/metrics", get(metrics))
+        .route("/version", get(status::version))
+        .merge(ui::routes())
+        .layer(CompressionLayer::new().gzip(true).quality(tower_http::CompressionLevel::Fastest))
+        .layer(from_fn_with_state(http_metrics, observe::count))
+        .with_state(api);
+    if prefix.is_empty() {
+        return routes;
+    }
+    let home = format!("{prefix}/");
+    Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
+}
+
+/// A redirect with status 302, as Prometheus uses.
+fn found(location: &str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, location.to_owned())]).into_response()
+}
+
+/// `/metrics`
+async fn metrics(Shared(api): Shared<Arc<Api>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let format = exposition::Format::negotiate(accept);
+    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format)).into_response()
+}

@@ -1,0 +1,218 @@
+//! `/api/v1/query`, `/api/v1/query_range`, `/api/v1/format_query`, `/api/v1/parse_query`,
+//! `/api/v1/query_exemplars`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use promql::ast::Expr;
+use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount};
+use promql::value::Value;
+use storage::ExemplarQuery;
+
+use super::Api;
+use super::json::JsonWriter;
+use super::params::{MAX_TIME, MIN_TIME, Params};
+use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
+use super::value::write_result;
+use crate::query::{Request, Times};
+
+/// A range query may have so many steps.
+const MAX_POINTS: i64 = 11_000;
+/// So many warnings, and so many infos, are shown.
+const MAX_NOTES: usize = 10;
+
+/// `/api/v1/query`
+pub async fn query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    let limit = params.limit()?;
+    let t = params.time_or("time", api.now_ms())?;
+    run(&api, &params, Times::Instant(t), limit).await
+}
+
+/// `/api/v1/query_range`
+pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    let limit = params.limit()?;
+    let (start, end) = (params.time("start")?, params.time("end")?);
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let step = params.duration("step")?;
+    if step <= 0 {
+        return Err(ApiError::parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
+    }
+    if end.saturating_sub(start) / step > MAX_POINTS {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
+             (?step=XX)",
+        ));
+    }
+    run(&api, &params, Times::Range(RangeTimes { start, end, step }), limit).await
+}
+
+async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> ApiResult {
+    let queries = &api.parts()?.queries;
+    let stats = params.get("stats").to_owned();
+    let request = Request {
+        timeout: params.duration_opt("timeout")?.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+        lookback_delta: lookback(params)?,
+        per_step_stats: stats == "all",
+    };
+    let text = params.get("query").to_owned();
+    let expr = parse(api, &text)?;
+    let result = queries.run(expr, times, request).await.map_err(query_error)?;
+    Ok(reply(result, &text, limit, &stats))
+}
+
+fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
+    match params.get("lookback_delta") {
+        "" => Ok(None),
+        text => super::params::parse_seconds_or_duration(text)
+            .map(Some)
+            .map_err(|e| ApiError::bad_data(format!("error parsing lookback delta duration: {e}"))),
+    }
+}
+
+fn parse(api: &Api, text: &str) -> Result<Expr, ApiError> {
+    promql::parse::parse(text, api.parts()?.queries.features()).map_err(|e| ApiError::parameter("query", e))
+}
+
+fn query_error(e: QueryError) -> ApiError {
+    match &e {
+        QueryError::Invalid(_) => ApiError::parameter("query", e),
+        QueryError::Timeout(_) => ApiError::new(ErrorKind::Timeout, e.to_string()),
+        QueryError::Cancelled(_) => ApiError::new(ErrorKind::Canceled, e.to_string()),
+        QueryError::Storage(_) => ApiError::new(ErrorKind::Internal, e.to_string()),
+        QueryError::TooManySamples(_) | QueryError::Execution(_) => {
+            ApiError::new(ErrorKind::Execution, e.to_string())
+        }
+    }
+}
+
+fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
+    let QueryResult { mut value, annotations, stats: figures } = result;
+    let (mut warnings, infos) = annotations.strings(text, MAX_NOTES, MAX_NOTES);
+    if truncate(&mut value, limit) {
+        warnings.push("results truncated due to limit".to_owned());
+    }
+    if !matches!(stats, "" | "true" | "1" | "all") {
+        warnings.push(format!(
+            "query parameter \"stats\" has value {stats:?}; use \"true\" or \"all\", other values are deprecated"
+        ));
+    }
+    let with_stats = !stats.is_empty();
+    let mut reply = Reply::stream(move |json| {
+        write_result(json, &value);
+        if with_stats {
+            json.raw(",\"stats\":");
+            write_stats(json, &figures);
+        }
+        json.raw("}");
+    });
+    (reply.warnings, reply.infos) = (warnings, infos);
+    reply
+}
+
+fn truncate(value: &mut Value, limit: usize) -> bool {
+    match value {
+        _ if limit == 0 => false,
+        Value::Vector(samples) if samples.len() > limit => {
+            samples.truncate(limit);
+            true
+        }
+        Value::Matrix(series) if series.len() > limit => {
+            series.truncate(limit);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn write_stats(json: &mut JsonWriter, stats: &QueryStats) {
+    let t = &stats.timings;
+    let timings = [
+        ("evalTotalTime", t.eval_total),
+        ("resultSortTime", t.result_sort),
+        ("queryPreparationTime", t.query_preparation),
+        ("innerEvalTime", t.inner_eval),
+        ("execQueueTime", t.exec_queue),
+        ("execTotalTime", t.exec_total),
+    ];
+    json.raw("{\"timings\":{");
+    for (i, (name, time)) in timings.into_iter().enumerate() {
+        json.raw(if i == 0 { "\"" } else { ",\"" });
+        json.raw(name);
+        json.raw("\":");
+        json.raw(&time.as_secs_f64().to_string());
+    }
+    let s = &stats.samples;
+    json.raw("},\"samples\":{");
+    for (name, steps) in
+        [("totalQueryableSamplesPerStep", &s.total_per_step), ("samplesReadPerStep", &s.read_per_step)]
+    {
+        if let Some(steps) = steps {
+            json.raw("\"");
+            json.raw(name);
+            json.raw("\":");
+            json.list(steps, |json, StepCount { t, samples }| {
+                json.raw("[");
+                json.timestamp(*t);
+                json.raw(",");
+                json.raw(&samples.to_string());
+                json.raw("]");
+            });
+            json.raw(",");
+        }
+    }
+    json.raw(&format!(
+        "\"totalQueryableSamples\":{},\"peakSamples\":{},\"samplesRead\":{}}}}}",
+        s.total, s.peak, s.read
+    ));
+}
+
+/// `/api/v1/format_query`
+pub async fn format_query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    Reply::json(&promql::print::pretty(&parse(&api, params.get("query"))?))
+}
+
+/// `/api/v1/parse_query`
+pub async fn parse_query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    Reply::json(&promql::json::to_json(&parse(&api, params.get("query"))?))
+}
+
+/// `/api/v1/query_exemplars`
+pub async fn query_exemplars(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    let (min_t, max_t) = (params.time_or("start", MIN_TIME)?, params.time_or("end", MAX_TIME)?);
+    if max_t < min_t {
+        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
+    }
+    let expr = parse(&api, params.get("query"))?;
+    let matchers: Vec<_> = expr.selectors().into_iter().map(|s| s.matchers.clone()).collect();
+    if matchers.is_empty() {
+        return Reply::json(&[(); 0]);
+    }
+    let found = api
+        .parts()?
+        .storage
+        .exemplars(&ExemplarQuery { matchers, min_t, max_t })
+        .map_err(|e| ApiError::new(ErrorKind::Execution, e.to_string()))?;
+    Ok(Reply::stream(move |json| {
+        json.list(&found, |json, series| {
+            json.raw("{\"seriesLabels\":");
+            json.labels(&series.labels);
+            json.raw(",\"exemplars\":");
+            json.list(&series.exemplars, |json, exemplar| {
+                json.raw("{\"labels\":");
+                json.labels(&exemplar.labels);
+                json.raw(",\"value\":");
+                json.float_string(exemplar.v);
+                json.raw(",\"timestamp\":");
+                json.timestamp(exemplar.t.unwrap_or(0));
+                json.raw("}");
+            });
+            json.raw("}");
+        });
+    }))
+}

@@ -1,0 +1,252 @@
+//! `/api/v1/status/*`: what the server is, how it was started, what the store holds.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use storage::{BlockInfo, Cardinality};
+
+use super::params::Params;
+use super::reply::{ApiError, ApiResult, Reply};
+use super::Api;
+use crate::version;
+
+#[derive(Serialize)]
+struct Yaml {
+    yaml: String,
+}
+
+/// `/api/v1/status/config`
+pub async fn config(State(api): State<Arc<Api>>) -> ApiResult {
+    Reply::json(&Yaml { yaml: api.state.config_yaml() })
+}
+
+/// `/api/v1/status/flags`
+pub async fn flags(State(api): State<Arc<Api>>) -> ApiResult {
+    let flags: serde_json::Map<String, serde_json::Value> =
+        api.options.flags.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    Reply::json(&flags)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildInfo {
+    version: &'static str,
+    revision: &'static str,
+    branch: &'static str,
+    build_user: &'static str,
+    build_date: &'static str,
+    go_version: &'static str,
+    /// Not in Prometheus: tells that this is Trivium, and which.
+    trivium_version: &'static str,
+}
+
+fn build_info() -> BuildInfo {
+    BuildInfo {
+        version: version::PROMETHEUS,
+        revision: version::revision(),
+        branch: version::BRANCH,
+        build_user: "",
+        build_date: "",
+        go_version: version::RUNTIME,
+        trivium_version: version::TRIVIUM,
+    }
+}
+
+/// `/api/v1/status/buildinfo`
+pub async fn buildinfo() -> ApiResult {
+    Reply::json(&build_info())
+}
+
+/// `/version`
+pub async fn version() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::to_value(build_info()).unwrap_or_default())
+}
+
+#[derive(Serialize)]
+struct RuntimeInfo {
+    #[serde(rename = "startTime")]
+    start_time: String,
+    #[serde(rename = "CWD")]
+    cwd: String,
+    hostname: String,
+    #[serde(rename = "serverTime")]
+    server_time: String,
+    #[serde(rename = "reloadConfigSuccess")]
+    reload_config_success: bool,
+    #[serde(rename = "lastConfigTime")]
+    last_config_time: String,
+    #[serde(rename = "corruptionCount")]
+    corruption_count: u64,
+    #[serde(rename = "goroutineCount")]
+    goroutine_count: usize,
+    #[serde(rename = "GOMAXPROCS")]
+    gomaxprocs: usize,
+    #[serde(rename = "GOMEMLIMIT")]
+    gomemlimit: i64,
+    #[serde(rename = "GOGC")]
+    gogc: &'static str,
+    #[serde(rename = "GODEBUG")]
+    godebug: &'static str,
+    #[serde(rename = "storageRetention")]
+    storage_retention: String,
+}
+
+/// `/api/v1/status/runtimeinfo`. Of Go's settings those without a meaning here are empty or without limit.
+pub async fn runtimeinfo(State(api): State<Arc<Api>>) -> ApiResult {
+    let (reload_config_success, last_config_ms) = api.state.last_reload();
+    let stats = api.parts()?.storage.stats();
+    Reply::json(&RuntimeInfo {
+        start_time: rfc3339(api.options.started_ms),
+        cwd: std::env::current_dir().map_or_else(|e| e.to_string(), |d| d.display().to_string()),
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        server_time: rfc3339(api.now_ms()),
+        reload_config_success,
+        last_config_time: rfc3339(last_config_ms),
+        corruption_count: stats.wal.corruptions,
+        goroutine_count: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        gomaxprocs: std::thread::available_parallelism().map_or(1, usize::from),
+        gomemlimit: i64::MAX,
+        gogc: "",
+        godebug: "",
+        storage_retention: retention(stats.retention_time, stats.retention_bytes, stats.retention_percentage),
+    })
+}
+
+fn retention(time_ms: i64, bytes: u64, percentage: f64) -> String {
+    let mut parts = Vec::new();
+    if time_ms > 0 {
+        parts.push(model::time::DurationText(time_ms).to_string());
+    }
+    if bytes > 0 {
+        parts.push(format!("{bytes}B"));
+    }
+    if percentage > 0.0 {
+        parts.push(format!("{percentage}%"));
+    }
+    parts.join(" or ")
+}
+
+/// Milliseconds since the epoch as RFC 3339 in UTC; Go's zero time when it is out of range.
+pub fn rfc3339(t_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(t_ms).map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |t| t.to_string())
+}
+
+#[derive(Serialize)]
+struct NameValue<'a> {
+    name: &'a str,
+    value: u64,
+}
+
+fn pairs(list: &[(String, u64)]) -> Vec<NameValue<'_>> {
+    list.iter().map(|(name, value)| NameValue { name, value: *value }).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TsdbStatus<'a> {
+    head_stats: HeadStats,
+    series_count_by_metric_name: Vec<NameValue<'a>>,
+    label_value_count_by_label_name: Vec<NameValue<'a>>,
+    memory_in_bytes_by_label_name: Vec<NameValue<'a>>,
+    series_count_by_label_value_pair: Vec<NameValue<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadStats {
+    num_series: u64,
+    num_label_pairs: u64,
+    chunk_count: u64,
+    min_time: i64,
+    max_time: i64,
+}
+
+/// `/api/v1/status/tsdb`
+pub async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+    let limit = match params.get("limit") {
+        "" => 10,
+        text => match text.parse::<usize>() {
+            Ok(n @ 1..=10_000) => n,
+            Ok(n) if n > 10_000 => {
+                return Err(ApiError::parameter("limit", "limit must not exceed 10000"));
+            }
+            _ => return Err(ApiError::bad_data("limit must be a positive number")),
+        },
+    };
+    let storage = api.parts()?.storage.clone();
+    let cardinality = tokio::task::spawn_blocking(move || storage.cardinality(limit))
+        .await
+        .map_err(|e| ApiError::new(super::reply::ErrorKind::Internal, e.to_string()))?;
+    let Cardinality { series, label_pairs, chunks, min_t, max_t, .. } = cardinality;
+    Reply::json(&TsdbStatus {
+        head_stats: HeadStats {
+            num_series: series,
+            num_label_pairs: label_pairs,
+            chunk_count: chunks,
+            min_time: min_t,
+            max_time: max_t,
+        },
+        series_count_by_metric_name: pairs(&cardinality.series_by_metric),
+        label_value_count_by_label_name: pairs(&cardinality.values_by_label),
+        memory_in_bytes_by_label_name: pairs(&cardinality.bytes_by_label),
+        series_count_by_label_value_pair: pairs(&cardinality.series_by_pair),
+    })
+}
+
+/// `/api/v1/status/tsdb/blocks`
+pub async fn blocks(State(api): State<Arc<Api>>) -> ApiResult {
+    let blocks: Vec<_> = api.parts()?.storage.blocks().iter().map(block_meta).collect();
+    Reply::json(&serde_json::json!({ "blocks": blocks }))
+}
+
+/// A block's meta.json as Prometheus shows it: numbers that are zero are left out.
+fn block_meta(b: &BlockInfo) -> serde_json::Value {
+    let mut stats = serde_json::Map::new();
+    for (name, n) in [
+        ("numSamples", b.samples),
+        ("numFloatSamples", b.float_samples),
+        ("numHistogramSamples", b.histogram_samples),
+        ("numSeries", b.series),
+        ("numChunks", b.chunks),
+        ("numTombstones", b.tombstones),
+    ] {
+        if n > 0 {
+            stats.insert(name.to_owned(), n.into());
+        }
+    }
+    let mut compaction = serde_json::json!({ "level": b.level, "sources": b.sources });
+    if let Some(object) = compaction.as_object_mut() {
+        if b.deletable {
+            object.insert("deletable".to_owned(), true.into());
+        }
+        if !b.parents.is_empty() {
+            let parents: Vec<_> = b
+                .parents
+                .iter()
+                .map(|(ulid, min, max)| serde_json::json!({ "ulid": ulid, "minTime": min, "maxTime": max }))
+                .collect();
+            object.insert("parents".to_owned(), parents.into());
+        }
+        if b.failed {
+            object.insert("failed".to_owned(), true.into());
+        }
+        if !b.hints.is_empty() {
+            object.insert("hints".to_owned(), b.hints.clone().into());
+        }
+    }
+    serde_json::json!({
+        "ulid": b.ulid,
+        "minTime": b.min_t,
+        "maxTime": b.max_t,
+        "stats": stats,
+        "compaction": compaction,
+        "version": b.version,
+    })
+}
+
+/// `/api/v1/status/walreplay`: served before the server is ready.
+pub async fn wal_replay(State(api): State<Arc<Api>>) -> ApiResult {
+    let (current, max) = api.state.replay_progress();
+    Reply::json(&serde_json::json!({ "min": 0, "max": max, "current": current }))
+}

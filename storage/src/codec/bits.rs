@@ -1,0 +1,260 @@
+//! Streams of bits. Bits fill bytes from the most significant one on.
+
+use super::varint;
+
+/// Appends bits to bytes. The bytes are complete after every write: the unused low bits of the last one are zero.
+#[derive(Clone, Debug, Default)]
+pub struct BitWriter {
+    bytes: Vec<u8>,
+    /// How many low bits of the last byte are unused, 0 to 7.
+    free: u32,
+}
+
+impl BitWriter {
+    /// Goes on after some bytes, of whose last one `free` (0 to 7) low bits are unused and zero.
+    pub fn after(bytes: Vec<u8>, free: u32) -> Self {
+        debug_assert!(free < 8 && (free == 0 || !bytes.is_empty()));
+        Self { bytes, free }
+    }
+
+    /// What was written.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What was written, to patch a header in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Gives the bytes up.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Writes the low `n` bits of a value; `n` is 1 to 64.
+    #[inline]
+    pub fn write(&mut self, value: u64, n: u32) {
+        debug_assert!((1..=64).contains(&n));
+        let mut value = value << (64 - n);
+        let mut n = n;
+        if self.free > 0
+            && let Some(last) = self.bytes.last_mut()
+        {
+            *last |= (value >> (64 - self.free)) as u8;
+            if n <= self.free {
+                self.free -= n;
+                return;
+            }
+            value <<= self.free;
+            n -= self.free;
+        }
+        let len = n.div_ceil(8);
+        self.bytes.extend_from_slice(&value.to_be_bytes()[..len as usize]);
+        self.free = 8 * len - n;
+    }
+
+    /// Writes one bit.
+    #[inline]
+    pub fn write_bit(&mut self, bit: bool) {
+        self.write(u64::from(bit), 1);
+    }
+
+    /// Writes an unsigned LEB128 integer, eight bits a byte, at the current bit.
+    pub fn write_uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.write(value & 0x7f | 0x80, 8);
+            value >>= 7;
+        }
+        self.write(value, 8);
+    }
+
+    /// Writes a zig-zag LEB128 integer at the current bit.
+    pub fn write_varint(&mut self, value: i64) {
+        self.write_uvarint(varint::zigzag(value));
+    }
+}
+
+/// Reads bits. Behind the end it reads zeros and notes the fact: a caller whose loops are bounded reads without
+/// checks and asks [`BitReader::overrun`] at the end.
+///
+/// The buffer holds the next bits, left-aligned; [`BitReader::refill`] brings them to at least 56.
+#[derive(Clone, Debug)]
+pub struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// Next byte to load; beyond the end once zeros were loaded.
+    next: usize,
+    buffer: u64,
+    /// Bits of `buffer` that count. Lower ones may be set; they will be loaded once more.
+    valid: u32,
+}
+
+impl<'a> BitReader<'a> {
+    /// Starts at the first bit.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let mut reader = Self { bytes, next: 0, buffer: 0, valid: 0 };
+        reader.refill();
+        reader
+    }
+
+    /// Loads until at least 56 bits are there to [`peek`](Self::peek).
+    #[inline(always)]
+    pub fn refill(&mut self) {
+        let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
+            Some(word) => u64::from_be_bytes(*word),
+            None => self.last_word(),
+        };
+        self.buffer |= word >> self.valid;
+        self.next += ((63 - self.valid) >> 3) as usize;
+        self.valid |= 56;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn last_word(&self) -> u64 {
+        let rest = self.bytes.get(self.next..).unwrap_or_default();
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        u64::from_be_bytes(word)
+    }
+
+    /// The next bits, left-aligned; 56 of them count after [`refill`](Self::refill), less what was skipped since.
+    #[inline(always)]
+    pub fn peek(&self) -> u64 {
+        self.buffer
+    }
+
+    /// Drops `n` bits, which must be among those that count since the last refill.
+    #[inline(always)]
+    pub fn skip(&mut self, n: u32) {
+        debug_assert!(n <= self.valid);
+        self.buffer <<= n;
+        self.valid -= n;
+    }
+
+    /// Reads `n` bits, 0 to 64.
+    #[inline(always)]
+    pub fn read(&mut self, n: u32) -> u64 {
+        self.refill();
+        if n <= 56 {
+            // Shifted twice because n may be 0.
+            let value = self.buffer >> 1 >> (63 - n);
+            self.skip(n);
+            value
+        } else {
+            let high = self.buffer >> 32;
+            self.skip(32);
+            self.refill();
+            let low = self.buffer >> (96 - n);
+            self.skip(n - 32);
+            high << (n - 32) | low
+        }
+    }
+
+    /// Reads one bit.
+    #[inline(always)]
+    pub fn read_bit(&mut self) -> bool {
+        self.read(1) != 0
+    }
+
+    /// Reads an unsigned LEB128 integer at the current bit; `None` when it exceeds 64 bits.
+    pub fn read_uvarint(&mut self) -> Option<u64> {
+        let mut bytes = [0u8; varint::MAX_LEN];
+        for i in 0..varint::MAX_LEN {
+            bytes[i] = self.read(8) as u8;
+            if bytes[i] < 0x80 {
+                return varint::uvarint(&bytes[..=i]).map(|(value, _)| value);
+            }
+        }
+        None
+    }
+
+    /// Reads a zig-zag LEB128 integer at the current bit; `None` when it exceeds 64 bits.
+    pub fn read_varint(&mut self) -> Option<i64> {
+        self.read_uvarint().map(varint::unzigzag)
+    }
+
+    /// Bits read so far, those behind the end included.
+    pub fn position(&self) -> usize {
+        8 * self.next - self.valid as usize
+    }
+
+    /// Whether more bits were read than there are.
+    #[inline]
+    pub fn overrun(&self) -> bool {
+        self.position() > 8 * self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mask(value: u64, n: u32) -> u64 {
+        if n == 64 { value } else { value & ((1 << n) - 1) }
+    }
+
+    proptest! {
+        /// The oracle is a string of '0' and '1'.
+        #[test]
+        fn write_is_a_string_of_bits_and_read_gives_it_back(
+            parts in prop::collection::vec((any::<u64>(), 1u32..=64), 0..60),
+            cut: prop::sample::Index,
+        ) {
+            let cut = cut.index(parts.len() + 1);
+            let mut writer = BitWriter::default();
+            let mut text = String::new();
+            for (i, &(value, n)) in parts.iter().enumerate() {
+                if i == cut {
+                    let free = (8 - text.len() as u32 % 8) % 8;
+                    writer = BitWriter::after(writer.into_bytes(), free);
+                }
+                writer.write(value, n);
+                text.push_str(&format!("{:0width$b}", mask(value, n), width = n as usize));
+            }
+            let written: String = writer.bytes().iter().map(|byte| format!("{byte:08b}")).collect();
+            let pad = written.len() - text.len();
+            prop_assert!(pad < 8);
+            prop_assert_eq!(&written[..text.len()], &text[..]);
+            prop_assert!(written[text.len()..].bytes().all(|bit| bit == b'0'));
+
+            let mut reader = BitReader::new(writer.bytes());
+            for &(value, n) in &parts {
+                prop_assert_eq!(reader.read(n), mask(value, n));
+            }
+            prop_assert_eq!(reader.position(), text.len());
+            prop_assert!(!reader.overrun());
+            prop_assert_eq!(reader.read(pad as u32), 0);
+            prop_assert!(!reader.overrun());
+            prop_assert_eq!(reader.read(64), 0);
+            prop_assert!(reader.overrun());
+        }
+
+        #[test]
+        fn varints_at_any_bit(offset in 1u32..8, value: i64, shift in 0u32..64) {
+            let value = value >> shift;
+            let mut writer = BitWriter::default();
+            writer.write(0, offset);
+            writer.write_varint(value);
+            let mut reader = BitReader::new(writer.bytes());
+            reader.read(offset);
+            prop_assert_eq!(reader.read_varint(), Some(value));
+        }
+    }
+
+    #[test]
+    fn behind_the_end() {
+        let mut reader = BitReader::new(&[0xff]);
+        assert_eq!(reader.read(4), 0xf);
+        assert!(!reader.overrun());
+        assert_eq!(reader.read(5), 0b11110);
+        assert!(reader.overrun());
+        assert_eq!(BitReader::new(&[0xff; 20]).read_uvarint(), None);
+        let mut empty = BitReader::new(&[]);
+        assert_eq!(
+            (empty.read(0), empty.overrun(), empty.read_uvarint(), empty.overrun()),
+            (0, false, Some(0), true)
+        );
+    }
+}

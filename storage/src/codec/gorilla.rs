@@ -1,0 +1,460 @@
+//! The XOR chunk (encoding 1): float samples of one series, timestamps as double deltas, values as [`XorValue`]s.
+//! Source: Prometheus `tsdb/chunkenc/xor.go`.
+//!
+//! ```text
+//! u16 count | bits: varint t0, 64 bits v0 | uvarint t1 - t0, value | double delta, value | ...
+//! ```
+//!
+//! | prefix | double delta |
+//! |---|---|
+//! | `0` | 0 |
+//! | `10`, `110`, `1110` | 14, 17, 20 bits |
+//! | `1111` | 64 bits |
+
+use model::read::Columns;
+
+use super::bits::{BitReader, BitWriter};
+use super::chunk::{ChunkError, MAX_SAMPLES, Trim};
+use super::varbit::{fits, unfold};
+use super::xor_value::XorValue;
+
+/// Bytes before the bit stream.
+const HEADER: usize = 2;
+/// Payload bits of a double delta by the leading ones of its prefix; four ones mean 64.
+const DOD_BITS: [u32; 4] = [0, 14, 17, 20];
+
+/// Builds a chunk. [`XorAppender::bytes`] is a complete chunk after every sample.
+#[derive(Clone, Debug)]
+pub struct XorAppender {
+    w: BitWriter,
+    count: u16,
+    t: i64,
+    delta: i64,
+    value: XorValue,
+}
+
+impl Default for XorAppender {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl XorAppender {
+    /// An empty chunk.
+    pub fn new() -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        bytes.extend_from_slice(&[0; HEADER]);
+        Self { w: BitWriter::after(bytes, 0), count: 0, t: i64::MIN, delta: 0, value: XorValue::new(0.0) }
+    }
+
+    /// Goes on with an existing chunk. What would be appended to the original is appended to it, bit for bit.
+    pub fn resume(mut bytes: Vec<u8>) -> Result<Self, ChunkError> {
+        let mut samples = XorSamples::new(&bytes)?;
+        while samples.next()?.is_some() {}
+        let XorSamples { r, total, t, delta, value, .. } = samples;
+        let position = if total == 0 { 0 } else { r.position() };
+        bytes.truncate(HEADER + position.div_ceil(8));
+        Ok(Self { w: BitWriter::after(bytes, (8 - position as u32 % 8) % 8), count: total, t, delta, value })
+    }
+
+    /// Adds a sample. Timestamps must ascend, which the caller knows; a chunk that does not is refused when read.
+    #[inline]
+    pub fn append(&mut self, t: i64, v: f64) -> Result<(), ChunkError> {
+        match self.count {
+            0 => {
+                self.w.write_varint(t);
+                self.w.write(v.to_bits(), 64);
+                self.value = XorValue::new(v);
+            }
+            MAX_SAMPLES => return Err(ChunkError::Full),
+            1 => {
+                self.delta = t.wrapping_sub(self.t);
+                self.w.write_uvarint(self.delta as u64);
+                self.value.write(&mut self.w, v);
+            }
+            _ => {
+                let delta = t.wrapping_sub(self.t);
+                self.write_dod(delta.wrapping_sub(self.delta));
+                self.delta = delta;
+                self.value.write(&mut self.w, v);
+            }
+        }
+        self.t = t;
+        self.count += 1;
+        self.w.bytes_mut()[..HEADER].copy_from_slice(&self.count.to_be_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    fn write_dod(&mut self, dod: i64) {
+        let bits = dod as u64;
+        match dod {
+            0 => self.w.write(0, 1),
+            _ if fits(dod, 14) => self.w.write(0b10 << 14 | bits & 0x3fff, 16),
+            _ if fits(dod, 17) => self.w.write(0b110 << 17 | bits & 0x1_ffff, 20),
+            _ if fits(dod, 20) => self.w.write(0b1110 << 20 | bits & 0xf_ffff, 24),
+            _ => {
+                self.w.write(0b1111, 4);
+                self.w.write(bits, 64);
+            }
+        }
+    }
+
+    /// The chunk so far.
+    pub fn bytes(&self) -> &[u8] {
+        self.w.bytes()
+    }
+
+    /// Gives the chunk up.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.w.into_bytes()
+    }
+
+    /// Samples so far.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// The last sample's timestamp; `i64::MIN` before the first.
+    pub fn last_t(&self) -> i64 {
+        self.t
+    }
+
+    /// The last sample's value; 0 before the first.
+    pub fn last_v(&self) -> f64 {
+        self.value.value()
+    }
+}
+
+/// Decodes a chunk's samples from `min_t` to `max_t`, both inclusive, onto the end of `out`. On error `out` is as it
+/// was.
+pub fn decode_into(bytes: &[u8], min_t: i64, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
+    let samples = XorSamples::new(bytes)?;
+    let trim = Trim::floats(out);
+    let decoded = decode_all(samples, max_t, out);
+    trim.finish(decoded, min_t, max_t, out)
+}
+
+/// Stops after the first sample behind `max_t`.
+fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
+    // The first two samples have forms of their own.
+    for _ in 0..2 {
+        match samples.next()? {
+            Some((t, v)) => {
+                out.float_t.push(t);
+                out.float_v.push(v);
+            }
+            None => return Ok(()),
+        }
+    }
+    let XorSamples { mut r, left, mut t, mut delta, mut value, .. } = samples;
+    // The count was checked against the input, which bounds this. Slices spare the room check of every push.
+    let from = out.float_t.len();
+    let left = usize::from(left);
+    out.float_t.resize(from + left, 0);
+    out.float_v.resize(from + left, 0.0);
+    let (ts, vs) = (&mut out.float_t[from..], &mut out.float_v[from..]);
+    let mut at = 0;
+    while at < left && t <= max_t {
+        r.refill();
+        let head = r.peek();
+        if head >> 62 == 0 {
+            // Every pair of zeros is a sample at the same distance with the same value.
+            let run = (head.leading_zeros().min(56) / 2) as usize;
+            let run = run.min(left - at);
+            r.skip(2 * run as u32);
+            for slot in &mut ts[at..at + run] {
+                t = t.wrapping_add(delta);
+                *slot = t;
+            }
+            vs[at..at + run].fill(value.value());
+            at += run;
+            continue;
+        }
+        delta = delta.wrapping_add(read_dod(&mut r));
+        t = t.wrapping_add(delta);
+        // At most 24 of 56 bits are gone, or it was refilled.
+        value.read_buffered(&mut r);
+        ts[at] = t;
+        vs[at] = value.value();
+        at += 1;
+    }
+    out.float_t.truncate(from + at);
+    out.float_v.truncate(from + at);
+    check(&r, &value)
+}
+
+/// Reads a double delta from a buffer with 24 bits or more, and leaves 13 or more beyond those.
+#[inline(always)]
+fn read_dod(r: &mut BitReader<'_>) -> i64 {
+    let head = r.peek();
+    if head >> 63 == 0 {
+        r.skip(1);
+        return 0;
+    }
+    if head >> 62 == 0b10 {
+        // By far the most frequent; the distances are constants here.
+        r.skip(16);
+        return unfold(head << 2 >> 50, 14);
+    }
+    let ones = head.leading_ones();
+    if ones >= 4 {
+        r.skip(4);
+        let dod = r.read(64) as i64;
+        r.refill();
+        return dod;
+    }
+    let n = DOD_BITS[ones as usize];
+    let prefix = ones + 1;
+    r.skip(prefix + n);
+    unfold(head << prefix >> (64 - n), n)
+}
+
+fn check(r: &BitReader<'_>, value: &XorValue) -> Result<(), ChunkError> {
+    if r.overrun() {
+        Err(ChunkError::Truncated)
+    } else if value.invalid() {
+        Err(ChunkError::Invalid("value window exceeds 64 bits"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The samples of a chunk one by one, for those who want few of them. [`decode_into`] is several times faster.
+#[derive(Clone, Debug)]
+pub struct XorSamples<'a> {
+    r: BitReader<'a>,
+    total: u16,
+    left: u16,
+    t: i64,
+    delta: i64,
+    value: XorValue,
+}
+
+impl<'a> XorSamples<'a> {
+    /// Starts before the first sample.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, ChunkError> {
+        let (&count, stream) = bytes.split_first_chunk::<HEADER>().ok_or(ChunkError::Truncated)?;
+        let total = u16::from_be_bytes(count);
+        if usize::from(total) > 4 * stream.len() {
+            return Err(ChunkError::Truncated);
+        }
+        let value = XorValue::new(0.0);
+        Ok(Self { r: BitReader::new(stream), total, left: total, t: i64::MIN, delta: 0, value })
+    }
+
+    /// The next timestamp and value; `None` after the last.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an error ends it, which an iterator of results would not say"
+    )]
+    pub fn next(&mut self) -> Result<Option<(i64, f64)>, ChunkError> {
+        const TOO_LONG: ChunkError = ChunkError::Invalid("timestamp exceeds 64 bits");
+        if self.left == 0 {
+            return Ok(None);
+        }
+        match self.total - self.left {
+            0 => {
+                self.t = self.r.read_varint().ok_or(TOO_LONG)?;
+                self.value = XorValue::new(f64::from_bits(self.r.read(64)));
+            }
+            read => {
+                self.delta = if read == 1 {
+                    self.r.read_uvarint().ok_or(TOO_LONG)? as i64
+                } else {
+                    self.r.refill();
+                    self.delta.wrapping_add(read_dod(&mut self.r))
+                };
+                self.t = self.t.wrapping_add(self.delta);
+                self.value.read(&mut self.r);
+            }
+        }
+        self.left -= 1;
+        check(&self.r, &self.value)?;
+        Ok(Some((self.t, self.value.value())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chunk(samples: &[(i64, f64)]) -> Vec<u8> {
+        let mut appender = XorAppender::new();
+        for &(t, v) in samples {
+            appender.append(t, v).unwrap();
+        }
+        appender.into_bytes()
+    }
+
+    fn decoded(bytes: &[u8], min_t: i64, max_t: i64) -> Result<Vec<(i64, u64)>, ChunkError> {
+        let mut out = Columns::default();
+        decode_into(bytes, min_t, max_t, &mut out)?;
+        Ok(out.float_t.iter().copied().zip(out.float_v.iter().map(|v| v.to_bits())).collect())
+    }
+
+    fn bits(samples: &[(i64, f64)]) -> Vec<(i64, u64)> {
+        samples.iter().map(|&(t, v)| (t, v.to_bits())).collect()
+    }
+
+    /// Reads the format from its description, one bit at a time.
+    fn naive(bytes: &[u8]) -> Vec<(i64, u64)> {
+        let text: Vec<bool> =
+            bytes[2..].iter().flat_map(|b| (0..8).rev().map(move |i| b >> i & 1 == 1)).collect();
+        let mut at = 0;
+        let mut take = |n: usize| {
+            let value = text[at..at + n].iter().fold(0u64, |v, &bit| v << 1 | u64::from(bit));
+            at += n;
+            value
+        };
+        let mut out: Vec<(i64, u64)> = Vec::new();
+        let mut window = (0u64, 0u64);
+        let mut delta = 0i64;
+        for n in 0..u16::from_be_bytes([bytes[0], bytes[1]]) {
+            if n < 2 {
+                let mut integer = 0u64;
+                for shift in (0..).step_by(7) {
+                    let byte = take(8);
+                    integer |= (byte & 127) << shift;
+                    if byte < 128 {
+                        break;
+                    }
+                }
+                if n == 0 {
+                    let t = if integer & 1 == 0 { (integer >> 1) as i64 } else { !((integer >> 1) as i64) };
+                    out.push((t, take(64)));
+                    continue;
+                }
+                delta = integer as i64;
+            } else {
+                let mut ones = 0;
+                while ones < 4 && take(1) == 1 {
+                    ones += 1;
+                }
+                let size = [0, 14, 17, 20, 64][ones];
+                let mut dod = i128::from(take(size));
+                if size == 64 {
+                    dod = i128::from(dod as u64 as i64);
+                } else if size > 0 && dod > 1 << (size - 1) {
+                    dod -= 1 << size;
+                }
+                delta += dod as i64;
+            }
+            let &(t, mut v) = out.last().unwrap();
+            if take(1) == 1 {
+                if take(1) == 1 {
+                    window.0 = take(5);
+                    let significant = match take(6) {
+                        0 => 64,
+                        n => n,
+                    };
+                    window.1 = 64 - window.0 - significant;
+                }
+                v ^= take((64 - window.0 - window.1) as usize) << window.1;
+            }
+            out.push((t + delta, v));
+        }
+        out
+    }
+
+    fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
+        let step = prop_oneof![
+            20 => Just(15_000i64), 5 => 14_990..15_010i64, 2 => 1..200_000i64, 1 => 1..5_000_000i64, 1 => 1..1i64 << 40
+        ];
+        let value = prop_oneof![
+            10 => Just(None), 5 => (0..100i64).prop_map(|v| Some(v as f64)), 2 => any::<f64>().prop_map(Some),
+            1 => any::<u64>().prop_map(|v| Some(f64::from_bits(v))), 1 => Just(Some(model::sample::STALE_NAN)),
+        ];
+        (-1i64 << 50..1i64 << 50, prop::collection::vec((step, value), 0..300)).prop_map(|(mut t, parts)| {
+            let mut last = 0.0;
+            parts
+                .into_iter()
+                .map(|(step, value)| {
+                    t += step;
+                    last = value.unwrap_or(last);
+                    (t, last)
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn all_readers_give_what_was_appended(samples in samples()) {
+            let bytes = chunk(&samples);
+            prop_assert_eq!(naive(&bytes), bits(&samples));
+            prop_assert_eq!(decoded(&bytes, i64::MIN, i64::MAX), Ok(bits(&samples)));
+            let mut one_by_one = XorSamples::new(&bytes).unwrap();
+            for &(t, v) in &samples {
+                let (got_t, got_v) = one_by_one.next().unwrap().unwrap();
+                prop_assert_eq!((got_t, got_v.to_bits()), (t, v.to_bits()));
+            }
+            prop_assert_eq!(one_by_one.next().unwrap(), None);
+        }
+
+        #[test]
+        fn resumed_appender_writes_the_same_bytes(samples in samples(), at: prop::sample::Index, spare in 0usize..3) {
+            let at = at.index(samples.len() + 1);
+            let mut first = chunk(&samples[..at]);
+            first.resize(first.len() + spare, 0);
+            let mut appender = XorAppender::resume(first).unwrap();
+            prop_assert_eq!(usize::from(appender.count()), at);
+            for &(t, v) in &samples[at..] {
+                appender.append(t, v).unwrap();
+            }
+            prop_assert_eq!(appender.last_t(), samples.last().map_or(i64::MIN, |s| s.0));
+            prop_assert_eq!(appender.into_bytes(), chunk(&samples));
+        }
+
+        #[test]
+        fn bounds_select(samples in samples(), a: prop::sample::Index, b: prop::sample::Index, off in -1i64..=1) {
+            prop_assume!(!samples.is_empty());
+            let (min_t, max_t) = (samples[a.index(samples.len())].0 + off, samples[b.index(samples.len())].0 - off);
+            let want: Vec<_> = samples.iter().copied().filter(|s| s.0 >= min_t && s.0 <= max_t).collect();
+            prop_assert_eq!(decoded(&chunk(&samples), min_t, max_t), Ok(bits(&want)));
+        }
+
+        #[test]
+        fn truncated_is_an_error(samples in samples(), at: prop::sample::Index) {
+            let bytes = chunk(&samples);
+            let cut = &bytes[..at.index(bytes.len())];
+            prop_assert_eq!(decoded(cut, i64::MIN, i64::MAX), Err(ChunkError::Truncated));
+        }
+
+        #[test]
+        fn any_bytes_do_no_harm(bytes: Vec<u8>, count: u16) {
+            let bytes = [&count.to_be_bytes()[..], &bytes].concat();
+            let mut out = Columns::default();
+            out.push_float(1, 2.0, 3);
+            match decode_into(&bytes, i64::MIN, i64::MAX, &mut out) {
+                Ok(()) => prop_assert!(out.float_t[1..].is_sorted()),
+                Err(_) => prop_assert_eq!(out.len(), 1),
+            }
+            prop_assert_eq!(out.float_start_t.len(), out.float_t.len());
+            let _ = XorAppender::resume(bytes);
+        }
+    }
+
+    #[test]
+    fn a_full_chunk_takes_no_more() {
+        let mut appender = XorAppender::new();
+        for t in 0..65_535 {
+            appender.append(t, 1.0).unwrap();
+        }
+        let before = appender.bytes().to_vec();
+        assert_eq!(appender.append(65_535, 1.0), Err(ChunkError::Full));
+        assert_eq!(appender.bytes(), before);
+        assert_eq!(decoded(&before, 65_530, i64::MAX).unwrap().len(), 5);
+    }
+
+    #[test]
+    fn timestamps_that_do_not_ascend_are_refused() {
+        for samples in
+            [&[(5, 1.0), (5, 1.0)][..], &[(5, 1.0), (6, 1.0), (5, 1.0)], &[(i64::MAX, 1.0), (3, 1.0)]]
+        {
+            let got = decoded(&chunk(samples), i64::MIN, i64::MAX);
+            assert_eq!(got, Err(ChunkError::Invalid("timestamps do not ascend")));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The metrics store.
+
+pub mod exemplars;

@@ -1,0 +1,200 @@
+//! Rules of the house that the compiler does not check: who may import whom, a `//!` line for every module, no
+//! forgotten test file, no leftovers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CRATES: [&str; 4] = ["model", "wire", "storage", "promql"];
+
+/// Crates of the house that a crate may depend on.
+const MAY_IMPORT: [(&str, &[&str]); 4] =
+    [("model", &[]), ("wire", &["model"]), ("storage", &["model"]), ("promql", &["model"])];
+
+/// What the pure crates must not know: async, HTTP, the environment, global logging.
+const FORBIDDEN_BELOW: [&str; 9] =
+    ["tokio", "hyper", "axum", "http", "reqwest", "tracing", "log", "clap", "rust-embed"];
+
+/// Folders of `src` and the folders of `src` they must not name, so that the parts stay apart.
+const APART: [(&str, &[&str]); 8] = [
+    ("src/scrape", &["api", "rules", "notify", "query", "server"]),
+    ("src/rules", &["api", "scrape", "server", "discovery"]),
+    ("src/notify", &["api", "scrape", "rules", "query", "server"]),
+    ("src/discovery", &["api", "scrape", "rules", "notify", "query", "server"]),
+    ("src/query", &["api", "scrape", "rules", "notify", "discovery", "server"]),
+    ("src/config", &["api", "scrape", "rules", "notify", "query", "discovery", "server", "telemetry"]),
+    ("src/telemetry", &["api", "scrape", "rules", "notify", "query", "discovery", "server", "config"]),
+    ("src/api", &["discovery", "server"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(dir: &Path, extension: &str, out: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            if !matches!(name.to_str(), Some("target" | "node_modules" | "dist" | "corpus" | "artifacts")) {
+                files(&path, extension, out);
+            }
+        } else if path.extension().is_some_and(|e| e == extension) {
+            out.push(path);
+        }
+    }
+}
+
+fn rust_files(dirs: &[&str]) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for dir in dirs {
+        files(&root().join(dir), "rs", &mut out);
+    }
+    assert!(!out.is_empty(), "no Rust file below {dirs:?}");
+    out.sort();
+    out
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Names of the packages in a `[dependencies]` section.
+fn dependencies(manifest: &str) -> Vec<String> {
+    manifest
+        .lines()
+        .skip_while(|line| *line != "[dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn crates_import_only_what_they_may() {
+    for (name, may) in MAY_IMPORT {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        for dependency in dependencies(&manifest) {
+            let inside = CRATES.contains(&dependency.as_str()) || dependency == "trivium";
+            assert!(!inside || may.contains(&dependency.as_str()), "{name} must not import {dependency}");
+            let forbidden = FORBIDDEN_BELOW.contains(&dependency.as_str());
+            assert!(!forbidden, "{name} must not know {dependency}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_server_stay_apart() {
+    let mut wrong = Vec::new();
+    for (dir, never) in APART {
+        for path in rust_files(&[dir]) {
+            let text = fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                for other in never {
+                    if line.contains(&format!("crate::{other}::"))
+                        || line.contains(&format!("crate::{other};"))
+                    {
+                        wrong.push(format!("{}:{}: names crate::{other}", shown(&path), number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_crates_read_neither_clock_nor_environment() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&["model/src", "wire/src", "storage/src", "promql/src"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        for (number, line) in code.lines().enumerate() {
+            for banned in ["std::env::", "SystemTime::now", "println!", "eprintln!"] {
+                if line.contains(banned) && !line.trim_start().starts_with("//") {
+                    wrong.push(format!("{}:{}: {banned}", shown(&path), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let dirs = ["model", "wire", "storage", "promql", "src", "tests", "benches", "fuzz"];
+    let silent: Vec<String> = rust_files(&dirs)
+        .iter()
+        .filter(|path| !fs::read_to_string(path).unwrap().trim_start().starts_with("//!"))
+        .map(|path| shown(path))
+        .collect();
+    assert!(silent.is_empty(), "without a leading //! line:\n{}", silent.join("\n"));
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let main = fs::read_to_string(root().join("tests/it/main.rs")).unwrap();
+    for path in rust_files(&["tests/it"]) {
+        let name = path.strip_prefix(root().join("tests/it")).unwrap();
+        let module = name.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let declared = module == "main" || main.contains(&format!("mod {module};"));
+        assert!(declared, "tests/it/main.rs does not name {module}");
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    let marks =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat(), ["to", "do!("].concat()];
+    let mut wrong = Vec::new();
+    for path in rust_files(&["model", "wire", "storage", "promql", "src", "tests"]) {
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let words = |mark: &String| {
+                line.match_indices(mark.as_str()).any(|(at, _)| {
+                    let before = line[..at].chars().next_back();
+                    let after = line[at + mark.len()..].chars().next();
+                    let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                    !letter(before) && (mark.ends_with('(') || !letter(after))
+                })
+            };
+            if marks.iter().any(words) {
+                wrong.push(format!("{}:{}: {}", shown(&path), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// A file must fit in a head. Those listed are uniform (tables, one case after the other) or argued in their map.
+#[test]
+fn files_stay_readable() {
+    const LONGEST: usize = 900;
+    let mut by_length = BTreeMap::new();
+    for path in rust_files(&["model/src", "wire/src", "storage/src", "promql/src", "src"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").lines().count();
+        if code > LONGEST {
+            by_length.insert(shown(&path), code);
+        }
+    }
+    assert!(by_length.is_empty(), "longer than {LONGEST} lines without tests: {by_length:?}");
+}
+
+#[test]
+fn architecture_page_names_every_part() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for entry in fs::read_dir(root().join("src")).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let part = name.trim_end_matches(".rs");
+        if matches!(part, "lib" | "main" | "text" | "version") {
+            continue;
+        }
+        assert!(page.contains(&format!("`{part}`")), "docs/architecture.md does not name `{part}`");
+    }
+    for name in CRATES {
+        assert!(page.contains(&format!("`{name}`")), "docs/architecture.md does not name `{name}`");
+    }
+}
