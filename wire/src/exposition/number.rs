@@ -1,6 +1,8 @@
 //! Numbers as the exposition formats write them: Go's `strconv` syntax, minus what Prometheus refuses, and the
 //! canonical form of `le` and `quantile` values.
 
+use model::float::FloatG;
+
 use super::quote::quoted;
 
 /// Parses a sample value or an OpenMetrics timestamp: decimal notation, `NaN`, `Inf`, `Infinity` in any case.
@@ -84,29 +86,16 @@ fn parse_any_float(text: &[u8]) -> Result<f64, String> {
 }
 
 /// The canonical form of a `le` or `quantile` value, as OpenMetrics writes floats: `1.0`, `0.5`, `1e+06`, `+Inf`.
-/// Source: Prometheus `labels.FormatOpenMetricsFloat` (Go's shortest `%g`, with `.0` when neither point nor exponent
-/// is there).
+/// Source: Prometheus `labels.FormatOpenMetricsFloat`.
 pub fn openmetrics_float(v: f64) -> String {
-    if v.is_nan() {
-        return "NaN".to_owned();
-    }
-    if v.is_infinite() {
-        return if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
     if v == 0.0 {
         return "0.0".to_owned();
     }
-    // `{:e}` gives the shortest digits that read back as the same double, as `d.ddde-7`.
-    let scientific = format!("{v:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    // Go's shortest %g turns to the exponent form below 1e-4 and from 1e6 on.
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
+    let mut text = FloatG(v).to_string();
+    if v.is_finite() && !text.contains(['.', 'e']) {
+        text.push_str(".0");
     }
-    let plain = format!("{v}");
-    if plain.contains('.') { plain } else { plain + ".0" }
+    text
 }
 
 /// Seconds as OpenMetrics writes timestamps, to milliseconds, rounded towards zero. Out of range saturates.
