@@ -62,6 +62,8 @@ impl Default for EngineOptions {
 /// What belongs to one query beside its text and times.
 #[derive(Clone, Copy)]
 pub struct QueryContext<'a> {
+    /// The query's text, for messages.
+    pub query: &'a str,
     /// Set to true by anyone to end the query soon.
     pub cancel: &'a AtomicBool,
     /// Time passed since some fixed moment.
@@ -216,7 +218,8 @@ impl Engine {
         }
         if times.step <= 0 {
             return Err(QueryError::Invalid(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned(),
+                "zero or negative query resolution step widths are not accepted. Try a positive integer"
+                    .to_owned(),
             ));
         }
         eval::run(&self.options, expr, source, eval::Times::Range(times), context)

@@ -38,7 +38,6 @@ pub(crate) enum Question {
 struct Family<'a> {
     /// Labels without the bucket's bound.
     labels: Labels,
-    drop_name: bool,
     /// Ascending by upper bound.
     buckets: Vec<(f64, &'a Row)>,
     native: Option<&'a Row>,
@@ -92,15 +91,15 @@ fn note_invalid_quantiles(question: &Question, notes: &mut Annotations) {
 fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations) -> Vec<Family<'a>> {
     let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_hasher(KeyHasher);
     let mut families: Vec<Family<'a>> = Vec::new();
-    let mut place = |labels: Labels, row: &Row, families: &mut Vec<Family<'a>>| {
+    let mut place = |labels: Labels, families: &mut Vec<Family<'a>>| {
         *places.entry(labels.clone()).or_insert_with(|| {
-            families.push(Family { labels, drop_name: row.drop_name, buckets: Vec::new(), native: None });
+            families.push(Family { labels, buckets: Vec::new(), native: None });
             families.len() - 1
         })
     };
     for row in rows {
         if row.histograms.is_some() {
-            let at = place(row.labels.clone(), row, &mut families);
+            let at = place(row.labels.clone(), &mut families);
             families[at].native = Some(row);
         }
         if row.values.iter().all(|v| is_absent(*v)) {
@@ -110,7 +109,7 @@ fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations)
         match parse_bound(bound) {
             Some(upper) => {
                 let labels = Labels::from_sorted(row.labels.iter().filter(|(name, _)| *name != BUCKET_LABEL));
-                let at = place(labels, row, &mut families);
+                let at = place(labels, &mut families);
                 families[at].buckets.push((upper, row));
             }
             None => {
@@ -132,7 +131,10 @@ fn parse_bound(text: &str) -> Option<f64> {
     if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return text.parse().ok();
     }
-    ["inf", "infinity", "nan"].iter().any(|word| digits.eq_ignore_ascii_case(word)).then(|| text.parse().ok())?
+    ["inf", "infinity", "nan"]
+        .iter()
+        .any(|word| digits.eq_ignore_ascii_case(word))
+        .then(|| text.parse().ok())?
 }
 
 fn answer(
@@ -198,7 +200,9 @@ fn answer(
     }
     let mut rows: Vec<(String, Row)> = rows.into_iter().collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
-    results.extend(rows.into_iter().map(|(_, row)| row).chain([row]).filter_map(|mut row| row.trim().then_some(row)));
+    results.extend(
+        rows.into_iter().map(|(_, row)| row).chain([row]).filter_map(|mut row| row.trim().then_some(row)),
+    );
     Ok(())
 }
 
@@ -297,7 +301,8 @@ fn bucket_quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<MonotonicityF
     }
     let mut rank = q * observations;
     // As Go's search does it: a NaN count or rank is never reached.
-    let at = buckets[..last].partition_point(|bucket| bucket.count.partial_cmp(&rank).is_none_or(|o| o.is_lt()));
+    let at =
+        buckets[..last].partition_point(|bucket| bucket.count.partial_cmp(&rank).is_none_or(|o| o.is_lt()));
     let Bucket { upper, mut count } = buckets[at];
     let v = if at == last {
         buckets[last - 1].upper

@@ -99,16 +99,11 @@ impl Row {
         self.span().filter(|step| self.has(*step))
     }
 
-    /// Whether no step has a sample.
-    pub(crate) fn is_blank(&self) -> bool {
-        self.values.iter().all(|v| is_absent(*v))
-            && self.histograms.as_ref().is_none_or(|hs| hs.iter().all(Option::is_none))
-    }
-
     /// How many samples the row counts for.
     pub(crate) fn samples(&self) -> usize {
         let floats = self.values.iter().filter(|v| !is_absent(**v)).count();
-        let histograms = self.histograms.as_ref().map_or(0, |hs| hs.iter().flatten().map(|h| sample_size(h)).sum());
+        let histograms =
+            self.histograms.as_ref().map_or(0, |hs| hs.iter().flatten().map(|h| sample_size(h)).sum());
         floats + histograms
     }
 
@@ -225,7 +220,8 @@ pub(crate) fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryErr
     if rows.len() < 2 {
         return Ok(rows);
     }
-    let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_capacity_and_hasher(rows.len(), KeyHasher);
+    let mut places: HashMap<Labels, usize, KeyHasher> =
+        HashMap::with_capacity_and_hasher(rows.len(), KeyHasher);
     let mut united: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         match places.entry(row.labels.clone()) {

@@ -11,6 +11,7 @@ use super::map::{ResolvedStage, apply_stages};
 use super::plan::{Input, RangeSamples, ScopeId, Source, Stream};
 use super::range::{RangeRun, SeriesSamples};
 use super::row::{Equals, Row, unite};
+use super::select::decode;
 use super::{Evaluator, Val};
 use crate::annotations::Annotations;
 use crate::engine::QueryError;
@@ -90,7 +91,11 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates an operand as a whole.
-    pub(crate) fn collect_input(&mut self, scope: ScopeId, input: &Input) -> Result<(Vec<Row>, usize), QueryError> {
+    pub(crate) fn collect_input(
+        &mut self,
+        scope: ScopeId,
+        input: &Input,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
         match input {
             Input::Stream(stream) => self.collect(scope, stream),
             Input::Node(id) => Ok(self.take_rows(*id)),
@@ -99,7 +104,11 @@ impl Evaluator<'_> {
 
     /// Evaluates a stream as a whole, names settled unless that is delayed. Returns the rows, and how many samples
     /// count as held.
-    pub(crate) fn collect(&mut self, scope: ScopeId, stream: &Stream) -> Result<(Vec<Row>, usize), QueryError> {
+    pub(crate) fn collect(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
         let mut rows = Vec::new();
         let (mut bytes, interrupt) = (0, self.interrupt);
         let held = self.consume(scope, stream, &mut |more| {
@@ -138,7 +147,7 @@ impl Evaluator<'_> {
                     self.account_subquery(scope, inner, &call.input);
                     Some(node)
                 }
-                RangeSamples::Selection(_) => None,
+                RangeSamples::Selection { .. } => None,
             },
             Source::Instant(_) => None,
         };
@@ -198,7 +207,7 @@ impl Evaluator<'_> {
         let (selection, dropped) = match &stream.source {
             Source::Instant(selector) => (Some(selector.selection), false),
             Source::Range(call) => match call.input.samples {
-                RangeSamples::Selection(id) => (Some(id), call.func.drops_name()),
+                RangeSamples::Selection { id, .. } => (Some(id), call.func.drops_name()),
                 RangeSamples::Subquery { .. } => (None, call.func.drops_name()),
             },
             Source::Node(_) => (None, false),
@@ -208,8 +217,8 @@ impl Evaluator<'_> {
         } else {
             (Equals::Merge, stream.stages.iter().position(|stage| stage.drops_name())? + 1)
         };
-        let distinct = selection
-            .is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
+        let distinct =
+            selection.is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
         (!distinct).then_some(clash)
     }
 
@@ -230,18 +239,18 @@ impl Evaluator<'_> {
                 let selected = Arc::clone(&self.selected[selector.selection]);
                 self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
                     let series = selected.series[index].as_ref();
-                    super::select::decode(series, columns, interrupt)?;
+                    decode(series, columns, selector.stats_only, interrupt)?;
                     Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
                 })
             }
             Source::Range(call) => {
                 let run = RangeRun::new(call, grid, values, self.options, interrupt);
                 match call.input.samples {
-                    RangeSamples::Selection(id) => {
+                    RangeSamples::Selection { id, stats_only } => {
                         let selected = Arc::clone(&self.selected[id]);
                         self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
                             let series = selected.series[index].as_ref();
-                            super::select::decode(series, columns, interrupt)?;
+                            decode(series, columns, stats_only, interrupt)?;
                             run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
                         })
                     }

@@ -6,6 +6,7 @@ use model::Labels;
 use model::float::FloatF;
 use model::labels::Quoted;
 
+use super::super::label::is_label_name;
 use super::super::label_key::{KeyHasher, LabelSubset};
 use super::super::row::Row;
 use super::AggregateNode;
@@ -18,11 +19,12 @@ pub(super) fn evaluate(
     node: &AggregateNode,
     rows: &[Row],
     steps: usize,
+    query: &str,
     interrupt: &Interrupt<'_>,
 ) -> Result<Vec<Row>, QueryError> {
     let label = node.text.as_deref().unwrap_or("");
-    if label.is_empty() {
-        return Err(QueryError::Execution(format!("invalid label name {}", Quoted(label))));
+    if !is_label_name(label) {
+        return Err(QueryError::Execution(format!("invalid label name {}", as_written(query, node, label))));
     }
     let mut grouping = node.grouping.clone();
     if !node.without {
@@ -62,6 +64,14 @@ pub(super) fn evaluate(
     }
     interrupt.freed(8 * steps * results.len());
     Ok(results)
+}
+
+/// A string literal as the query has it, where it may hold what no label can.
+fn as_written(query: &str, node: &AggregateNode, value: &str) -> String {
+    match query.get(node.param_pos.start..node.param_pos.end) {
+        Some(literal) if literal.starts_with('"') => literal.to_owned(),
+        _ => Quoted(value).to_string(),
+    }
 }
 
 fn same(a: &Point, b: &Point) -> bool {

@@ -66,15 +66,13 @@ pub(crate) fn evaluate(
 impl Stepwise<'_> {
     fn step(&mut self, step: usize, annotations: &mut Annotations) -> Result<(), QueryError> {
         let matching = &self.binary.matching;
-        // The fill values are named by the sides of the text.
-        let (fill_many, fill_one) = if self.swapped {
-            (matching.fill_right, matching.fill_left)
-        } else {
-            (matching.fill_left, matching.fill_right)
-        };
+        // Prometheus does not swap these with the sides: under `group_right`, `fill_left` stands in for the right
+        // side's series.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let sides = self.sides;
         let present = |rows: &[(usize, Row)]| -> Vec<(usize, usize)> {
-            let at_step = |(at, (number, row)): (usize, &(usize, Row))| row.has(step).then_some((at, *number));
+            let at_step =
+                |(at, (number, row)): (usize, &(usize, Row))| row.has(step).then_some((at, *number));
             rows.iter().enumerate().filter_map(at_step).collect()
         };
         let (many, one) = (present(&sides.many), present(&sides.one));
@@ -154,7 +152,8 @@ impl Stepwise<'_> {
         let many_row = many.map(|at| &self.sides.many[at].1.labels);
         let one_row = one.map(|at| &self.sides.one[at].1.labels);
         // A value filled in has the labels that were to match.
-        let filled = |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
+        let filled =
+            |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
         let labels = match (many_row, one_row) {
             (Some(many), Some(one)) => self.result.of(many, one),
             (Some(many), None) => self.result.of(many, &filled(Some(many))),
