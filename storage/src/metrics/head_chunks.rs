@@ -85,8 +85,8 @@ struct Writer {
     buffer: Vec<u8>,
     /// Earlier files that the disk refused to complete, oldest first: number and bytes from `flushed` on.
     unfinished: Vec<(u32, Option<Box<dyn WriteFile>>, u64, Vec<u8>)>,
-    /// Newest time in each file.
-    max_t: BTreeMap<u32, i64>,
+    /// Number of the oldest file there is.
+    oldest: u32,
 }
 
 fn path(number: u32) -> PathBuf {
@@ -122,7 +122,6 @@ impl HeadChunks {
             .filter_map(|entry| entry.name.parse().ok())
             .collect();
         numbers.sort_unstable();
-        let mut max_t = BTreeMap::new();
         let mut maps = BTreeMap::new();
         let mut damage = None;
         for (at, &number) in numbers.iter().enumerate() {
@@ -133,11 +132,7 @@ impl HeadChunks {
             let scanned = if gap {
                 Err((0, format!("file {} is missing", number - 1)))
             } else {
-                scan(&file, number, |chunk| {
-                    let newest = max_t.entry(number).or_insert(i64::MIN);
-                    *newest = chunk.chunk.max_t.max(*newest);
-                    found(chunk);
-                })
+                scan(&file, number, &mut found)
             };
             if let Err((offset, reason)) = scanned {
                 damage = Some(Corruption { file: shown, offset, reason });
@@ -149,7 +144,15 @@ impl HeadChunks {
             maps.insert(number, file);
         }
         let number = numbers.last().map_or(1, |last| last + 1);
-        let writer = Writer { number, file: None, flushed: 0, buffer: header().to_vec(), unfinished: Vec::new(), max_t };
+        let oldest = numbers.first().copied().unwrap_or(number);
+        let writer = Writer {
+            number,
+            file: None,
+            flushed: 0,
+            buffer: header().to_vec(),
+            unfinished: Vec::new(),
+            oldest,
+        };
         let chunks =
             Self { disk, writer: Mutex::new(writer), maps: RwLock::new(maps), written: AtomicU64::new(0) };
         Ok((chunks, damage))
@@ -181,9 +184,6 @@ impl HeadChunks {
         writer.buffer.extend_from_slice(bytes);
         let crc = Crc32c::of(&writer.buffer[start..]).to_bytes();
         writer.buffer.extend_from_slice(&crc);
-        let number = writer.number;
-        let newest = writer.max_t.entry(number).or_insert(i64::MIN);
-        *newest = max_t.max(*newest);
         self.written.fetch_add(1, Ordering::Relaxed);
         if writer.buffer.len() > BUFFER {
             // Failure is not lost: the bytes stay, and `flush` reports it.
@@ -245,23 +245,15 @@ impl HeadChunks {
         place(writer.number, 0)
     }
 
-    /// Removes the oldest files as long as all their chunks end before `min_t` and lie below `keep_from`.
-    pub fn truncate(&self, min_t: i64, keep_from: u64) -> Result<(), StorageError> {
+    /// Removes the files that lie whole below a place, which is the lowest of all chunks in use.
+    pub fn truncate(&self, lowest: u64) -> Result<(), StorageError> {
         let gone: Vec<u32> = {
-            let writer = self.writer.lock();
-            let numbers: Vec<u32> = self.maps.read().keys().copied().chain(writer.max_t.keys().copied()).collect();
-            let mut numbers = numbers;
-            numbers.sort_unstable();
-            numbers.dedup();
-            numbers
-                .into_iter()
-                .take_while(|number| {
-                    *number < writer.number
-                        && place(*number + 1, 0) <= keep_from
-                        && writer.max_t.get(number).is_none_or(|max_t| *max_t < min_t)
-                        && writer.unfinished.iter().all(|(other, ..)| other != number)
-                })
-                .collect()
+            let mut writer = self.writer.lock();
+            let below = ((lowest >> 32) as u32).min(writer.number);
+            let unfinished = writer.unfinished.iter().map(|(number, ..)| *number).min().unwrap_or(u32::MAX);
+            let gone = (writer.oldest..below.min(unfinished)).collect();
+            writer.oldest = writer.oldest.max(below.min(unfinished));
+            gone
         };
         for number in &gone {
             match self.disk.remove_file(&path(*number)) {
@@ -271,7 +263,6 @@ impl HeadChunks {
                 _ => {}
             }
             self.maps.write().remove(number);
-            self.writer.lock().max_t.remove(number);
         }
         if !gone.is_empty() {
             let dir = Path::new(DIR);
@@ -425,7 +416,16 @@ fn parse(file: &[u8]) -> Result<Parsed<'_>, Unparsed> {
         return Err(Unparsed::Damaged(format!("checksum is {:08x}, expected {:08x}", stored.0, computed.0)));
     }
     let encoding = Encoding::try_from(kind & !LATE_BIT).map_err(|e| Unparsed::Damaged(e.to_string()))?;
-    Ok(Parsed { log_ref, min_t, max_t, encoding, late: kind & LATE_BIT != 0, bytes, offset, len: covered + 4 })
+    Ok(Parsed {
+        log_ref,
+        min_t,
+        max_t,
+        encoding,
+        late: kind & LATE_BIT != 0,
+        bytes,
+        offset,
+        len: covered + 4,
+    })
 }
 
 fn slice(file: &Mapped, offset: usize) -> Result<(Encoding, ChunkBytes), String> {
@@ -458,7 +458,8 @@ fn scan(file: &[u8], number: u32, mut found: impl FnMut(FoundChunk)) -> Result<(
             Err(Unparsed::Damaged(_)) if file[offset..].iter().all(|byte| *byte == 0) => return Ok(()),
             Err(Unparsed::Damaged(reason)) => return Err((offset as u64, reason)),
         };
-        let samples = chunk::count(chunk.encoding, chunk.bytes).map_err(|e| (offset as u64, e.to_string()))?;
+        let samples =
+            chunk::count(chunk.encoding, chunk.bytes).map_err(|e| (offset as u64, e.to_string()))?;
         found(FoundChunk {
             log_ref: chunk.log_ref,
             late: chunk.late,
