@@ -88,6 +88,25 @@ pub fn replace_file(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Re
     Ok(bytes.len() as u64)
 }
 
+/// Makes a block appear in `target` too, by second names of its files, as a snapshot does. `target` must be on the same
+/// disk. The files must not be written in place, which no block's files are.
+pub fn link_block(disk: &dyn Disk, dir: &Path, id: Ulid, target: &Path) -> Result<PathBuf, StorageError> {
+    let staged = StagedBlock::create(disk, target, id)?;
+    let mut ahead = vec![(dir.to_owned(), staged.dir().to_owned())];
+    while let Some((from, to)) = ahead.pop() {
+        disk.create_dir_all(&to).map_err(StorageError::io("creating", disk.display(&to)))?;
+        for entry in disk.list(&from).map_err(StorageError::io("listing", disk.display(&from)))? {
+            let (from, to) = (from.join(&entry.name), to.join(&entry.name));
+            if entry.is_dir {
+                ahead.push((from, to));
+            } else if !entry.name.ends_with(TMP) {
+                disk.hard_link(&from, &to).map_err(StorageError::io("linking", disk.display(&from)))?;
+            }
+        }
+    }
+    staged.publish()
+}
+
 /// Removes a block: first its name, then what was in it. Mappings of its files stay readable.
 pub fn remove_block(disk: &dyn Disk, parent: &Path, id: Ulid) -> Result<(), StorageError> {
     let dir = parent.join(id.to_string());
@@ -170,7 +189,14 @@ pub(crate) mod tests {
         staged.publish().unwrap();
         assert_eq!(names(&disk, "data"), [id.to_string()]);
         assert_eq!(names(&disk, &format!("data/{id}")), ["a", "inside"]);
-        assert_eq!(disk.read(&parent.join(id.to_string()).join("inside/b")).unwrap(), b"2");
+        let dir = parent.join(id.to_string());
+        assert_eq!(disk.read(&dir.join("inside/b")).unwrap(), b"2");
+        link_block(&disk, &dir, id, Path::new("copy")).unwrap();
+        replace_file(&disk, &dir, "a", b"changed").unwrap();
+        assert_eq!(names(&disk, "copy"), [id.to_string()]);
+        let copy = Path::new("copy").join(id.to_string());
+        assert_eq!(disk.read(&copy.join("a")).unwrap(), b"1");
+        assert_eq!(disk.read(&copy.join("inside/b")).unwrap(), b"2");
         remove_block(&disk, parent, id).unwrap();
         remove_block(&disk, parent, id).unwrap();
         assert!(names(&disk, "data").is_empty());

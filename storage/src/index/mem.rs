@@ -277,6 +277,11 @@ impl LabelIndex for MemIndex {
         })
     }
 
+    fn value_count(&self, name: &str) -> Result<u64, StorageError> {
+        let values = self.name_id(name).and_then(|name| self.names.get(name)).map(|name| name.values.lock());
+        Ok(values.map_or(0, |values| (values.sorted.len() + values.fresh.len()) as u64))
+    }
+
     fn names(&self) -> Result<Vec<String>, StorageError> {
         let mut names: Vec<_> = self.names.iter().map(|(_, name)| name.text.to_string()).collect();
         names.sort_unstable();
@@ -414,7 +419,7 @@ impl Top {
     }
 
     fn cut(&mut self) {
-        self.entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.0));
         // Keep what ties with the last, so that the names can decide.
         if let Some(&(least, _)) = self.limit.checked_sub(1).and_then(|last| self.entries.get(last)) {
             let ties = self.entries.iter().skip(self.limit).take_while(|(count, _)| *count == least).count();

@@ -386,6 +386,16 @@ impl LabelIndex for IndexReader {
         }
     }
 
+    const KNOWS_LABELS: bool = true;
+
+    fn label(&self, id: u32, name: &str) -> Result<&str, StorageError> {
+        Ok(self.series(id)?.label(name)?)
+    }
+
+    fn value_count(&self, name: &str) -> Result<u64, StorageError> {
+        Ok(self.name(name)?.map_or(0, |(name, _)| u64::from(name.count)))
+    }
+
     fn names(&self) -> Result<Vec<String>, StorageError> {
         let table = self.table();
         self.names.iter().map(|name| Ok(self.text(self.entry_at(table, name.at)?.name)?.to_owned())).collect()
@@ -415,6 +425,19 @@ impl<'i> SeriesEntry<'i> {
             labels.push((name, value));
             Ok(())
         })
+    }
+
+    /// The value of a label, "" when the series lacks it.
+    pub fn label(&self, wanted: &str) -> Result<&'i str, Corruption> {
+        let mut found = None;
+        let mut reader = ByteReader::new(self.body);
+        self.read_symbols(&mut reader, |name, value| {
+            if found.is_none() && self.index.symbol(name)? == wanted {
+                found = Some(value);
+            }
+            Ok(())
+        })?;
+        found.map_or(Ok(""), |value| self.index.symbol(value))
     }
 
     /// The label set.
@@ -620,10 +643,10 @@ mod tests {
             .map(|i| (Labels::from_pairs([("a", format!("{i:04}")), ("b", "same".into())]), Vec::new()))
             .collect();
         let index = open(write(&series, 100)).unwrap();
-        for i in 0..1000 {
+        for (i, (labels, _)) in series.iter().enumerate() {
             let at = index.find("a", &format!("{i:04}")).unwrap().unwrap();
             let ids: Vec<u32> = index.postings(at).unwrap().iter().collect();
-            assert_eq!(index.series(ids[0]).unwrap().labels().unwrap(), series[i].0);
+            assert_eq!(&index.series(ids[0]).unwrap().labels().unwrap(), labels);
             assert_eq!(ids.len(), 1);
             assert_eq!(index.find("a", &format!("{i:04}x")).unwrap(), None);
         }

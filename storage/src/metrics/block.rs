@@ -261,3 +261,158 @@ impl Iterator for BlockSelection<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use model::MatchOp;
+    use model::read::Hints;
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::block::publish::tests::put_file;
+    use crate::codec::gorilla::XorAppender;
+    use crate::fs::SimDisk;
+    use crate::metrics::block_writer::{BlockWriter, SymbolTable, TimedChunk};
+
+    fn selection(matchers: Vec<Matcher>, min_t: i64, max_t: i64) -> Selection {
+        Selection { matchers, min_t, max_t, limit: 0, hints: Hints::default() }
+    }
+
+    /// Series `i` = 0 to 4, each with a sample at every 10 ms of 0 to 190, five to a chunk; `odd` on those that are.
+    fn block(disk: &SimDisk) -> MetricsBlock {
+        let id = Ulid::from_parts(1, 1);
+        let labels = |i: usize| {
+            let odd = if i % 2 == 1 { "yes" } else { "" };
+            Labels::from_pairs([("__name__", "m"), ("i", &i.to_string()), ("odd", odd)])
+        };
+        let sets: Vec<_> = (0..5).map(labels).collect();
+        let symbols = SymbolTable::of(&sets);
+        let mut writer = BlockWriter::create_with(disk, Path::new(""), id, &symbols).unwrap();
+        for labels in &sets {
+            let chunks: Vec<_> = (0..4)
+                .map(|chunk| {
+                    let mut appender = XorAppender::new();
+                    (0..5).for_each(|n| appender.append(chunk * 50 + n * 10, n as f64).unwrap());
+                    (chunk * 50, appender.into_bytes())
+                })
+                .collect();
+            let chunks: Vec<_> = chunks
+                .iter()
+                .map(|(min_t, data)| TimedChunk {
+                    min_t: *min_t,
+                    max_t: min_t + 40,
+                    chunk: Chunk { encoding: crate::codec::chunk::Encoding::Xor, data },
+                    record: None,
+                })
+                .collect();
+            writer.add_labels(&symbols, labels, &chunks).unwrap();
+        }
+        writer.finish(BlockMeta::level_1(id, 0, 200)).unwrap().unwrap();
+        MetricsBlock::open(disk, Path::new(&id.to_string())).unwrap()
+    }
+
+    fn times(block: &MetricsBlock, selection: &Selection) -> Vec<(String, Vec<i64>)> {
+        block
+            .select(selection)
+            .unwrap()
+            .map(|series| {
+                let series = series.unwrap();
+                let mut columns = Columns::default();
+                for chunk in &series.chunks {
+                    let Selection { min_t, max_t, .. } = *selection;
+                    block.read_chunk(chunk, &series.deleted, min_t, max_t, &mut columns).unwrap();
+                }
+                assert_eq!(columns.float_t.len(), columns.float_v.len());
+                (series.labels.get("i").unwrap().to_owned(), columns.float_t)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn selects_by_labels_and_time() {
+        let disk = SimDisk::new(0);
+        let block = block(&disk);
+        let odd = || Matcher::equal("odd", "yes");
+        let even = || Matcher::equal("odd", "");
+        assert_eq!(
+            times(&block, &selection(vec![odd()], 35, 60)),
+            [("1".into(), vec![40, 50, 60]), ("3".into(), vec![40, 50, 60])]
+        );
+        assert_eq!(times(&block, &selection(vec![even()], 191, 1000)), []);
+        // Between the samples of a chunk there are none, but the chunk alone does not show it.
+        assert_eq!(times(&block, &selection(vec![even()], 11, 19)).len(), 3);
+        assert_eq!(times(&block, &selection(vec![even()], 41, 49)), []);
+        let names = |matchers| block.label_names(&selection(matchers, 0, 0)).unwrap();
+        assert_eq!(names(vec![]), ["__name__", "i", "odd"]);
+        assert_eq!(names(vec![even()]), ["__name__", "i"]);
+        let values = |name, matchers| block.label_values(name, &selection(matchers, 0, 0)).unwrap();
+        assert_eq!(values("i", vec![odd()]), ["1", "3"]);
+        assert_eq!(values("odd", vec![]), ["yes"]);
+        let limited = Selection { limit: 2, ..selection(vec![], 0, 0) };
+        assert_eq!(block.label_names(&limited).unwrap(), ["__name__", "i"]);
+        assert_eq!(block.label_values("i", &limited).unwrap(), ["0", "1"]);
+        let files = ["index", "meta.json", "tombstones", "chunks/000001"];
+        let len: u64 =
+            files.iter().map(|file| disk.read(&block.dir().join(file)).unwrap().len() as u64).sum();
+        assert_eq!(block.len(), len);
+    }
+
+    #[test]
+    fn deleting_leaves_the_old_view_as_it_was() {
+        let disk = SimDisk::new(0);
+        let before = block(&disk);
+        let all = selection(vec![Matcher::new(MatchOp::Regex, "i", "0|3").unwrap()], 0, 1000);
+        let three = Matcher::equal("i", "3");
+        assert!(before.delete(&disk, std::slice::from_ref(&three), 200, 300).unwrap().is_none());
+        let after = before.delete(&disk, std::slice::from_ref(&three), i64::MIN, 64).unwrap().unwrap();
+        let after = after.delete(&disk, &[three], 100, 150).unwrap().unwrap();
+        assert_eq!(after.meta().stats.num_tombstones, 2);
+        let whole: Vec<i64> = (0..20).map(|n| n * 10).collect();
+        let rest = vec![70, 80, 90, 160, 170, 180, 190];
+        assert_eq!(times(&before, &all), [("0".into(), whole.clone()), ("3".into(), whole.clone())]);
+        let reopened = MetricsBlock::open(&disk, before.dir()).unwrap();
+        for block in [&after, &reopened] {
+            assert_eq!(times(block, &all), [("0".into(), whole.clone()), ("3".into(), rest.clone())]);
+            assert_eq!(block.meta(), after.meta());
+            assert_eq!(block.len(), after.len());
+            // What is deleted whole is not there.
+            assert_eq!(times(block, &selection(all.matchers.clone(), 0, 60)).len(), 1);
+            assert_eq!(block.select(&all).unwrap().last().unwrap().unwrap().chunks.len(), 2);
+        }
+        let failed = after.mark(&disk, |meta| meta.compaction.failed = true).unwrap();
+        let reopened = MetricsBlock::open(&disk, before.dir()).unwrap();
+        assert_eq!((failed.meta(), failed.len()), (reopened.meta(), reopened.len()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn hostile_bytes_do_no_harm(file in 0..4usize, damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let disk = SimDisk::new(0);
+            let dir = block(&disk).dir().to_owned();
+            let path = dir.join(["index", "meta.json", "tombstones", "chunks/000001"][file]);
+            let mut bytes = disk.read(&path).unwrap();
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            put_file(&disk, &path, bytes);
+            let Ok(block) = MetricsBlock::open(&disk, &dir) else { return Ok(()) };
+            let all = selection(Vec::new(), i64::MIN, i64::MAX);
+            let mut seen = BTreeSet::new();
+            for series in block.select(&all).into_iter().flatten().flatten() {
+                seen.insert(series.labels);
+                for chunk in &series.chunks {
+                    let _ = block.read_chunk(chunk, &series.deleted, 0, 1000, &mut Columns::default());
+                }
+            }
+            prop_assert!(seen.len() <= 5);
+            let _ = block.label_names(&all);
+            let _ = block.label_values("i", &selection(vec![Matcher::equal("odd", "yes")], 0, 1));
+        }
+    }
+}
