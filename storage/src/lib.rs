@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod observer;
 pub mod options;
 pub mod stats;
+pub mod wal;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};

@@ -391,7 +391,7 @@ mod tests {
         for (labels, samples) in &input.content {
             let samples: Vec<_> = samples
                 .iter()
-                .map(|(&t, &bits)| Sample { t, value: Value::Float(f64::from_bits(bits)) })
+                .map(|(&t, &bits)| Sample { t, start_t: 0, value: Value::Float(f64::from_bits(bits)) })
                 .collect();
             let chunks: Vec<_> =
                 samples.chunks(input.chunk_len).flat_map(|part| encode(part.iter()).unwrap()).collect();
