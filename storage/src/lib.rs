@@ -63,7 +63,7 @@ impl Storage {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
         let root = Path::new("");
-        disk.create_dir_all(root).map_err(StorageError::io("creating", disk.display(root)))?;
+        disk.create_dir_all(root).map_err(StorageError::doing("creating", disk.display(root)))?;
         let path = Path::new(LOCK_FILE);
         let (lock, clean_start) = if options.no_lock_file {
             (None, -1)
@@ -71,7 +71,7 @@ impl Storage {
             let left = disk.stat(path).is_ok();
             let lock = disk.lock(path).map_err(|e| match e.kind() {
                 std::io::ErrorKind::WouldBlock => StorageError::Locked { path: disk.display(path) },
-                _ => StorageError::io("locking", disk.display(path))(e),
+                _ => StorageError::doing("locking", disk.display(path))(e),
             })?;
             (Some(lock), if left { 0 } else { 1 })
         };

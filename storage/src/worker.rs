@@ -66,7 +66,7 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("storage".into())
             .spawn(move || run(&store, &receiver, &poisoned))
-            .map_err(StorageError::io("starting", "the storage thread"))?;
+            .map_err(StorageError::doing("starting", "the storage thread"))?;
         Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), poison })
     }
 

@@ -113,10 +113,10 @@ impl HeadChunks {
     ) -> Result<(Self, Option<Corruption>), StorageError> {
         let dir = Path::new(DIR);
         let shown = disk.display(dir);
-        disk.create_dir_all(dir).map_err(StorageError::io("creating", &shown))?;
+        disk.create_dir_all(dir).map_err(StorageError::doing("creating", &shown))?;
         let mut numbers: Vec<u32> = disk
             .list(dir)
-            .map_err(StorageError::io("listing", &shown))?
+            .map_err(StorageError::doing("listing", &shown))?
             .iter()
             .filter(|entry| !entry.is_dir)
             .filter_map(|entry| entry.name.parse().ok())
@@ -126,7 +126,7 @@ impl HeadChunks {
         let mut damage = None;
         for (at, &number) in numbers.iter().enumerate() {
             let shown = disk.display(&path(number));
-            let file = disk.map(&path(number)).map_err(StorageError::io("mapping", &shown))?;
+            let file = disk.map(&path(number)).map_err(StorageError::doing("mapping", &shown))?;
             // A gap in the numbers: what is behind it belongs to a state that was never complete.
             let gap = at > 0 && numbers[at - 1] + 1 != number;
             let scanned = if gap {
@@ -230,7 +230,7 @@ impl HeadChunks {
         self.flush_locked(&mut writer)?;
         let shown = self.disk.display(&path(writer.number));
         if let Some(file) = &mut writer.file {
-            file.sync().map_err(StorageError::io("syncing", shown))?;
+            file.sync().map_err(StorageError::doing("syncing", shown))?;
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl HeadChunks {
         for number in &gone {
             match self.disk.remove_file(&path(*number)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::io("removing", self.disk.display(&path(*number)))(e));
+                    return Err(StorageError::doing("removing", self.disk.display(&path(*number)))(e));
                 }
                 _ => {}
             }
@@ -266,7 +266,7 @@ impl HeadChunks {
         }
         if !gone.is_empty() {
             let dir = Path::new(DIR);
-            self.disk.sync_dir(dir).map_err(StorageError::io("syncing", self.disk.display(dir)))?;
+            self.disk.sync_dir(dir).map_err(StorageError::doing("syncing", self.disk.display(dir)))?;
         }
         Ok(())
     }
@@ -338,19 +338,19 @@ fn append(
     let shown = disk.display(&path(number));
     let open = match file {
         Some(open) => open,
-        None => file.insert(disk.create(&path(number)).map_err(StorageError::io("creating", &shown))?),
+        None => file.insert(disk.create(&path(number)).map_err(StorageError::doing("creating", &shown))?),
     };
     if open.len() > *flushed {
-        open.truncate(*flushed).map_err(StorageError::io("truncating", &shown))?;
+        open.truncate(*flushed).map_err(StorageError::doing("truncating", &shown))?;
     }
-    open.append(bytes).map_err(StorageError::io("writing", &shown))?;
+    open.append(bytes).map_err(StorageError::doing("writing", &shown))?;
     *flushed += bytes.len() as u64;
     bytes.clear();
     Ok(())
 }
 
 fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
-    disk.map(&path(number)).map_err(StorageError::io("mapping", disk.display(&path(number))))
+    disk.map(&path(number)).map_err(StorageError::doing("mapping", disk.display(&path(number))))
 }
 
 /// Cuts the first of the files at `offset` and empties the others. They stay, because numbers must have no gaps, and
@@ -359,17 +359,17 @@ fn cut(disk: &dyn Disk, numbers: &[u32], offset: u64) -> Result<(), StorageError
     for (at, number) in numbers.iter().enumerate() {
         let shown = disk.display(&path(*number));
         if at == 0 && offset > HEADER as u64 {
-            let mut file = disk.open_append(&path(*number)).map_err(StorageError::io("opening", &shown))?;
-            file.truncate(offset).map_err(StorageError::io("truncating", &shown))?;
-            file.sync().map_err(StorageError::io("syncing", &shown))?;
+            let mut file = disk.open_append(&path(*number)).map_err(StorageError::doing("opening", &shown))?;
+            file.truncate(offset).map_err(StorageError::doing("truncating", &shown))?;
+            file.sync().map_err(StorageError::doing("syncing", &shown))?;
         } else {
-            let mut file = disk.create(&path(*number)).map_err(StorageError::io("creating", &shown))?;
-            file.append(&header()).map_err(StorageError::io("writing", &shown))?;
-            file.sync().map_err(StorageError::io("syncing", &shown))?;
+            let mut file = disk.create(&path(*number)).map_err(StorageError::doing("creating", &shown))?;
+            file.append(&header()).map_err(StorageError::doing("writing", &shown))?;
+            file.sync().map_err(StorageError::doing("syncing", &shown))?;
         }
     }
     let dir = Path::new(DIR);
-    disk.sync_dir(dir).map_err(StorageError::io("syncing", disk.display(dir)))
+    disk.sync_dir(dir).map_err(StorageError::doing("syncing", disk.display(dir)))
 }
 
 /// One chunk as the file has it.

@@ -247,7 +247,7 @@ impl MetricsStore {
         if self.disk.stat(&dir).is_ok() {
             return Err(StorageError::Invalid(format!("{shown} exists already")));
         }
-        self.disk.create_dir_all(&dir).map_err(StorageError::io("creating", &shown))?;
+        self.disk.create_dir_all(&dir).map_err(StorageError::doing("creating", &shown))?;
         let copied = self.copy_to(&dir, with_head);
         if copied.is_err() {
             // The first error is the one to tell.
@@ -273,7 +273,7 @@ impl MetricsStore {
             }
         }
         for parent in [dir, Path::new(SNAPSHOTS), Path::new(ROOT)] {
-            self.disk.sync_dir(parent).map_err(StorageError::io("syncing", self.disk.display(parent)))?;
+            self.disk.sync_dir(parent).map_err(StorageError::doing("syncing", self.disk.display(parent)))?;
         }
         Ok(())
     }
@@ -282,10 +282,10 @@ impl MetricsStore {
         let chunks = to.join(CHUNKS_DIR);
         self.disk
             .create_dir_all(&chunks)
-            .map_err(StorageError::io("creating", self.disk.display(&chunks)))?;
+            .map_err(StorageError::doing("creating", self.disk.display(&chunks)))?;
         let mut files: Vec<_> = [META_FILE, INDEX_FILE, TOMBSTONES_FILE].map(PathBuf::from).into();
         let from = block.dir().join(CHUNKS_DIR);
-        for entry in self.disk.list(&from).map_err(StorageError::io("listing", self.disk.display(&from)))? {
+        for entry in self.disk.list(&from).map_err(StorageError::doing("listing", self.disk.display(&from)))? {
             files.push(Path::new(CHUNKS_DIR).join(entry.name));
         }
         for file in files {
@@ -293,11 +293,11 @@ impl MetricsStore {
             match self.disk.hard_link(&from, &to) {
                 // A block needs no tombstones file.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && file == Path::new(TOMBSTONES_FILE) => {}
-                linked => linked.map_err(StorageError::io("linking", self.disk.display(&to)))?,
+                linked => linked.map_err(StorageError::doing("linking", self.disk.display(&to)))?,
             }
         }
         for dir in [chunks.as_path(), to] {
-            self.disk.sync_dir(dir).map_err(StorageError::io("syncing", self.disk.display(dir)))?;
+            self.disk.sync_dir(dir).map_err(StorageError::doing("syncing", self.disk.display(dir)))?;
         }
         Ok(())
     }

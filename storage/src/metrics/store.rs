@@ -179,7 +179,7 @@ impl MetricsStore {
         let start = Instant::now();
         let root = Path::new(ROOT);
         let wal = Path::new(super::log::WAL);
-        disk.create_dir_all(wal).map_err(StorageError::io("creating", disk.display(wal)))?;
+        disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
         for name in remove_leftovers(&*disk, root)? {
             observer.event(&Event::LeftoverRemoved { path: disk.display(Path::new(&name)) });
         }
