@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -182,12 +182,20 @@ impl fmt::Display for Quoted<'_> {
                 '\u{b}' => f.write_str("\\v")?,
                 '\u{c}' => f.write_str("\\f")?,
                 c if (c as u32) < 0x20 || c as u32 == 0x7f => write!(f, "\\x{:02x}", c as u32)?,
-                c if c.is_control() || c == '\u{feff}' => write!(f, "\\u{:04x}", c as u32)?,
-                c => f.write_char(c)?,
+                c if c.is_ascii() || is_printable(c) => f.write_char(c)?,
+                c if (c as u32) < 0x1_0000 => write!(f, "\\u{:04x}", c as u32)?,
+                c => write!(f, "\\U{:08x}", c as u32)?,
             }
         }
         f.write_char('"')
     }
+}
+
+/// Go's `unicode.IsPrint` beyond ASCII: letters, marks, numbers, punctuation and symbols, but no spaces.
+fn is_printable(c: char) -> bool {
+    static PRINTABLE: LazyLock<Option<regex::Regex>> =
+        LazyLock::new(|| regex::Regex::new(r"[\p{L}\p{M}\p{N}\p{P}\p{S}]").ok());
+    PRINTABLE.as_ref().is_some_and(|class| class.is_match(c.encode_utf8(&mut [0; 4])))
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`, the label names that need no quotes.

@@ -94,7 +94,9 @@ fn parts_of_the_server_stay_apart() {
             let text = fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
                 for other in never {
-                    if line.contains(&format!("crate::{other}::")) || line.contains(&format!("crate::{other};")) {
+                    if line.contains(&format!("crate::{other}::"))
+                        || line.contains(&format!("crate::{other};"))
+                    {
                         wrong.push(format!("{}:{}: names crate::{other}", shown(&path), number + 1));
                     }
                 }
@@ -145,7 +147,8 @@ fn no_test_file_is_forgotten() {
 
 #[test]
 fn nothing_is_left_to_do() {
-    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat(), ["to", "do!("].concat()];
+    let marks =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat(), ["to", "do!("].concat()];
     let mut wrong = Vec::new();
     for path in rust_files(&["model", "wire", "storage", "promql", "src", "tests"]) {
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {

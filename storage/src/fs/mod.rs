@@ -6,12 +6,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+mod buffered;
 #[cfg(test)]
 mod contract_tests;
 mod disk;
 mod mapped;
 pub mod sim;
 
+pub use buffered::BufferedFile;
 pub use disk::RealDisk;
 pub use mapped::Mapped;
 pub use sim::SimDisk;
