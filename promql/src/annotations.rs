@@ -43,9 +43,18 @@ impl HistogramOp {
 enum Detail {
     None,
     /// Buckets of classic histograms that had to be made monotonic.
-    Monotonicity { min_t: i64, max_t: i64, min_bucket: f64, max_bucket: f64, max_diff: f64, more: usize },
+    Monotonicity {
+        min_t: i64,
+        max_t: i64,
+        min_bucket: f64,
+        max_bucket: f64,
+        max_diff: f64,
+        more: usize,
+    },
     /// Samples whose start time lies before the previous sample.
-    Overlap { count: usize },
+    Overlap {
+        count: usize,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -375,10 +384,7 @@ mod tests {
         let (warnings, infos) = annotations.strings("rate(\nup[5m])", 0, 0);
         assert_eq!(
             warnings,
-            [
-                "PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:4)",
-                "block quarantined"
-            ]
+            ["PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:4)", "block quarantined"]
         );
         assert_eq!(
             infos,

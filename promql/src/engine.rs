@@ -216,7 +216,8 @@ impl Engine {
         }
         if times.step <= 0 {
             return Err(QueryError::Invalid(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned(),
+                "zero or negative query resolution step widths are not accepted. Try a positive integer"
+                    .to_owned(),
             ));
         }
         eval::run(&self.options, expr, source, eval::Times::Range(times), context)

@@ -10,12 +10,12 @@ use super::duration::{QueryShape, Sign, resolve};
 use super::grid::{Grid, When, subquery_grid};
 use super::map::Stage;
 use super::plan::{
-    Extent, Input, InstantGives, InstantSelector, Node, NodeId, Op, Plan, RangeInput, RangeSamples, ScalarRef, Scope,
-    ScopeId, Source, Stream,
+    Extent, Input, InstantGives, InstantSelector, Node, NodeId, Op, Plan, RangeInput, RangeSamples,
+    ScalarRef, Scope, ScopeId, Source, Stream,
 };
 use crate::ast::{
-    Aggregate, At, Binary, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery, UnaryOp, ValueType,
-    VectorSelector,
+    Aggregate, At, Binary, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery, UnaryOp,
+    ValueType, VectorSelector,
 };
 use crate::engine::{EngineOptions, QueryError};
 
@@ -396,7 +396,8 @@ impl Builder<'_> {
         let min_t = when.seen_from(grid.start).saturating_sub(reach + extent.before()).saturating_add(1);
         let max_t = when.seen_from(grid.last()).saturating_add(extent.after());
         // Outside a subquery, the step is the query's own; 0 for an instant query.
-        let step = if self.scope == 0 || self.times.step == grid.interval { self.times.step } else { grid.interval };
+        let step =
+            if self.scope == 0 || self.times.step == grid.interval { self.times.step } else { grid.interval };
         self.plan.selection(Selection {
             matchers: selector.matchers.clone(),
             min_t,

@@ -150,8 +150,12 @@ impl Builder<'_> {
         }
         Ok(Some(match name {
             "clamp" => Stage::Clamp { min: self.scalar(arg(args, 1)?)?, max: self.scalar(arg(args, 2)?)? },
-            "clamp_min" => Stage::Clamp { min: self.scalar(arg(args, 1)?)?, max: ScalarRef::Const(f64::INFINITY) },
-            "clamp_max" => Stage::Clamp { min: ScalarRef::Const(f64::NEG_INFINITY), max: self.scalar(arg(args, 1)?)? },
+            "clamp_min" => {
+                Stage::Clamp { min: self.scalar(arg(args, 1)?)?, max: ScalarRef::Const(f64::INFINITY) }
+            }
+            "clamp_max" => {
+                Stage::Clamp { min: ScalarRef::Const(f64::NEG_INFINITY), max: self.scalar(arg(args, 1)?)? }
+            }
             "round" => Stage::Round(match args.get(1) {
                 Some(to) => self.scalar(to)?,
                 None => ScalarRef::Const(1.0),
@@ -177,7 +181,12 @@ impl Builder<'_> {
             }
             "sort_by_label" | "sort_by_label_desc" => {
                 let descending = name == "sort_by_label_desc";
-                FrameCall::SortByLabel { input: self.vector(first)?, labels: texts(self, 1)?, descending, pos }
+                FrameCall::SortByLabel {
+                    input: self.vector(first)?,
+                    labels: texts(self, 1)?,
+                    descending,
+                    pos,
+                }
             }
             "label_replace" => {
                 let [target, replacement, source, pattern] = four(texts(self, 1)?, first)?;
@@ -192,7 +201,10 @@ impl Builder<'_> {
                 let rest = sources.split_off(2);
                 let separator = sources.pop().unwrap_or_default();
                 let target = sources.pop().unwrap_or_default();
-                FrameCall::LabelJoin { input: self.vector(first)?, join: LabelJoin::new(target, separator, rest)? }
+                FrameCall::LabelJoin {
+                    input: self.vector(first)?,
+                    join: LabelJoin::new(target, separator, rest)?,
+                }
             }
             "histogram_quantile" => {
                 let question = HistogramQuestion::Quantile(self.scalar(first)?, first.pos);
@@ -251,7 +263,9 @@ impl Builder<'_> {
 }
 
 fn arg<'e>(args: &[&'e Expr], at: usize) -> Result<&'e Expr, QueryError> {
-    args.get(at).copied().ok_or_else(|| QueryError::Invalid("missing argument in call to function".to_owned()))
+    args.get(at)
+        .copied()
+        .ok_or_else(|| QueryError::Invalid("missing argument in call to function".to_owned()))
 }
 
 fn four(texts: Vec<String>, expr: &Expr) -> Result<[String; 4], QueryError> {
@@ -293,7 +307,8 @@ impl Evaluator<'_> {
             FrameCall::Sort { input, descending, pos } => {
                 let (rows, held) = self.collect_sorted(scope, input, *pos)?;
                 let single = grid.is_instant();
-                let sorted = if single { sort::by_value(rows, *descending) } else { without_histograms(rows) };
+                let sorted =
+                    if single { sort::by_value(rows, *descending) } else { without_histograms(rows) };
                 (sorted, held)
             }
             FrameCall::SortByLabel { input, labels, descending, pos } => {
@@ -321,7 +336,12 @@ impl Evaluator<'_> {
         self.rows_value(rows, held)
     }
 
-    fn collect_sorted(&mut self, scope: ScopeId, input: &Input, pos: Pos) -> Result<(Vec<Row>, usize), QueryError> {
+    fn collect_sorted(
+        &mut self,
+        scope: ScopeId,
+        input: &Input,
+        pos: Pos,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
         if !self.plan.scopes[scope].grid.is_instant() {
             self.annotations.sort_in_range_query(pos);
         }

@@ -132,7 +132,10 @@ fn parse_bound(text: &str) -> Option<f64> {
     if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return text.parse().ok();
     }
-    ["inf", "infinity", "nan"].iter().any(|word| digits.eq_ignore_ascii_case(word)).then(|| text.parse().ok())?
+    ["inf", "infinity", "nan"]
+        .iter()
+        .any(|word| digits.eq_ignore_ascii_case(word))
+        .then(|| text.parse().ok())?
 }
 
 fn answer(
@@ -198,7 +201,9 @@ fn answer(
     }
     let mut rows: Vec<(String, Row)> = rows.into_iter().collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
-    results.extend(rows.into_iter().map(|(_, row)| row).chain([row]).filter_map(|mut row| row.trim().then_some(row)));
+    results.extend(
+        rows.into_iter().map(|(_, row)| row).chain([row]).filter_map(|mut row| row.trim().then_some(row)),
+    );
     Ok(())
 }
 
@@ -297,7 +302,8 @@ fn bucket_quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<MonotonicityF
     }
     let mut rank = q * observations;
     // As Go's search does it: a NaN count or rank is never reached.
-    let at = buckets[..last].partition_point(|bucket| bucket.count.partial_cmp(&rank).is_none_or(|o| o.is_lt()));
+    let at =
+        buckets[..last].partition_point(|bucket| bucket.count.partial_cmp(&rank).is_none_or(|o| o.is_lt()));
     let Bucket { upper, mut count } = buckets[at];
     let v = if at == last {
         buckets[last - 1].upper

@@ -50,7 +50,9 @@ fn evaluate(expr: &DurationExpr, shape: QueryShape) -> Result<f64, QueryError> {
         DurationExprKind::Literal(number) => number.value,
         DurationExprKind::Step => shape.step as f64 / 1000.0,
         DurationExprKind::Range => shape.range as f64 / 1000.0,
-        DurationExprKind::Paren(inner) | DurationExprKind::Unary(UnaryOp::Plus, inner) => evaluate(inner, shape)?,
+        DurationExprKind::Paren(inner) | DurationExprKind::Unary(UnaryOp::Plus, inner) => {
+            evaluate(inner, shape)?
+        }
         DurationExprKind::Unary(UnaryOp::Minus, inner) => -evaluate(inner, shape)?,
         DurationExprKind::Min(a, b) => super::math::go_min(evaluate(a, shape)?, evaluate(b, shape)?),
         DurationExprKind::Max(a, b) => super::math::go_max(evaluate(a, shape)?, evaluate(b, shape)?),
@@ -87,7 +89,10 @@ mod tests {
             of(binary(BinaryOp::Mul, expr(DurationExprKind::Step), number(2.0)), Sign::Positive),
             Ok(30_000)
         );
-        assert_eq!(of(DurationExprKind::Max(number(5.0), expr(DurationExprKind::Range)), Sign::Any), Ok(3_600_000));
+        assert_eq!(
+            of(DurationExprKind::Max(number(5.0), expr(DurationExprKind::Range)), Sign::Any),
+            Ok(3_600_000)
+        );
         assert_eq!(of(DurationExprKind::Unary(UnaryOp::Minus, number(1.5)), Sign::Any), Ok(-1500));
         for (kind, want) in [
             (DurationExprKind::Unary(UnaryOp::Minus, number(1.5)), "1:2: duration must be greater than 0"),

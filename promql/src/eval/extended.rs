@@ -199,7 +199,8 @@ pub(crate) fn histogram_rate(
         let spans_reset = smoothed
             && histograms.t[first] < start
             && histograms.get(first + 1).detect_reset(histograms.get(first));
-        let correction = correction(context, &histograms, (first, last), (&left, &right), spans_reset, notes)?;
+        let correction =
+            correction(context, &histograms, (first, last), (&left, &right), spans_reset, notes)?;
         if let Some(correction) = correction
             && !add(&mut increase, &correction, metric, pos, notes)
         {
@@ -224,7 +225,8 @@ fn correction(
     notes: &mut Annotations,
 ) -> Option<Option<FloatHistogram>> {
     // The first sample is represented by `left`. If that was interpolated across a reset, the reset is accounted for.
-    let (mut before, from) = if spans_reset { (histograms.get(first + 1), first + 2) } else { (left, first + 1) };
+    let (mut before, from) =
+        if spans_reset { (histograms.get(first + 1), first + 2) } else { (left, first + 1) };
     // The last one is represented by `right`.
     if from > last {
         return Some(None);

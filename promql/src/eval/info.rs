@@ -201,7 +201,10 @@ impl<'a> Combiner<'a> {
                 let matched: Matched = if ignored[at] {
                     Vec::new()
                 } else {
-                    self.base_numbers[at].iter().map(|number| number.and_then(|number| newest[number])).collect()
+                    self.base_numbers[at]
+                        .iter()
+                        .map(|number| number.and_then(|number| newest[number]))
+                        .collect()
                 };
                 let key = (at, matched);
                 let place = match known.get(&key) {

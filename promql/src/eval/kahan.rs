@@ -70,7 +70,11 @@ impl Mean {
 
     /// The compensated value.
     pub(crate) fn total(self) -> f64 {
-        if self.incremental { self.state.total() } else { self.state.sum / self.count + self.state.c / self.count }
+        if self.incremental {
+            self.state.total()
+        } else {
+            self.state.sum / self.count + self.state.c / self.count
+        }
     }
 }
 

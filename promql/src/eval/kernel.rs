@@ -9,7 +9,11 @@ use crate::value::ABSENT;
 /// A function ready for the windows of one series.
 pub(crate) enum FloatKernel {
     /// `rate`, `increase`, `delta`; positions of samples less than the one before, where they matter.
-    Rate { is_counter: bool, divisor: f64, resets: Vec<usize> },
+    Rate {
+        is_counter: bool,
+        divisor: f64,
+        resets: Vec<usize>,
+    },
     /// `resets`, `changes`: how many there are up to and including each sample.
     Transitions(Vec<u32>),
     Sum,
@@ -63,7 +67,14 @@ impl FloatKernel {
     /// The function's value for the samples from `lo` up to `hi`, of which there is one at least; absent for no
     /// result. `None` when the window must be looked at elsewhere.
     #[inline]
-    pub(crate) fn evaluate(&self, floats: Floats<'_>, lo: usize, hi: usize, start: i64, end: i64) -> Option<f64> {
+    pub(crate) fn evaluate(
+        &self,
+        floats: Floats<'_>,
+        lo: usize,
+        hi: usize,
+        start: i64,
+        end: i64,
+    ) -> Option<f64> {
         let v = &floats.v[lo..hi];
         Some(match self {
             Self::Rate { is_counter, divisor, resets } => {

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::row::{Equals, Row, unite};
 use crate::engine::QueryError;
+use crate::text::is_valid_name;
 
 /// `label_replace`, ready to be applied.
 #[derive(Debug)]
@@ -24,10 +25,9 @@ impl LabelReplace {
         pattern: &str,
     ) -> Result<Self, QueryError> {
         let refuse = |text: String| QueryError::Execution(text);
-        let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
-            refuse(format!("invalid regular expression in label_replace(): {pattern}"))
-        })?;
-        if target.is_empty() {
+        let regex = Regex::new(&format!("^(?s:{pattern})$"))
+            .map_err(|_| refuse(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        if !is_valid_name(&target) {
             return Err(refuse(format!("invalid destination label name in label_replace(): {target}")));
         }
         Ok(Self { target, replacement, source, regex })
@@ -60,10 +60,10 @@ impl LabelJoin {
         let refuse = |what: &str, name: &str| {
             Err(QueryError::Execution(format!("invalid {what} label name in label_join(): {name}")))
         };
-        if sources.iter().any(String::is_empty) {
+        if !sources.iter().all(|source| is_valid_name(source)) {
             return refuse("source", "");
         }
-        if target.is_empty() {
+        if !is_valid_name(&target) {
             return refuse("destination", &target);
         }
         Ok(Self { target, separator, sources })
@@ -72,7 +72,8 @@ impl LabelJoin {
     /// Applies it to a vector.
     pub(crate) fn apply(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
         for row in &mut rows {
-            let values: Vec<&str> = self.sources.iter().map(|name| row.labels.get(name).unwrap_or("")).collect();
+            let values: Vec<&str> =
+                self.sources.iter().map(|name| row.labels.get(name).unwrap_or("")).collect();
             let joined = values.join(&self.separator);
             set(row, &self.target, &joined);
         }
@@ -104,7 +105,10 @@ mod tests {
     #[test]
     fn replaces_and_joins() {
         let replace = |target: &str, replacement: &str, pattern: &str| {
-            LabelReplace::new(target.into(), replacement.into(), "a".into(), pattern).unwrap().apply(rows()).unwrap()[0]
+            LabelReplace::new(target.into(), replacement.into(), "a".into(), pattern)
+                .unwrap()
+                .apply(rows())
+                .unwrap()[0]
                 .labels
                 .to_string()
         };

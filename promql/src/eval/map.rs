@@ -72,7 +72,11 @@ impl<'a> ResolvedStage<'a> {
 }
 
 /// Applies stages to a row. False when nothing is left of it.
-pub(crate) fn apply_stages(stages: &[ResolvedStage<'_>], row: &mut Row, annotations: &mut Annotations) -> bool {
+pub(crate) fn apply_stages(
+    stages: &[ResolvedStage<'_>],
+    row: &mut Row,
+    annotations: &mut Annotations,
+) -> bool {
     for resolved in stages {
         resolved.apply(row, annotations);
         if !row.trim() {
@@ -223,14 +227,18 @@ mod tests {
             return_bool,
             pos: Pos::default(),
         };
-        let bits = |values: Option<Vec<f64>>| values.map(|vs| vs.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+        let bits =
+            |values: Option<Vec<f64>>| values.map(|vs| vs.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
         for (stage, want) in [
             (Stage::Negate, vec![-1.0, ABSENT, 4.0]),
             (scalar(BinaryOp::Gt, 0.0, false, false), vec![1.0, ABSENT, ABSENT]),
             (scalar(BinaryOp::Gt, 0.0, true, false), vec![ABSENT, ABSENT, -4.0]),
             (scalar(BinaryOp::Gt, 0.0, false, true), vec![1.0, ABSENT, 0.0]),
             (scalar(BinaryOp::Sub, 10.0, true, false), vec![9.0, ABSENT, 14.0]),
-            (Stage::Clamp { min: ScalarRef::Const(-1.0), max: ScalarRef::Const(9.0) }, vec![1.0, ABSENT, -1.0]),
+            (
+                Stage::Clamp { min: ScalarRef::Const(-1.0), max: ScalarRef::Const(9.0) },
+                vec![1.0, ABSENT, -1.0],
+            ),
             (Stage::StepTime, vec![1.0, ABSENT, 2.0]),
             (Stage::Float(f64::abs), vec![1.0, ABSENT, 4.0]),
         ] {

@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn numbers_within_texts() {
-        for (a, b) in [("a2", "a10"), ("1", "2"), ("a", "a1"), ("node-9:1", "node-10:1"), ("a", "b"), ("1.5", "1.10x")]
+        for (a, b) in
+            [("a2", "a10"), ("1", "2"), ("a", "a1"), ("node-9:1", "node-10:1"), ("a", "b"), ("1.5", "1.10x")]
         {
             assert!(precedes(a, b), "{a} {b}");
             assert!(!precedes(b, a), "{b} {a}");

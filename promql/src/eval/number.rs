@@ -50,7 +50,8 @@ mod tests {
         ] {
             assert_eq!(format_g2(v), want);
         }
-        for (v, want) in [(1.0, "1.0"), (0.0, "0.0"), (0.99, "0.99"), (f64::INFINITY, "+Inf"), (1e7, "1e+07")] {
+        for (v, want) in [(1.0, "1.0"), (0.0, "0.0"), (0.99, "0.99"), (f64::INFINITY, "+Inf"), (1e7, "1e+07")]
+        {
             assert_eq!(format_open_metrics(v), want);
         }
         assert_eq!(format_rfc3339(1_700_000_000_999), "2023-11-14T22:13:20Z");

@@ -15,8 +15,8 @@ pub(crate) fn evaluate(
 ) -> Option<Point> {
     let (floats, histograms) = (&window.floats, &window.histograms);
     let first_is_float = !floats.is_empty() && (histograms.is_empty() || floats.t[0] < histograms.t[0]);
-    let last_is_float =
-        !floats.is_empty() && (histograms.is_empty() || floats.t[floats.len() - 1] > histograms.t[histograms.len() - 1]);
+    let last_is_float = !floats.is_empty()
+        && (histograms.is_empty() || floats.t[floats.len() - 1] > histograms.t[histograms.len() - 1]);
     Some(match context.func {
         RangeFn::Sum | RangeFn::Avg if floats.is_empty() => return histogram_total(context, window, notes),
         RangeFn::Sum | RangeFn::Avg if !histograms.is_empty() => {

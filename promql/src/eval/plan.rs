@@ -156,7 +156,10 @@ pub(crate) struct RangeInput {
 pub(crate) enum RangeSamples {
     Selection(SelectionId),
     /// A subquery's evaluation: its node, and the scope of that.
-    Subquery { node: NodeId, scope: ScopeId },
+    Subquery {
+        node: NodeId,
+        scope: ScopeId,
+    },
 }
 
 /// Samples around a window that its function needs.

@@ -423,7 +423,8 @@ impl<'a> RangeRun<'a> {
             if window.floats.is_empty() && window.histograms.is_empty() {
                 continue;
             }
-            let size = |from: usize, to: usize| histograms.v[from..to].iter().map(|h| sample_size(h)).sum::<usize>();
+            let size =
+                |from: usize, to: usize| histograms.v[from..to].iter().map(|h| sample_size(h)).sum::<usize>();
             let len = window.floats.len() + size(histogram_lo, histogram_hi);
             let fresh = if from_store {
                 float_hi - seen.0.max(float_lo) + size(seen.1.max(histogram_lo), histogram_hi)

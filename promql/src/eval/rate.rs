@@ -77,7 +77,11 @@ pub(crate) fn extrapolation(observed: &Observed, start: i64, end: i64, is_counte
 }
 
 /// `rate`, `increase`, `delta` of one window.
-pub(crate) fn rate(context: &WindowContext<'_>, window: &Window<'_>, notes: &mut Annotations) -> Option<Point> {
+pub(crate) fn rate(
+    context: &WindowContext<'_>,
+    window: &Window<'_>,
+    notes: &mut Annotations,
+) -> Option<Point> {
     let has_floats = !window.floats.is_empty();
     if has_floats && !window.histograms.is_empty() {
         notes.mixed_floats_histograms(context.metric_name(), context.pos);
@@ -187,9 +191,8 @@ fn histogram_increase(
     let is_counter = is_counter(context.func);
     let last = window.histograms.get(v.len() - 1);
     let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
-    let start_reset = |at: usize| {
-        !start_t.is_empty() && is_start_reset(start_t[at - 1], t[at - 1], start_t[at], t[at])
-    };
+    let start_reset =
+        |at: usize| !start_t.is_empty() && is_start_reset(start_t[at - 1], t[at - 1], start_t[at], t[at]);
     let mut mine = Annotations::default();
     if is_counter && (is_gauge(&v[0]) || is_gauge(last)) {
         mine.histogram_not_counter(metric, pos);

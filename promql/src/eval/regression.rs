@@ -39,7 +39,11 @@ fn enough(context: &WindowContext<'_>, window: &Window<'_>, notes: &mut Annotati
 }
 
 /// `deriv` of one window.
-pub(crate) fn deriv(context: &WindowContext<'_>, window: &Window<'_>, notes: &mut Annotations) -> Option<Point> {
+pub(crate) fn deriv(
+    context: &WindowContext<'_>,
+    window: &Window<'_>,
+    notes: &mut Annotations,
+) -> Option<Point> {
     // Times near those of the samples keep precision.
     enough(context, window, notes).then(|| Point::Float(line(&window.floats, window.floats.t[0]).0))
 }

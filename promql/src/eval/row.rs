@@ -108,7 +108,8 @@ impl Row {
     /// How many samples the row counts for.
     pub(crate) fn samples(&self) -> usize {
         let floats = self.values.iter().filter(|v| !is_absent(**v)).count();
-        let histograms = self.histograms.as_ref().map_or(0, |hs| hs.iter().flatten().map(|h| sample_size(h)).sum());
+        let histograms =
+            self.histograms.as_ref().map_or(0, |hs| hs.iter().flatten().map(|h| sample_size(h)).sum());
         floats + histograms
     }
 
@@ -225,7 +226,8 @@ pub(crate) fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryErr
     if rows.len() < 2 {
         return Ok(rows);
     }
-    let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_capacity_and_hasher(rows.len(), KeyHasher);
+    let mut places: HashMap<Labels, usize, KeyHasher> =
+        HashMap::with_capacity_and_hasher(rows.len(), KeyHasher);
     let mut united: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         match places.entry(row.labels.clone()) {

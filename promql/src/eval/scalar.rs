@@ -35,11 +35,8 @@ impl Evaluator<'_> {
             }
             Op::VectorOf(scalar) => {
                 let values = column(&self.values, *scalar);
-                let rows = if steps == 0 {
-                    Vec::new()
-                } else {
-                    vec![Row::floats(model::Labels::empty(), values)]
-                };
+                let rows =
+                    if steps == 0 { Vec::new() } else { vec![Row::floats(model::Labels::empty(), values)] };
                 return self.rows_value(rows, 0);
             }
             Op::DateNow(part) => {

@@ -90,7 +90,11 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates an operand as a whole.
-    pub(crate) fn collect_input(&mut self, scope: ScopeId, input: &Input) -> Result<(Vec<Row>, usize), QueryError> {
+    pub(crate) fn collect_input(
+        &mut self,
+        scope: ScopeId,
+        input: &Input,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
         match input {
             Input::Stream(stream) => self.collect(scope, stream),
             Input::Node(id) => Ok(self.take_rows(*id)),
@@ -99,7 +103,11 @@ impl Evaluator<'_> {
 
     /// Evaluates a stream as a whole, names settled unless that is delayed. Returns the rows, and how many samples
     /// count as held.
-    pub(crate) fn collect(&mut self, scope: ScopeId, stream: &Stream) -> Result<(Vec<Row>, usize), QueryError> {
+    pub(crate) fn collect(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
         let mut rows = Vec::new();
         let (mut bytes, interrupt) = (0, self.interrupt);
         let held = self.consume(scope, stream, &mut |more| {
@@ -208,8 +216,8 @@ impl Evaluator<'_> {
         } else {
             (Equals::Merge, stream.stages.iter().position(|stage| stage.drops_name())? + 1)
         };
-        let distinct = selection
-            .is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
+        let distinct =
+            selection.is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
         (!distinct).then_some(clash)
     }
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use model::Labels;
 use model::float::FloatF;
-use model::labels::Quoted;
 
 use super::super::label_key::{KeyHasher, LabelSubset};
 use super::super::row::Row;
 use super::AggregateNode;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
+use crate::text::{QuotedText, is_valid_name};
 use crate::value::{Point, is_absent};
 
 /// Evaluates `count_values`.
@@ -21,8 +21,8 @@ pub(super) fn evaluate(
     interrupt: &Interrupt<'_>,
 ) -> Result<Vec<Row>, QueryError> {
     let label = node.text.as_deref().unwrap_or("");
-    if label.is_empty() {
-        return Err(QueryError::Execution(format!("invalid label name {}", Quoted(label))));
+    if !is_valid_name(label) {
+        return Err(QueryError::Execution(format!("invalid label name {}", QuotedText(label))));
     }
     let mut grouping = node.grouping.clone();
     if !node.without {

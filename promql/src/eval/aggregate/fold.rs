@@ -288,7 +288,9 @@ impl Fold for Extreme {
                 *place = v;
             }
         };
-        each(row, float, |_, _| notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos));
+        each(row, float, |_, _| {
+            notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos)
+        });
     }
 
     fn finish(self, labels: Labels, _: &Context, _: &mut Annotations) -> Row {
@@ -347,14 +349,17 @@ impl Fold for Spread {
             let state: &mut Variance = &mut variances[step];
             state.count += 1.0;
             if state.count == 1.0 {
-                *state = Variance { count: 1.0, mean: v, squares: if v.is_finite() { 0.0 } else { f64::NAN } };
+                *state =
+                    Variance { count: 1.0, mean: v, squares: if v.is_finite() { 0.0 } else { f64::NAN } };
                 return;
             }
             let delta = v - state.mean;
             state.mean += delta / state.count;
             state.squares += delta * (v - state.mean);
         };
-        each(row, float, |_, _| notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos));
+        each(row, float, |_, _| {
+            notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos)
+        });
     }
 
     fn finish(self, labels: Labels, context: &Context, _: &mut Annotations) -> Row {

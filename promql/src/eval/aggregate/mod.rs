@@ -78,7 +78,18 @@ impl Evaluator<'_> {
                 let (rows, held) = self.collect_input(scope, &node.input)?;
                 let params = self.param(node, steps);
                 let single = self.plan.scopes[scope].grid.is_instant();
-                (pick::evaluate(node, rows, &params, steps, single, self.interrupt, &mut self.annotations)?, held)
+                (
+                    pick::evaluate(
+                        node,
+                        rows,
+                        &params,
+                        steps,
+                        single,
+                        self.interrupt,
+                        &mut self.annotations,
+                    )?,
+                    held,
+                )
             }
             AggregateOp::Quantile => {
                 let (rows, held) = self.collect_input(scope, &node.input)?;

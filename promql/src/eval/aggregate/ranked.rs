@@ -38,7 +38,8 @@ pub(super) fn quantile(
         for (step, q) in params.iter().enumerate() {
             values.clear();
             values.extend(rows.iter().map(|row| row.float(step)).filter(|v| !is_absent(*v)));
-            result.values[step] = if values.is_empty() { ABSENT } else { quantile::quantile(*q, &mut values) };
+            result.values[step] =
+                if values.is_empty() { ABSENT } else { quantile::quantile(*q, &mut values) };
             interrupt.worked(10 * rows.len() as u64)?;
         }
         if result.trim() {

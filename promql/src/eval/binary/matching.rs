@@ -140,8 +140,9 @@ impl ResultLabels<'_> {
         let nameless = changes_metric(*op) || (*return_bool && !self.delayed);
         let one_to_one = matching.cardinality == Cardinality::OneToOne;
         let named = |name: &str| matching.labels.iter().any(|label| label == name);
-        let keeps =
-            |name: &str| !(nameless && is_metadata_label(name)) && (!one_to_one || named(name) == matching.on);
+        let keeps = |name: &str| {
+            !(nameless && is_metadata_label(name)) && (!one_to_one || named(name) == matching.on)
+        };
         if matching.include.is_empty() {
             return Labels::from_sorted(many.iter().filter(|(name, _)| keeps(name)));
         }
@@ -159,7 +160,8 @@ impl ResultLabels<'_> {
         if matching.on {
             labels.keep(&matching.labels)
         } else {
-            let dropped = |name: &str| name == METRIC_NAME || matching.labels.iter().any(|label| label == name);
+            let dropped =
+                |name: &str| name == METRIC_NAME || matching.labels.iter().any(|label| label == name);
             Labels::from_sorted(labels.iter().filter(|(name, _)| !dropped(name)))
         }
     }

@@ -30,7 +30,9 @@ pub(crate) fn float_op(op: BinaryOp, a: f64, b: f64) -> (f64, bool) {
         BinaryOp::Le => (a, a <= b),
         BinaryOp::Gt => (a, a > b),
         BinaryOp::Ge => (a, a >= b),
-        BinaryOp::Or | BinaryOp::And | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => (a, false),
+        BinaryOp::Or | BinaryOp::And | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => {
+            (a, false)
+        }
     }
 }
 
@@ -75,7 +77,11 @@ pub(crate) fn point_op(
             BinaryOp::Div => Some((changed(h, |h| h.div(*b)), true)),
             BinaryOp::TrimUpper | BinaryOp::TrimLower => {
                 let mut h = FloatHistogram::clone(h);
-                if op == BinaryOp::TrimUpper { h.trim_upper(*b) } else { h.trim_lower(*b) }
+                if op == BinaryOp::TrimUpper {
+                    h.trim_upper(*b)
+                } else {
+                    h.trim_lower(*b)
+                }
                 Some((Point::Histogram(Arc::new(h)), true))
             }
             _ => {

@@ -87,6 +87,9 @@ mod tests {
         let one = |a: &str, steps: &[usize]| (a.to_owned(), steps.to_vec());
         assert_eq!(of(BinaryOp::And), [one("1", &[0])]);
         assert_eq!(of(BinaryOp::Unless), [one("1", &[1]), one("2", &[0, 1, 2])]);
-        assert_eq!(of(BinaryOp::Or), [one("1", &[0, 1]), one("2", &[0, 1, 2]), one("1", &[2]), one("3", &[0])]);
+        assert_eq!(
+            of(BinaryOp::Or),
+            [one("1", &[0, 1]), one("2", &[0, 1, 2]), one("1", &[2]), one("3", &[0])]
+        );
     }
 }

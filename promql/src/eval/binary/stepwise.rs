@@ -74,7 +74,8 @@ impl Stepwise<'_> {
         };
         let sides = self.sides;
         let present = |rows: &[(usize, Row)]| -> Vec<(usize, usize)> {
-            let at_step = |(at, (number, row)): (usize, &(usize, Row))| row.has(step).then_some((at, *number));
+            let at_step =
+                |(at, (number, row)): (usize, &(usize, Row))| row.has(step).then_some((at, *number));
             rows.iter().enumerate().filter_map(at_step).collect()
         };
         let (many, one) = (present(&sides.many), present(&sides.one));
@@ -154,7 +155,8 @@ impl Stepwise<'_> {
         let many_row = many.map(|at| &self.sides.many[at].1.labels);
         let one_row = one.map(|at| &self.sides.one[at].1.labels);
         // A value filled in has the labels that were to match.
-        let filled = |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
+        let filled =
+            |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
         let labels = match (many_row, one_row) {
             (Some(many), Some(one)) => self.result.of(many, one),
             (Some(many), None) => self.result.of(many, &filled(Some(many))),
