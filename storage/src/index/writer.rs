@@ -2,7 +2,7 @@
 //!
 //! The caller brings all symbols first, then series in label order. Postings are made at the end: while series are
 //! written only the number of series of each label pair is counted; then the series section is read again from the
-//! mapped file, once for as many pairs as fit into [`BATCH_LEN_MAX`] numbers, and their postings go out. So memory
+//! mapped file, once for as many pairs as have 16 million numbers together, and their postings go out. So memory
 //! holds a counter for each label pair and one batch, however many series there are. Offsets of postings follow from
 //! the counts. Source: Prometheus `tsdb/index/index.go`.
 
@@ -197,7 +197,10 @@ impl<'d> IndexWriter<'d> {
             Ok(())
         };
         let mut section = Section::new("postings table", lists.len());
-        write(&mut |entry| section.count(entry))?;
+        write(&mut |entry| {
+            section.len += entry.len() as u64;
+            Ok(())
+        })?;
         section.begin(&mut self.out)?;
         write(&mut |entry| section.write(&mut self.out, entry))?;
         section.end(&mut self.out)
@@ -312,32 +315,30 @@ fn write_symbols<S: AsRef<str>>(
     out: &mut BufferedFile,
     symbols: impl Iterator<Item = Result<S, StorageError>> + Clone,
 ) -> Result<u32, StorageError> {
-    let mut count = 0usize;
-    let mut entry = Vec::new();
-    let mut encode = |symbol: S| {
-        entry.clear();
-        put_uvarint(&mut entry, symbol.as_ref().len() as u64);
-        entry.extend_from_slice(symbol.as_ref().as_bytes());
-        std::mem::take(&mut entry)
-    };
-    let mut section = Section::new("symbol table", 0);
+    let mut section = Section::new("symbols", 0);
     let mut last: Option<S> = None;
     for symbol in symbols.clone() {
         let symbol = symbol?;
-        if last.as_ref().is_some_and(|last| last.as_ref() >= symbol.as_ref()) {
+        let text = symbol.as_ref();
+        if last.as_ref().is_some_and(|last| last.as_ref() >= text) {
             return Err(StorageError::Invalid(format!("{}: symbols are not ascending", out.shown())));
         }
-        count += 1;
-        section.len += varint_len(symbol.as_ref().len() as u64) + symbol.as_ref().len() as u64;
+        section.entries += 1;
+        section.len += varint_len(text.len() as u64) + text.len() as u64;
         last = Some(symbol);
     }
-    section.entries = count;
+    let count = u32::try_from(section.entries).map_err(|_| too_long(out.shown(), "2^32 symbols"))?;
     section.begin(out)?;
+    let mut len = Vec::with_capacity(MAX_LEN);
     for symbol in symbols {
-        section.write(out, &encode(symbol?))?;
+        let symbol = symbol?;
+        len.clear();
+        put_uvarint(&mut len, symbol.as_ref().len() as u64);
+        section.write(out, &len)?;
+        section.write(out, symbol.as_ref().as_bytes())?;
     }
     section.end(out)?;
-    u32::try_from(count).map_err(|_| too_long(out.shown(), "2^32 symbols"))
+    Ok(count)
 }
 
 fn varint_len(value: u64) -> u64 {
@@ -355,11 +356,6 @@ struct Section {
 impl Section {
     fn new(what: &'static str, entries: usize) -> Self {
         Self { what, entries, len: 4, digest: Digest::new(CrcAlgorithm::Crc32Iscsi) }
-    }
-
-    fn count(&mut self, entry: &[u8]) -> Result<(), StorageError> {
-        self.len += entry.len() as u64;
-        Ok(())
     }
 
     fn begin(&mut self, out: &mut BufferedFile) -> Result<(), StorageError> {
