@@ -1,8 +1,8 @@
 //! Trivium's server: configuration, discovery, scraping, rules, the HTTP API and what wires them together. The binary
 //! is a thin shell over this library, so that tests start the same server inside themselves.
 
-pub mod api;
 pub mod config;
+pub mod http_client;
 pub mod telemetry;
 pub mod flags;
 mod text;

@@ -441,11 +441,11 @@ impl TlsConfig {
 
     fn read_section(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
         let version = |f: &mut Fields<'_>, name| -> Result<Option<TlsVersion>, Fault> {
-            let choices = TlsVersion::ALL.map(|(name, version)| (name, Some(version)));
-            match f.has(name) {
-                true => f.choice(name, None, &[choices.as_slice(), &[("", None)]].concat()),
-                false => f.choice(name, None, &choices),
+            // Null is as good as nothing, an empty text is not a version.
+            if !f.is_written(name) {
+                return Ok(f.node(name).and(None));
             }
+            f.choice(name, None, &TlsVersion::ALL.map(|(name, version)| (name, Some(version))))
         };
         let tls = Self {
             ca: read_source(

@@ -171,6 +171,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Takes back everything that was logged from a position on, which [`Writer::position`] gave since the log was
+    /// opened. When the disk refuses, the next batch tries again.
+    pub fn take_back(&mut self, to: Position) {
+        self.cut_to = Some(self.cut_to.map_or(to, |earlier| earlier.min(to)));
+        let _ = self.cut_back();
+    }
+
     /// Ends the segment and starts the next one, whose number is returned.
     pub fn next_segment(&mut self) -> Result<u64, StorageError> {
         self.pad();
