@@ -183,6 +183,11 @@ pub fn block_id(dir_name: &str) -> Option<Ulid> {
     Ulid::from_str(dir_name).ok()
 }
 
+/// A new id: `now_ms` is the time since the epoch in milliseconds, `random` 80 random bits.
+pub fn new_id(now_ms: i64, random: u128) -> Ulid {
+    Ulid::from_parts(now_ms.max(0) as u64, random)
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
