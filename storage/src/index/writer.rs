@@ -11,19 +11,17 @@ use std::path::{Path, PathBuf};
 use crc_fast::{CrcAlgorithm, Digest};
 use hashbrown::HashMap;
 
+use super::series::{SymbolPair, encode_series};
 use super::{ChunkMeta, Symbols};
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::crc::Crc32c;
-use crate::codec::varint::{MAX_LEN, put_uvarint, put_varint};
+use crate::codec::varint::{MAX_LEN, put_uvarint};
 use crate::format::{INDEX_LEN_MAX, INDEX_MAGIC, INDEX_SERIES_ALIGN, INDEX_VERSION};
 use crate::fs::{BufferedFile, Disk};
 use crate::{Corruption, StorageError};
 
 /// Series numbers held in memory at once while postings are written; a single longer list is held whole.
 const BATCH_LEN_MAX: u64 = 16 << 20;
-
-/// A label as a series refers to it: the ordinals of name and value among the symbols.
-pub type SymbolPair = (u32, u32);
 
 /// An index file being written. Dropped without [`IndexWriter::finish`], it leaves an unusable file.
 pub struct IndexWriter<'d> {
@@ -217,28 +215,6 @@ impl<'d> IndexWriter<'d> {
 
 fn too_long(file: &str, limit: &str) -> StorageError {
     StorageError::Invalid(format!("{file}: the index would exceed {limit}"))
-}
-
-fn encode_series(body: &mut Vec<u8>, labels: &[SymbolPair], chunks: &[ChunkMeta]) {
-    put_uvarint(body, labels.len() as u64);
-    for &(name, value) in labels {
-        put_uvarint(body, u64::from(name));
-        put_uvarint(body, u64::from(value));
-    }
-    put_uvarint(body, chunks.len() as u64);
-    let mut previous: Option<&ChunkMeta> = None;
-    for chunk in chunks {
-        match previous {
-            None => put_varint(body, chunk.min_t),
-            Some(previous) => put_uvarint(body, chunk.min_t.wrapping_sub(previous.max_t) as u64),
-        }
-        put_uvarint(body, chunk.max_t.wrapping_sub(chunk.min_t) as u64);
-        match previous {
-            None => put_uvarint(body, chunk.at),
-            Some(previous) => put_varint(body, chunk.at.wrapping_sub(previous.at) as i64),
-        }
-        previous = Some(chunk);
-    }
 }
 
 /// A list with its length, count and checksum; a multiple of four, so that no padding is needed between lists.
