@@ -2,7 +2,8 @@
 //! is a thin shell over this library, so that tests start the same server inside themselves.
 
 pub mod config;
+pub mod discovery;
+pub mod flags;
 pub mod http_client;
 pub mod telemetry;
-pub mod flags;
 mod text;

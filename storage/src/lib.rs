@@ -11,13 +11,17 @@ use model::read::{ReadError, SeriesSource};
 use model::time::Clock;
 
 pub mod admin;
+pub mod block;
 pub mod codec;
 pub mod error;
+pub mod format;
 pub mod fs;
+pub mod index;
 pub mod metrics;
 pub mod observer;
 pub mod options;
 pub mod stats;
+pub mod wal;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
