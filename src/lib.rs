@@ -5,5 +5,7 @@ pub mod config;
 pub mod discovery;
 pub mod flags;
 pub mod http_client;
+pub mod scrape;
 pub mod telemetry;
+pub mod version;
 mod text;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use model::append::{AppendError, Appendable, Appender, HistogramSample, SeriesRef};
-use model::histogram::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
 use model::labels::Labels;
 use model::metadata::MetricType;
 use model::sample::STALE_NAN;
@@ -528,36 +528,30 @@ impl Offer<'_> {
     }
 
     /// Lowers the resolution of a histogram until schema and number of buckets are allowed.
-    fn fitted(&self, histogram: HistogramSample) -> Result<HistogramSample, Refusal> {
+    fn fitted(&self, mut histogram: HistogramSample) -> Result<HistogramSample, Refusal> {
         let limit = self.job.native_histogram_bucket_limit;
-        macro_rules! fit {
-            ($shared:expr) => {{
-                let mut h = $shared;
-                let buckets = |h: &Arc<_>| (h.positive_buckets.len() + h.negative_buckets.len()) as u64;
-                let exponential = !h.has_custom_buckets();
-                if exponential && h.schema > self.max_schema {
-                    let schema = self.max_schema;
-                    Arc::make_mut(&mut h).reduce_resolution(schema).map_err(invalid)?;
-                }
-                while limit > 0 && buckets(&h) > limit {
-                    if !exponential || h.schema <= EXPONENTIAL_SCHEMA_MIN {
-                        return Err(Refusal::BucketLimit);
-                    }
-                    let schema = h.schema - 1;
-                    Arc::make_mut(&mut h).reduce_resolution(schema).map_err(invalid)?;
-                }
-                h
-            }};
+        loop {
+            let (schema, buckets) = match &histogram {
+                HistogramSample::Integer(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
+                HistogramSample::Float(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
+            };
+            let exponential = schema != CUSTOM_BUCKETS_SCHEMA;
+            let coarser = if exponential && schema > self.max_schema {
+                self.max_schema
+            } else if limit == 0 || buckets as u64 <= limit {
+                return Ok(histogram);
+            } else if !exponential || schema <= EXPONENTIAL_SCHEMA_MIN {
+                return Err(Refusal::BucketLimit);
+            } else {
+                schema - 1
+            };
+            match &mut histogram {
+                HistogramSample::Integer(h) => Arc::make_mut(h).reduce_resolution(coarser),
+                HistogramSample::Float(h) => Arc::make_mut(h).reduce_resolution(coarser),
+            }
+            .map_err(|error| Refusal::Store(AppendError::InvalidHistogram(error.to_string())))?;
         }
-        Ok(match histogram {
-            HistogramSample::Integer(h) => HistogramSample::Integer(fit!(h)),
-            HistogramSample::Float(h) => HistogramSample::Float(fit!(h)),
-        })
     }
-}
-
-fn invalid(error: model::histogram::HistogramError) -> Refusal {
-    Refusal::Store(AppendError::InvalidHistogram(error.to_string()))
 }
 
 /// The finest schema whose buckets grow by at least `factor`.

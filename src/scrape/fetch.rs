@@ -82,7 +82,10 @@ impl Fetcher {
             url: target.url.clone(),
             headers,
             timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
-            body_limit: if job.limits.body_size == 0 { u64::MAX } else { job.limits.body_size },
+            body_limit: match job.limits.body_size {
+                ..=0 => u64::MAX,
+                limit => limit.unsigned_abs(),
+            },
             fallback: job.fallback_scrape_protocol.map(format_of),
             expected_bytes: 0,
         }
@@ -115,7 +118,7 @@ impl Fetcher {
 
 fn format_of(protocol: ScrapeProtocol) -> Format {
     match protocol {
-        ScrapeProtocol::PrometheusProto => Format::Protobuf,
+        ScrapeProtocol::PrometheusProto => Format::Text,
         ScrapeProtocol::OpenMetricsText0_0_1 | ScrapeProtocol::OpenMetricsText1_0_0 => Format::OpenMetrics,
         ScrapeProtocol::PrometheusText0_0_4 | ScrapeProtocol::PrometheusText1_0_0 => Format::Text,
     }

@@ -16,9 +16,10 @@ use super::failure_log::FailureLog;
 use super::metrics::ScrapeMetrics;
 use super::pool::Pool;
 use super::status::{ActiveTarget, DroppedTargets};
-use super::target::{TargetGroup, fnv1a};
+use super::target::fnv1a;
 use super::target_loop::Shared;
 use crate::config::scrape::ScrapeJob;
+use crate::discovery::{TargetGroup, TargetSets};
 use crate::http_client::SetupError;
 
 /// Loops that still run this long after shutdown are left behind.
@@ -147,16 +148,16 @@ impl Manager {
     }
 
     /// Takes what discovery found: for each job named, all its groups. Jobs that are not named stay as they are.
-    pub fn update_targets(&self, found: HashMap<String, Vec<Arc<TargetGroup>>>) {
+    pub fn update_targets(&self, found: &TargetSets) {
         let mut state = self.state.lock();
         if self.shared.shutdown.is_cancelled() {
             return;
         }
-        for (job, groups) in found {
-            if let Some(pool) = state.pools.get_mut(&job) {
-                pool.sync(&groups);
+        for (job, groups) in found.iter() {
+            if let Some(pool) = state.pools.get_mut(job) {
+                pool.sync(groups);
             }
-            state.groups.insert(job, groups);
+            state.groups.insert(job.clone(), groups.clone());
         }
     }
 

@@ -23,7 +23,7 @@ pub use manager::{ApplyError, Manager, Options};
 pub use metadata::MetadataCache;
 pub use metrics::ScrapeMetrics;
 pub use status::{ActiveTarget, DroppedTargets, Health, LastScrape};
-pub use target::{Target, TargetGroup};
+pub use target::Target;
 
 #[cfg(test)]
 mod tests;

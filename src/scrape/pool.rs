@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::failure_log::FailureLog;
 use super::fetch::Fetcher;
 use super::status::{ActiveTarget, DroppedTargets};
-use super::target::{Target, TargetGroup, populate_groups};
+use super::target::{Target, populate_groups};
 use super::target_loop::{LoopHandle, Shared, Start, go_duration};
 use crate::config::scrape::ScrapeJob;
+use crate::discovery::TargetGroup;
 use crate::http_client::{HttpClient, SetupError};
 
 /// A job that is being scraped.
@@ -115,7 +116,7 @@ impl Pool {
         let mut old = std::mem::take(&mut self.loops);
         for target in found.targets {
             let hash = target.hash();
-            if let Some(running) = self.loops.get_mut(&hash).or(None) {
+            if let Some(running) = self.loops.get_mut(&hash) {
                 running.target = target;
             } else if let Some(mut running) = old.remove(&hash) {
                 running.target = target;

@@ -10,9 +10,8 @@ use model::time::{DurationText, parse_duration};
 use model::LabelsBuilder;
 
 use crate::config::scrape::ScrapeJob;
+use crate::discovery::{ADDRESS_LABEL, TargetGroup};
 
-/// Where to connect.
-pub const ADDRESS_LABEL: &str = "__address__";
 /// Connects to this Unix socket instead.
 pub const UNIX_SOCKET_LABEL: &str = "__unix_socket__";
 /// The interval as a duration's text.
@@ -29,17 +28,6 @@ const INSTANCE_LABEL: &str = "instance";
 const NHCB_LABEL: &str = "__convert_classic_histograms_to_nhcb__";
 const CLASSIC_LABEL: &str = "__always_scrape_classic_histograms__";
 const NATIVE_LABEL: &str = "__scrape_native_histograms__";
-
-/// Targets that a discovery mechanism found together.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TargetGroup {
-    /// Names the group in messages, such as a file's path.
-    pub source: String,
-    /// Labels of all targets; a target's own win.
-    pub labels: Labels,
-    /// Labels of each target, with [`ADDRESS_LABEL`].
-    pub targets: Vec<Labels>,
-}
 
 /// Something to scrape.
 #[derive(Clone, Debug, PartialEq)]
