@@ -7,5 +7,5 @@ pub mod flags;
 pub mod http_client;
 pub mod scrape;
 pub mod telemetry;
-pub mod version;
 mod text;
+pub mod version;

@@ -96,7 +96,14 @@ impl TargetSeries {
         options: AppendOptions,
         metrics: Arc<ScrapeMetrics>,
     ) -> Self {
-        Self { target, job, options, metrics, cache: ScrapeCache::default(), reports: ReportSeries::default() }
+        Self {
+            target,
+            job,
+            options,
+            metrics,
+            cache: ScrapeCache::default(),
+            reports: ReportSeries::default(),
+        }
     }
 
     /// Stores a body with timestamp `t`, and what `report` says of it. A body that fails is replaced by stale marks;
@@ -468,7 +475,9 @@ impl BodyAppender<'_> {
     /// Passes the family's metadata on for a new series, or when it has changed.
     fn pass_metadata(&self, appender: &mut dyn Appender, reference: SeriesRef, labels: &Labels, new: bool) {
         let Some(family) = &self.family else { return };
-        let Some((metadata, changed)) = self.cache.metadata().get(family, self.cache.scrape()) else { return };
+        let Some((metadata, changed)) = self.cache.metadata().get(family, self.cache.scrape()) else {
+            return;
+        };
         // Metadata lines are optional, so the last one need not be about this series.
         let belongs = is_of_family(labels.metric_name().unwrap_or_default(), family, metadata.kind);
         if !(belongs && (new || changed)) {
@@ -532,7 +541,9 @@ impl Offer<'_> {
         let limit = self.job.native_histogram_bucket_limit;
         loop {
             let (schema, buckets) = match &histogram {
-                HistogramSample::Integer(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
+                HistogramSample::Integer(h) => {
+                    (h.schema, h.positive_buckets.len() + h.negative_buckets.len())
+                }
                 HistogramSample::Float(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
             };
             let exponential = schema != CUSTOM_BUCKETS_SCHEMA;

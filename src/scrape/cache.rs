@@ -170,7 +170,8 @@ impl ScrapeCache {
     /// Remembers that the series of a text is dropped.
     pub fn insert_dropped(&mut self, text: &[u8]) {
         self.seen += 1;
-        self.entries.insert(text.into(), Entry { series: None, seen: self.scrape, tracked: Tracked::default() });
+        self.entries
+            .insert(text.into(), Entry { series: None, seen: self.scrape, tracked: Tracked::default() });
     }
 
     /// The series that are gone. Cheap when there are none.
@@ -204,7 +205,7 @@ impl ScrapeCache {
     /// Ends the scrape. After a success entries that it did not have are forgotten; after failures only when the
     /// cache has grown out of all proportion. True if that was so.
     pub fn end(&mut self, success: bool) -> bool {
-        let count = self.entries.len() + self.metadata.len();
+        let count = self.entries.len() + self.metadata.count();
         let forced = !success && count > self.entries_at_success * 2 + SLACK;
         if success || forced {
             if self.seen < self.entries.len() {

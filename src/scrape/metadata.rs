@@ -69,7 +69,7 @@ impl MetadataCache {
     }
 
     /// How many families there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.families.lock().len()
     }
 

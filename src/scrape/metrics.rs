@@ -122,39 +122,136 @@ impl Collect for ScrapeMetrics {
     fn collect(&self, out: &mut Gather) {
         self.collect_lengths(out);
         for (name, help, counter) in [
-            ("prometheus_target_scrape_pools_total", "Total number of scrape pool creation attempts.", &self.pools),
-            ("prometheus_target_scrape_pools_failed_total", "Total number of scrape pool creations that failed.", &self.pools_failed),
-            ("prometheus_target_scrape_pool_reloads_total", "Total number of scrape pool reloads.", &self.pool_reloads),
-            ("prometheus_target_scrape_pool_reloads_failed_total", "Total number of failed scrape pool reloads.", &self.pool_reloads_failed),
-            ("prometheus_target_scrape_pool_exceeded_target_limit_total", "Total number of times scrape pools hit the target limit, during sync or config reload.", &self.exceeded_target_limit),
-            ("prometheus_target_scrape_pool_exceeded_label_limits_total", "Total number of times scrape pools hit the label limits, during sync or config reload.", &self.exceeded_label_limits),
-            ("prometheus_target_scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.", &self.exceeded_sample_limit),
-            ("prometheus_target_scrapes_exceeded_body_size_limit_total", "Total number of scrapes that hit the body size limit", &self.exceeded_body_size_limit),
-            ("prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total", "Total number of scrapes that hit the native histogram bucket limit and were rejected.", &self.exceeded_bucket_limit),
-            ("prometheus_target_scrapes_cache_flush_forced_total", "How many times a scrape cache was flushed due to getting big while scrapes are failing.", &self.cache_flush_forced),
-            ("prometheus_target_scrapes_sample_duplicate_timestamp_total", "Total number of samples rejected due to duplicate timestamps but different values.", &self.sample_duplicate),
-            ("prometheus_target_scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.", &self.sample_out_of_order),
-            ("prometheus_target_scrapes_sample_out_of_bounds_total", "Total number of samples rejected due to timestamp falling outside of the time bounds.", &self.sample_out_of_bounds),
-            ("prometheus_target_scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order.", &self.exemplar_out_of_order),
+            (
+                "prometheus_target_scrape_pools_total",
+                "Total number of scrape pool creation attempts.",
+                &self.pools,
+            ),
+            (
+                "prometheus_target_scrape_pools_failed_total",
+                "Total number of scrape pool creations that failed.",
+                &self.pools_failed,
+            ),
+            (
+                "prometheus_target_scrape_pool_reloads_total",
+                "Total number of scrape pool reloads.",
+                &self.pool_reloads,
+            ),
+            (
+                "prometheus_target_scrape_pool_reloads_failed_total",
+                "Total number of failed scrape pool reloads.",
+                &self.pool_reloads_failed,
+            ),
+            (
+                "prometheus_target_scrape_pool_exceeded_target_limit_total",
+                "Total number of times scrape pools hit the target limit, during sync or config reload.",
+                &self.exceeded_target_limit,
+            ),
+            (
+                "prometheus_target_scrape_pool_exceeded_label_limits_total",
+                "Total number of times scrape pools hit the label limits, during sync or config reload.",
+                &self.exceeded_label_limits,
+            ),
+            (
+                "prometheus_target_scrapes_exceeded_sample_limit_total",
+                "Total number of scrapes that hit the sample limit and were rejected.",
+                &self.exceeded_sample_limit,
+            ),
+            (
+                "prometheus_target_scrapes_exceeded_body_size_limit_total",
+                "Total number of scrapes that hit the body size limit",
+                &self.exceeded_body_size_limit,
+            ),
+            (
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
+                &self.exceeded_bucket_limit,
+            ),
+            (
+                "prometheus_target_scrapes_cache_flush_forced_total",
+                "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
+                &self.cache_flush_forced,
+            ),
+            (
+                "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+                "Total number of samples rejected due to duplicate timestamps but different values.",
+                &self.sample_duplicate,
+            ),
+            (
+                "prometheus_target_scrapes_sample_out_of_order_total",
+                "Total number of samples rejected due to not being out of the expected order.",
+                &self.sample_out_of_order,
+            ),
+            (
+                "prometheus_target_scrapes_sample_out_of_bounds_total",
+                "Total number of samples rejected due to timestamp falling outside of the time bounds.",
+                &self.sample_out_of_bounds,
+            ),
+            (
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Total number of exemplar rejected due to not being out of the expected order.",
+                &self.exemplar_out_of_order,
+            ),
         ] {
             out.counter(name, help, &[], counter.get() as f64);
         }
-        out.counters("prometheus_target_sync_failed_total", "Total number of target sync failures.", &self.sync_failed);
-        out.counters("prometheus_target_scrape_pool_sync_total", "Total number of syncs that were executed on a scrape pool.", &self.pool_syncs);
-        out.gauges("prometheus_target_scrape_pool_target_limit", "Maximum number of targets allowed in this scrape pool.", &self.pool_target_limit);
-        out.gauges("prometheus_target_scrape_pool_targets", "Current number of targets in this scrape pool.", &self.pool_targets);
+        out.counters(
+            "prometheus_target_sync_failed_total",
+            "Total number of target sync failures.",
+            &self.sync_failed,
+        );
+        out.counters(
+            "prometheus_target_scrape_pool_sync_total",
+            "Total number of syncs that were executed on a scrape pool.",
+            &self.pool_syncs,
+        );
+        out.gauges(
+            "prometheus_target_scrape_pool_target_limit",
+            "Maximum number of targets allowed in this scrape pool.",
+            &self.pool_target_limit,
+        );
+        out.gauges(
+            "prometheus_target_scrape_pool_targets",
+            "Current number of targets in this scrape pool.",
+            &self.pool_targets,
+        );
         self.collect_caches(out);
     }
 }
 
 impl ScrapeMetrics {
     fn collect_lengths(&self, out: &mut Gather) {
-        out.summaries("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", &self.interval_length);
-        out.histograms("prometheus_target_interval_length_histogram_seconds", "Actual intervals between scrapes.", &self.interval_length_histogram);
-        out.summaries("prometheus_target_reload_length_seconds", "Actual interval to reload the scrape pool with a given configuration.", &self.reload_length);
-        out.summaries("prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool.", &self.sync_length);
-        out.histograms("prometheus_target_sync_length_histogram_seconds", "Actual interval to sync the scrape pool.", &self.sync_length_histogram);
-        out.histogram("prometheus_target_scrape_duration_seconds", "Total duration of the scrape from start to commit completion in seconds.", &[], &self.scrape_duration);
+        out.summaries(
+            "prometheus_target_interval_length_seconds",
+            "Actual intervals between scrapes.",
+            &self.interval_length,
+        );
+        out.histograms(
+            "prometheus_target_interval_length_histogram_seconds",
+            "Actual intervals between scrapes.",
+            &self.interval_length_histogram,
+        );
+        out.summaries(
+            "prometheus_target_reload_length_seconds",
+            "Actual interval to reload the scrape pool with a given configuration.",
+            &self.reload_length,
+        );
+        out.summaries(
+            "prometheus_target_sync_length_seconds",
+            "Actual interval to sync the scrape pool.",
+            &self.sync_length,
+        );
+        out.histograms(
+            "prometheus_target_sync_length_histogram_seconds",
+            "Actual interval to sync the scrape pool.",
+            &self.sync_length_histogram,
+        );
+        out.histogram(
+            "prometheus_target_scrape_duration_seconds",
+            "Total duration of the scrape from start to commit completion in seconds.",
+            &[],
+            &self.scrape_duration,
+        );
     }
 
     /// Texts are not interned per job here, so the symbol table that Prometheus counts has the families as items.
@@ -163,11 +260,26 @@ impl ScrapeMetrics {
         for of_job in caches.chunk_by(|a, b| a.0 == b.0) {
             let Some((job, _)) = of_job.first() else { continue };
             let labels = [("scrape_job", job.as_str())];
-            let entries: usize = of_job.iter().map(|(_, cache)| cache.len()).sum();
+            let entries: usize = of_job.iter().map(|(_, cache)| cache.count()).sum();
             let bytes: usize = of_job.iter().map(|(_, cache)| cache.bytes()).sum();
-            out.gauge("prometheus_target_metadata_cache_entries", "Total number of metric metadata entries in the cache", &labels, entries as f64);
-            out.gauge("prometheus_target_metadata_cache_bytes", "The number of bytes that are currently used for storing metric metadata in the cache", &labels, bytes as f64);
-            out.gauge("prometheus_target_scrape_pool_symboltable_items", "Current number of symbols in table for this scrape pool.", &labels, entries as f64);
+            out.gauge(
+                "prometheus_target_metadata_cache_entries",
+                "Total number of metric metadata entries in the cache",
+                &labels,
+                entries as f64,
+            );
+            out.gauge(
+                "prometheus_target_metadata_cache_bytes",
+                "The number of bytes that are currently used for storing metric metadata in the cache",
+                &labels,
+                bytes as f64,
+            );
+            out.gauge(
+                "prometheus_target_scrape_pool_symboltable_items",
+                "Current number of symbols in table for this scrape pool.",
+                &labels,
+                entries as f64,
+            );
         }
     }
 }

@@ -39,7 +39,8 @@ impl Pool {
         failure_log: Option<Arc<FailureLog>>,
     ) -> Result<Self, SetupError> {
         shared.metrics.pools.inc();
-        let client = HttpClient::new(&job.http, &user_agent).inspect_err(|_| shared.metrics.pools_failed.inc())?;
+        let client =
+            HttpClient::new(&job.http, &user_agent).inspect_err(|_| shared.metrics.pools_failed.inc())?;
         let pool = Self {
             client: Arc::new(client),
             socket_clients: HashMap::new(),
@@ -78,7 +79,9 @@ impl Pool {
             let from = if same_series { Start::Continue(old) } else { Start::Replace(old) };
             match self.start(target, from) {
                 Ok(new) => drop(self.loops.insert(hash, new)),
-                Err(error) => tracing::error!(scrape_pool = %self.job.job_name, %error, "Restarting a target failed"),
+                Err(error) => {
+                    tracing::error!(scrape_pool = %self.job.job_name, %error, "Restarting a target failed")
+                }
             }
         }
         self.refresh_target_limit();
@@ -111,8 +114,7 @@ impl Pool {
             tracing::error!(scrape_pool = %job_name, error = %failure, "Creating target failed");
         }
         metrics.sync_failed.with(&[&job_name]).add(found.failures.len() as u64);
-        self.dropped =
-            DroppedTargets { discovered_labels: found.dropped, count: found.dropped_count };
+        self.dropped = DroppedTargets { discovered_labels: found.dropped, count: found.dropped_count };
         let mut old = std::mem::take(&mut self.loops);
         for target in found.targets {
             let hash = target.hash();
@@ -168,8 +170,8 @@ impl Pool {
         if exceeded {
             self.shared.metrics.exceeded_target_limit.inc();
         }
-        let error = exceeded
-            .then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
+        let error =
+            exceeded.then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
         for handle in self.loops.values() {
             handle.control.forced_error.lock().clone_from(&error);
         }

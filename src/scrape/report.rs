@@ -40,12 +40,7 @@ pub struct Extra {
 
 impl Report {
     /// The report of a scrape.
-    pub fn new(
-        up: bool,
-        seconds: f64,
-        counts: super::append::Counts,
-        extra: Option<Extra>,
-    ) -> Self {
+    pub fn new(up: bool, seconds: f64, counts: super::append::Counts, extra: Option<Extra>) -> Self {
         let mut values = [0.0; NAMES.len()];
         values[..PLAIN].copy_from_slice(&[
             f64::from(u8::from(up)),

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use model::LabelsBuilder;
 use model::labels::{Labels, METRIC_NAME, Quoted};
 use model::relabel::{Rule, process};
-use model::LabelsBuilder;
 
 use crate::config::global::{NameValidation, ScrapeLimits};
 
@@ -44,7 +44,10 @@ pub struct SampleLabels<'a> {
 
 impl SampleLabels<'_> {
     /// The stored labels; `None` when a rule drops the sample. `exposed` is sorted by name.
-    pub fn apply(&self, exposed: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<Option<Labels>, SampleLabelsError> {
+    pub fn apply(
+        &self,
+        exposed: &[(Cow<'_, str>, Cow<'_, str>)],
+    ) -> Result<Option<Labels>, SampleLabelsError> {
         let find = |name: &str| exposed.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         let mut labels = LabelsBuilder::new();
         for (name, value) in exposed {

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use model::LabelsBuilder;
 use model::labels::Labels;
 use model::relabel::process;
 use model::time::{DurationText, parse_duration};
-use model::LabelsBuilder;
 
 use crate::config::scrape::ScrapeJob;
 use crate::discovery::{ADDRESS_LABEL, TargetGroup};
@@ -270,9 +270,10 @@ impl Target {
 
 /// FNV-1a, 64 bits.
 pub(super) fn fnv1a<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    parts.into_iter().flatten().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    parts
+        .into_iter()
+        .flatten()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What a whole job's groups came to.

@@ -260,12 +260,8 @@ impl TargetLoop {
     async fn store(&mut self, fetched: Result<Body, (String, f64)>, t: i64, start: Instant) {
         let Ok(_permit) = self.shared.storing.acquire().await else { return };
         let (target, job) = (self.series.target.clone(), self.series.job.clone());
-        let spare = TargetSeries::new(
-            target.clone(),
-            job.clone(),
-            self.shared.append,
-            self.shared.metrics.clone(),
-        );
+        let spare =
+            TargetSeries::new(target.clone(), job.clone(), self.shared.append, self.shared.metrics.clone());
         let mut series = std::mem::replace(&mut self.series, spare);
         let (store, status) = (self.shared.store.clone(), self.status.clone());
         let now_ms = self.shared.clock.now_ms();

@@ -15,7 +15,9 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// None at all.
-    #[error("non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target")]
+    #[error(
+        "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
+    )]
     Blank,
     /// Not a media type.
     #[error("cannot parse Content-Type {} and no fallback_scrape_protocol for target\nmime: {reason}", quoted(text.as_bytes()))]

@@ -55,9 +55,7 @@ impl<'a> Parser<'a> {
     pub fn new(body: &'a [u8], format: Format, options: &Options) -> Self {
         match format {
             Format::Text => Self::Text(TextParser::new(body)),
-            Format::OpenMetrics => {
-                Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps))
-            }
+            Format::OpenMetrics => Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps)),
         }
     }
 
