@@ -450,6 +450,11 @@ impl Flags {
         })
     }
 
+    /// Whether a flag was on the command line, rather than having its default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.flags.iter().any(|(flag, _)| flag.name == name)
+    }
+
     /// Longest range of a block under this retention: the flag, or else a tenth of the retention, at most 31d.
     pub fn max_block_duration_ms(&self, retention: &Retention) -> i64 {
         self.storage.max_block_duration_ms.unwrap_or(match retention.time_ms {
