@@ -6,3 +6,5 @@ pub mod config;
 pub mod telemetry;
 pub mod flags;
 mod text;
+pub mod notify;
+pub mod rules;
