@@ -7,7 +7,7 @@ mod parse;
 pub mod table;
 mod value;
 
-use regex::Regex;
+use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
@@ -181,7 +181,7 @@ pub struct WebFlags {
     /// Document title.
     pub page_title: String,
     /// Allowed origins, anchored.
-    pub cors_origin: Regex,
+    pub cors_origin: Regexp,
     /// Of the search API; 0 is no limit.
     pub search_max_limit: i64,
 }
@@ -552,20 +552,10 @@ fn web_flags(
         console_templates: v.text("web.console.templates"),
         console_libraries: v.text("web.console.libraries"),
         page_title: v.text("web.page-title"),
-        cors_origin: Regex::new(&format!("^(?s:{cors})$")).map_err(|e| FlagsError {
-            message: format!(
-                "--web.cors.origin: could not compile the regular expression {cors:?}: {}",
-                one_line(&e)
-            ),
-            exit_code: 2,
-        })?,
+        cors_origin: Regexp::anchored(&cors)
+            .map_err(|e| FlagsError { message: format!("--web.cors.origin {cors:?}: {e}"), exit_code: 2 })?,
         search_max_limit,
     })
-}
-
-/// The last line of a regex error says what is wrong; the lines before draw it.
-fn one_line(error: &regex::Error) -> String {
-    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 fn external_url(

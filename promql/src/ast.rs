@@ -12,7 +12,7 @@ pub struct Pos {
 }
 
 /// The highest tree that the parser builds; beyond it, it gives an error. Our own bound: Prometheus has none.
-pub const MAX_HEIGHT: usize = 1000;
+pub const MAX_HEIGHT: usize = 500;
 
 /// What an expression evaluates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

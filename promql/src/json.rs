@@ -5,70 +5,102 @@ use model::float::FloatF;
 use serde_json::{Value, json};
 
 use crate::ast::{
-    At, Binary, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, NumberLiteral, RangeMode, UnaryOp,
-    VectorSelector,
+    Aggregate, At, Binary, Call, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector,
+    NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
+use crate::functions::Function;
+use crate::text::lossy;
 
 /// The tree as JSON; keys are sorted when it is written.
 pub fn to_json(expr: &Expr) -> Value {
+    // One function for each kind keeps the stack frames of the recursion small.
     match &expr.kind {
-        ExprKind::Number(literal) => {
-            json!({ "type": "numberLiteral", "val": FloatF(literal.value).to_string() })
-        }
-        ExprKind::String(value) => json!({ "type": "stringLiteral", "val": value }),
+        ExprKind::Number(literal) => number_literal(literal),
+        ExprKind::String(value) => json!({ "type": "stringLiteral", "val": lossy(value) }),
         ExprKind::Vector(vector) => selector("vectorSelector", vector),
-        ExprKind::Matrix(matrix) => {
-            let mut tree = selector("matrixSelector", &matrix.vector);
-            tree["range"] = millis(&matrix.range);
-            tree["rangeExpr"] = duration_expr(&matrix.range);
-            tree
-        }
-        ExprKind::Subquery(subquery) => json!({
-            "type": "subquery",
-            "expr": to_json(&subquery.expr),
-            "range": millis(&subquery.range),
-            "rangeExpr": duration_expr(&subquery.range),
-            "offset": millis(&subquery.offset),
-            "offsetExpr": duration_expr(&subquery.offset),
-            "step": subquery.step.as_ref().map_or(json!(0), millis),
-            "stepExpr": subquery.step.as_ref().map_or(Value::Null, duration_expr),
-            "timestamp": timestamp(subquery.at),
-            "startOrEnd": start_or_end(subquery.at),
-        }),
-        ExprKind::Unary(op, inner) => {
-            json!({ "type": "unaryExpr", "op": op.as_str(), "expr": to_json(inner) })
-        }
-        ExprKind::Binary(binary) => json!({
-            "type": "binaryExpr",
-            "op": binary.op.as_str(),
-            "lhs": to_json(&binary.left),
-            "rhs": to_json(&binary.right),
-            "matching": matching(binary),
-            "bool": binary.return_bool,
-        }),
-        ExprKind::Aggregate(aggregate) => json!({
-            "type": "aggregation",
-            "op": aggregate.op.as_str(),
-            "expr": to_json(&aggregate.expr),
-            "param": aggregate.param.as_ref().map(to_json),
-            "grouping": aggregate.grouping,
-            "without": aggregate.without,
-        }),
-        ExprKind::Call(call) => {
-            let function = call.function;
-            json!({
-                "type": "call",
-                "func": {
-                    "name": function.name,
-                    "argTypes": function.args.iter().map(|arg| arg.api_name()).collect::<Vec<_>>(),
-                    "variadic": function.variadic,
-                    "returnType": function.returns.api_name(),
-                },
-                "args": call.args.iter().map(to_json).collect::<Vec<_>>(),
-            })
-        }
-        ExprKind::Paren(inner) => json!({ "type": "parenExpr", "expr": to_json(inner) }),
+        ExprKind::Matrix(matrix) => range_selector(matrix),
+        ExprKind::Subquery(inner) => subquery(inner),
+        ExprKind::Unary(op, inner) => nested("unaryExpr", Some(op.as_str()), inner),
+        ExprKind::Binary(inner) => binary(inner),
+        ExprKind::Aggregate(inner) => aggregation(inner),
+        ExprKind::Call(inner) => call(inner),
+        ExprKind::Paren(inner) => nested("parenExpr", None, inner),
     }
+}
+
+fn number_literal(literal: &NumberLiteral) -> Value {
+    json!({ "type": "numberLiteral", "val": FloatF(literal.value).to_string() })
+}
+
+fn nested(kind: &str, op: Option<&str>, inner: &Expr) -> Value {
+    let inner = to_json(inner);
+    let mut tree = json!({ "type": kind, "expr": inner });
+    if let Some(op) = op {
+        tree["op"] = json!(op);
+    }
+    tree
+}
+
+fn range_selector(matrix: &MatrixSelector) -> Value {
+    let mut tree = selector("matrixSelector", &matrix.vector);
+    tree["range"] = millis(&matrix.range);
+    tree["rangeExpr"] = duration_expr(&matrix.range);
+    tree
+}
+
+fn subquery(subquery: &Subquery) -> Value {
+    let mut tree = json!({
+        "type": "subquery",
+        "range": millis(&subquery.range),
+        "rangeExpr": duration_expr(&subquery.range),
+        "offset": millis(&subquery.offset),
+        "offsetExpr": duration_expr(&subquery.offset),
+        "step": subquery.step.as_ref().map_or(json!(0), millis),
+        "stepExpr": subquery.step.as_ref().map_or(Value::Null, duration_expr),
+        "timestamp": timestamp(subquery.at),
+        "startOrEnd": start_or_end(subquery.at),
+    });
+    tree["expr"] = to_json(&subquery.expr);
+    tree
+}
+
+fn binary(binary: &Binary) -> Value {
+    let mut tree = json!({
+        "type": "binaryExpr",
+        "op": binary.op.as_str(),
+        "matching": matching(binary),
+        "bool": binary.return_bool,
+    });
+    tree["lhs"] = to_json(&binary.left);
+    tree["rhs"] = to_json(&binary.right);
+    tree
+}
+
+fn aggregation(aggregate: &Aggregate) -> Value {
+    let mut tree = json!({
+        "type": "aggregation",
+        "op": aggregate.op.as_str(),
+        "grouping": aggregate.grouping,
+        "without": aggregate.without,
+    });
+    tree["expr"] = to_json(&aggregate.expr);
+    tree["param"] = aggregate.param.as_ref().map_or(Value::Null, to_json);
+    tree
+}
+
+fn call(call: &Call) -> Value {
+    let mut tree = json!({ "type": "call", "func": signature(call.function) });
+    tree["args"] = call.args.iter().map(to_json).collect();
+    tree
+}
+
+fn signature(function: &Function) -> Value {
+    json!({
+        "name": function.name,
+        "argTypes": function.args.iter().map(|arg| arg.api_name()).collect::<Vec<_>>(),
+        "variadic": function.variadic,
+        "returnType": function.returns.api_name(),
+    })
 }
 
 fn selector(kind: &str, vector: &VectorSelector) -> Value {

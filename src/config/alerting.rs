@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use model::relabel::Rule;
+
 use super::context::Context;
 use super::discovery::SdConfig;
 use super::fields::Fields;
 use super::global::NameValidation;
 use super::http_client::{Auth, HttpClientConfig};
-use super::relabel::RelabelConfig;
+use super::relabel::read_rules;
 use super::section_tables::SIGV4;
 use super::sections::Section;
 use super::yaml::{Fault, Node};
@@ -16,7 +18,7 @@ use super::yaml::{Fault, Node};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alerting {
     /// Applied to every alert after external labels are added.
-    pub alert_relabel_configs: Arc<[RelabelConfig]>,
+    pub alert_relabel_configs: Arc<[Rule]>,
     /// Groups of Alertmanagers.
     pub alertmanagers: Vec<Arc<AlertmanagerConfig>>,
 }
@@ -37,22 +39,21 @@ pub struct AlertmanagerConfig {
     /// Default 10s.
     pub timeout_ms: i64,
     /// Applied to discovered Alertmanagers.
-    pub relabel_configs: Arc<[RelabelConfig]>,
+    pub relabel_configs: Arc<[Rule]>,
     /// Applied to alerts on their way to these Alertmanagers.
-    pub alert_relabel_configs: Arc<[RelabelConfig]>,
+    pub alert_relabel_configs: Arc<[Rule]>,
 }
 
 impl Alerting {
     /// Reads the section.
     pub fn read(mut f: Fields<'_>, cx: &Context<'_>, names: NameValidation) -> Result<Self, Fault> {
         let alerting = Self {
-            alert_relabel_configs: RelabelConfig::read_list(
+            alert_relabel_configs: read_rules(
                 &mut f,
                 "alert_relabel_configs",
                 names,
                 "alert relabeling rule",
-            )?
-            .into(),
+            )?,
             alertmanagers: f.list("alertmanagers", |node, path| {
                 AlertmanagerConfig::read(node, path, cx, names).map(Arc::new)
             })?,
@@ -68,12 +69,8 @@ impl AlertmanagerConfig {
             return Err(Fault::new(node.pos, "empty or null Alertmanager config section"));
         }
         let mut f = Fields::new(node, path)?;
-        let relabel_configs = RelabelConfig::read_list(
-            &mut f,
-            "relabel_configs",
-            names,
-            "Alertmanager target relabeling rule",
-        )?;
+        let relabel_configs =
+            read_rules(&mut f, "relabel_configs", names, "Alertmanager target relabeling rule")?;
         f.choice("api_version", (), &[("v2", ()), ("", ())])?;
         let alertmanager = Self {
             http: HttpClientConfig::read(&mut f, cx, true)?,
@@ -81,15 +78,14 @@ impl AlertmanagerConfig {
             scheme: f.text("scheme", "http")?,
             path_prefix: f.text("path_prefix", "")?,
             timeout_ms: f.duration("timeout", 10_000)?,
-            alert_relabel_configs: RelabelConfig::read_list(
+            alert_relabel_configs: read_rules(
                 &mut f,
                 "alert_relabel_configs",
                 names,
                 "Alertmanager alert relabeling rule",
-            )?
-            .into(),
+            )?,
             discovery: SdConfig::read_all(&mut f, cx, !relabel_configs.is_empty())?,
-            relabel_configs: relabel_configs.into(),
+            relabel_configs,
         };
         f.finish()?;
         if alertmanager.sigv4.is_some() {

@@ -62,6 +62,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|e| e.key == name)
     }
 
+    /// Whether the field is written and not null.
+    pub fn is_written(&self, name: &str) -> bool {
+        self.entries.iter().any(|e| e.key == name && !e.value.is_null())
+    }
+
     /// A fault at a field's value, or at the section when the field is not written.
     pub fn fault(&self, name: &str, message: impl Into<String>) -> Fault {
         let pos = self.entries.iter().find(|e| e.key == name).map_or(self.pos, |e| match e.value.is_null() {

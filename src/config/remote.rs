@@ -1,10 +1,14 @@
 //! The `remote_write` and `remote_read` sections: checked, and in this version not acted upon.
 
+use std::sync::Arc;
+
+use model::relabel::Rule;
+
 use super::context::Context;
 use super::fields::Fields;
 use super::global::NameValidation;
 use super::http_client::{Auth, HttpClientConfig, check_plain_headers};
-use super::relabel::RelabelConfig;
+use super::relabel::read_rules;
 use super::section_tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
 use super::sections::Section;
 use super::url::GoUrl;
@@ -20,7 +24,7 @@ pub struct RemoteWrite {
     /// Extra headers, sorted by name.
     pub headers: Vec<(String, String)>,
     /// Applied after external labels are added.
-    pub write_relabel_configs: Vec<RelabelConfig>,
+    pub write_relabel_configs: Arc<[Rule]>,
     /// Unique; "" for a derived one.
     pub name: String,
     /// Default false.
@@ -136,7 +140,7 @@ impl RemoteWrite {
             url: url.ok_or_else(|| f.fault("url", "url for remote_write is empty"))?,
             remote_timeout_ms: f.duration("remote_timeout", 30_000)?,
             headers: f.text_map("headers")?,
-            write_relabel_configs: RelabelConfig::read_list(
+            write_relabel_configs: read_rules(
                 &mut f,
                 "write_relabel_configs",
                 names,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use model::relabel::Rule;
+
 use super::context::Context;
 use super::discovery::SdConfig;
 use super::fields::{Fields, text};
 use super::global::{Global, NameEscaping, NameValidation, ScrapeLimits, ScrapeProtocol};
 use super::http_client::HttpClientConfig;
-use super::relabel::RelabelConfig;
+use super::relabel::read_rules;
 use super::yaml::{Fault, Node, Value};
 
 /// Whether a target is reached with or without TLS; text because relabelling may set it.
@@ -63,9 +65,9 @@ pub struct ScrapeJob {
     /// How to reach the targets.
     pub http: HttpClientConfig,
     /// `relabel_configs`.
-    pub relabel_configs: Arc<[RelabelConfig]>,
+    pub relabel_configs: Arc<[Rule]>,
     /// `metric_relabel_configs`.
-    pub metric_relabel_configs: Arc<[RelabelConfig]>,
+    pub metric_relabel_configs: Arc<[Rule]>,
     /// Where targets come from.
     pub discovery: Vec<SdConfig>,
 }
@@ -81,7 +83,7 @@ impl ScrapeJob {
         let of = format!("scrape config with job name {job_name:?}");
         let written_names = NameValidation::read(&mut f)?;
         let name_validation = written_names.unwrap_or(global.name_validation);
-        let relabel_configs = RelabelConfig::read_list(
+        let relabel_configs = read_rules(
             &mut f,
             "relabel_configs",
             name_validation,
@@ -143,15 +145,14 @@ impl ScrapeJob {
                 .optional_bool("extra_scrape_metrics")?
                 .unwrap_or(global.extra_scrape_metrics),
             http: HttpClientConfig::read(&mut f, cx, true)?,
-            metric_relabel_configs: RelabelConfig::read_list(
+            metric_relabel_configs: read_rules(
                 &mut f,
                 "metric_relabel_configs",
                 name_validation,
                 "metric relabeling rule in scrape config",
-            )?
-            .into(),
+            )?,
             discovery: SdConfig::read_all(&mut f, cx, !relabel_configs.is_empty())?,
-            relabel_configs: relabel_configs.into(),
+            relabel_configs,
             job_name,
         };
         f.finish()?;

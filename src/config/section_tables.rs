@@ -429,7 +429,18 @@ pub static DISCOVERY: &[Schema] = &[
             s.require("role", "role missing (one of: instance, baremetal)")?;
             s.require("project_id", "project_id is mandatory")?;
             check_secret_key(s)?;
-            s.require("access_key", "access_key is mandatory")
+            s.require("access_key", "access_key is mandatory")?;
+            let key = s.text("access_key").strip_prefix("SCW").unwrap_or("");
+            if key.len() != 17 || !key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+                return fail("access_key", "invalid access key format, expected SCWXXXXXXXXXXXXXXXXX");
+            }
+            check_uuid(s, "project_id", "invalid project ID format, expected a UUID")?;
+            match s.secret("secret_key") {
+                Some(secret) if !is_uuid(secret.reveal()) => {
+                    fail("secret_key", "invalid secret key format, expected a UUID")
+                }
+                _ => Ok(()),
+            }
         },
     ),
     schema("serverset_sd_configs", ZOOKEEPER, |s| check_zookeeper(s, "serverset")),
@@ -840,12 +851,15 @@ pub static AZURE_AD: Schema = schema(
     },
 );
 
-/// As Google's uuid package: 8-4-4-4-12 hex digits, or those 32 alone, in braces, or after `urn:uuid:`.
 fn check_uuid(s: &Section, field: &'static str, message: &str) -> Verdict {
-    let text = s.text(field);
-    let bare =
-        text.strip_prefix("urn:uuid:").or_else(|| text.strip_prefix('{')?.strip_suffix('}')).unwrap_or(text);
+    if is_uuid(s.text(field)) { Ok(()) } else { fail(field, message) }
+}
+
+/// As Google's uuid package: 8-4-4-4-12 hex digits, or those 32 alone, in braces, or after `urn:uuid:`.
+fn is_uuid(text: &str) -> bool {
+    let braced = || text.strip_prefix('{')?.strip_suffix('}');
+    let bare = text.strip_prefix("urn:uuid:").or_else(braced).unwrap_or(text);
     let lengths: Vec<usize> = bare.split('-').map(str::len).collect();
     let hex = bare.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if hex && (lengths == [8, 4, 4, 4, 12] || lengths == [32]) { Ok(()) } else { fail(field, message) }
+    hex && (lengths == [8, 4, 4, 4, 12] || lengths == [32])
 }

@@ -197,6 +197,14 @@ impl Section {
         }
     }
 
+    /// A secret field that is not empty.
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        match self.value(name) {
+            Some(FieldValue::Secret(secret)) if !secret.is_empty() => Some(secret),
+            _ => None,
+        }
+    }
+
     /// Whether a field has a value other than zero.
     pub fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| !value.is_zero())

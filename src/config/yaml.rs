@@ -85,7 +85,13 @@ pub struct Entry {
 impl Node {
     /// Nothing, at the start.
     pub fn null() -> Self {
-        null_at(Pos::START)
+        Self::plain("")
+    }
+
+    /// An unquoted scalar, for asking what a text would be read as.
+    pub(super) fn plain(text: &str) -> Self {
+        let scalar = Scalar { text: text.to_owned(), plain: true, style: ScalarStyle::Plain };
+        Self { pos: Pos::START, value: Value::Scalar(scalar) }
     }
 
     /// Whether this is `null`, `~` or nothing at all.
@@ -178,7 +184,7 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
         let (event, span) = builder.next()?;
         match event {
             Event::StreamStart | Event::DocumentStart(..) => {}
-            Event::StreamEnd | Event::DocumentEnd => return Ok(null_at(Pos::START)),
+            Event::StreamEnd | Event::DocumentEnd => return Ok(Node::null()),
             event => return builder.node(event, &span),
         }
     }
@@ -191,10 +197,6 @@ fn decode_binary(text: &str, pos: Pos) -> Result<String, Fault> {
         .decode(text.replace(['\n', '\r'], ""))
         .map_err(|_| Fault::new(pos, "!!binary value contains invalid base64 data"))?;
     String::from_utf8(bytes).map_err(|_| Fault::new(pos, "!!binary value is not UTF-8 text"))
-}
-
-fn null_at(pos: Pos) -> Node {
-    Node { pos, value: Value::Scalar(Scalar { text: String::new(), plain: true, style: ScalarStyle::Plain }) }
 }
 
 struct Builder<'t> {

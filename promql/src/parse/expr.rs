@@ -1,9 +1,10 @@
 //! Expressions: operators by their precedence, operands, and the modifiers behind them.
 
 use nom::Parser;
-use nom::sequence::delimited;
+use nom::branch::alt;
+use nom::combinator::map;
 
-use crate::ast::{Binary, Expr, ExprKind, MAX_HEIGHT, Pos, UNARY_PRECEDENCE, ValueType};
+use crate::ast::{Binary, BinaryOp, Expr, ExprKind, MAX_HEIGHT, Pos, UNARY_PRECEDENCE, ValueType};
 use crate::lex::Kind;
 use crate::parse::binary::modifiers;
 use crate::parse::call::{aggregate, call};
@@ -39,33 +40,29 @@ pub(super) fn expression<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, Built> {
         let (mut rest, mut left) = operand(input)?;
         loop {
             rest.check_next()?;
-            let op = match rest.peek().kind {
-                Kind::Op(op) if op.precedence() >= min => op,
+            match rest.peek().kind {
+                Kind::Op(op) if op.precedence() >= min => (rest, left) = operation(rest.skip(), left, op)?,
                 _ => return Ok((rest, left)),
-            };
-            let (next, (return_bool, matching)) = modifiers(rest.skip())?;
-            let (next, right) = expression(next, op.precedence() + u8::from(!op.is_right_associative()))?;
-            let pos = Pos { start: left.expr.pos.start, end: right.expr.pos.end };
-            if !input.source.features.binop_fill_modifiers
-                && (matching.fill_left.is_some() || matching.fill_right.is_some())
-            {
-                return Err(found(pos, "binop fill modifiers are experimental and not enabled"));
             }
-            let is_scalar = [&left, &right].iter().all(|side| side.expr.value_type() == ValueType::Scalar);
-            let value_type = if is_scalar { ValueType::Scalar } else { ValueType::Vector };
-            let below = left.height.max(right.height);
-            let binary = Binary {
-                op,
-                left: left.expr,
-                right: right.expr,
-                value_type,
-                return_bool,
-                matching: Some(matching),
-            };
-            left = Built::over(Expr { pos, kind: ExprKind::Binary(Box::new(binary)) }, below)?;
-            rest = next;
         }
     })
+}
+
+/// What follows a left operand and its operator.
+fn operation<'a>(input: Tokens<'a>, left: Built, op: BinaryOp) -> Parsed<'a, Built> {
+    let (rest, (return_bool, matching)) = modifiers(input)?;
+    let (rest, right) = expression(rest, op.precedence() + u8::from(!op.is_right_associative()))?;
+    let pos = Pos { start: left.expr.pos.start, end: right.expr.pos.end };
+    let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
+    if fills && !input.source.features.binop_fill_modifiers {
+        return Err(found(pos, "binop fill modifiers are experimental and not enabled"));
+    }
+    let is_scalar = [&left, &right].iter().all(|side| side.expr.value_type() == ValueType::Scalar);
+    let value_type = if is_scalar { ValueType::Scalar } else { ValueType::Vector };
+    let below = left.height.max(right.height);
+    let (left, right) = (left.expr, right.expr);
+    let binary = Box::new(Binary { op, left, right, value_type, return_bool, matching: Some(matching) });
+    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Binary(binary) }, below)?))
 }
 
 /// Whether an expression can begin so.
@@ -91,34 +88,31 @@ fn operand<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
 }
 
 fn primary<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
-    let next = input.peek();
-    match next.kind {
-        Kind::Number | Kind::Duration => {
-            let (rest, (literal, pos)) = number_or_duration(input)?;
-            Ok((rest, Built::leaf(Expr { pos, kind: ExprKind::Number(literal) })))
-        }
-        Kind::String => {
-            let (rest, (value, token)) = string(input)?;
-            Ok((rest, Built::leaf(Expr { pos: token.pos, kind: ExprKind::String(value) })))
-        }
-        Kind::LeftParen => {
-            let inner = |input| expression(input, 0);
-            let (rest, inner) =
-                delimited(token(Kind::LeftParen), inner, token(Kind::RightParen)).parse(input)?;
-            let pos = Pos { start: next.pos.start, end: rest.last_end() };
-            Ok((rest, Built::over(Expr { pos, kind: ExprKind::Paren(Box::new(inner.expr)) }, inner.height)?))
-        }
-        Kind::Aggregate(op) if matches!(input.kind_after(), Kind::LeftParen | Kind::By | Kind::Without) => {
+    let is_followed_by = |kinds: &[Kind]| kinds.contains(&input.kind_after());
+    match input.peek().kind {
+        Kind::LeftParen => paren(input),
+        Kind::Aggregate(op) if is_followed_by(&[Kind::LeftParen, Kind::By, Kind::Without]) => {
             aggregate(input, op)
         }
         kind if (kind == Kind::Identifier || kind.is_preprocessor())
-            && input.kind_after() == Kind::LeftParen =>
+            && is_followed_by(&[Kind::LeftParen]) =>
         {
             call(input)
         }
-        _ => {
-            let (rest, expr) = selector(input)?;
-            Ok((rest, Built::leaf(expr)))
-        }
+        _ => leaf(input),
     }
+}
+
+fn paren<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+    let (rest, _) = token(Kind::LeftParen)(input)?;
+    let (rest, inner) = expression(rest, 0)?;
+    let (rest, _) = token(Kind::RightParen)(rest)?;
+    let pos = Pos { start: input.peek().pos.start, end: rest.last_end() };
+    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Paren(Box::new(inner.expr)) }, inner.height)?))
+}
+
+fn leaf<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+    let number = map(number_or_duration, |(literal, pos)| Expr { pos, kind: ExprKind::Number(literal) });
+    let text = map(string, |(value, token)| Expr { pos: token.pos, kind: ExprKind::String(value) });
+    map(alt((number, text, selector)), Built::leaf).parse(input)
 }

@@ -11,7 +11,7 @@ use crate::lex::{Kind, Lexed, Token, text};
 use crate::parse::Features;
 
 /// How deep expressions may nest in each other; the parser recurses so deep. Our own bound: Prometheus has none.
-const MAX_NESTING: usize = 200;
+const MAX_NESTING: usize = 128;
 
 /// What is being parsed.
 pub(super) struct Source<'a> {

@@ -1,0 +1,72 @@
+//! `count_values`: how often each value occurs at a step.
+
+use std::collections::HashMap;
+
+use model::Labels;
+use model::float::FloatF;
+
+use super::super::label_key::{KeyHasher, LabelSubset};
+use super::super::row::Row;
+use super::AggregateNode;
+use crate::engine::QueryError;
+use crate::limits::Interrupt;
+use crate::text::{QuotedText, is_valid_name};
+use crate::value::{Point, is_absent};
+
+/// Evaluates `count_values`.
+pub(super) fn evaluate(
+    node: &AggregateNode,
+    rows: &[Row],
+    steps: usize,
+    interrupt: &Interrupt<'_>,
+) -> Result<Vec<Row>, QueryError> {
+    let label = node.text.as_deref().unwrap_or("");
+    if !is_valid_name(label) {
+        return Err(QueryError::Execution(format!("invalid label name {}", QuotedText(label))));
+    }
+    let mut grouping = node.grouping.clone();
+    if !node.without {
+        grouping.push(label.to_owned());
+    }
+    let subset = LabelSubset::new(!node.without, &grouping);
+    let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_hasher(KeyHasher);
+    let mut results: Vec<Row> = Vec::new();
+    for row in rows {
+        // Values often stay the same from step to step.
+        let mut last: Option<(Point, usize)> = None;
+        for step in row.present() {
+            let Some(point) = row.point(step) else { continue };
+            let place = match &last {
+                Some((before, place)) if same(before, &point) => *place,
+                _ => {
+                    let text = match &point {
+                        Point::Float(v) => FloatF(*v).to_string(),
+                        Point::Histogram(h) => h.to_string(),
+                    };
+                    let mut labels = row.labels.to_builder();
+                    labels.set(label, &text);
+                    let labels = subset.labels(&labels.finish(), false);
+                    let place = *places.entry(labels.clone()).or_insert(results.len());
+                    if place == results.len() {
+                        interrupt.allocated(8 * steps)?;
+                        results.push(Row::blank(labels, steps));
+                    }
+                    last = Some((point, place));
+                    place
+                }
+            };
+            let count = &mut results[place].values[step];
+            *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+        }
+        interrupt.worked(20 * row.values.len() as u64)?;
+    }
+    interrupt.freed(8 * steps * results.len());
+    Ok(results)
+}
+
+fn same(a: &Point, b: &Point) -> bool {
+    match (a, b) {
+        (Point::Float(a), Point::Float(b)) => a.to_bits() == b.to_bits(),
+        _ => false,
+    }
+}

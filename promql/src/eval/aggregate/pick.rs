@@ -1,0 +1,247 @@
+//! `topk bottomk limitk limit_ratio`: at each step some of the samples, with the labels they had.
+
+use std::cmp::Ordering;
+
+use model::Labels;
+use model::float::FloatG;
+use xxhash_rust::xxh64::xxh64;
+
+use super::super::row::Row;
+use super::{AggregateNode, Groups};
+use crate::annotations::Annotations;
+use crate::ast::AggregateOp;
+use crate::engine::QueryError;
+use crate::limits::Interrupt;
+use crate::value::Point;
+
+/// The floats that convert to a 64-bit integer lie strictly between these.
+const INT_MAX: f64 = 9_223_372_036_854_774_784.0;
+const INT_MIN: f64 = -9_223_372_036_854_775_808.0;
+
+/// Evaluates the operators that pick. With `single`, rows come out in the order of rank.
+pub(super) fn evaluate(
+    node: &AggregateNode,
+    rows: Vec<Row>,
+    params: &[f64],
+    steps: usize,
+    single: bool,
+    interrupt: &Interrupt<'_>,
+    annotations: &mut Annotations,
+) -> Result<Vec<Row>, QueryError> {
+    if !check(node, params, annotations)? {
+        return Ok(Vec::new());
+    }
+    let mut groups = Groups::new(&node.grouping, node.without, true);
+    let group_of: Vec<usize> = rows.iter().map(|row| groups.number(row).0).collect();
+    let count = group_of.iter().max().map_or(0, |max| max + 1);
+    let offsets: Vec<f64> = match node.op {
+        AggregateOp::LimitRatio => rows.iter().map(|row| sample_offset(&row.labels)).collect(),
+        _ => Vec::new(),
+    };
+    let mut picked: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut out: Vec<Option<Row>> = rows.iter().map(|_| None).collect();
+    let mut order = Vec::new();
+    for (step, param) in params.iter().enumerate().take(steps) {
+        picked.iter_mut().for_each(Vec::clear);
+        match node.op {
+            AggregateOp::LimitRatio => {
+                let ratio = param.clamp(-1.0, 1.0);
+                for (at, row) in rows.iter().enumerate() {
+                    if row.has(step) && ratio_takes(ratio, offsets[at]) {
+                        picked[group_of[at]].push(at);
+                    }
+                }
+            }
+            AggregateOp::Limitk => {
+                let k = (*param as i64).clamp(0, rows.len() as i64) as usize;
+                for (at, row) in rows.iter().enumerate() {
+                    if picked[group_of[at]].len() < k && row.has(step) {
+                        picked[group_of[at]].push(at);
+                    }
+                }
+            }
+            _ => rank(node, &rows, &group_of, step, *param, &mut picked, annotations),
+        }
+        for at in picked.iter().flatten() {
+            if let Some(point) = rows[*at].point(step) {
+                put(&mut out[*at], &rows[*at], step, point);
+                order.push(*at);
+            }
+        }
+        interrupt.worked(10 * rows.len() as u64)?;
+    }
+    if !single {
+        order = (0..rows.len()).collect();
+    }
+    let mut results: Vec<Row> = order.into_iter().filter_map(|at| out[at].take()).collect();
+    results.retain_mut(Row::trim);
+    Ok(results)
+}
+
+fn put(out: &mut Option<Row>, row: &Row, step: usize, point: Point) {
+    let out = out.get_or_insert_with(|| Row {
+        first: row.first,
+        drop_name: row.drop_name,
+        ..Row::blank(row.labels.clone(), row.values.len())
+    });
+    out.set(step, point);
+}
+
+/// Checks the parameter of all steps. False when nothing will be picked at any.
+fn check(node: &AggregateNode, params: &[f64], annotations: &mut Annotations) -> Result<bool, QueryError> {
+    let has_nan = params.iter().any(|v| v.is_nan());
+    let max = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let min = params.iter().copied().fold(f64::INFINITY, f64::min);
+    let refuse = |text: String| Err(QueryError::Execution(text));
+    if node.op == AggregateOp::LimitRatio {
+        if has_nan {
+            return refuse("Ratio value is NaN".to_owned());
+        }
+        if max > 1.0 {
+            annotations.invalid_ratio(max, 1.0, node.param_pos);
+        }
+        if min < -1.0 {
+            annotations.invalid_ratio(min, -1.0, node.param_pos);
+        }
+        return Ok(max != 0.0 || min != 0.0);
+    }
+    if has_nan {
+        return refuse("Parameter value is NaN".to_owned());
+    }
+    if max < 1.0 {
+        return Ok(false);
+    }
+    if min <= INT_MIN {
+        return refuse(format!("Scalar value {} underflows int64", FloatG(min)));
+    }
+    if max >= INT_MAX {
+        return refuse(format!("Scalar value {} overflows int64", FloatG(max)));
+    }
+    Ok(true)
+}
+
+/// Picks the `k` greatest or least floats of each group, the most extreme first.
+fn rank(
+    node: &AggregateNode,
+    rows: &[Row],
+    group_of: &[usize],
+    step: usize,
+    param: f64,
+    picked: &mut [Vec<usize>],
+    annotations: &mut Annotations,
+) {
+    let k = (param as i64).min(rows.len() as i64);
+    if k < 1 {
+        return;
+    }
+    let k = k as usize;
+    let sign = if node.op == AggregateOp::Topk { 1.0 } else { -1.0 };
+    let value = |at: &usize| sign * rows[*at].float(step);
+    for (at, row) in rows.iter().enumerate() {
+        if row.histogram(step).is_some() {
+            annotations.histogram_ignored_in_aggregation(node.op.as_str(), node.pos);
+            continue;
+        }
+        if !row.has(step) {
+            continue;
+        }
+        let heap = &mut picked[group_of[at]];
+        if heap.len() < k {
+            heap.push(at);
+            sift_up(heap, &value);
+        } else {
+            let (least, v) = (value(&heap[0]), value(&at));
+            if least < v || (least.is_nan() && !v.is_nan()) {
+                heap[0] = at;
+                sift_down(heap, &value);
+            }
+        }
+    }
+    for heap in picked {
+        // Stable, so that equal values come out as Prometheus's insertion sort leaves them.
+        heap.sort_by(|a, b| descending(value(a), value(b)));
+    }
+}
+
+fn descending(a: f64, b: f64) -> Ordering {
+    b.partial_cmp(&a).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Whether `a` is nearer to the top of a heap that holds the least value on top; NaN is the least.
+fn is_less(a: f64, b: f64) -> bool {
+    a.is_nan() || a < b
+}
+
+fn sift_up(heap: &mut [usize], value: &impl Fn(&usize) -> f64) {
+    let mut at = heap.len() - 1;
+    while at > 0 {
+        let parent = (at - 1) / 2;
+        if !is_less(value(&heap[at]), value(&heap[parent])) {
+            break;
+        }
+        heap.swap(at, parent);
+        at = parent;
+    }
+}
+
+fn sift_down(heap: &mut [usize], value: &impl Fn(&usize) -> f64) {
+    let mut at = 0;
+    loop {
+        let mut child = 2 * at + 1;
+        if child >= heap.len() {
+            break;
+        }
+        if child + 1 < heap.len() && is_less(value(&heap[child + 1]), value(&heap[child])) {
+            child += 1;
+        }
+        if !is_less(value(&heap[child]), value(&heap[at])) {
+            break;
+        }
+        heap.swap(at, child);
+        at = child;
+    }
+}
+
+/// Where a series lies between 0 and 1, by its labels alone. Source: formats section 13.
+fn sample_offset(labels: &Labels) -> f64 {
+    let mut packed = Vec::with_capacity(128);
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        if text.len() < 255 {
+            packed.push(text.len() as u8);
+        } else {
+            packed.push(255);
+            packed.extend_from_slice(&(text.len() as u32).to_le_bytes()[..3]);
+        }
+        packed.extend_from_slice(text.as_bytes());
+    }
+    xxh64(&packed, 0) as f64 / u64::MAX as f64
+}
+
+/// A positive ratio takes the lower end, a negative one the upper end, so that both together take all.
+fn ratio_takes(ratio: f64, offset: f64) -> bool {
+    if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_complement_each_other() {
+        let mut low = 0;
+        for i in 0..1000 {
+            let offset = sample_offset(&Labels::from_pairs([("i", i.to_string())]));
+            assert!((0.0..=1.0).contains(&offset));
+            assert_ne!(ratio_takes(0.3, offset), ratio_takes(-0.7, offset));
+            low += u32::from(ratio_takes(0.3, offset));
+        }
+        assert!((200..400).contains(&low), "{low}");
+    }
+
+    #[test]
+    fn nan_ranks_last() {
+        let mut values = [1.0, f64::NAN, 3.0, 2.0];
+        values.sort_by(|a, b| descending(*a, *b));
+        assert_eq!(&values[..3], [3.0, 2.0, 1.0]);
+    }
+}

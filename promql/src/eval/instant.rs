@@ -1,0 +1,171 @@
+//! Instant selectors: for each step the newest sample within the lookback, unless it marks the series as gone.
+
+use std::sync::Arc;
+
+use model::Labels;
+use model::read::Columns;
+use model::sample::is_stale;
+
+use super::grid::Grid;
+use super::plan::{InstantGives, InstantSelector};
+use super::row::{Row, sample_size};
+use super::stream::{Cost, Made, Notes};
+use crate::value::{ABSENT, Point};
+
+/// Evaluates an instant selector for one series.
+pub(crate) fn evaluate_instant(
+    selector: &InstantSelector,
+    grid: &Grid,
+    labels: &Labels,
+    columns: &mut Columns,
+    notes: &mut Notes,
+) -> Made {
+    let mut row = Row::floats(labels.clone(), Vec::new());
+    let mut cost = Cost::default();
+    if selector.gives == InstantGives::Smoothed {
+        super::extended::smooth(selector, grid, columns, labels, &mut row, notes);
+    } else if columns.histogram_t.is_empty() && selector.gives == InstantGives::Value {
+        row.values = newest_floats(selector, grid, columns, notes, &mut cost);
+    } else {
+        newest_points(selector, grid, columns, &mut row, notes, &mut cost);
+    }
+    let row = row.trim().then_some(row);
+    Made { row, cost, samples: 0 }
+}
+
+/// Finds, for moments that never go back, the newest of ascending times.
+struct Newest<'a> {
+    t: &'a [i64],
+    after: usize,
+}
+
+impl<'a> Newest<'a> {
+    fn new(t: &'a [i64]) -> Self {
+        Self { t, after: 0 }
+    }
+
+    #[inline]
+    fn at(&mut self, moment: i64) -> Option<usize> {
+        if self.after == 0 && self.t.len() > 16 {
+            self.after = self.t.partition_point(|t| *t <= moment);
+        } else {
+            while self.after < self.t.len() && self.t[self.after] <= moment {
+                self.after += 1;
+            }
+        }
+        self.after.checked_sub(1)
+    }
+}
+
+fn newest_floats(
+    selector: &InstantSelector,
+    grid: &Grid,
+    columns: &Columns,
+    notes: &mut Notes,
+    cost: &mut Cost,
+) -> Vec<f64> {
+    let mut newest = Newest::new(&columns.float_t);
+    let mut values = Vec::with_capacity(grid.steps());
+    for step in 0..grid.steps() {
+        let moment = selector.when.seen_from(grid.time(step));
+        let v = match newest.at(moment) {
+            Some(at) if columns.float_t[at] > moment - selector.lookback => columns.float_v[at],
+            _ => ABSENT,
+        };
+        if !is_stale(v) {
+            notes.count(cost, step, 1, 1);
+        }
+        // A stale sample is the absent mark already.
+        values.push(v);
+    }
+    values
+}
+
+fn newest_points(
+    selector: &InstantSelector,
+    grid: &Grid,
+    columns: &Columns,
+    row: &mut Row,
+    notes: &mut Notes,
+    cost: &mut Cost,
+) {
+    row.values.resize(grid.steps(), ABSENT);
+    let (mut floats, mut histograms) = (Newest::new(&columns.float_t), Newest::new(&columns.histogram_t));
+    for step in 0..grid.steps() {
+        let moment = selector.when.seen_from(grid.time(step));
+        let float = floats.at(moment).map(|at| (columns.float_t[at], at));
+        let histogram = histograms.at(moment).map(|at| (columns.histogram_t[at], at));
+        let is_float = float.map(|(t, _)| t) > histogram.map(|(t, _)| t);
+        let Some((t, at)) = (if is_float { float } else { histogram }) else { continue };
+        if t <= moment - selector.lookback {
+            continue;
+        }
+        let (point, stale, start) = if is_float {
+            let v = columns.float_v[at];
+            (Point::Float(v), is_stale(v), columns.float_start_t.get(at))
+        } else {
+            let h = &columns.histogram_v[at];
+            (Point::Histogram(Arc::clone(h)), is_stale(h.sum), columns.histogram_start_t.get(at))
+        };
+        if stale {
+            continue;
+        }
+        let (point, size) = match selector.gives {
+            InstantGives::Time => (Point::Float(t as f64 / 1000.0), 1),
+            InstantGives::StartTime => (Point::Float(start.copied().unwrap_or(0) as f64 / 1000.0), 1),
+            InstantGives::Value | InstantGives::Smoothed => {
+                let size = match &point {
+                    Point::Float(_) => 1,
+                    Point::Histogram(h) => sample_size(h) as i64,
+                };
+                (point, size)
+            }
+        };
+        notes.count(cost, step, size, size);
+        row.set(step, point);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::Pos;
+    use crate::eval::grid::When;
+    use model::sample::STALE_NAN;
+
+    fn at_steps(gives: InstantGives, columns: &Columns, grid: Grid, when: When) -> Vec<Option<f64>> {
+        let selector = InstantSelector {
+            selection: 0,
+            when,
+            lookback: 10,
+            gives,
+            stats_only: false,
+            pos: Pos::default(),
+        };
+        let columns = &mut columns.clone();
+        let made = evaluate_instant(&selector, &grid, &Labels::empty(), columns, &mut Notes::default());
+        let row = made.row.unwrap_or(Row::floats(Labels::empty(), Vec::new()));
+        (0..grid.steps()).map(|s| row.has(s).then(|| row.float(s))).collect()
+    }
+
+    #[test]
+    fn lookback_staleness_offset() {
+        let mut columns = Columns::default();
+        for (t, v) in [(0, 1.0), (5, 2.0), (20, 3.0), (25, STALE_NAN), (40, 4.0)] {
+            columns.push_float(t, v, 0);
+        }
+        let grid = Grid { start: 0, end: 40, interval: 5 };
+        let plain = When { at: None, offset: 0 };
+        let some = Some;
+        assert_eq!(
+            at_steps(InstantGives::Value, &columns, grid, plain),
+            [some(1.0), some(2.0), some(2.0), None, some(3.0), None, None, None, some(4.0)]
+        );
+        assert_eq!(
+            at_steps(InstantGives::Time, &columns, grid, When { at: None, offset: 5 })[1..4],
+            [some(0.0), some(0.005), some(0.005)]
+        );
+        let pinned = When { at: Some(7), offset: 3 };
+        assert_eq!(at_steps(InstantGives::Value, &columns, grid, pinned), vec![some(1.0); 9]);
+    }
+}

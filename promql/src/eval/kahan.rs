@@ -1,0 +1,106 @@
+//! Compensated summation, with the very steps Prometheus takes, so that sums agree to the last bit.
+//! Source: Prometheus `util/kahansum`.
+
+/// A running sum and its compensation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Kahan {
+    pub(crate) sum: f64,
+    pub(crate) c: f64,
+}
+
+impl Kahan {
+    /// A sum of one value.
+    pub(crate) fn of(v: f64) -> Self {
+        Self { sum: v, c: 0.0 }
+    }
+
+    /// The sum after one more value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus(self, v: f64) -> Self {
+        let sum = self.sum + v;
+        let c = if sum.is_infinite() {
+            0.0
+        } else if self.sum.abs() >= v.abs() {
+            self.c + ((self.sum - sum) + v)
+        } else {
+            self.c + ((v - sum) + self.sum)
+        };
+        Self { sum, c }
+    }
+
+    /// The compensated value.
+    #[inline]
+    pub(crate) fn total(self) -> f64 {
+        self.sum + self.c
+    }
+}
+
+/// A mean: of the compensated sum as long as that stays finite, else built up value by value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mean {
+    count: f64,
+    state: Kahan,
+    incremental: bool,
+}
+
+impl Mean {
+    /// The mean of one value.
+    pub(crate) fn of(v: f64) -> Self {
+        Self { count: 1.0, state: Kahan::of(v), incremental: false }
+    }
+
+    /// The mean after one more value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus(self, v: f64) -> Self {
+        let count = self.count + 1.0;
+        let mut state = self.state;
+        if !self.incremental {
+            let next = state.plus(v);
+            if !next.sum.is_infinite() {
+                return Self { count, state: next, incremental: false };
+            }
+            state = Kahan { sum: state.sum / (count - 1.0), c: state.c / (count - 1.0) };
+        }
+        let q = (count - 1.0) / count;
+        let state = Kahan { sum: q * state.sum, c: q * state.c }.plus(v / count);
+        Self { count, state, incremental: true }
+    }
+
+    /// The compensated value.
+    pub(crate) fn total(self) -> f64 {
+        if self.incremental {
+            self.state.total()
+        } else {
+            self.state.sum / self.count + self.state.c / self.count
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(values: &[f64]) -> f64 {
+        values.iter().fold(Kahan::default(), |k, v| k.plus(*v)).total()
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values[1..].iter().fold(Mean::of(values[0]), |m, v| m.plus(*v)).total()
+    }
+
+    #[test]
+    fn small_values_survive_large_ones() {
+        assert_eq!(sum(&[1e100, 1.0, -1e100, 1.0]), 2.0);
+        assert_eq!(sum(&[f64::INFINITY, 1.0]), f64::INFINITY);
+        assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
+        assert_eq!(mean(&[1e100, 1.0, -1e100, 2.0]), 0.75);
+    }
+
+    #[test]
+    fn mean_does_not_overflow() {
+        assert_eq!(mean(&[f64::MAX, f64::MAX, f64::MAX]), f64::MAX);
+        assert_eq!(mean(&[f64::INFINITY, 1.0]), f64::INFINITY);
+    }
+}

@@ -1,0 +1,286 @@
+//! Evaluation: the syntax tree becomes a plan ([`build`], [`plan`]); the plan's nodes are evaluated in order, each
+//! giving a scalar column or rows ([`row`]); streams ([`stream`]) take series from the store through range functions
+//! and simple stages straight into aggregations. One family of functions per file.
+
+pub(crate) mod number;
+
+mod absent;
+mod aggregate;
+mod binary;
+mod build;
+mod call;
+mod classic;
+mod date;
+mod duration;
+mod extended;
+mod grid;
+mod histogram;
+mod info;
+mod instant;
+mod kahan;
+mod kernel;
+mod label;
+mod label_key;
+mod map;
+mod math;
+mod natural;
+mod over_time;
+mod plan;
+mod quantile;
+mod range;
+mod rate;
+mod regression;
+mod result;
+mod row;
+mod scalar;
+mod select;
+mod sort;
+mod stats;
+mod stream;
+mod transitions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::read::SeriesSource;
+
+use crate::annotations::Annotations;
+use crate::ast::Expr;
+use crate::engine::{EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, RangeTimes, Timings};
+use crate::limits::{Interrupt, STAGE_EVALUATION, STAGE_EXECUTION, SampleCount};
+use crate::value::Value;
+use build::QueryTimes;
+use plan::{NodeId, Op, Plan, ScalarRef, ScopeId};
+use row::Row;
+use select::Selected;
+use stats::ScopeStats;
+
+/// When to evaluate.
+#[derive(Clone, Copy)]
+pub(crate) enum Times {
+    Instant(i64),
+    Range(RangeTimes),
+}
+
+/// Evaluates a query from the syntax tree to the result.
+pub(crate) fn run(
+    options: &EngineOptions,
+    expr: &Expr,
+    source: &dyn SeriesSource,
+    times: Times,
+    context: &QueryContext<'_>,
+) -> Result<QueryResult, QueryError> {
+    let began = (context.elapsed)();
+    let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+    interrupt.check(STAGE_EXECUTION)?;
+    let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
+    let by_step = options.per_step_stats && context.per_step_stats;
+    let query = match times {
+        Times::Instant(t) => QueryTimes { start: t, end: t, step: 0 },
+        Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
+    };
+    let plan = build::build(options, lookback, by_step, query, expr)?;
+    let mut evaluator = Evaluator::new(options, lookback, &plan, source, &interrupt)?;
+    let prepared = (context.elapsed)();
+    let root = evaluator.evaluate()?;
+    let evaluated = (context.elapsed)();
+    interrupt.check(STAGE_EVALUATION)?;
+    let is_instant = matches!(times, Times::Instant(_));
+    let mut value = evaluator.result(root, expr.value_type(), is_instant)?;
+    if let Value::Matrix(series) = &mut value {
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    }
+    let sorted = (context.elapsed)();
+    let timings = Timings {
+        eval_total: sorted - began,
+        result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
+        query_preparation: prepared - began,
+        inner_eval: evaluated - prepared,
+        exec_queue: context.queue_time,
+        exec_total: context.queue_time + (sorted - began),
+    };
+    let samples = evaluator.stats[0].report(&plan.scopes[0].grid, evaluator.count.peak, by_step);
+    Ok(QueryResult { value, annotations: evaluator.annotations, stats: QueryStats { timings, samples } })
+}
+
+/// What a node gave.
+#[derive(Default)]
+pub(crate) enum Val {
+    /// Not evaluated yet, or taken by the node above.
+    #[default]
+    None,
+    /// One float for each step.
+    Scalar(Vec<f64>),
+    /// Series; with how many samples they count for.
+    Rows(Vec<Row>, usize),
+    /// A string.
+    Text(String),
+    /// Series with samples of their own times, as the result.
+    Raw(Vec<crate::value::Series>),
+}
+
+/// The values of a scalar operand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ScalarColumn<'a> {
+    Const(f64),
+    Steps(&'a [f64]),
+}
+
+impl<'a> ScalarColumn<'a> {
+    pub(crate) fn new(scalar: ScalarRef, values: &'a [Val]) -> Self {
+        match scalar {
+            ScalarRef::Const(v) => Self::Const(v),
+            ScalarRef::Node(id) => match &values[id] {
+                Val::Scalar(steps) => Self::Steps(steps),
+                _ => Self::Const(f64::NAN),
+            },
+        }
+    }
+
+    /// The value at a step.
+    #[inline]
+    pub(crate) fn at(&self, step: usize) -> f64 {
+        match self {
+            Self::Const(v) => *v,
+            Self::Steps(values) => values.get(step).copied().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// The values of all steps.
+    pub(crate) fn values(&self, steps: usize) -> Vec<f64> {
+        (0..steps).map(|step| self.at(step)).collect()
+    }
+}
+
+/// One query under way.
+pub(crate) struct Evaluator<'a> {
+    options: &'a EngineOptions,
+    lookback: i64,
+    plan: &'a Plan,
+    source: &'a dyn SeriesSource,
+    interrupt: &'a Interrupt<'a>,
+    selected: Vec<Arc<Selected>>,
+    /// What the nodes gave, by node.
+    values: Vec<Val>,
+    /// Samples looked at, by scope.
+    stats: Vec<ScopeStats>,
+    count: SampleCount,
+    annotations: Annotations,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Selects the series of a plan.
+    fn new(
+        options: &'a EngineOptions,
+        lookback: i64,
+        plan: &'a Plan,
+        source: &'a dyn SeriesSource,
+        interrupt: &'a Interrupt<'a>,
+    ) -> Result<Self, QueryError> {
+        let mut annotations = Annotations::default();
+        let mut selected = Vec::with_capacity(plan.selections.len());
+        for selection in &plan.selections {
+            interrupt.check(STAGE_EVALUATION)?;
+            let found = select::select(source, selection)?;
+            found.warnings.iter().for_each(|warning| annotations.add_store_warning(warning));
+            selected.push(Arc::new(found));
+        }
+        Ok(Self {
+            options,
+            lookback,
+            plan,
+            source,
+            interrupt,
+            selected,
+            values: plan.nodes.iter().map(|_| Val::None).collect(),
+            stats: plan.scopes.iter().map(ScopeStats::new).collect(),
+            count: SampleCount::new(options.max_samples),
+            annotations,
+        })
+    }
+
+    /// Evaluates all nodes; gives the root's value.
+    fn evaluate(&mut self) -> Result<Val, QueryError> {
+        for id in 0..self.plan.nodes.len() {
+            self.interrupt.check(STAGE_EVALUATION)?;
+            let value = self.node(id)?;
+            self.values[id] = value;
+        }
+        Ok(self.values.pop().unwrap_or_default())
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<Val, QueryError> {
+        let plan = self.plan;
+        let node = &plan.nodes[id];
+        let grid = plan.scopes[node.scope].grid;
+        let steps = grid.steps();
+        match &node.op {
+            Op::Text(text) => Ok(Val::Text(text.clone())),
+            Op::Number(v) => self.scalar_value(vec![*v; steps]),
+            Op::Stream(stream) => {
+                let (rows, samples) = self.collect(node.scope, stream)?;
+                Ok(Val::Rows(rows, samples))
+            }
+            Op::RawRange(input) => self.raw_range(node.scope, input),
+            Op::Invariant(inner) => self.invariant(node.scope, *inner),
+            Op::Aggregate(aggregate) => self.aggregate(node.scope, aggregate),
+            Op::VectorBinary(binary) => self.vector_binary(node.scope, binary),
+            Op::Call(call) => self.frame_call(node.scope, call),
+            Op::Time
+            | Op::ScalarBinary { .. }
+            | Op::ScalarNegate(_)
+            | Op::ScalarOf(_)
+            | Op::ScalarExtreme { .. }
+            | Op::VectorOf(_)
+            | Op::DateNow(_) => self.scalar_node(node.scope, &node.op),
+        }
+    }
+
+    /// Counts a scalar column as held.
+    fn scalar_value(&mut self, values: Vec<f64>) -> Result<Val, QueryError> {
+        self.count.hold(values.len())?;
+        Ok(Val::Scalar(values))
+    }
+
+    /// Counts rows as held in place of the operands they were made of.
+    fn rows_value(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
+        let samples = rows.iter().map(Row::samples).sum();
+        self.count.touch(samples)?;
+        self.count.release(operands);
+        self.count.hold(samples)?;
+        Ok(Val::Rows(rows, samples))
+    }
+
+    /// Takes the rows of a node evaluated before, and how many samples they count for.
+    fn take_rows(&mut self, id: NodeId) -> (Vec<Row>, usize) {
+        match std::mem::take(&mut self.values[id]) {
+            Val::Rows(rows, samples) => (rows, samples),
+            _ => (Vec::new(), 0),
+        }
+    }
+
+    /// Repeats what was evaluated once for every step.
+    fn invariant(&mut self, scope: ScopeId, inner: NodeId) -> Result<Val, QueryError> {
+        let steps = self.plan.scopes[scope].grid.steps();
+        self.account_invariant(scope, self.plan.nodes[inner].scope, steps);
+        match std::mem::take(&mut self.values[inner]) {
+            Val::Scalar(values) => {
+                self.count.release(values.len());
+                self.scalar_value(values.first().map(|v| vec![*v; steps]).unwrap_or_default())
+            }
+            Val::Rows(mut rows, samples) => {
+                // Before memory is taken for it.
+                self.count.touch(samples.saturating_mul(steps.saturating_sub(1)))?;
+                for row in &mut rows {
+                    let v = row.float(0);
+                    let h = row.histogram(0).cloned();
+                    row.first = 0;
+                    row.values = vec![v; steps];
+                    row.histograms = h.map(|h| Box::new(vec![Some(h); steps]));
+                }
+                self.rows_value(rows, samples)
+            }
+            other => Ok(other),
+        }
+    }
+}

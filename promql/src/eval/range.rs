@@ -1,0 +1,508 @@
+//! Functions over ranges: every series is decoded once, and windows slide over its columns in one pass.
+
+use std::sync::Arc;
+
+use model::Labels;
+use model::histogram::FloatHistogram;
+use model::labels::METRIC_NAME;
+use model::read::Columns;
+use model::sample::is_stale;
+
+use super::grid::Grid;
+use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
+use super::row::{Row, SharedHistogram, sample_size};
+use super::stream::{Cost, Made, Notes};
+use super::{ScalarColumn, Val};
+use crate::annotations::Annotations;
+use crate::ast::Pos;
+use crate::engine::{EngineOptions, QueryError};
+use crate::limits::Interrupt;
+use crate::value::{ABSENT, Point};
+
+/// A function over ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeFn {
+    Rate,
+    Increase,
+    Delta,
+    Irate,
+    Idelta,
+    Deriv,
+    PredictLinear,
+    DoubleExponentialSmoothing,
+    Resets,
+    Changes,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Quantile,
+    Stddev,
+    Stdvar,
+    Mad,
+    First,
+    Last,
+    Present,
+    TimeOfFirst,
+    TimeOfLast,
+    TimeOfMin,
+    TimeOfMax,
+}
+
+impl RangeFn {
+    /// The function of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "rate" => Self::Rate,
+            "increase" => Self::Increase,
+            "delta" => Self::Delta,
+            "irate" => Self::Irate,
+            "idelta" => Self::Idelta,
+            "deriv" => Self::Deriv,
+            "predict_linear" => Self::PredictLinear,
+            "double_exponential_smoothing" => Self::DoubleExponentialSmoothing,
+            "resets" => Self::Resets,
+            "changes" => Self::Changes,
+            "sum_over_time" => Self::Sum,
+            "avg_over_time" => Self::Avg,
+            "min_over_time" => Self::Min,
+            "max_over_time" => Self::Max,
+            "count_over_time" => Self::Count,
+            "quantile_over_time" => Self::Quantile,
+            "stddev_over_time" => Self::Stddev,
+            "stdvar_over_time" => Self::Stdvar,
+            "mad_over_time" => Self::Mad,
+            "first_over_time" => Self::First,
+            "last_over_time" => Self::Last,
+            "present_over_time" | "absent_over_time" => Self::Present,
+            "ts_of_first_over_time" => Self::TimeOfFirst,
+            "ts_of_last_over_time" => Self::TimeOfLast,
+            "ts_of_min_over_time" => Self::TimeOfMin,
+            "ts_of_max_over_time" => Self::TimeOfMax,
+            _ => return None,
+        })
+    }
+
+    /// Whether the result is another metric than the samples were.
+    pub(crate) fn drops_name(self) -> bool {
+        !matches!(self, Self::First | Self::Last)
+    }
+
+    fn may_use_start_times(self) -> bool {
+        matches!(self, Self::Rate | Self::Increase | Self::Irate | Self::Resets)
+    }
+}
+
+/// A call of a function over ranges.
+#[derive(Debug)]
+pub(crate) struct RangeCall {
+    pub(crate) func: RangeFn,
+    pub(crate) input: RangeInput,
+    /// Scalar arguments, in order.
+    pub(crate) params: Vec<ScalarRef>,
+    /// Where the range stands.
+    pub(crate) pos: Pos,
+}
+
+/// The samples of one series, stale marks taken out, ascending in time.
+pub(crate) struct SeriesSamples<'a> {
+    pub(crate) floats: Floats<'a>,
+    pub(crate) histograms: Histograms<'a>,
+}
+
+/// Float samples as columns.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Floats<'a> {
+    pub(crate) t: &'a [i64],
+    pub(crate) v: &'a [f64],
+    /// Start times; empty when unknown.
+    pub(crate) start_t: &'a [i64],
+}
+
+impl<'a> Floats<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.t.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.t.is_empty()
+    }
+
+    pub(crate) fn slice(&self, from: usize, to: usize) -> Floats<'a> {
+        let start_t = if self.start_t.is_empty() { self.start_t } else { &self.start_t[from..to] };
+        Floats { t: &self.t[from..to], v: &self.v[from..to], start_t }
+    }
+}
+
+/// Histogram samples as columns.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Histograms<'a> {
+    pub(crate) t: &'a [i64],
+    pub(crate) v: &'a [SharedHistogram],
+    /// Start times; empty when unknown.
+    pub(crate) start_t: &'a [i64],
+}
+
+impl<'a> Histograms<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.t.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.t.is_empty()
+    }
+
+    pub(crate) fn slice(&self, from: usize, to: usize) -> Histograms<'a> {
+        let start_t = if self.start_t.is_empty() { self.start_t } else { &self.start_t[from..to] };
+        Histograms { t: &self.t[from..to], v: &self.v[from..to], start_t }
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &'a FloatHistogram {
+        &self.v[at]
+    }
+}
+
+impl<'a> SeriesSamples<'a> {
+    /// Samples as the store gave them.
+    pub(crate) fn of_store(columns: &'a mut Columns) -> Self {
+        if columns.float_v.iter().any(|v| is_stale(*v)) {
+            remove_stale_floats(columns);
+        }
+        if columns.histogram_v.iter().any(|h| is_stale(h.sum)) {
+            remove_stale_histograms(columns);
+        }
+        Self::of_columns(columns)
+    }
+
+    fn of_columns(columns: &'a Columns) -> Self {
+        Self {
+            floats: Floats { t: &columns.float_t, v: &columns.float_v, start_t: &columns.float_start_t },
+            histograms: Histograms {
+                t: &columns.histogram_t,
+                v: &columns.histogram_v,
+                start_t: &columns.histogram_start_t,
+            },
+        }
+    }
+
+    /// Samples as a subquery gave them. Hints about counter resets are forgotten: they need not hold between the
+    /// samples that the subquery picked.
+    pub(crate) fn of_row(row: &Row, grid: &Grid, columns: &'a mut Columns) -> Self {
+        columns.clear();
+        for step in row.present() {
+            match row.point(step) {
+                Some(Point::Float(v)) => columns.push_float(grid.time(step), v, 0),
+                Some(Point::Histogram(h)) => {
+                    columns.push_histogram(grid.time(step), super::histogram::without_reset_hint(h), 0);
+                }
+                None => {}
+            }
+        }
+        Self::of_columns(columns)
+    }
+}
+
+fn remove_stale_floats(columns: &mut Columns) {
+    let has_start = !columns.float_start_t.is_empty();
+    let mut kept = 0;
+    for at in 0..columns.float_v.len() {
+        if !is_stale(columns.float_v[at]) {
+            columns.float_t[kept] = columns.float_t[at];
+            columns.float_v[kept] = columns.float_v[at];
+            if has_start {
+                columns.float_start_t[kept] = columns.float_start_t[at];
+            }
+            kept += 1;
+        }
+    }
+    columns.float_t.truncate(kept);
+    columns.float_v.truncate(kept);
+    columns.float_start_t.truncate(kept);
+}
+
+fn remove_stale_histograms(columns: &mut Columns) {
+    let has_start = !columns.histogram_start_t.is_empty();
+    let mut kept = 0;
+    for at in 0..columns.histogram_v.len() {
+        if !is_stale(columns.histogram_v[at].sum) {
+            columns.histogram_t[kept] = columns.histogram_t[at];
+            columns.histogram_v.swap(kept, at);
+            if has_start {
+                columns.histogram_start_t[kept] = columns.histogram_start_t[at];
+            }
+            kept += 1;
+        }
+    }
+    columns.histogram_t.truncate(kept);
+    columns.histogram_v.truncate(kept);
+    columns.histogram_start_t.truncate(kept);
+}
+
+/// One window of one series: the samples after `start` up to `end`, and for extended modes those around them.
+pub(crate) struct Window<'a> {
+    /// The step's time.
+    pub(crate) t: i64,
+    /// Start of the range, exclusive.
+    pub(crate) start: i64,
+    /// End of the range, inclusive.
+    pub(crate) end: i64,
+    pub(crate) floats: Floats<'a>,
+    pub(crate) histograms: Histograms<'a>,
+}
+
+/// What a function needs beside the window.
+pub(crate) struct WindowContext<'a> {
+    pub(crate) func: RangeFn,
+    pub(crate) labels: &'a Labels,
+    pub(crate) pos: Pos,
+    /// Width of the range in milliseconds.
+    pub(crate) range: i64,
+    pub(crate) extent: Extent,
+}
+
+impl<'a> WindowContext<'a> {
+    pub(crate) fn metric_name(&self) -> &'a str {
+        self.labels.get(METRIC_NAME).unwrap_or("")
+    }
+}
+
+/// A call made ready to be evaluated for many series.
+pub(crate) struct RangeRun<'a> {
+    call: &'a RangeCall,
+    grid: Grid,
+    params: Vec<ScalarColumn<'a>>,
+    use_start_times: bool,
+    type_labels: bool,
+    interrupt: &'a Interrupt<'a>,
+}
+
+impl<'a> RangeRun<'a> {
+    pub(crate) fn new(
+        call: &'a RangeCall,
+        grid: Grid,
+        values: &'a [Val],
+        options: &EngineOptions,
+        interrupt: &'a Interrupt<'a>,
+    ) -> Self {
+        Self {
+            call,
+            grid,
+            params: call.params.iter().map(|param| ScalarColumn::new(*param, values)).collect(),
+            use_start_times: options.use_start_timestamps && call.func.may_use_start_times(),
+            type_labels: options.type_and_unit_labels,
+            interrupt,
+        }
+    }
+
+    /// Evaluates the call for one series.
+    pub(crate) fn evaluate(
+        &self,
+        labels: &Labels,
+        drop_name: bool,
+        samples: &SeriesSamples<'_>,
+        notes: &mut Notes,
+    ) -> Result<Made, QueryError> {
+        let call = self.call;
+        let mut samples = SeriesSamples { floats: samples.floats, histograms: samples.histograms };
+        if !self.use_start_times {
+            samples.floats.start_t = &[];
+            samples.histograms.start_t = &[];
+        }
+        if samples.floats.is_empty() && samples.histograms.is_empty() {
+            return Ok(Made::default());
+        }
+        let context = WindowContext {
+            func: call.func,
+            labels,
+            pos: call.pos,
+            range: call.input.range,
+            extent: call.input.extent,
+        };
+        let mut row = Row::blank(labels.clone(), self.grid.steps());
+        let mut cost = Cost::default();
+        let plain = samples.histograms.is_empty() && samples.floats.start_t.is_empty();
+        if plain && call.input.extent == Extent::Plain && call.input.when.at.is_none() {
+            self.slide_floats(&context, samples.floats, &mut row.values, &mut cost, notes)?;
+        } else {
+            self.slide_points(&context, &samples, &mut row, &mut cost, notes)?;
+        }
+        let is_blank = !row.trim();
+        if matches!(call.func, RangeFn::Rate | RangeFn::Increase) && !is_blank {
+            self.note_non_counter(&context, &row, &mut notes.annotations);
+        }
+        row.drop_name = drop_name || call.func.drops_name();
+        Ok(Made { row: (!is_blank).then_some(row), cost, samples: 0 })
+    }
+
+    /// Windows over a series of floats only.
+    fn slide_floats(
+        &self,
+        context: &WindowContext<'_>,
+        floats: Floats<'_>,
+        out: &mut [f64],
+        cost: &mut Cost,
+        notes: &mut Notes,
+    ) -> Result<(), QueryError> {
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
+        let kernel = super::kernel::FloatKernel::new(context.func, context.range, floats);
+        let (mut lo, mut hi) = (0, 0);
+        let mut work = 0u64;
+        for (step, place) in out.iter_mut().enumerate() {
+            let t = self.grid.time(step);
+            let end = self.call.input.when.seen_from(t);
+            let start = end - context.range;
+            let seen = hi;
+            while hi < floats.len() && floats.t[hi] <= end {
+                hi += 1;
+            }
+            while lo < hi && floats.t[lo] <= start {
+                lo += 1;
+            }
+            if lo == hi {
+                continue;
+            }
+            let len = hi - lo;
+            let fresh = if from_store { hi - seen.max(lo) } else { 0 };
+            notes.count(cost, step, len as i64, fresh as i64);
+            cost.widest = cost.widest.max(len);
+            cost.last = len;
+            *place = match kernel.evaluate(floats, lo, hi, start, end) {
+                Some(v) => v,
+                None => {
+                    let window = Window {
+                        t,
+                        start,
+                        end,
+                        floats: floats.slice(lo, hi),
+                        histograms: Histograms::default(),
+                    };
+                    match self.window(context, step, &window, &mut notes.annotations)? {
+                        Some(Point::Float(v)) => v,
+                        _ => ABSENT,
+                    }
+                }
+            };
+            work += len as u64;
+            if work > 1 << 16 {
+                self.interrupt.worked(work)?;
+                work = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Windows in general.
+    fn slide_points(
+        &self,
+        context: &WindowContext<'_>,
+        samples: &SeriesSamples<'_>,
+        row: &mut Row,
+        cost: &mut Cost,
+        notes: &mut Notes,
+    ) -> Result<(), QueryError> {
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
+        let (floats, histograms) = (&samples.floats, &samples.histograms);
+        let (mut float_lo, mut float_hi, mut histogram_lo, mut histogram_hi) = (0, 0, 0, 0);
+        let mut work = 0u64;
+        for step in 0..self.grid.steps() {
+            let t = self.grid.time(step);
+            let end = self.call.input.when.seen_from(t);
+            let start = end - context.range;
+            let (from, to) = (start - context.extent.before(), end + context.extent.after());
+            let seen = (float_hi, histogram_hi);
+            advance(floats.t, &mut float_lo, &mut float_hi, from, to);
+            advance(histograms.t, &mut histogram_lo, &mut histogram_hi, from, to);
+            let window = Window {
+                t,
+                start,
+                end,
+                floats: floats.slice(float_lo, float_hi),
+                histograms: histograms.slice(histogram_lo, histogram_hi),
+            };
+            if window.floats.is_empty() && window.histograms.is_empty() {
+                continue;
+            }
+            let size =
+                |from: usize, to: usize| histograms.v[from..to].iter().map(|h| sample_size(h)).sum::<usize>();
+            let len = window.floats.len() + size(histogram_lo, histogram_hi);
+            let fresh = if from_store {
+                float_hi - seen.0.max(float_lo) + size(seen.1.max(histogram_lo), histogram_hi)
+            } else {
+                0
+            };
+            notes.count(cost, step, len as i64, fresh as i64);
+            cost.widest = cost.widest.max(len);
+            cost.last = len;
+            if let Some(point) = self.window(context, step, &window, &mut notes.annotations)? {
+                row.set(step, point);
+            }
+            work += len as u64;
+            if work > 1 << 16 {
+                self.interrupt.worked(work)?;
+                work = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn window(
+        &self,
+        context: &WindowContext<'_>,
+        step: usize,
+        window: &Window<'_>,
+        annotations: &mut Annotations,
+    ) -> Result<Option<Point>, QueryError> {
+        use super::{over_time, rate, regression};
+        let param = |at: usize| self.params.get(at).map_or(f64::NAN, |param| param.at(step));
+        Ok(match context.func {
+            RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => rate::rate(context, window, annotations),
+            RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(context, window, annotations),
+            RangeFn::Deriv => regression::deriv(context, window, annotations),
+            RangeFn::PredictLinear => regression::predict_linear(context, window, param(0), annotations),
+            RangeFn::DoubleExponentialSmoothing => {
+                regression::double_exponential_smoothing(context, window, param(0), param(1), annotations)?
+            }
+            RangeFn::Resets => super::transitions::resets(context, window),
+            RangeFn::Changes => super::transitions::changes(context, window),
+            RangeFn::Quantile => over_time::quantile(context, window, param(0), annotations),
+            _ => over_time::evaluate(context, window, annotations),
+        })
+    }
+
+    /// Tells the user when a rate is taken of what does not look like a counter.
+    fn note_non_counter(&self, context: &WindowContext<'_>, row: &Row, annotations: &mut Annotations) {
+        let name = context.metric_name();
+        if name.is_empty() || row.values.iter().all(|v| is_stale(*v)) {
+            return;
+        }
+        if self.type_labels {
+            let kind = context.labels.get("__type__").unwrap_or("");
+            if !matches!(kind, "counter" | "histogram") {
+                annotations.possible_non_counter_label(name, kind, context.pos);
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
+            annotations.possible_non_counter(name, context.pos);
+        }
+    }
+}
+
+/// Moves a window's bounds to the samples after `from` up to `to`. Windows never go back.
+fn advance(t: &[i64], lo: &mut usize, hi: &mut usize, from: i64, to: i64) {
+    while *hi < t.len() && t[*hi] <= to {
+        *hi += 1;
+    }
+    while *lo < *hi && t[*lo] <= from {
+        *lo += 1;
+    }
+}
+
+/// A histogram of its own, ready to be changed.
+pub(crate) fn owned(h: &SharedHistogram) -> FloatHistogram {
+    FloatHistogram::clone(h)
+}
+
+/// Wraps a histogram as a result.
+pub(crate) fn histogram_point(h: FloatHistogram) -> Point {
+    Point::Histogram(Arc::new(h))
+}

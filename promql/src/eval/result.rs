@@ -1,0 +1,138 @@
+//! From what the root gave to the query's value.
+
+use std::sync::Arc;
+
+use model::read::Columns;
+use rayon::prelude::*;
+
+use super::plan::{Extent, RangeInput, RangeSamples, ScopeId};
+use super::range::SeriesSamples;
+use super::row::{Equals, Row, SharedHistogram, sample_size, unite};
+use super::{Evaluator, Val};
+use crate::ast::ValueType;
+use crate::engine::QueryError;
+use crate::text::lossy;
+use crate::value::{Floats, Scalar, Series, Text, Value, VectorSample};
+
+impl Evaluator<'_> {
+    /// Evaluates a range selector or subquery that is the query's result.
+    pub(crate) fn raw_range(&mut self, scope: ScopeId, input: &RangeInput) -> Result<Val, QueryError> {
+        match input.samples {
+            RangeSamples::Subquery { node, scope: inner } => {
+                let grid = self.plan.scopes[inner].grid;
+                let total = self.stats[inner].total;
+                self.account_subquery(scope, inner, input);
+                self.stats[scope].add_at(0, total, 0);
+                let (mut rows, _) = self.take_rows(node);
+                rows = self.final_names(rows)?;
+                Ok(Val::Raw(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+            }
+            RangeSamples::Selection { id, .. } => self.raw_selection(scope, input, id),
+        }
+    }
+
+    fn raw_selection(&mut self, scope: ScopeId, input: &RangeInput, id: usize) -> Result<Val, QueryError> {
+        let end = input.when.seen_from(self.plan.scopes[scope].grid.start);
+        let start = end - input.range;
+        let (from, to) = (start - input.extent.before(), end + input.extent.after());
+        let interrupt = self.interrupt;
+        let selected = Arc::clone(&self.selected[id]);
+        let read = |columns: &mut Columns, index: usize| -> Result<Option<Series>, QueryError> {
+            let series = selected.series[index].as_ref();
+            super::select::decode(series, columns, false, interrupt)?;
+            let samples = SeriesSamples::of_store(columns);
+            let within = |t: &[i64]| (t.partition_point(|t| *t <= from), t.partition_point(|t| *t <= to));
+            let (lo, hi) = within(samples.floats.t);
+            let floats = samples.floats.slice(lo, hi);
+            let (lo, hi) = within(samples.histograms.t);
+            let histograms = samples.histograms.slice(lo, hi);
+            let (mut t, mut v) = (floats.t.to_vec(), floats.v.to_vec());
+            if input.extent != Extent::Plain {
+                if !histograms.is_empty() {
+                    let mode = if input.extent.after() > 0 { "smoothed" } else { "anchored" };
+                    let text = format!("{mode} modifier is not supported with histograms");
+                    return Err(QueryError::Execution(text));
+                }
+                (t, v) = super::extended::extend(floats, start, end, input.extent);
+            }
+            if t.is_empty() && histograms.is_empty() {
+                return Ok(None);
+            }
+            let histograms = histograms.t.iter().copied().zip(histograms.v.iter().cloned()).collect();
+            Ok(Some(Series { labels: series.labels().clone(), floats: Floats::Samples { t, v }, histograms }))
+        };
+        let all: Result<Vec<Option<Series>>, QueryError> = (0..selected.series.len())
+            .into_par_iter()
+            .with_min_len(16)
+            .map_init(Columns::default, |columns, index| read(columns, index))
+            .collect();
+        let series: Vec<Series> = all?.into_iter().flatten().collect();
+        for one in &series {
+            let floats = match &one.floats {
+                Floats::Samples { t, .. } => t.len(),
+                Floats::Steps { .. } => 0,
+            };
+            let samples = floats + one.histograms.iter().map(|(_, h)| sample_size(h)).sum::<usize>();
+            self.stats[scope].add_at(0, samples as i64, samples as i64);
+            self.count.hold(samples)?;
+        }
+        Ok(Val::Raw(series))
+    }
+
+    /// Drops the names that were to be dropped at the end.
+    fn final_names(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+        if !self.options.delayed_name_removal {
+            return Ok(rows);
+        }
+        rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        unite(rows, Equals::Merge)
+    }
+
+    /// The query's value.
+    pub(crate) fn result(
+        &mut self,
+        root: Val,
+        kind: ValueType,
+        is_instant: bool,
+    ) -> Result<Value, QueryError> {
+        let grid = self.plan.scopes[0].grid;
+        match root {
+            Val::None => Ok(Value::Matrix(Vec::new())),
+            Val::Text(v) => Ok(Value::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
+            Val::Raw(series) => Ok(Value::Matrix(series)),
+            Val::Scalar(values) if is_instant && kind == ValueType::Scalar => {
+                Ok(Value::Scalar(Scalar { t: grid.start, v: values.first().copied().unwrap_or(f64::NAN) }))
+            }
+            Val::Scalar(values) => {
+                let row = Row::floats(model::Labels::empty(), values);
+                let rows = if row.values.is_empty() { Vec::new() } else { vec![row] };
+                Ok(Value::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+            }
+            Val::Rows(rows, _) => {
+                let rows = self.final_names(rows)?;
+                if is_instant {
+                    let sample = |row: Row| {
+                        let point = row.point(0)?;
+                        Some(VectorSample { labels: row.labels, t: grid.start, point })
+                    };
+                    return Ok(Value::Vector(rows.into_iter().filter_map(sample).collect()));
+                }
+                Ok(Value::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+            }
+        }
+    }
+}
+
+fn series_of_row(row: Row, grid: &super::grid::Grid) -> Series {
+    let first = row.first;
+    let histograms: Vec<(i64, SharedHistogram)> = match row.histograms {
+        Some(histograms) => histograms
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, h)| h.map(|h| (grid.time(first + at), h)))
+            .collect(),
+        None => Vec::new(),
+    };
+    let floats = Floats::Steps { start: grid.time(first), interval: grid.interval, values: row.values };
+    Series { labels: row.labels, floats, histograms }
+}

@@ -1,0 +1,91 @@
+//! Scalars over the steps, and the ways between scalars and vectors.
+
+use super::binary::scalar_op;
+use super::date::Date;
+use super::plan::{Op, ScalarRef, ScopeId};
+use super::row::Row;
+use super::{Evaluator, ScalarColumn, Val, math};
+use crate::engine::QueryError;
+use crate::value::is_absent;
+
+impl Evaluator<'_> {
+    /// Evaluates the operations that give a column of scalars.
+    pub(crate) fn scalar_node(&mut self, scope: ScopeId, op: &Op) -> Result<Val, QueryError> {
+        let grid = self.plan.scopes[scope].grid;
+        let steps = grid.steps();
+        let column = |values: &[Val], scalar: ScalarRef| ScalarColumn::new(scalar, values).values(steps);
+        let zip = |values: &[Val], left, right, f: &dyn Fn(f64, f64) -> f64| {
+            let (left, right) = (ScalarColumn::new(left, values), ScalarColumn::new(right, values));
+            (0..steps).map(|step| f(left.at(step), right.at(step))).collect()
+        };
+        let values = match op {
+            Op::Time => (0..steps).map(|step| grid.time(step) as f64 / 1000.0).collect(),
+            Op::ScalarBinary { op, left, right } => {
+                zip(&self.values, *left, *right, &|a, b| scalar_op(*op, a, b))
+            }
+            Op::ScalarNegate(inner) => column(&self.values, *inner).into_iter().map(|v| -v).collect(),
+            Op::ScalarExtreme { max, left, right } => {
+                let f = if *max { math::go_max } else { math::go_min };
+                zip(&self.values, *left, *right, &f)
+            }
+            Op::ScalarOf(input) => {
+                let (rows, held) = self.collect_input(scope, input)?;
+                self.count.release(held);
+                only_floats(&rows, steps)
+            }
+            Op::VectorOf(scalar) => {
+                let values = column(&self.values, *scalar);
+                let rows =
+                    if steps == 0 { Vec::new() } else { vec![Row::floats(model::Labels::empty(), values)] };
+                return self.rows_value(rows, 0);
+            }
+            Op::DateNow(part) => {
+                let at = |step| part(&Date::of_seconds(grid.time(step) / 1000)) as f64;
+                let values: Vec<f64> = (0..steps).map(at).collect();
+                let rows =
+                    if steps == 0 { Vec::new() } else { vec![Row::floats(model::Labels::empty(), values)] };
+                return self.rows_value(rows, 0);
+            }
+            _ => Vec::new(),
+        };
+        self.scalar_value(values)
+    }
+}
+
+/// For each step the only float of a vector, or NaN.
+fn only_floats(rows: &[Row], steps: usize) -> Vec<f64> {
+    let mut found = vec![0u32; steps];
+    let mut values = vec![f64::NAN; steps];
+    for row in rows {
+        for (step, v) in row.span().zip(&row.values) {
+            if !is_absent(*v) {
+                found[step] += 1;
+                values[step] = *v;
+            }
+        }
+    }
+    for (v, found) in values.iter_mut().zip(found) {
+        if found != 1 {
+            *v = f64::NAN;
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::ABSENT;
+    use model::Labels;
+
+    #[test]
+    fn scalar_of_one_float_only() {
+        let rows = [
+            Row::floats(Labels::empty(), vec![1.0, 2.0, ABSENT]),
+            Row::floats(Labels::empty(), vec![ABSENT, 3.0, ABSENT]),
+        ];
+        let got = only_floats(&rows, 3);
+        assert_eq!(got[0], 1.0);
+        assert!(got[1].is_nan() && got[2].is_nan());
+    }
+}

@@ -1,0 +1,350 @@
+//! Runs streams: series are decoded, evaluated and staged in parallel, and handed on in order, batch by batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::read::Columns;
+use rayon::prelude::*;
+
+use super::instant::evaluate_instant;
+use super::map::{ResolvedStage, apply_stages};
+use super::plan::{Input, RangeSamples, ScopeId, Source, Stream};
+use super::range::{RangeRun, SeriesSamples};
+use super::row::{Equals, Row, unite};
+use super::select::decode;
+use super::{Evaluator, Val};
+use crate::annotations::Annotations;
+use crate::engine::QueryError;
+use crate::limits::STAGE_EVALUATION;
+
+/// What evaluating one series took, in samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// The largest window held.
+    pub(crate) widest: usize,
+    /// The last window held.
+    pub(crate) last: usize,
+    /// Samples looked at.
+    pub(crate) total: i64,
+    /// Samples read.
+    pub(crate) read: i64,
+}
+
+/// What a worker notes beside the rows.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) annotations: Annotations,
+    /// Samples looked at and read by step, where that is counted.
+    pub(crate) by_step: Option<Vec<(i64, i64)>>,
+}
+
+impl Notes {
+    /// Counts samples at a step.
+    #[inline]
+    pub(crate) fn count(&mut self, cost: &mut Cost, step: usize, total: i64, read: i64) {
+        cost.total += total;
+        cost.read += read;
+        if let Some(by_step) = &mut self.by_step {
+            by_step[step].0 += total;
+            by_step[step].1 += read;
+        }
+    }
+}
+
+/// What one series became.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub(crate) row: Option<Row>,
+    pub(crate) cost: Cost,
+    /// Samples that the source gave, before stages changed them.
+    pub(crate) samples: usize,
+}
+
+/// Series that one task evaluates without looking left or right.
+const TASK: usize = 32;
+/// Fewer series than this are not worth waking other threads for.
+const SEQUENTIAL: usize = 8;
+/// Points that a batch may hold, and bounds for its number of series.
+const BATCH_POINTS: usize = 2 << 20;
+const BATCH: (usize, usize) = (64, 8192);
+
+/// Receives rows in order.
+pub(crate) type Sink<'s> = dyn FnMut(Vec<Row>) -> Result<(), QueryError> + 's;
+
+impl Evaluator<'_> {
+    /// Evaluates an operand and hands its rows on, names settled. Returns how many samples count as held; the caller
+    /// gives them back.
+    pub(crate) fn consume_input(
+        &mut self,
+        scope: ScopeId,
+        input: &Input,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, QueryError> {
+        match input {
+            Input::Stream(stream) => self.consume(scope, stream, sink),
+            Input::Node(id) => {
+                let (rows, held) = self.take_rows(*id);
+                sink(rows)?;
+                Ok(held)
+            }
+        }
+    }
+
+    /// Evaluates an operand as a whole.
+    pub(crate) fn collect_input(
+        &mut self,
+        scope: ScopeId,
+        input: &Input,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
+        match input {
+            Input::Stream(stream) => self.collect(scope, stream),
+            Input::Node(id) => Ok(self.take_rows(*id)),
+        }
+    }
+
+    /// Evaluates a stream as a whole, names settled unless that is delayed. Returns the rows, and how many samples
+    /// count as held.
+    pub(crate) fn collect(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+    ) -> Result<(Vec<Row>, usize), QueryError> {
+        let mut rows = Vec::new();
+        let (mut bytes, interrupt) = (0, self.interrupt);
+        let held = self.consume(scope, stream, &mut |more| {
+            let grown = more.iter().map(Row::bytes).sum();
+            bytes += grown;
+            interrupt.allocated(grown)?;
+            rows.extend(more);
+            Ok(())
+        })?;
+        // From here on the sample limit bounds what is held.
+        interrupt.freed(bytes);
+        if !self.options.delayed_name_removal {
+            rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        }
+        let samples = rows.iter().map(Row::samples).sum();
+        if !stream.stages.is_empty() {
+            self.count.touch(samples)?;
+        }
+        self.count.release(held);
+        self.count.hold(samples)?;
+        Ok((rows, samples))
+    }
+
+    /// Evaluates a stream and hands its rows on; names that must go are marked, not dropped. Returns how many samples
+    /// count as held; the caller gives them back.
+    pub(crate) fn consume(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, QueryError> {
+        let source = match &stream.source {
+            Source::Node(node) => Some(*node),
+            Source::Range(call) => match call.input.samples {
+                RangeSamples::Subquery { node, scope: inner } => {
+                    self.account_subquery(scope, inner, &call.input);
+                    Some(node)
+                }
+                RangeSamples::Selection { .. } => None,
+            },
+            Source::Instant(_) => None,
+        };
+        let (rows, held) = source.map(|node| self.take_rows(node)).unwrap_or_default();
+        if self.plan.scopes[scope].grid.steps() == 0 {
+            return Ok(held);
+        }
+        let values = std::mem::take(&mut self.values);
+        let result = self.consume_with(scope, stream, rows, &values, sink);
+        self.values = values;
+        let more = result?;
+        if let Source::Range(_) = stream.source {
+            // A subquery's samples are given back with the call that consumed them.
+            self.count.release(held);
+            return Ok(more);
+        }
+        Ok(held + more)
+    }
+
+    fn consume_with(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+        rows: Vec<Row>,
+        values: &[Val],
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, QueryError> {
+        let grid = self.plan.scopes[scope].grid;
+        let delayed = self.options.delayed_name_removal;
+        let stages: Vec<_> =
+            stream.stages.iter().map(|stage| ResolvedStage::new(stage, values, grid, delayed)).collect();
+        let Some((equals, early)) = self.clash(stream) else {
+            return self.source(scope, stream, rows, values, &stages, sink);
+        };
+        // Names are dropped where that may make label sets equal: look at them all before going on.
+        let (early, late) = stages.split_at(early);
+        let mut named = Vec::new();
+        let held = self.source(scope, stream, rows, values, early, &mut |more| {
+            named.extend(more);
+            Ok(())
+        })?;
+        named.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        let mut rows = unite(named, equals)?;
+        if !late.is_empty() {
+            let annotations = &mut self.annotations;
+            rows.retain_mut(|row| apply_stages(late, row, annotations));
+        }
+        sink(rows)?;
+        Ok(held)
+    }
+
+    /// Whether rows may come out with equal labels, and after which stage.
+    fn clash(&self, stream: &Stream) -> Option<(Equals, usize)> {
+        if self.options.delayed_name_removal {
+            return None;
+        }
+        let (selection, dropped) = match &stream.source {
+            Source::Instant(selector) => (Some(selector.selection), false),
+            Source::Range(call) => match call.input.samples {
+                RangeSamples::Selection { id, .. } => (Some(id), call.func.drops_name()),
+                RangeSamples::Subquery { .. } => (None, call.func.drops_name()),
+            },
+            Source::Node(_) => (None, false),
+        };
+        let clash = if dropped {
+            (Equals::Refuse, 0)
+        } else {
+            (Equals::Merge, stream.stages.iter().position(|stage| stage.drops_name())? + 1)
+        };
+        let distinct =
+            selection.is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
+        (!distinct).then_some(clash)
+    }
+
+    /// Evaluates a source and the stages, batch by batch.
+    fn source(
+        &mut self,
+        scope: ScopeId,
+        stream: &Stream,
+        mut rows: Vec<Row>,
+        values: &[Val],
+        stages: &[ResolvedStage<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, QueryError> {
+        let grid = self.plan.scopes[scope].grid;
+        let interrupt = self.interrupt;
+        match &stream.source {
+            Source::Instant(selector) => {
+                let selected = Arc::clone(&self.selected[selector.selection]);
+                self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
+                    let series = selected.series[index].as_ref();
+                    decode(series, columns, selector.stats_only, interrupt)?;
+                    Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
+                })
+            }
+            Source::Range(call) => {
+                let run = RangeRun::new(call, grid, values, self.options, interrupt);
+                match call.input.samples {
+                    RangeSamples::Selection { id, stats_only } => {
+                        let selected = Arc::clone(&self.selected[id]);
+                        self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
+                            let series = selected.series[index].as_ref();
+                            decode(series, columns, stats_only, interrupt)?;
+                            run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
+                        })
+                    }
+                    RangeSamples::Subquery { scope: inner, .. } => {
+                        let inner = self.plan.scopes[inner].grid;
+                        self.batches(scope, rows.len(), stages, sink, |index, columns, notes| {
+                            let row = &rows[index];
+                            let samples = SeriesSamples::of_row(row, &inner, columns);
+                            run.evaluate(&row.labels, row.drop_name, &samples, notes)
+                        })
+                    }
+                }
+            }
+            Source::Node(_) => {
+                if !stages.is_empty() {
+                    let annotations = rows
+                        .par_chunks_mut(TASK)
+                        .map(|rows| {
+                            let mut annotations = Annotations::default();
+                            for row in rows {
+                                if !apply_stages(stages, row, &mut annotations) {
+                                    row.values.clear();
+                                    row.histograms = None;
+                                }
+                            }
+                            annotations
+                        })
+                        .collect::<Vec<_>>();
+                    annotations.into_iter().for_each(|more| self.annotations.merge(more));
+                    rows.retain(|row| !row.values.is_empty());
+                }
+                interrupt.check(STAGE_EVALUATION)?;
+                sink(rows)?;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Makes rows of `len` series in parallel and hands them on in order. Returns how many samples the series gave,
+    /// counted as held.
+    fn batches(
+        &mut self,
+        scope: ScopeId,
+        len: usize,
+        stages: &[ResolvedStage<'_>],
+        sink: &mut Sink<'_>,
+        make: impl Fn(usize, &mut Columns, &mut Notes) -> Result<Made, QueryError> + Sync,
+    ) -> Result<usize, QueryError> {
+        let steps = self.plan.scopes[scope].grid.steps();
+        let by_step = self.stats[scope].by_step.is_some();
+        let interrupt = self.interrupt;
+        let task = |range: Range<usize>| -> Result<(Vec<Made>, Notes), QueryError> {
+            let mut columns = Columns::default();
+            let mut notes =
+                Notes { by_step: by_step.then(|| vec![(0, 0); steps]), annotations: Annotations::default() };
+            let mut all = Vec::with_capacity(range.len());
+            for index in range {
+                interrupt.check(STAGE_EVALUATION)?;
+                let mut made = make(index, &mut columns, &mut notes)?;
+                made.samples = made.row.as_ref().map_or(0, Row::samples);
+                made.row = made.row.and_then(|mut row| {
+                    apply_stages(stages, &mut row, &mut notes.annotations).then_some(row)
+                });
+                all.push(made);
+            }
+            Ok((all, notes))
+        };
+        let batch = (BATCH_POINTS / steps.max(1)).clamp(BATCH.0, BATCH.1);
+        let mut held = 0;
+        for from in (0..len).step_by(batch) {
+            let to = len.min(from + batch);
+            let done: Vec<_> = if to - from <= SEQUENTIAL {
+                vec![task(from..to)]
+            } else {
+                let starts: Vec<usize> = (from..to).step_by(TASK).collect();
+                starts.into_par_iter().map(|at| task(at..to.min(at + TASK))).collect()
+            };
+            let mut rows = Vec::with_capacity(to - from);
+            for result in done {
+                let (all, notes) = result?;
+                self.annotations.merge(notes.annotations);
+                self.stats[scope].add_by_step(notes.by_step);
+                for made in all {
+                    self.stats[scope].total += made.cost.total;
+                    self.stats[scope].read += made.cost.read;
+                    self.count.touch(made.cost.widest)?;
+                    self.count.touch(made.cost.last + made.samples)?;
+                    self.count.hold(made.samples)?;
+                    held += made.samples;
+                    rows.extend(made.row);
+                }
+            }
+            sink(rows)?;
+        }
+        Ok(held)
+    }
+}

@@ -1,0 +1,134 @@
+//! What bounds a query: cancellation, deadline, the number of samples it may hold at a time, and bytes.
+//!
+//! Samples are counted as Prometheus counts them: a float is one, a histogram as many as its size in memory is worth.
+//! The counts describe the evaluation that Prometheus would do, step by step, so that a query is refused here when it
+//! is refused there, although this engine holds less at a time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::engine::QueryError;
+
+/// Stage names in errors, as Prometheus writes them.
+pub(crate) const STAGE_EXECUTION: &str = "query execution";
+pub(crate) const STAGE_EVALUATION: &str = "expression evaluation";
+
+/// Ends an evaluation early. Shared by the workers of one query.
+pub(crate) struct Interrupt<'a> {
+    cancel: &'a AtomicBool,
+    elapsed: &'a (dyn Fn() -> Duration + Sync),
+    deadline: Option<Duration>,
+    bytes: AtomicUsize,
+    max_bytes: usize,
+    work: AtomicU64,
+}
+
+/// Units of work (about a nanosecond each) after which a worker looks at the clock again.
+const CHECK_EVERY: u64 = 1 << 20;
+
+impl<'a> Interrupt<'a> {
+    pub(crate) fn new(
+        cancel: &'a AtomicBool,
+        elapsed: &'a (dyn Fn() -> Duration + Sync),
+        deadline: Option<Duration>,
+        max_bytes: usize,
+    ) -> Self {
+        Self { cancel, elapsed, deadline, bytes: AtomicUsize::new(0), max_bytes, work: AtomicU64::new(0) }
+    }
+
+    /// Fails when the query was cancelled or its time is over.
+    pub(crate) fn check(&self, stage: &'static str) -> Result<(), QueryError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(QueryError::Cancelled(stage));
+        }
+        if self.deadline.is_some_and(|deadline| (self.elapsed)() >= deadline) {
+            return Err(QueryError::Timeout(stage));
+        }
+        Ok(())
+    }
+
+    /// Notes work done and checks now and then.
+    pub(crate) fn worked(&self, units: u64) -> Result<(), QueryError> {
+        let before = self.work.fetch_add(units, Ordering::Relaxed);
+        if before / CHECK_EVERY == (before + units) / CHECK_EVERY {
+            return Ok(());
+        }
+        self.check(STAGE_EVALUATION)
+    }
+
+    /// Notes memory that intermediate or final results take. Fails when it exceeds the query's budget.
+    pub(crate) fn allocated(&self, bytes: usize) -> Result<(), QueryError> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.max_bytes {
+            return Err(QueryError::TooManySamples(STAGE_EXECUTION));
+        }
+        Ok(())
+    }
+
+    /// Notes memory given back.
+    pub(crate) fn freed(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Samples held now and at most, against the limit.
+#[derive(Clone, Debug)]
+pub(crate) struct SampleCount {
+    pub(crate) current: usize,
+    pub(crate) peak: usize,
+    max: usize,
+}
+
+impl SampleCount {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { current: 0, peak: 0, max }
+    }
+
+    /// Counts samples as held on top of the current ones for a moment.
+    pub(crate) fn touch(&mut self, more: usize) -> Result<(), QueryError> {
+        let now = self.current.saturating_add(more);
+        self.peak = self.peak.max(now);
+        if now > self.max { Err(QueryError::TooManySamples(STAGE_EXECUTION)) } else { Ok(()) }
+    }
+
+    /// Counts samples as held from now on.
+    pub(crate) fn hold(&mut self, more: usize) -> Result<(), QueryError> {
+        self.touch(more)?;
+        self.current += more;
+        Ok(())
+    }
+
+    /// Counts samples as given back.
+    pub(crate) fn release(&mut self, samples: usize) {
+        self.current = self.current.saturating_sub(samples);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_against_the_limit() {
+        let mut count = SampleCount::new(10);
+        assert!(count.hold(6).is_ok() && count.touch(4).is_ok());
+        assert_eq!(count.hold(5), Err(QueryError::TooManySamples(STAGE_EXECUTION)));
+        count.release(6);
+        assert_eq!((count.current, count.peak), (0, 11));
+    }
+
+    #[test]
+    fn deadline_and_cancel() {
+        let cancel = AtomicBool::new(false);
+        let elapsed = || Duration::from_millis(5);
+        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(6)), 100);
+        assert!(interrupt.check("x").is_ok() && interrupt.worked(10).is_ok());
+        assert!(interrupt.allocated(60).is_ok() && interrupt.allocated(50).is_err());
+        cancel.store(true, Ordering::Relaxed);
+        assert_eq!(interrupt.check("x"), Err(QueryError::Cancelled("x")));
+        assert_eq!(interrupt.worked(CHECK_EVERY), Err(QueryError::Cancelled(STAGE_EVALUATION)));
+        cancel.store(false, Ordering::Relaxed);
+        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(5)), 100);
+        assert_eq!(interrupt.check("x"), Err(QueryError::Timeout("x")));
+    }
+}

@@ -1,0 +1,189 @@
+//! Runs a script's commands against something that stores and evaluates.
+
+use crate::ast::Expr;
+use crate::parse::{Features, parse};
+use crate::script::compare::{check_sorted, compare};
+use crate::script::expect::{Expectations, Text};
+use crate::script::invariant::pin;
+use crate::script::load::{self, Store};
+use crate::script::parse::{Command, Eval, Script, Times};
+use crate::value::{Point, Scalar, Series, Value, VectorSample};
+
+/// What answers queries: the engine, or a server. Times are milliseconds since the Unix epoch.
+pub trait Evaluator {
+    /// A query's answer at one time; the error is the message that the user would see.
+    fn instant(&mut self, query: &str, t: i64) -> Result<Answer, String>;
+
+    /// A query's answer at every step from `start` to `end`.
+    fn range(&mut self, query: &str, start: i64, end: i64, step: i64) -> Result<Answer, String>;
+}
+
+/// The answer to a query.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The value.
+    pub value: Value,
+    /// Warnings with their positions in the query.
+    pub warnings: Vec<String>,
+    /// Infos with their positions in the query.
+    pub infos: Vec<String>,
+}
+
+/// How a script went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many evaluations gave what was expected.
+    pub passed: usize,
+    /// Evaluations that did not, and commands that could not be carried out.
+    pub failures: Vec<Failure>,
+}
+
+/// Something that did not go as the script expects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct Failure {
+    /// Number of the command's line, from 1.
+    pub line: usize,
+    /// What went wrong.
+    pub message: String,
+}
+
+/// Distance of the steps in the check that a range query gives what the instant query gives. In milliseconds.
+const RANGE_CHECK_STEP: i64 = 60_000;
+
+/// Runs all commands; failures do not end the run. The target is cleared first.
+pub fn run<T: Store + Evaluator>(script: &Script, target: &mut T) -> Report {
+    let mut report = Report::default();
+    let mut fail = |line, message| report.failures.push(Failure { line, message });
+    if let Err(message) = target.clear() {
+        fail(1, message);
+    }
+    let mut passed = 0;
+    for (line, command) in &script.commands {
+        let result = match command {
+            Command::Clear => target.clear(),
+            Command::Load(load) => load::series(load, 0).and_then(|series| target.load(series)),
+            Command::Eval(eval) => evaluate(eval, target).map(|()| passed += 1),
+        };
+        if let Err(message) = result {
+            fail(*line, message);
+        }
+    }
+    report.passed = passed;
+    report
+}
+
+/// Carries out one `eval` command with all that belongs to it; the error says what differs.
+pub fn evaluate<T: Evaluator>(eval: &Eval, target: &mut T) -> Result<(), String> {
+    match eval.times {
+        Times::Range { start, end, step } => {
+            let answer = target.range(&eval.query, start, end, step);
+            check_answer(eval, &eval.query, answer).map(drop)
+        }
+        Times::Instant(t) => {
+            evaluate_instant(eval, &eval.query, t, target)?;
+            for (query, t) in pinned(&eval.query, t) {
+                evaluate_instant(eval, &query, t, target).map_err(|reason| format!("{reason} at t={t}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The query with all selectors pinned to its time, to be evaluated at other times with the same result.
+fn pinned(query: &str, t: i64) -> Vec<(String, i64)> {
+    let Ok(mut expr) = parse(query, &Features::ALL) else { return Vec::new() };
+    if !pin(&mut expr, t) {
+        return Vec::new();
+    }
+    let query = Expr::to_string(&expr);
+    if query.contains(char::REPLACEMENT_CHARACTER) {
+        // Stands for bytes of a literal that were not UTF-8; as text it is refused.
+        return Vec::new();
+    }
+    let times = if t == 0 { vec![-1000, 0, 1000] } else { vec![-10 * t, 0, t / 5, t, 10 * t] };
+    times.into_iter().map(|t| (query.clone(), t)).collect()
+}
+
+fn evaluate_instant<T: Evaluator>(eval: &Eval, query: &str, t: i64, target: &mut T) -> Result<(), String> {
+    let answer = target.instant(query, t);
+    let Some(answer) = check_answer(eval, query, answer)? else { return Ok(()) };
+    let expected = &eval.expected;
+    let depends_on_range = ["start()", "end()", "range()", "step()"].iter().any(|call| query.contains(call));
+    if depends_on_range || expected.matrix_times.is_some() || expected.string.is_some() {
+        return Ok(());
+    }
+    // A range query must give the same at its middle step.
+    let (start, end) = (t - RANGE_CHECK_STEP, t + RANGE_CHECK_STEP);
+    let in_range_mode = |reason: String| format!("{query}: in range mode: {reason}");
+    let ranged = target.range(query, start, end, RANGE_CHECK_STEP).map_err(in_range_mode)?;
+    if expected.ordered {
+        return Ok(());
+    }
+    let Value::Matrix(series) = &ranged.value else {
+        return Err(in_range_mode(format!("got {}", ranged.value.value_type().as_str())));
+    };
+    check_sorted(series).map_err(in_range_mode)?;
+    let samples: Vec<VectorSample> = series.iter().filter_map(|series| sample_at(series, t)).collect();
+    let value = match (&answer.value, samples.first()) {
+        (Value::Scalar(_), Some(VectorSample { point: Point::Float(v), .. })) => {
+            Value::Scalar(Scalar { t, v: *v })
+        }
+        _ => Value::Vector(samples),
+    };
+    compare(expected, eval.times, &value).map_err(in_range_mode)
+}
+
+fn sample_at(series: &Series, t: i64) -> Option<VectorSample> {
+    let float = series.floats.iter().find(|(at, _)| *at == t).map(|(_, v)| Point::Float(v));
+    let histogram =
+        || series.histograms.iter().find(|(at, _)| *at == t).map(|(_, h)| Point::Histogram(h.clone()));
+    let point = float.or_else(histogram)?;
+    Some(VectorSample { labels: series.labels.clone(), t, point })
+}
+
+/// Checks failure, annotations and value. `None` when the query failed as it should.
+fn check_answer(eval: &Eval, query: &str, answer: Result<Answer, String>) -> Result<Option<Answer>, String> {
+    let expected = &eval.expected;
+    let answer = match answer {
+        Err(message) if !expected.fail => return Err(format!("{query}: failed: {message}")),
+        Err(message) => {
+            return match expected.fail_messages.iter().find(|condition| !condition.matches(&message)) {
+                None => Ok(None),
+                Some(condition) => Err(format!("{query}: expected failure {condition:?} but got: {message}")),
+            };
+        }
+        Ok(_) if expected.fail => return Err(format!("{query}: expected it to fail but it did not")),
+        Ok(answer) => answer,
+    };
+    let in_query = |reason: String| format!("{query}: {reason}");
+    check_annotations(expected, &answer).map_err(in_query)?;
+    compare(expected, eval.times, &answer.value).map_err(in_query)?;
+    Ok(Some(answer))
+}
+
+fn check_annotations(expected: &Expectations, answer: &Answer) -> Result<(), String> {
+    for (kind, got, conditions, some, none) in [
+        ("warning", &answer.warnings, &expected.warnings, expected.some_warning, expected.no_warning),
+        ("info", &answer.infos, &expected.infos, expected.some_info, expected.no_info),
+    ] {
+        if none && !got.is_empty() {
+            return Err(format!("expected no {kind} but got {got:?}"));
+        }
+        if got.is_empty() && (some || !conditions.is_empty()) {
+            return Err(format!("expected a {kind} but got none"));
+        }
+        if conditions.is_empty() {
+            continue;
+        }
+        let missing = |condition: &&Text| !got.iter().any(|text| condition.matches(text));
+        if let Some(condition) = conditions.iter().find(missing) {
+            return Err(format!("expected {kind} {condition:?} but got {got:?}"));
+        }
+        let unexpected = |text: &&String| !conditions.iter().any(|condition| condition.matches(text));
+        if let Some(text) = got.iter().find(unexpected) {
+            return Err(format!("unexpected {kind} {text:?}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What queries evaluate to: scalars, strings, vectors and matrices, with samples held as columns.
+//!
+//! Absent points: where a column has a place for every step of a range query, a step without a sample holds the
+//! staleness mark. The mark is a signalling NaN, so no arithmetic can give it, and queries never see stale samples;
+//! hence it is free to mean "no sample here".
+
+use std::sync::Arc;
+
+use model::Labels;
+use model::histogram::FloatHistogram;
+use model::sample::{STALE_NAN, is_stale};
+
+use crate::ast::ValueType;
+
+/// A float or a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Point {
+    /// A float sample's value.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+/// What a query gave.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// One float.
+    Scalar(Scalar),
+    /// One text.
+    String(Text),
+    /// Series with one sample each, all at the same time. In the order of evaluation, which `sort` and `topk` set.
+    Vector(Vec<VectorSample>),
+    /// Series with samples over time, in ascending label order.
+    Matrix(Vec<Series>),
+}
+
+impl Value {
+    /// The type of the value.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Self::Scalar(_) => ValueType::Scalar,
+            Self::String(_) => ValueType::String,
+            Self::Vector(_) => ValueType::Vector,
+            Self::Matrix(_) => ValueType::Matrix,
+        }
+    }
+}
+
+/// A float without labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar {
+    /// Milliseconds since the Unix epoch.
+    pub t: i64,
+    /// The value.
+    pub v: f64,
+}
+
+/// The value of a string literal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// Milliseconds since the Unix epoch.
+    pub t: i64,
+    /// The text.
+    pub v: String,
+}
+
+/// One element of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSample {
+    /// Its labels.
+    pub labels: Labels,
+    /// Milliseconds since the Unix epoch; the time of evaluation.
+    pub t: i64,
+    /// Its value.
+    pub point: Point,
+}
+
+/// One series of a matrix. At any time it has a float or a histogram, not both.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its float samples.
+    pub floats: Floats,
+    /// Its histogram samples, ascending in time.
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+}
+
+impl Series {
+    /// How many samples the series has.
+    pub fn len(&self) -> usize {
+        self.floats.iter().count() + self.histograms.len()
+    }
+
+    /// Whether the series has no sample.
+    pub fn is_empty(&self) -> bool {
+        self.histograms.is_empty() && self.floats.iter().next().is_none()
+    }
+}
+
+/// Float samples of one series, ascending in time.
+#[derive(Clone, Debug)]
+pub enum Floats {
+    /// A value for each step of the evaluation; absent points hold the staleness mark.
+    Steps {
+        /// Time of the first value, in milliseconds.
+        start: i64,
+        /// Distance of the values, in milliseconds.
+        interval: i64,
+        /// The values.
+        values: Vec<f64>,
+    },
+    /// Samples with times of their own, as range selectors give them.
+    Samples {
+        /// Times in milliseconds.
+        t: Vec<i64>,
+        /// Values.
+        v: Vec<f64>,
+    },
+}
+
+impl Floats {
+    /// The samples as pairs of time in milliseconds and value.
+    pub fn iter(&self) -> FloatIter<'_> {
+        FloatIter { floats: self, next: 0 }
+    }
+}
+
+impl<'a> IntoIterator for &'a Floats {
+    type Item = (i64, f64);
+    type IntoIter = FloatIter<'a>;
+
+    fn into_iter(self) -> FloatIter<'a> {
+        self.iter()
+    }
+}
+
+/// The samples of a [`Floats`].
+#[derive(Clone)]
+pub struct FloatIter<'a> {
+    floats: &'a Floats,
+    next: usize,
+}
+
+impl Iterator for FloatIter<'_> {
+    type Item = (i64, f64);
+
+    fn next(&mut self) -> Option<(i64, f64)> {
+        match self.floats {
+            Floats::Steps { start, interval, values } => loop {
+                let at = self.next;
+                let v = *values.get(at)?;
+                self.next += 1;
+                if !is_absent(v) {
+                    return Some((start + interval * at as i64, v));
+                }
+            },
+            Floats::Samples { t, v } => {
+                let at = self.next;
+                self.next += 1;
+                Some((*t.get(at)?, *v.get(at)?))
+            }
+        }
+    }
+}
+
+/// Stands for "no sample" in columns that have a place for every step.
+pub(crate) const ABSENT: f64 = STALE_NAN;
+
+/// Whether a place in a column holds no sample.
+#[inline]
+pub(crate) fn is_absent(v: f64) -> bool {
+    is_stale(v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_without_sample_are_skipped() {
+        let floats =
+            Floats::Steps { start: 1000, interval: 500, values: vec![ABSENT, 1.0, f64::NAN, ABSENT, -0.0] };
+        let got: Vec<(i64, u64)> = floats.iter().map(|(t, v)| (t, v.to_bits())).collect();
+        assert_eq!(got, [(1500, 1f64.to_bits()), (2000, f64::NAN.to_bits()), (3000, (-0f64).to_bits())]);
+        let floats = Floats::Samples { t: vec![1, 5], v: vec![2.0, 3.0] };
+        assert_eq!(floats.iter().collect::<Vec<_>>(), [(1, 2.0), (5, 3.0)]);
+    }
+
+    #[test]
+    fn arithmetic_never_gives_the_absent_mark() {
+        for v in [ABSENT + 0.0, ABSENT * 1.0, ABSENT.max(f64::NAN) + 0.0, ABSENT - ABSENT, ABSENT / 1.0] {
+            assert!(v.is_nan() && !is_absent(v));
+        }
+    }
+}
