@@ -7,7 +7,6 @@ pub mod config;
 pub mod discovery;
 pub mod flags;
 pub mod http_client;
-pub mod scrape;
 pub mod notify;
 pub mod query;
 pub mod rules;
