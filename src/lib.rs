@@ -15,3 +15,5 @@ pub mod server;
 pub mod telemetry;
 mod text;
 pub mod version;
+pub mod notify;
+pub mod rules;

@@ -10,7 +10,7 @@ use storage::{Compression, Limits, Options as StorageOptions};
 use super::millis;
 use crate::config::load::{Host, Loaded, Machine};
 use crate::config::reload::{fingerprint, load_all};
-use crate::config::{Config, ConfigError, Defaults};
+use crate::config::{Config, ConfigError};
 use crate::flags::{Flags, WalCompression};
 use crate::rules::{RuleFile, read_file};
 use crate::{builtin, query};
@@ -119,12 +119,7 @@ pub struct Configuration {
 impl Configuration {
     /// Reads and checks everything. Nothing is applied.
     pub fn load(source: &Source, flags: &Flags) -> Result<Self, ConfigError> {
-        let defaults = Defaults {
-            retention: flags.storage.retention,
-            prefer_protobuf: flags.features.prefers_protobuf(),
-            extra_scrape_metrics: flags.features.extra_scrape_metrics,
-            gogc: std::env::var("GOGC").ok().and_then(|v| v.parse().ok()),
-        };
+        let defaults = flags.config_defaults();
         let features = language(flags);
         let read_rules = |host: &dyn Host, loaded: &Loaded| {
             let names = loaded.config.global.name_validation;

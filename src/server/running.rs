@@ -199,7 +199,7 @@ impl Running {
         self.rules.apply(settings, rules).await;
 
         if failures.is_empty() {
-            state.reloaded(crate::config::print::to_yaml(config), now_ms);
+            state.reloaded(config.to_yaml(), now_ms);
             return Ok(());
         }
         state.reload_failed();
