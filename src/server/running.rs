@@ -1,6 +1,7 @@
 //! The parts that a configuration drives: discovery, scraping, rules, notification.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Labels;
 use model::append::Appendable;
@@ -63,6 +64,10 @@ impl Running {
         let scrape_options = scrape::Options {
             user_agent: user_agent.clone(),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            adjust_timestamps: flags.scrape.adjust_timestamps,
+            timestamp_tolerance: Duration::from_nanos(
+                u64::try_from(flags.scrape.timestamp_tolerance_ns).unwrap_or(0),
+            ),
             append: AppendOptions {
                 metadata: false,
                 exemplars: flags.features.exemplar_storage,
