@@ -40,6 +40,7 @@ pub const TMP_FOR_CREATION: &str = ".tmp-for-creation";
 pub const TMP_FOR_DELETION: &str = ".tmp-for-deletion";
 /// Suffix of a block's directory while it was being written, in old versions; also of a file being replaced.
 pub const TMP: &str = ".tmp";
+
 // --- Write-ahead log ---
 
 /// The directory of the write-ahead log. Source: Prometheus `tsdb/db.go`.
