@@ -50,15 +50,15 @@ pub struct Corruption {
 }
 
 impl StorageError {
-    /// Turns a refusal of the operating system into an error that says what was tried on which path.
-    pub fn io(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { action, path, source }
+    /// A refusal of the operating system: `action` is a gerund, such as `writing`.
+    pub fn io(action: &'static str, disk: &dyn Disk, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: disk.display(path), source }
     }
 
-    /// A refusal of the operating system: `action` is a gerund, such as `writing`.
-    pub fn refused(action: &'static str, disk: &dyn Disk, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: disk.display(path), source }
+    /// The same for `map_err`: what a refusal of the operating system means to who was doing `action` with `path`.
+    pub fn doing(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
     }
 
     /// Whether the disk was full.

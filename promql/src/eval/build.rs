@@ -14,8 +14,8 @@ use super::plan::{
     ScalarRef, Scope, ScopeId, Source, Stream,
 };
 use crate::ast::{
-    Aggregate, At, Binary, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery, UnaryOp,
-    ValueType, VectorSelector,
+    Aggregate, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery,
+    UnaryOp, ValueType, VectorSelector,
 };
 use crate::engine::{EngineOptions, QueryError};
 
@@ -55,6 +55,16 @@ pub(crate) struct Builder<'a> {
     /// Inside a part that is evaluated once anyway.
     invariant: bool,
     around: Around,
+    figures: Figures,
+}
+
+/// Whether the figures of histograms are enough below some node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    /// Something above takes nothing else.
+    pub(crate) wanted: bool,
+    /// Something above needs the buckets.
+    pub(crate) buckets: bool,
 }
 
 /// Builds the plan of an expression.
@@ -77,6 +87,7 @@ pub(crate) fn build(
         scope: 0,
         invariant: grid.is_instant(),
         around: Around::default(),
+        figures: Figures::default(),
     };
     let wrap = builder.variance(expr).1;
     let built = builder.wrapped(expr, wrap)?;
@@ -247,10 +258,12 @@ impl Builder<'_> {
                 if let Some(v) = self.query_constant(call.function.name) {
                     return Ok(Built::Scalar(ScalarRef::Const(v)));
                 }
-                let around = std::mem::take(&mut self.around);
+                let (around, figures) = (std::mem::take(&mut self.around), self.figures);
                 self.around.function = call.function.name.to_owned();
+                self.figures.wanted |= super::histogram::takes_figures_only(call.function.name);
+                self.figures.buckets |= super::histogram::takes_buckets(call.function.name);
                 let built = self.call(call, expr.pos);
-                self.around = around;
+                (self.around, self.figures) = (around, figures);
                 built
             }
         }
@@ -289,11 +302,12 @@ impl Builder<'_> {
     }
 
     fn binary(&mut self, binary: &Binary, pos: Pos) -> Result<Built, QueryError> {
-        let around = std::mem::take(&mut self.around);
+        let (around, figures) = (std::mem::take(&mut self.around), self.figures);
+        let op = binary.op;
+        self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
         let left = self.operand(&binary.left)?;
         let right = self.operand(&binary.right)?;
-        self.around = around;
-        let op = binary.op;
+        (self.around, self.figures) = (around, figures);
         Ok(match (left, right) {
             (Built::Scalar(ScalarRef::Const(a)), Built::Scalar(ScalarRef::Const(b))) => {
                 Built::Scalar(ScalarRef::Const(super::binary::scalar_op(op, a, b)))
@@ -377,9 +391,20 @@ impl Builder<'_> {
         let extent = if smoothed { Extent::Smoothed(self.lookback) } else { Extent::Plain };
         let reach = if smoothed { 0 } else { self.lookback };
         let selection = self.select(selector, when, reach, extent, 0);
-        let source =
-            Source::Instant(InstantSelector { selection, when, lookback: self.lookback, gives, pos });
+        let stats_only = self.stats_only();
+        let source = Source::Instant(InstantSelector {
+            selection,
+            when,
+            lookback: self.lookback,
+            gives,
+            stats_only,
+            pos,
+        });
         Ok(Input::Stream(Box::new(Stream { source, stages: Vec::new() })))
+    }
+
+    fn stats_only(&self) -> bool {
+        self.figures.wanted && !self.figures.buckets
     }
 
     /// Adds the selection of a selector that looks `reach` into the past of the moments it sees.
@@ -416,7 +441,8 @@ impl Builder<'_> {
             RangeMode::Smoothed => Extent::Smoothed(self.lookback),
         };
         let selection = self.select(&matrix.vector, when, range, extent, range);
-        Ok(RangeInput { samples: RangeSamples::Selection(selection), when, range, extent })
+        let samples = RangeSamples::Selection { id: selection, stats_only: self.stats_only() };
+        Ok(RangeInput { samples, when, range, extent })
     }
 
     pub(crate) fn subquery(&mut self, subquery: &Subquery) -> Result<RangeInput, QueryError> {
@@ -428,7 +454,9 @@ impl Builder<'_> {
         let range = resolve(&subquery.range, self.shape(), Sign::Positive)?;
         let outer = self.grid();
         let grid = if outer.steps() == 0 { outer } else { subquery_grid(&outer, when, range, step.max(1)) };
-        let before = (self.scope, self.invariant);
+        let before = (self.scope, self.invariant, self.figures);
+        // Counter resets between the picked samples show in the buckets only.
+        self.figures.buckets = true;
         self.plan.scopes.push(Scope { grid, by_step: true });
         self.scope = self.plan.scopes.len() - 1;
         self.invariant = grid.is_instant();
@@ -439,7 +467,7 @@ impl Builder<'_> {
             Built::Scalar(scalar) => (self.push(Op::VectorOf(scalar)), self.scope),
             Built::Text(_) | Built::Range(_) => return Err(wrong_type(&subquery.expr, ValueType::Vector)),
         };
-        (self.scope, self.invariant) = before;
+        (self.scope, self.invariant, self.figures) = before;
         let samples = RangeSamples::Subquery { node, scope };
         Ok(RangeInput { samples, when, range, extent: Extent::Plain })
     }

@@ -60,8 +60,8 @@ impl LabelJoin {
         let refuse = |what: &str, name: &str| {
             Err(QueryError::Execution(format!("invalid {what} label name in label_join(): {name}")))
         };
-        if !sources.iter().all(|source| is_valid_name(source)) {
-            return refuse("source", "");
+        if let Some(source) = sources.iter().find(|name| !is_valid_name(name)) {
+            return refuse("source", source);
         }
         if !is_valid_name(&target) {
             return refuse("destination", &target);

@@ -344,7 +344,7 @@ impl<'a> RangeRun<'a> {
         cost: &mut Cost,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
-        let from_store = matches!(self.call.input.samples, RangeSamples::Selection(_));
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
         let kernel = super::kernel::FloatKernel::new(context.func, context.range, floats);
         let (mut lo, mut hi) = (0, 0);
         let mut work = 0u64;
@@ -401,7 +401,7 @@ impl<'a> RangeRun<'a> {
         cost: &mut Cost,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
-        let from_store = matches!(self.call.input.samples, RangeSamples::Selection(_));
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
         let (floats, histograms) = (&samples.floats, &samples.histograms);
         let (mut float_lo, mut float_hi, mut histogram_lo, mut histogram_hi) = (0, 0, 0, 0);
         let mut work = 0u64;

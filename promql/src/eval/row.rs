@@ -99,12 +99,6 @@ impl Row {
         self.span().filter(|step| self.has(*step))
     }
 
-    /// Whether no step has a sample.
-    pub(crate) fn is_blank(&self) -> bool {
-        self.values.iter().all(|v| is_absent(*v))
-            && self.histograms.as_ref().is_none_or(|hs| hs.iter().all(Option::is_none))
-    }
-
     /// How many samples the row counts for.
     pub(crate) fn samples(&self) -> usize {
         let floats = self.values.iter().filter(|v| !is_absent(**v)).count();

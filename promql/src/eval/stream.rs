@@ -11,6 +11,7 @@ use super::map::{ResolvedStage, apply_stages};
 use super::plan::{Input, RangeSamples, ScopeId, Source, Stream};
 use super::range::{RangeRun, SeriesSamples};
 use super::row::{Equals, Row, unite};
+use super::select::decode;
 use super::{Evaluator, Val};
 use crate::annotations::Annotations;
 use crate::engine::QueryError;
@@ -146,7 +147,7 @@ impl Evaluator<'_> {
                     self.account_subquery(scope, inner, &call.input);
                     Some(node)
                 }
-                RangeSamples::Selection(_) => None,
+                RangeSamples::Selection { .. } => None,
             },
             Source::Instant(_) => None,
         };
@@ -206,7 +207,7 @@ impl Evaluator<'_> {
         let (selection, dropped) = match &stream.source {
             Source::Instant(selector) => (Some(selector.selection), false),
             Source::Range(call) => match call.input.samples {
-                RangeSamples::Selection(id) => (Some(id), call.func.drops_name()),
+                RangeSamples::Selection { id, .. } => (Some(id), call.func.drops_name()),
                 RangeSamples::Subquery { .. } => (None, call.func.drops_name()),
             },
             Source::Node(_) => (None, false),
@@ -238,18 +239,18 @@ impl Evaluator<'_> {
                 let selected = Arc::clone(&self.selected[selector.selection]);
                 self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
                     let series = selected.series[index].as_ref();
-                    super::select::decode(series, columns, interrupt)?;
+                    decode(series, columns, selector.stats_only, interrupt)?;
                     Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
                 })
             }
             Source::Range(call) => {
                 let run = RangeRun::new(call, grid, values, self.options, interrupt);
                 match call.input.samples {
-                    RangeSamples::Selection(id) => {
+                    RangeSamples::Selection { id, stats_only } => {
                         let selected = Arc::clone(&self.selected[id]);
                         self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
                             let series = selected.series[index].as_ref();
-                            super::select::decode(series, columns, interrupt)?;
+                            decode(series, columns, stats_only, interrupt)?;
                             run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
                         })
                     }

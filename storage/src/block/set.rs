@@ -47,7 +47,7 @@ impl<B: LiveBlock> BlockSet<B> {
     /// The blocks in a directory. Those of `previous` that are still there are taken from it without being opened
     /// again. One that cannot be opened is set aside; the others are served. Deletes nothing.
     pub fn load(disk: &dyn Disk, parent: &Path, previous: &Self) -> Result<Self, StorageError> {
-        let entries = disk.list(parent).map_err(StorageError::io("listing", disk.display(parent)))?;
+        let entries = disk.list(parent).map_err(StorageError::doing("listing", disk.display(parent)))?;
         let mut set = Self::default();
         for entry in entries.into_iter().filter(|entry| entry.is_dir) {
             let Some(id) = block_id(&entry.name) else { continue };

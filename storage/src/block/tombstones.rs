@@ -203,7 +203,7 @@ impl Tombstones {
     pub fn read(disk: &dyn Disk, dir: &Path) -> Result<(Self, u64), StorageError> {
         let path = dir.join(TOMBSTONES_FILE);
         let file = disk.display(&path);
-        match disk.read(&path).map_err(StorageError::io("reading", &file)) {
+        match disk.read(&path).map_err(StorageError::doing("reading", &file)) {
             Ok(bytes) => Ok((Self::from_bytes(&bytes, &file)?, bytes.len() as u64)),
             Err(e) if is_missing(&e) => Ok((Self::new(), 0)),
             Err(e) => Err(e),

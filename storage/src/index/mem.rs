@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::Labels;
-use parking_lot::Mutex;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
 use super::postings::Postings;
@@ -38,7 +38,7 @@ pub struct MemIndex {
 
 struct Name {
     text: Box<str>,
-    values: Mutex<Values>,
+    values: RwLock<Values>,
 }
 
 /// The pairs of a name.
@@ -48,6 +48,28 @@ struct Values {
     sorted: Vec<u32>,
     /// Not yet sorted in.
     fresh: Vec<u32>,
+}
+
+impl Values {
+    /// Sorts in what is fresh. A few fresh ones do not cost a look at all others.
+    fn settle<'v>(&mut self, value: impl Fn(&u32) -> &'v str) {
+        let Self { sorted, fresh } = self;
+        fresh.sort_unstable_by_key(&value);
+        if fresh.len() > sorted.len() / 16 {
+            // Two ascending runs, which the stable sort merges in one pass.
+            sorted.append(fresh);
+            sorted.sort_by_key(value);
+            return;
+        }
+        let mut end = sorted.len();
+        sorted.resize(end + fresh.len(), 0);
+        while let Some(last) = fresh.pop() {
+            let at = sorted[..end].partition_point(|pair| value(pair) < value(&last));
+            sorted.copy_within(at..end, at + fresh.len() + 1);
+            sorted[at + fresh.len()] = last;
+            end = at;
+        }
+    }
 }
 
 struct Pair {
@@ -132,7 +154,7 @@ impl MemIndex {
     }
 
     fn insert_name(&mut self, text: &str) -> u32 {
-        let name = self.names.insert(Name { text: text.into(), values: Mutex::default() });
+        let name = self.names.insert(Name { text: text.into(), values: RwLock::default() });
         let (names, hasher) = (&self.names, &self.hasher);
         self.names_by_text.insert_unique(hasher.hash_one(text), name, |&name| {
             names.get(name).map_or(0, |name| hasher.hash_one(&*name.text))
@@ -240,7 +262,7 @@ impl MemIndex {
         let mut values = Top::new(limit);
         let mut bytes = Top::new(limit);
         for (at, name) in self.names.iter() {
-            let of_name = name.values.lock();
+            let of_name = name.values.read();
             values.offer((of_name.sorted.len() + of_name.fresh.len()) as u64, at);
             bytes.offer(value_bytes.get(at as usize).copied().unwrap_or(0), at);
         }
@@ -278,7 +300,7 @@ impl LabelIndex for MemIndex {
     }
 
     fn value_count(&self, name: &str) -> Result<u64, StorageError> {
-        let values = self.name_id(name).and_then(|name| self.names.get(name)).map(|name| name.values.lock());
+        let values = self.name_id(name).and_then(|name| self.names.get(name)).map(|name| name.values.read());
         Ok(values.map_or(0, |values| (values.sorted.len() + values.fresh.len()) as u64))
     }
 
@@ -296,14 +318,14 @@ impl LabelIndex for MemIndex {
     ) -> Result<(), StorageError> {
         let Some(name) = self.name_id(name).and_then(|name| self.names.get(name)) else { return Ok(()) };
         let value = |pair: &u32| self.pairs.get(*pair).map_or("", |pair| &*pair.value);
-        let mut values = name.values.lock();
-        let Values { sorted, fresh } = &mut *values;
-        if !fresh.is_empty() {
-            // Two ascending runs, which the stable sort merges in one pass.
-            fresh.sort_unstable_by_key(value);
-            sorted.append(fresh);
-            sorted.sort_by_key(value);
+        let mut values = name.values.read();
+        if !values.fresh.is_empty() {
+            drop(values);
+            let mut changing = name.values.write();
+            changing.settle(value);
+            values = RwLockWriteGuard::downgrade(changing);
         }
+        let sorted = &values.sorted;
         let start = sorted.partition_point(|pair| value(pair) < from);
         for pair in sorted.iter().skip(start) {
             if visit(value(pair), PairId(*pair)).is_break() {
@@ -483,6 +505,20 @@ mod tests {
         assert_eq!(index.names().unwrap(), ["other"]);
         assert_eq!(index.symbols(), ["other", "x"]);
         assert_eq!(index.find("i", "07").unwrap(), None);
+    }
+
+    #[test]
+    fn single_values_are_sorted_in() {
+        let mut index = MemIndex::new();
+        let mut want = BTreeSet::new();
+        for id in 0..300 {
+            let value = format!("{:03}", id * 97 % 1000);
+            index.add(id, &labels(&[("i", &value)]));
+            want.insert(value);
+            if id % 3 == 0 {
+                assert!(values(&index, "i", "").iter().eq(want.iter()));
+            }
+        }
     }
 
     #[test]

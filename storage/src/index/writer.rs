@@ -40,6 +40,7 @@ pub struct IndexWriter<'d> {
     counts: HashMap<SymbolPair, u32>,
     body: Vec<u8>,
     batch_len_max: u64,
+    len_max: u64,
 }
 
 /// Postings of one label pair that are going to be written; the first are those of all series.
@@ -76,6 +77,7 @@ impl<'d> IndexWriter<'d> {
             counts: HashMap::new(),
             body: Vec::new(),
             batch_len_max: BATCH_LEN_MAX,
+            len_max: INDEX_LEN_MAX,
         })
     }
 
@@ -111,7 +113,7 @@ impl<'d> IndexWriter<'d> {
     pub fn finish(mut self) -> Result<u64, StorageError> {
         let series_end = self.out.position();
         self.out.flush()?;
-        let bytes = self.disk.map(&self.path).map_err(StorageError::io("mapping", self.out.shown()))?;
+        let bytes = self.disk.map(&self.path).map_err(StorageError::doing("mapping", self.out.shown()))?;
         let symbols_start = self.symbols + 8;
         let symbols = Symbols::open(
             self.out.shown(),
@@ -202,7 +204,7 @@ impl<'d> IndexWriter<'d> {
     }
 
     fn check_len(&self, len: u64) -> Result<(), StorageError> {
-        if len > INDEX_LEN_MAX { Err(too_long(self.out.shown(), "64 GiB")) } else { Ok(()) }
+        if len > self.len_max { Err(too_long(self.out.shown(), "64 GiB")) } else { Ok(()) }
     }
 
     fn invalid(&self, reason: &str) -> StorageError {
@@ -405,6 +407,17 @@ mod tests {
         }
         writer.add_series(&[(0, 1), (1, 0)], &[]).unwrap();
         writer.finish().unwrap();
+    }
+
+    #[test]
+    fn stops_at_the_greatest_length() {
+        let disk = SimDisk::new(0);
+        let mut writer = IndexWriter::create(&disk, Path::new("index"), ["a", "b"].iter().map(Ok)).unwrap();
+        writer.len_max = 60;
+        writer.add_series(&[(0, 0)], &[]).unwrap();
+        writer.add_series(&[(0, 1)], &[]).unwrap();
+        let error = writer.add_series(&[(1, 1)], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "index: the index would exceed 64 GiB");
     }
 
     #[test]

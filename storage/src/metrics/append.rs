@@ -9,9 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use model::Labels;
-use model::append::{
-    AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef,
-};
+use model::append::{AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram};
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
@@ -95,9 +93,10 @@ impl Kind {
             Self::Integer { .. } => {
                 HistogramSample::Integer(std::sync::Arc::new(Histogram { sum: v, ..Histogram::default() }))
             }
-            Self::Float { .. } => {
-                HistogramSample::Float(std::sync::Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() }))
-            }
+            Self::Float { .. } => HistogramSample::Float(std::sync::Arc::new(FloatHistogram {
+                sum: v,
+                ..FloatHistogram::default()
+            })),
         }
     }
 }
@@ -286,8 +285,7 @@ impl Appender for HeadAppender<'_> {
                 }
                 guard.pending = true;
                 let kind = Kind::of(&v);
-                let sample =
-                    PendingSample { series, log_ref: guard.log_ref, t, value: Value::Histogram(v) };
+                let sample = PendingSample { series, log_ref: guard.log_ref, t, value: Value::Histogram(v) };
                 drop(guard);
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),

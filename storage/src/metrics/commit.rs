@@ -5,7 +5,7 @@ use model::histogram::{FloatHistogram, Histogram};
 use model::sample::is_stale;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::append::{Pending, PendingSample};
 use super::head::{Head, count};
@@ -44,10 +44,13 @@ impl Head {
             return Ok(Committed::default());
         }
         // Without samples there is nothing to measure against them.
-        let bounds = &bounds.unwrap_or(Bounds { min_valid_t: i64::MIN, head_max_t: i64::MIN, window: 0 });
+        let mut bounds = bounds.unwrap_or(Bounds { min_valid_t: i64::MIN, head_max_t: i64::MIN, window: 0 });
         let mut logs = self.logs.lock();
         logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
+        // A flush may have begun since the appender was made.
+        bounds.min_valid_t = bounds.min_valid_t.max(self.times.min_valid_t.load(SeqCst));
+        let bounds = &bounds;
 
         let commit = self.isolation.begin();
         let mut tally = Tally::default();
@@ -261,6 +264,7 @@ impl Head {
         };
         series.pending = false;
         let histogram = matches!(sample.value, Value::Histogram(_));
+        let new = series.late.is_none();
         let late = series.late.get_or_insert_default();
         late.settle(commit.oldest_view);
         let opens = late.open.is_empty();
@@ -270,6 +274,10 @@ impl Head {
             widen(&mut tally.late_t, sample.t);
         } else {
             tally.dropped += 1;
+        }
+        drop(series);
+        if new {
+            self.late_series.lock().insert(sample.series);
         }
     }
 

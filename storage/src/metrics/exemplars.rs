@@ -217,7 +217,10 @@ mod tests {
         assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![20, 30], vec![5]));
         ring.set_limits(1, 0);
         assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![], vec![5]));
-        assert_eq!(ring.stats(), ExemplarStats { appended: 4, out_of_order: 0, kept: 1, series: 1, capacity: 1, oldest_t: 5 });
+        assert_eq!(
+            ring.stats(),
+            ExemplarStats { appended: 4, out_of_order: 0, kept: 1, series: 1, capacity: 1, oldest_t: 5 }
+        );
         ring.set_limits(0, 0);
         assert_eq!(ring.add(&series(1), exemplar(6, 1.0)), Err(AppendError::ExemplarsDisabled));
     }

@@ -4,7 +4,7 @@
 //! memory and numbers of commits alike. Readers take a [`View`](super::isolation::View) and lock one series at a time
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -31,6 +31,8 @@ pub struct Head {
     pub(super) tombstones: RwLock<Arc<Tombstones>>,
     pub(super) exemplars: Mutex<ExemplarRing>,
     pub(super) metadata: Mutex<HashMap<SeriesRef, Arc<Metadata>>>,
+    /// Series that have late samples. Taken before any series' lock.
+    pub(super) late_series: Mutex<HashSet<SeriesRef>>,
     pub(super) times: Times,
     pub(super) counters: Counters,
     pub(super) late_by: Mutex<Distribution>,
@@ -46,6 +48,8 @@ pub struct Head {
 pub struct Times {
     /// Oldest in-order sample; `i64::MAX` while there is none.
     pub min_t: AtomicI64,
+    /// Oldest in-order sample since a truncation began to look at all series.
+    since_min_t: AtomicI64,
     /// Newest in-order sample; `i64::MIN` while there is none.
     pub max_t: AtomicI64,
     /// In-order samples before this belong to blocks.
@@ -60,6 +64,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             min_t: AtomicI64::new(i64::MAX),
+            since_min_t: AtomicI64::new(i64::MAX),
             max_t: AtomicI64::new(i64::MIN),
             min_valid_t: AtomicI64::new(i64::MIN),
             late_min_t: AtomicI64::new(i64::MAX),
@@ -73,6 +78,7 @@ impl Times {
     pub fn note(&self, min_t: i64, max_t: i64) {
         // The newest first: who finds an oldest time finds a newest one too.
         self.max_t.fetch_max(max_t, Ordering::SeqCst);
+        self.since_min_t.fetch_min(min_t, Ordering::SeqCst);
         self.min_t.fetch_min(min_t, Ordering::SeqCst);
     }
 
@@ -80,6 +86,26 @@ impl Times {
     pub fn note_late(&self, min_t: i64, max_t: i64) {
         self.late_min_t.fetch_min(min_t, Ordering::SeqCst);
         self.late_max_t.fetch_max(max_t, Ordering::SeqCst);
+    }
+
+    /// A truncation begins to look at all series. Called under the commit lock.
+    pub(super) fn begin_truncation(&self) {
+        self.since_min_t.store(i64::MAX, Ordering::SeqCst);
+    }
+
+    /// Takes into account what was freed: in-order samples before `cut` are gone, `min_t` is the oldest found after
+    /// that, `late_t` what late samples span. Called under the commit lock.
+    pub(super) fn truncated(&self, cut: i64, min_t: i64, late_t: Option<(i64, i64)>) {
+        if cut > i64::MIN && self.known() {
+            // A head that lost all its samples begins where the blocks end.
+            let min_t = min_t.min(self.since_min_t.load(Ordering::SeqCst));
+            let found = if min_t == i64::MAX { cut } else { min_t.max(cut) };
+            self.min_t.store(found, Ordering::SeqCst);
+            self.max_t.fetch_max(found, Ordering::SeqCst);
+        }
+        let (first, last) = late_t.unwrap_or((i64::MAX, i64::MIN));
+        self.late_min_t.store(first, Ordering::SeqCst);
+        self.late_max_t.store(last, Ordering::SeqCst);
     }
 
     /// Whether the head has ever had a sample.
@@ -147,10 +173,7 @@ impl Counters {
             &self.histogram_series,
             i64::from(after.buckets.is_some()) - i64::from(before.buckets.is_some()),
         );
-        step(
-            &self.histogram_buckets,
-            after.buckets.unwrap_or(0) as i64 - before.buckets.unwrap_or(0) as i64,
-        );
+        step(&self.histogram_buckets, after.buckets.unwrap_or(0) as i64 - before.buckets.unwrap_or(0) as i64);
     }
 
     /// Notes chunks that came.
@@ -196,6 +219,7 @@ impl Head {
             tombstones: RwLock::default(),
             exemplars: Mutex::new(ExemplarRing::new(options.exemplars, options.window)),
             metadata: Mutex::default(),
+            late_series: Mutex::default(),
             times: Times::default(),
             counters: Counters::default(),
             late_by: Mutex::new(Distribution::new(LATE_BOUNDS)),
@@ -206,6 +230,54 @@ impl Head {
         };
         head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
         head
+    }
+
+    /// Whether any series has late samples.
+    pub(super) fn has_late(&self) -> bool {
+        !self.late_series.lock().is_empty()
+    }
+
+    /// Writes all open late chunks out. Called under the commit lock.
+    pub(super) fn close_late(&self) {
+        let pages = self.table.pages();
+        for reference in self.late_series.lock().iter() {
+            let Some(mut series) = pages.lock(*reference) else { continue };
+            let log_ref = series.log_ref;
+            if let Some(late) = &mut series.late
+                && !late.open.is_empty()
+            {
+                let chunks = late.close(log_ref, &self.chunks).len() as u64;
+                self.counters.chunks_made(chunks.saturating_sub(1));
+            }
+        }
+    }
+
+    /// First and last time of late samples.
+    pub(super) fn late_range(&self) -> Option<(i64, i64)> {
+        let pages = self.table.pages();
+        let late = self.late_series.lock();
+        let ranges = late.iter().filter_map(|series| pages.lock(*series)?.late.as_ref()?.range());
+        ranges.reduce(|(a, b), (first, last)| (a.min(first), b.max(last)))
+    }
+
+    /// Forgets which series had late samples, where they have none any more or are gone.
+    pub(super) fn forget_late(&self, removed: &[(SeriesRef, u64)]) {
+        let pages = self.table.pages();
+        let mut late = self.late_series.lock();
+        for (series, _) in removed {
+            late.remove(series);
+        }
+        late.retain(|series| pages.lock(*series).is_some_and(|series| series.late.is_some()));
+    }
+
+    /// The numbers of all series in the log, ascending.
+    pub(super) fn log_refs(&self) -> Vec<u64> {
+        let pages = self.table.pages();
+        let references = self.table.references();
+        let mut refs: Vec<_> =
+            references.into_iter().filter_map(|series| Some(pages.lock(series)?.log_ref)).collect();
+        refs.sort_unstable();
+        refs
     }
 
     /// What an appender measures samples against, with `t` the first sample's time.

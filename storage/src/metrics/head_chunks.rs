@@ -85,8 +85,8 @@ struct Writer {
     buffer: Vec<u8>,
     /// Earlier files that the disk refused to complete, oldest first: number and bytes from `flushed` on.
     unfinished: Vec<(u32, Option<Box<dyn WriteFile>>, u64, Vec<u8>)>,
-    /// Newest time in each file.
-    max_t: BTreeMap<u32, i64>,
+    /// Number of the oldest file there is.
+    oldest: u32,
 }
 
 fn path(number: u32) -> PathBuf {
@@ -113,31 +113,26 @@ impl HeadChunks {
     ) -> Result<(Self, Option<Corruption>), StorageError> {
         let dir = Path::new(DIR);
         let shown = disk.display(dir);
-        disk.create_dir_all(dir).map_err(StorageError::io("creating", &shown))?;
+        disk.create_dir_all(dir).map_err(StorageError::doing("creating", &shown))?;
         let mut numbers: Vec<u32> = disk
             .list(dir)
-            .map_err(StorageError::io("listing", &shown))?
+            .map_err(StorageError::doing("listing", &shown))?
             .iter()
             .filter(|entry| !entry.is_dir)
             .filter_map(|entry| entry.name.parse().ok())
             .collect();
         numbers.sort_unstable();
-        let mut max_t = BTreeMap::new();
         let mut maps = BTreeMap::new();
         let mut damage = None;
         for (at, &number) in numbers.iter().enumerate() {
             let shown = disk.display(&path(number));
-            let file = disk.map(&path(number)).map_err(StorageError::io("mapping", &shown))?;
+            let file = disk.map(&path(number)).map_err(StorageError::doing("mapping", &shown))?;
             // A gap in the numbers: what is behind it belongs to a state that was never complete.
             let gap = at > 0 && numbers[at - 1] + 1 != number;
             let scanned = if gap {
                 Err((0, format!("file {} is missing", number - 1)))
             } else {
-                scan(&file, number, |chunk| {
-                    let newest = max_t.entry(number).or_insert(i64::MIN);
-                    *newest = chunk.chunk.max_t.max(*newest);
-                    found(chunk);
-                })
+                scan(&file, number, &mut found)
             };
             if let Err((offset, reason)) = scanned {
                 damage = Some(Corruption { file: shown, offset, reason });
@@ -149,7 +144,15 @@ impl HeadChunks {
             maps.insert(number, file);
         }
         let number = numbers.last().map_or(1, |last| last + 1);
-        let writer = Writer { number, file: None, flushed: 0, buffer: header().to_vec(), unfinished: Vec::new(), max_t };
+        let oldest = numbers.first().copied().unwrap_or(number);
+        let writer = Writer {
+            number,
+            file: None,
+            flushed: 0,
+            buffer: header().to_vec(),
+            unfinished: Vec::new(),
+            oldest,
+        };
         let chunks =
             Self { disk, writer: Mutex::new(writer), maps: RwLock::new(maps), written: AtomicU64::new(0) };
         Ok((chunks, damage))
@@ -181,9 +184,6 @@ impl HeadChunks {
         writer.buffer.extend_from_slice(bytes);
         let crc = Crc32c::of(&writer.buffer[start..]).to_bytes();
         writer.buffer.extend_from_slice(&crc);
-        let number = writer.number;
-        let newest = writer.max_t.entry(number).or_insert(i64::MIN);
-        *newest = max_t.max(*newest);
         self.written.fetch_add(1, Ordering::Relaxed);
         if writer.buffer.len() > BUFFER {
             // Failure is not lost: the bytes stay, and `flush` reports it.
@@ -230,7 +230,7 @@ impl HeadChunks {
         self.flush_locked(&mut writer)?;
         let shown = self.disk.display(&path(writer.number));
         if let Some(file) = &mut writer.file {
-            file.sync().map_err(StorageError::io("syncing", shown))?;
+            file.sync().map_err(StorageError::doing("syncing", shown))?;
         }
         Ok(())
     }
@@ -245,37 +245,28 @@ impl HeadChunks {
         place(writer.number, 0)
     }
 
-    /// Removes the oldest files as long as all their chunks end before `min_t` and lie below `keep_from`.
-    pub fn truncate(&self, min_t: i64, keep_from: u64) -> Result<(), StorageError> {
+    /// Removes the files that lie whole below a place, which is the lowest of all chunks in use.
+    pub fn truncate(&self, lowest: u64) -> Result<(), StorageError> {
         let gone: Vec<u32> = {
-            let writer = self.writer.lock();
-            let numbers: Vec<u32> = self.maps.read().keys().copied().chain(writer.max_t.keys().copied()).collect();
-            let mut numbers = numbers;
-            numbers.sort_unstable();
-            numbers.dedup();
-            numbers
-                .into_iter()
-                .take_while(|number| {
-                    *number < writer.number
-                        && place(*number + 1, 0) <= keep_from
-                        && writer.max_t.get(number).is_none_or(|max_t| *max_t < min_t)
-                        && writer.unfinished.iter().all(|(other, ..)| other != number)
-                })
-                .collect()
+            let mut writer = self.writer.lock();
+            let below = ((lowest >> 32) as u32).min(writer.number);
+            let unfinished = writer.unfinished.iter().map(|(number, ..)| *number).min().unwrap_or(u32::MAX);
+            let gone = (writer.oldest..below.min(unfinished)).collect();
+            writer.oldest = writer.oldest.max(below.min(unfinished));
+            gone
         };
         for number in &gone {
             match self.disk.remove_file(&path(*number)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::io("removing", self.disk.display(&path(*number)))(e));
+                    return Err(StorageError::doing("removing", self.disk.display(&path(*number)))(e));
                 }
                 _ => {}
             }
             self.maps.write().remove(number);
-            self.writer.lock().max_t.remove(number);
         }
         if !gone.is_empty() {
             let dir = Path::new(DIR);
-            self.disk.sync_dir(dir).map_err(StorageError::io("syncing", self.disk.display(dir)))?;
+            self.disk.sync_dir(dir).map_err(StorageError::doing("syncing", self.disk.display(dir)))?;
         }
         Ok(())
     }
@@ -347,19 +338,19 @@ fn append(
     let shown = disk.display(&path(number));
     let open = match file {
         Some(open) => open,
-        None => file.insert(disk.create(&path(number)).map_err(StorageError::io("creating", &shown))?),
+        None => file.insert(disk.create(&path(number)).map_err(StorageError::doing("creating", &shown))?),
     };
     if open.len() > *flushed {
-        open.truncate(*flushed).map_err(StorageError::io("truncating", &shown))?;
+        open.truncate(*flushed).map_err(StorageError::doing("truncating", &shown))?;
     }
-    open.append(bytes).map_err(StorageError::io("writing", &shown))?;
+    open.append(bytes).map_err(StorageError::doing("writing", &shown))?;
     *flushed += bytes.len() as u64;
     bytes.clear();
     Ok(())
 }
 
 fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
-    disk.map(&path(number)).map_err(StorageError::io("mapping", disk.display(&path(number))))
+    disk.map(&path(number)).map_err(StorageError::doing("mapping", disk.display(&path(number))))
 }
 
 /// Cuts the first of the files at `offset` and empties the others. They stay, because numbers must have no gaps, and
@@ -368,17 +359,17 @@ fn cut(disk: &dyn Disk, numbers: &[u32], offset: u64) -> Result<(), StorageError
     for (at, number) in numbers.iter().enumerate() {
         let shown = disk.display(&path(*number));
         if at == 0 && offset > HEADER as u64 {
-            let mut file = disk.open_append(&path(*number)).map_err(StorageError::io("opening", &shown))?;
-            file.truncate(offset).map_err(StorageError::io("truncating", &shown))?;
-            file.sync().map_err(StorageError::io("syncing", &shown))?;
+            let mut file = disk.open_append(&path(*number)).map_err(StorageError::doing("opening", &shown))?;
+            file.truncate(offset).map_err(StorageError::doing("truncating", &shown))?;
+            file.sync().map_err(StorageError::doing("syncing", &shown))?;
         } else {
-            let mut file = disk.create(&path(*number)).map_err(StorageError::io("creating", &shown))?;
-            file.append(&header()).map_err(StorageError::io("writing", &shown))?;
-            file.sync().map_err(StorageError::io("syncing", &shown))?;
+            let mut file = disk.create(&path(*number)).map_err(StorageError::doing("creating", &shown))?;
+            file.append(&header()).map_err(StorageError::doing("writing", &shown))?;
+            file.sync().map_err(StorageError::doing("syncing", &shown))?;
         }
     }
     let dir = Path::new(DIR);
-    disk.sync_dir(dir).map_err(StorageError::io("syncing", disk.display(dir)))
+    disk.sync_dir(dir).map_err(StorageError::doing("syncing", disk.display(dir)))
 }
 
 /// One chunk as the file has it.
@@ -425,7 +416,16 @@ fn parse(file: &[u8]) -> Result<Parsed<'_>, Unparsed> {
         return Err(Unparsed::Damaged(format!("checksum is {:08x}, expected {:08x}", stored.0, computed.0)));
     }
     let encoding = Encoding::try_from(kind & !LATE_BIT).map_err(|e| Unparsed::Damaged(e.to_string()))?;
-    Ok(Parsed { log_ref, min_t, max_t, encoding, late: kind & LATE_BIT != 0, bytes, offset, len: covered + 4 })
+    Ok(Parsed {
+        log_ref,
+        min_t,
+        max_t,
+        encoding,
+        late: kind & LATE_BIT != 0,
+        bytes,
+        offset,
+        len: covered + 4,
+    })
 }
 
 fn slice(file: &Mapped, offset: usize) -> Result<(Encoding, ChunkBytes), String> {
@@ -458,7 +458,8 @@ fn scan(file: &[u8], number: u32, mut found: impl FnMut(FoundChunk)) -> Result<(
             Err(Unparsed::Damaged(_)) if file[offset..].iter().all(|byte| *byte == 0) => return Ok(()),
             Err(Unparsed::Damaged(reason)) => return Err((offset as u64, reason)),
         };
-        let samples = chunk::count(chunk.encoding, chunk.bytes).map_err(|e| (offset as u64, e.to_string()))?;
+        let samples =
+            chunk::count(chunk.encoding, chunk.bytes).map_err(|e| (offset as u64, e.to_string()))?;
         found(FoundChunk {
             log_ref: chunk.log_ref,
             late: chunk.late,

@@ -110,7 +110,10 @@ pub struct Versions {
     /// Time of the last sample before it; `i64::MIN` without one.
     before: i64,
     /// Earlier ones that a living snapshot may still need, ascending.
-    #[expect(clippy::box_collection, reason = "one word instead of three in every series; almost always absent")]
+    #[expect(
+        clippy::box_collection,
+        reason = "one word instead of three in every series; almost always absent"
+    )]
     older: Option<Box<Vec<(u64, i64)>>>,
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use model::append::HistogramSample;
 use model::read::Columns;
 
+use super::builder::ChunkBuilder;
 use super::head_chunks::HeadChunks;
 use super::series::ClosedChunk;
-use super::builder::ChunkBuilder;
 use crate::codec::chunk::Encoding;
 
 /// A value that is not yet in a chunk.

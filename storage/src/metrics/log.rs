@@ -14,6 +14,7 @@ use model::sample::Exemplar;
 use super::append::PendingSample;
 use super::late::Value;
 use crate::StorageError;
+use crate::block::tombstones::Interval;
 use crate::fs::Disk;
 use crate::wal::record::{
     self, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample, RefSeries,
@@ -44,23 +45,27 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Opens the logs for writing; replay comes before. The out-of-order log is opened when there is one.
-    pub fn open(disk: Arc<dyn Disk>, options: WriterOptions) -> Result<Self, StorageError> {
-        let wal = Writer::open(disk.clone(), Path::new(WAL), options)?;
-        let wbl = match disk.stat(Path::new(WBL)) {
-            Ok(_) => Some(Writer::open(disk.clone(), Path::new(WBL), options)?),
-            Err(_) => None,
-        };
-        Ok(Self {
+    /// Logs that are not open for writing yet; replay comes first.
+    pub fn new(disk: Arc<dyn Disk>, options: WriterOptions) -> Self {
+        Self {
             disk,
             options,
-            wal: Some(wal),
-            wbl,
+            wal: None,
+            wbl: None,
             records: Batch::new(),
             late_records: Batch::new(),
             spare_refs: HashMap::new(),
             closed: None,
-        })
+        }
+    }
+
+    /// Opens the logs for writing. The out-of-order log is opened when there is one.
+    pub fn open(&mut self) -> Result<(), StorageError> {
+        if self.disk.stat(Path::new(WBL)).is_ok() {
+            self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL), self.options)?);
+        }
+        self.wal = Some(Writer::open(self.disk.clone(), Path::new(WAL), self.options)?);
+        Ok(())
     }
 
     /// Refuses once the logs are closed.
@@ -106,7 +111,10 @@ impl Logs {
     pub fn put_metadata(&mut self, metadata: &[(SeriesRef, u64, Metadata)]) {
         let metadata: Vec<_> = metadata
             .iter()
-            .map(|(_, log_ref, metadata)| RefMetadata { series: SeriesRef(*log_ref), metadata: metadata.clone() })
+            .map(|(_, log_ref, metadata)| RefMetadata {
+                series: SeriesRef(*log_ref),
+                metadata: metadata.clone(),
+            })
             .collect();
         self.records.push(|out| record::put_metadata(out, &metadata));
     }
@@ -135,9 +143,22 @@ impl Logs {
         self.records.push(|out| record::put_exemplars(out, &exemplars));
     }
 
-    /// Adds deletions.
-    pub fn put_tombstones(&mut self, tombstones: &[RefTombstone]) {
-        self.records.push(|out| record::put_tombstones(out, tombstones));
+    /// Writes deletions: series, its number in the log, time.
+    pub fn write_tombstones(
+        &mut self,
+        tombstones: &[(SeriesRef, u64, Interval)],
+    ) -> Result<(), StorageError> {
+        let tombstones: Vec<_> = tombstones
+            .iter()
+            .map(|(_, log_ref, Interval { min_t, max_t })| RefTombstone {
+                series: SeriesRef(*log_ref),
+                min_t: *min_t,
+                max_t: *max_t,
+            })
+            .collect();
+        self.records.clear();
+        self.records.push(|out| record::put_tombstones(out, &tombstones));
+        self.write()
     }
 
     /// Writes what was gathered to the write-ahead log, all or nothing.
@@ -191,7 +212,12 @@ impl Logs {
 
     /// Segments that ended and are not yet durable.
     pub fn finished(&mut self) -> Vec<PendingSync> {
-        self.wal.iter_mut().chain(&mut self.wbl).filter(|log| log.has_finished()).map(Writer::begin_sync_finished).collect()
+        self.wal
+            .iter_mut()
+            .chain(&mut self.wbl)
+            .filter(|log| log.has_finished())
+            .map(Writer::begin_sync_finished)
+            .collect()
     }
 
     /// Makes everything durable that was written. The syncing itself is left to the caller, outside the lock.

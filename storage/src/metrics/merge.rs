@@ -336,7 +336,7 @@ impl<'b, I: Iterator<Item = Result<(u32, &'b str), Corruption>>> Iterator for Me
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::read::{Columns, Hints, Selection};
+    use model::read::{Hints, Selection};
     use model::{Labels, Matcher};
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -348,13 +348,14 @@ mod tests {
     use crate::fs::SimDisk;
     use crate::metrics::block_writer::SymbolTable;
     use crate::metrics::recode::Value;
+    use crate::metrics::recode::tests::{Meaning, meaning, value};
 
-    /// Samples of each series, values as bits.
-    type Content = BTreeMap<Labels, BTreeMap<i64, u64>>;
+    /// Samples of each series.
+    type Content<V = Meaning> = BTreeMap<Labels, BTreeMap<i64, V>>;
 
     #[derive(Clone, Debug)]
     struct Input {
-        content: Content,
+        content: Content<Value>,
         /// Samples of a chunk.
         chunk_len: usize,
         /// Series whose `i` has this value lose this time.
@@ -367,14 +368,13 @@ mod tests {
     }
 
     fn input() -> impl Strategy<Value = Input> {
-        let sample = (0..6u8, prop_oneof![0..60i64, 1000..1040i64], 0..4u32);
+        let sample = (0..6u8, prop_oneof![0..60i64, 1000..1040i64], value());
         let samples = prop::collection::vec(sample, 0..60);
         let deleted = prop::option::of((0..6u8, 0..1040i64, 0..60i64));
         (samples, 1..9usize, deleted).prop_map(|(samples, chunk_len, deleted)| {
             let mut content = Content::new();
             for (series, t, v) in samples {
-                let v = [f64::from(v), f64::NAN, model::sample::STALE_NAN, -0.0][v as usize % 4];
-                content.entry(name(series)).or_default().insert(t, v.to_bits());
+                content.entry(name(series)).or_default().insert(t, v);
             }
             let deleted =
                 deleted.map(|(series, min_t, len)| (series, Interval { min_t, max_t: min_t + len }));
@@ -389,10 +389,8 @@ mod tests {
         let mut writer =
             BlockWriter::create_with(disk, Path::new(""), id, &symbols).unwrap().with_segment_len_max(200);
         for (labels, samples) in &input.content {
-            let samples: Vec<_> = samples
-                .iter()
-                .map(|(&t, &bits)| Sample { t, value: Value::Float(f64::from_bits(bits)) })
-                .collect();
+            let samples: Vec<_> =
+                samples.iter().map(|(&t, value)| Sample { t, start_t: 0, value: value.clone() }).collect();
             let chunks: Vec<_> =
                 samples.chunks(input.chunk_len).flat_map(|part| encode(part.iter()).unwrap()).collect();
             let chunks: Vec<_> = chunks
@@ -437,10 +435,11 @@ mod tests {
             for series in block.select(&selection).unwrap() {
                 let series = series.unwrap();
                 for chunk in &series.chunks {
-                    let mut columns = Columns::default();
-                    block.read_chunk(chunk, &series.deleted, i64::MIN, i64::MAX, &mut columns).unwrap();
-                    for (t, v) in columns.float_t.into_iter().zip(columns.float_v) {
-                        content.entry(series.labels.clone()).or_default().entry(t).or_insert(v.to_bits());
+                    for sample in samples(block.chunk(chunk).unwrap()).unwrap() {
+                        if !series.deleted.contains(sample.t) {
+                            let samples = content.entry(series.labels.clone()).or_default();
+                            samples.entry(sample.t).or_insert(meaning(&sample.value));
+                        }
                     }
                 }
             }
@@ -471,12 +470,12 @@ mod tests {
             for block in set.blocks() {
                 let input = &inputs[block.meta().id.timestamp_ms() as usize - 1];
                 for (labels, samples) in &input.content {
-                    for (&t, &v) in samples {
+                    for (&t, v) in samples {
                         let deleted = input.deleted.is_some_and(|(series, interval)| {
                             *labels == name(series) && (interval.min_t..=interval.max_t).contains(&t)
                         });
                         if !deleted {
-                            want.entry(labels.clone()).or_default().entry(t).or_insert(v);
+                            want.entry(labels.clone()).or_default().entry(t).or_insert(meaning(v));
                         }
                     }
                 }
@@ -526,7 +525,7 @@ mod tests {
     fn untouched_chunks_are_copied_and_equal_ones_are_one() {
         let disk = SimDisk::new(0);
         let content = |from: i64| {
-            Content::from([(name(1), (from..from + 20).map(|t| (t, 1.5f64.to_bits())).collect())])
+            Content::from([(name(1), (from..from + 20).map(|t| (t, Value::Float(1.5))).collect())])
         };
         let input = |from| Input { content: content(from), chunk_len: 7, deleted: None };
         for (number, from) in [(1, 0), (2, 0), (3, 20)] {
@@ -540,7 +539,7 @@ mod tests {
     #[test]
     fn breaking_off_leaves_nothing() {
         let disk = SimDisk::new(0);
-        let content = Content::from([(name(1), BTreeMap::from([(1, 2)]))]);
+        let content = Content::from([(name(1), BTreeMap::from([(1, Value::Float(2.0))]))]);
         write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
         let set = load(&disk);
         let block = &*set.blocks()[0];
@@ -558,7 +557,7 @@ mod tests {
     #[test]
     fn a_broken_chunk_is_told_with_its_place() {
         let disk = SimDisk::new(0);
-        let content = Content::from([(name(1), BTreeMap::from([(1, 2)]))]);
+        let content = Content::from([(name(1), BTreeMap::from([(1, Value::Float(2.0))]))]);
         write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
         let set = load(&disk);
         let file = set.blocks()[0].dir().join("chunks/000001");

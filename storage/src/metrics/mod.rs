@@ -15,11 +15,13 @@ pub mod block_writer;
 pub mod builder;
 pub mod commit;
 pub mod exemplars;
+pub mod flush;
 pub mod head;
 pub mod head_chunks;
 pub mod isolation;
 pub mod late;
 pub mod log;
+pub mod maintain;
 pub mod merge;
 pub mod open_histogram;
 pub mod pieces;
@@ -27,6 +29,7 @@ mod recode;
 pub mod replay;
 pub mod select;
 pub mod series;
+pub mod store;
 pub mod table;
 
 /// A histogram as queries read it.

@@ -10,10 +10,10 @@ use model::read::{Columns, Cursor, ReadError};
 
 use super::block::MetricsBlock;
 use super::head_chunks::{ChunkBytes, HeadChunks};
+use crate::StorageError;
 use crate::block::tombstones::Intervals;
 use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
-use crate::StorageError;
 
 /// Where a piece's samples are.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct Piece {
     pub min_t: i64,
     /// Last time, at the latest.
     pub max_t: i64,
+    /// Whether it is all that its chunk holds.
+    pub whole: bool,
     /// What of it is not to be seen; nothing for a block's chunk, which knows.
     pub deleted: Option<Arc<Intervals>>,
     /// Where it is.
@@ -69,9 +71,8 @@ impl Piece {
                 };
                 decoded.map_err(|e| StorageError::from(chunks.corruption(*at, e.to_string())).into())
             }
-            Source::Open(encoding, bytes) => {
-                chunk::decode(*encoding, bytes, min_t, max_t, out).map_err(|e| ReadError::Failed(e.to_string()))
-            }
+            Source::Open(encoding, bytes) => chunk::decode(*encoding, bytes, min_t, max_t, out)
+                .map_err(|e| ReadError::Failed(e.to_string())),
             Source::Plain(columns) => {
                 copy(columns, out, |t| (min_t..=max_t).contains(&t));
                 Ok(())
@@ -79,11 +80,20 @@ impl Piece {
         }
     }
 
-    fn has_deleted(&self, min_t: i64, max_t: i64) -> bool {
+    /// The chunk of a piece of the head; `None` when the samples are in none.
+    pub(super) fn bytes(&self) -> Result<Option<(Encoding, ChunkBytes)>, StorageError> {
+        match &self.source {
+            Source::Head(chunks, at, _) => chunks.read(*at).map(Some),
+            Source::Open(encoding, bytes) => Ok(Some((*encoding, bytes.clone()))),
+            Source::Block(..) | Source::Plain(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn has_deleted(&self, min_t: i64, max_t: i64) -> bool {
         self.deleted.as_ref().is_some_and(|deleted| deleted.overlap(min_t, max_t))
     }
 
-    fn deletes(&self, t: i64) -> bool {
+    pub(super) fn deletes(&self, t: i64) -> bool {
         self.deleted.as_ref().is_some_and(|deleted| deleted.contains(t))
     }
 }

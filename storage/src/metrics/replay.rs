@@ -292,9 +292,7 @@ impl Replay<'_> {
             return self.push_histogram(reference, sample.t, mark);
         }
         let before = series.tail();
-        if let Ok(made) =
-            series.push_float(REPLAYED, sample.t, sample.v, self.head.rule, &self.head.chunks)
-        {
+        if let Ok(made) = series.push_float(REPLAYED, sample.t, sample.v, self.head.rule, &self.head.chunks) {
             self.head.counters.chunks_made(u64::from(made));
             self.head.counters.tail_changed(before, series.tail());
             drop(series);
@@ -399,11 +397,19 @@ impl Replay<'_> {
             {
                 guard.late = None;
             }
+            if self.pages.lock(*series).is_some_and(|guard| guard.late.is_some()) {
+                head.late_series.lock().insert(*series);
+            }
         }
         let removed = head.table.remove(&all, |series| series.is_empty());
         head.counters.series.fetch_sub(removed.len() as u64, std::sync::atomic::Ordering::Relaxed);
         count(&head.counters.series_removed, removed.len() as u64);
-        let goes_by = |log_ref: u64, series| self.pages.lock(series).is_some_and(|guard| guard.log_ref == log_ref);
-        self.series.iter().filter(|(log_ref, series)| !goes_by(**log_ref, **series)).map(|(log_ref, _)| *log_ref).collect()
+        let goes_by =
+            |log_ref: u64, series| self.pages.lock(series).is_some_and(|guard| guard.log_ref == log_ref);
+        self.series
+            .iter()
+            .filter(|(log_ref, series)| !goes_by(**log_ref, **series))
+            .map(|(log_ref, _)| *log_ref)
+            .collect()
     }
 }

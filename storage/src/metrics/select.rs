@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use model::Labels;
 use model::append::SeriesRef;
@@ -16,6 +17,7 @@ use super::block::MetricsBlock;
 use super::head::Head;
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
+use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
 use super::series::{Open, Series};
 use super::table::{Pages, SeriesTable, slot_of};
@@ -30,6 +32,20 @@ use crate::index::select;
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
 
+/// Which samples of the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that came in order.
+    InOrder,
+    /// Those that came late and are in full chunks below a place.
+    Late {
+        /// The place.
+        below: u64,
+    },
+}
+
 /// The head as one snapshot sees it.
 pub struct HeadView {
     head: Arc<Head>,
@@ -38,6 +54,8 @@ pub struct HeadView {
     tombstones: Arc<Tombstones>,
     /// In-order samples before this are in blocks.
     from: i64,
+    /// What in-order and late samples span.
+    spans: [(i64, i64); 2],
 }
 
 /// What was stored when it was taken.
@@ -69,11 +87,25 @@ impl HeadView {
         let view = head.isolation.view();
         let pages = head.table.pages();
         let tombstones = head.tombstones.read().clone();
-        Self { head, view, pages, tombstones, from }
+        let times = &head.times;
+        let spans = [
+            (times.min_t.load(SeqCst).min(from), times.max_t.load(SeqCst)),
+            (times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst)),
+        ];
+        Self { head, view, pages, tombstones, from, spans }
     }
 
     /// Matching series with chunks in the selected time, ascending by labels.
     pub fn select(&self, selection: &Selection) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
+        self.select_of(selection, Which::All)
+    }
+
+    /// As [`HeadView::select`], of some samples only.
+    pub fn select_of(
+        &self,
+        selection: &Selection,
+        which: Which,
+    ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
         let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
         let mut found = Vec::new();
         for batch in slots.chunks(BATCH) {
@@ -81,7 +113,7 @@ impl HeadView {
             for &slot in batch {
                 let Some(series) = self.pages.slot(slot).map(|cell| cell.lock()) else { continue };
                 let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
-                if self.overlaps(&series, selection.min_t, selection.max_t) {
+                if self.overlaps(&series, selection.min_t, selection.max_t, which) {
                     found.push((index.labels(&series.pairs), reference));
                 }
             }
@@ -97,63 +129,105 @@ impl HeadView {
         (range.0 <= range.1).then_some(range)
     }
 
-    fn overlaps(&self, series: &Series, min_t: i64, max_t: i64) -> bool {
-        let in_order = self.in_order(series, min_t, max_t).is_some_and(|(min_t, max_t)| {
+    fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, which: Which) -> bool {
+        let bounds = match which {
+            Which::All | Which::InOrder => self.in_order(series, min_t, max_t),
+            Which::Late { .. } => None,
+        };
+        let in_order = bounds.is_some_and(|(min_t, max_t)| {
             let open = !matches!(series.open, Open::None);
             let closed = series.closed.iter().rev();
             (open && series.open_min_t <= max_t && series.last_t() >= min_t)
                 || closed.into_iter().any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
         });
+        let (open, below) = match which {
+            Which::All => (true, u64::MAX),
+            Which::InOrder => return in_order,
+            Which::Late { below } => (false, below),
+        };
         in_order
             || series.late.as_ref().is_some_and(|late| {
                 let view = self.view.at();
-                let open = late.open.iter().any(|s| s.commit <= view && (min_t..=max_t).contains(&s.t));
-                let closed = || {
-                    late.closed.iter().any(|late| {
-                        late.chunk.min_t <= max_t && late.chunk.max_t >= min_t && late.visible(view)
-                    })
+                let seen = |s: &LateSample| s.commit <= view && (min_t..=max_t).contains(&s.t);
+                let overlaps = |late: &LateChunk| {
+                    let LateChunk { chunk, .. } = late;
+                    chunk.at < below && chunk.min_t <= max_t && chunk.max_t >= min_t && late.visible(view)
                 };
-                open || closed()
+                (open && late.open.iter().any(seen)) || late.closed.iter().any(overlaps)
             })
     }
 
     /// A series' samples as pieces.
     pub fn pieces(&self, reference: SeriesRef, min_t: i64, max_t: i64, out: &mut Vec<Piece>) {
+        self.pieces_of(reference, min_t, max_t, Which::All, out);
+    }
+
+    /// As [`HeadView::pieces`], of some samples only.
+    pub fn pieces_of(
+        &self,
+        reference: SeriesRef,
+        min_t: i64,
+        max_t: i64,
+        which: Which,
+        out: &mut Vec<Piece>,
+    ) {
         let Some(series) = self.pages.lock(reference) else { return };
         let deleted = self.tombstones.get(reference.0).map(|deleted| Arc::new(deleted.clone()));
-        let head = |min_t, max_t, source| Piece { min_t, max_t, deleted: deleted.clone(), source };
-        if let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) {
-            for chunk in &series.closed {
-                let (first, last) = (chunk.min_t.max(min_t), chunk.max_t.min(max_t));
-                if first <= last {
-                    out.push(head(first, last, Source::Head(self.head.chunks.clone(), chunk.at, None)));
-                }
+        let mut add = |of: (i64, i64), min_t: i64, max_t: i64, source| {
+            let (first, last) = (of.0.max(min_t), of.1.min(max_t));
+            if first <= last {
+                let whole = (first, last) == of;
+                out.push(Piece { min_t: first, max_t: last, whole, deleted: deleted.clone(), source });
             }
-            let (first, last) = (series.open_min_t.max(min_t), series.last_t().min(max_t));
+        };
+        let in_order = match which {
+            Which::All | Which::InOrder => self.in_order(&series, min_t, max_t),
+            Which::Late { .. } => None,
+        };
+        if let Some((min_t, max_t)) = in_order {
+            for chunk in &series.closed {
+                let source = Source::Head(self.head.chunks.clone(), chunk.at, None);
+                add((chunk.min_t, chunk.max_t), min_t, max_t, source);
+            }
+            let of = (series.open_min_t, series.last_t());
             let open = match &series.open {
                 Open::None => None,
                 Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes())),
                 Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes())),
             };
-            if let Some((encoding, bytes)) = open.filter(|_| first <= last) {
-                out.push(head(first, last, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes)))));
+            if let Some((encoding, bytes)) = open.filter(|_| of.0 <= max_t && of.1 >= min_t) {
+                add(of, min_t, max_t, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes))));
             }
         }
+        let below = match which {
+            Which::All => u64::MAX,
+            Which::InOrder => return,
+            Which::Late { below } => below,
+        };
         let Some(late) = &series.late else { return };
         let view = self.view.at();
         for late in &late.closed {
             let chunk = &late.chunk;
-            if chunk.min_t > max_t || chunk.max_t < min_t || !late.visible(view) {
+            if chunk.at >= below || !late.visible(view) {
                 continue;
             }
             let unseen = |commits: &&Arc<[u64]>| commits.iter().any(|commit| *commit > view);
-            let seen = late.commits.as_ref().filter(unseen).map(|commits| commits.iter().map(|c| *c <= view).collect());
-            out.push(head(chunk.min_t, chunk.max_t, Source::Head(self.head.chunks.clone(), chunk.at, seen)));
+            let seen = late
+                .commits
+                .as_ref()
+                .filter(unseen)
+                .map(|commits| commits.iter().map(|c| *c <= view).collect());
+            let source = Source::Head(self.head.chunks.clone(), chunk.at, seen);
+            add((chunk.min_t, chunk.max_t), min_t, max_t, source);
+        }
+        if which != Which::All {
+            return;
         }
         let columns = late.open_columns(view);
         let times = columns.float_t.iter().chain(&columns.histogram_t);
         if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
-            out.push(head(*first, *last, Source::Plain(Arc::new(columns))));
+            let of = (*first, *last);
+            add(of, min_t, max_t, Source::Plain(Arc::new(columns)));
         }
     }
 
@@ -168,13 +242,24 @@ impl HeadView {
         select::label_values(&*index, name, &selection.matchers, selection.limit)
     }
 
+    /// First and last time of all samples; `None` without any.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let [in_order, late] = self.spans;
+        let span = (in_order.0.max(self.from).min(late.0), in_order.1.max(late.1));
+        (span.0 <= span.1).then_some(span)
+    }
+
     /// Whether the head has samples in a time at all.
     fn covers(&self, min_t: i64, max_t: i64) -> bool {
-        use std::sync::atomic::Ordering::SeqCst;
-        let times = &self.head.times;
-        let overlaps = |first: i64, last: i64| first <= max_t && last >= min_t;
-        overlaps(times.min_t.load(SeqCst), times.max_t.load(SeqCst))
-            || overlaps(times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst))
+        self.spans.iter().any(|(first, last)| *first <= max_t && *last >= min_t)
+    }
+
+    /// Says that a chunk of the head cannot be decoded.
+    pub(super) fn corruption(&self, source: &Source, reason: String) -> StorageError {
+        match source {
+            Source::Head(chunks, at, _) => chunks.corruption(*at, reason).into(),
+            _ => StorageError::Invalid(format!("an open chunk cannot be decoded: {reason}")),
+        }
     }
 }
 
@@ -204,6 +289,7 @@ impl SelectedSeries for Selected {
                 Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
                     min_t: chunk.min_t,
                     max_t: chunk.max_t,
+                    whole: true,
                     deleted: None,
                     source: Source::Block(block.clone(), *chunk, deleted.clone()),
                 })),

@@ -135,6 +135,11 @@ impl Bounds {
 }
 
 impl Series {
+    /// A series without samples.
+    pub(super) fn new(epoch: u32, log_ref: u64, pairs: Box<[PairId]>) -> Self {
+        Self { epoch, log_ref, pairs, ..Self::default() }
+    }
+
     /// Time of the newest in-order sample; `i64::MIN` without one.
     #[inline]
     pub fn last_t(&self) -> i64 {
@@ -265,6 +270,24 @@ impl Series {
             chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
         }
         Ok(cut)
+    }
+
+    /// Drops chunks that end before `min_t`, and late ones below a place.
+    pub(super) fn truncate(&mut self, min_t: i64, late_below: u64) {
+        let keep_from = self.closed.partition_point(|chunk| chunk.max_t < min_t);
+        if keep_from > 0 {
+            self.closed.drain(..keep_from);
+            self.closed.shrink_to_fit();
+        }
+        if !matches!(self.open, Open::None) && self.last_t() < min_t {
+            self.open = Open::None;
+        }
+        if let Some(late) = &mut self.late {
+            late.closed.retain(|late| late.chunk.at >= late_below);
+            if late.chunks() == 0 {
+                self.late = None;
+            }
+        }
     }
 
     /// Forgets all samples.

@@ -146,7 +146,7 @@ impl SeriesTable {
         {
             let mut index = self.index.write();
             let pairs = index.add(slot, labels);
-            *cell.lock() = Series { epoch, log_ref, pairs, ..Series::default() };
+            *cell.lock() = Series::new(epoch, log_ref, pairs);
         }
         let key = Key { hash: hash as u32, slot };
         shard.insert_unique(Key::spread(key.hash), key, |key| Key::spread(key.hash));
@@ -299,7 +299,8 @@ mod tests {
         assert_eq!(table.get(&labels(1)), None);
         // A round later the slots are used again, the references are not.
         table.remove(&[], |_| true);
-        let again: Vec<_> = (0..1000).map(|n| table.get_or_create(&labels(2 * n + 1), None).unwrap().0).collect();
+        let again: Vec<_> =
+            (0..1000).map(|n| table.get_or_create(&labels(2 * n + 1), None).unwrap().0).collect();
         assert!(again.iter().all(|series| slot_of(*series) < 2000 && !odd.contains(series)));
         assert!(odd.iter().all(|series| table.pages().lock(*series).is_none()));
         assert_eq!(table.index().read().len(), 2000);

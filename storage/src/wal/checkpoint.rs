@@ -86,7 +86,7 @@ fn names(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, StorageError> {
     match disk.list(dir) {
         Ok(entries) => Ok(entries.into_iter().filter(|e| e.is_dir).map(|e| e.name).collect()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(StorageError::refused("listing", disk, dir, e)),
+        Err(e) => Err(StorageError::io("listing", disk, dir, e)),
     }
 }
 
@@ -112,7 +112,7 @@ pub fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, Stor
 }
 
 fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    disk.remove_dir_all(dir).map_err(|e| StorageError::refused("removing", disk, dir, e))
+    disk.remove_dir_all(dir).map_err(|e| StorageError::io("removing", disk, dir, e))
 }
 
 /// Creates the checkpoint that covers everything up to segment `to`, inclusive, from the newest checkpoint and the
@@ -138,8 +138,8 @@ pub fn create(
         let _ = disk.remove_dir_all(&tmp);
     }
     let stats = stats?;
-    disk.rename(&tmp, &target).map_err(|e| StorageError::refused("renaming", &**disk, &tmp, e))?;
-    disk.sync_dir(dir).map_err(|e| StorageError::refused("syncing", &**disk, dir, e))?;
+    disk.rename(&tmp, &target).map_err(|e| StorageError::io("renaming", &**disk, &tmp, e))?;
+    disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", &**disk, dir, e))?;
     Ok(stats)
 }
 

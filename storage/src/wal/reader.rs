@@ -171,7 +171,7 @@ impl Reader {
         self.window = self
             .disk
             .read_at(&current.path, start, len)
-            .map_err(|e| StorageError::refused("reading", &*self.disk, &current.path, e))?;
+            .map_err(|e| StorageError::io("reading", &*self.disk, &current.path, e))?;
         self.window_start = start;
         self.window_ends = self.window.len() < len;
         Ok(())

@@ -26,7 +26,7 @@ pub fn repair(disk: &dyn Disk, damage: &Damage) -> Result<Repair, StorageError> 
     let later = segment::list(disk, &damage.dir)?;
     for later in later.iter().rev().take_while(|later| later.number > damage.segment.number) {
         let to = free_name(disk, &later.path)?;
-        disk.rename(&later.path, &to).map_err(|e| StorageError::refused("renaming", disk, &later.path, e))?;
+        disk.rename(&later.path, &to).map_err(|e| StorageError::io("renaming", disk, &later.path, e))?;
         aside.push(disk.display(&to));
     }
     let file = disk.display(&damage.segment.path);
@@ -62,7 +62,7 @@ fn cut(disk: &dyn Disk, path: &Path, offset: u64) -> Result<(), StorageError> {
         }
         file.sync()
     };
-    cut().map_err(|e| StorageError::refused("truncating", disk, path, e))
+    cut().map_err(|e| StorageError::io("truncating", disk, path, e))
 }
 
 /// Replaces a file by its first `len` bytes and keeps the whole under another name.
@@ -84,10 +84,10 @@ fn copy_aside(disk: &dyn Disk, path: &Path, len: u64) -> Result<PathBuf, Storage
         // It would hold space that the rest needs.
         let _ = disk.remove_file(&tmp);
     }
-    copied.map_err(|e| StorageError::refused("writing", disk, &tmp, e))?;
+    copied.map_err(|e| StorageError::io("writing", disk, &tmp, e))?;
     let aside = free_name(disk, path)?;
-    disk.hard_link(path, &aside).map_err(|e| StorageError::refused("linking", disk, &aside, e))?;
-    disk.rename(&tmp, path).map_err(|e| StorageError::refused("renaming", disk, &tmp, e))?;
+    disk.hard_link(path, &aside).map_err(|e| StorageError::io("linking", disk, &aside, e))?;
+    disk.rename(&tmp, path).map_err(|e| StorageError::io("renaming", disk, &tmp, e))?;
     Ok(aside)
 }
 
@@ -97,7 +97,7 @@ fn free_name(disk: &dyn Disk, path: &Path) -> Result<PathBuf, StorageError> {
     for n in 1.. {
         match disk.stat(&name) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => break,
-            Err(e) => return Err(StorageError::refused("looking up", disk, &name, e)),
+            Err(e) => return Err(StorageError::io("looking up", disk, &name, e)),
             Ok(_) => name = with_suffix(path, &format!("{WAL_ASIDE}.{n}")),
         }
     }
@@ -111,5 +111,5 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    disk.sync_dir(dir).map_err(|e| StorageError::refused("syncing", disk, dir, e))
+    disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", disk, dir, e))
 }

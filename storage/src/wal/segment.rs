@@ -27,7 +27,7 @@ pub fn path(dir: &Path, number: u64) -> PathBuf {
 pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, StorageError> {
     let entries = match disk.list(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|e| StorageError::refused("listing", disk, dir, e))?,
+        entries => entries.map_err(|e| StorageError::io("listing", disk, dir, e))?,
     };
     let mut segments: Vec<Segment> = entries
         .into_iter()
@@ -45,7 +45,8 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, StorageError> {
 pub fn remove_before(disk: &dyn Disk, dir: &Path, number: u64) -> Result<usize, StorageError> {
     let mut removed = 0;
     for segment in list(disk, dir)?.into_iter().take_while(|segment| segment.number < number) {
-        disk.remove_file(&segment.path).map_err(|e| StorageError::refused("removing", disk, &segment.path, e))?;
+        disk.remove_file(&segment.path)
+            .map_err(|e| StorageError::io("removing", disk, &segment.path, e))?;
         removed += 1;
     }
     Ok(removed)

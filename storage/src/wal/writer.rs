@@ -76,9 +76,9 @@ impl Writer {
                 options.segment_len
             )));
         }
-        disk.create_dir_all(dir).map_err(|e| StorageError::refused("creating", &*disk, dir, e))?;
+        disk.create_dir_all(dir).map_err(|e| StorageError::io("creating", &*disk, dir, e))?;
         let parent = dir.parent().unwrap_or(Path::new(""));
-        disk.sync_dir(parent).map_err(|e| StorageError::refused("syncing", &*disk, parent, e))?;
+        disk.sync_dir(parent).map_err(|e| StorageError::io("syncing", &*disk, parent, e))?;
         let segment = segment::list(&*disk, dir)?.last().map_or(0, |last| last.number + 1);
         let file = create(&*disk, dir, segment)?;
         Ok(Self {
@@ -154,7 +154,7 @@ impl Writer {
             let path = segment::path(&self.dir, self.segment);
             match self.disk.remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::refused("removing", &*self.disk, &path, e));
+                    return Err(StorageError::io("removing", &*self.disk, &path, e));
                 }
                 _ => {}
             }
@@ -162,7 +162,7 @@ impl Writer {
             self.file = self
                 .disk
                 .open_append(&previous)
-                .map_err(|e| StorageError::refused("opening", &*self.disk, &previous, e))?;
+                .map_err(|e| StorageError::io("opening", &*self.disk, &previous, e))?;
             self.finished.retain(|(path, _)| *path != previous);
             self.segment -= 1;
         }
@@ -252,13 +252,13 @@ impl Writer {
     }
 
     fn error(&self, action: &'static str, source: std::io::Error) -> StorageError {
-        StorageError::refused(action, &*self.disk, &self.path(), source)
+        StorageError::io(action, &*self.disk, &self.path(), source)
     }
 }
 
 fn create(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Box<dyn WriteFile>, StorageError> {
     let path = segment::path(dir, number);
-    disk.create(&path).map_err(|e| StorageError::refused("creating", disk, &path, e))
+    disk.create(&path).map_err(|e| StorageError::io("creating", disk, &path, e))
 }
 
 /// Files to sync. Dropped unrun, they are never synced.
@@ -276,10 +276,10 @@ impl PendingSync {
     pub fn run(self) -> Result<Position, StorageError> {
         // Names last: a durable name of an empty file says more than it should.
         for (path, sync) in self.files {
-            sync().map_err(|e| StorageError::refused("syncing", &*self.disk, &path, e))?;
+            sync().map_err(|e| StorageError::io("syncing", &*self.disk, &path, e))?;
         }
         if let Some(dir) = self.dir {
-            self.disk.sync_dir(&dir).map_err(|e| StorageError::refused("syncing", &*self.disk, &dir, e))?;
+            self.disk.sync_dir(&dir).map_err(|e| StorageError::io("syncing", &*self.disk, &dir, e))?;
         }
         Ok(self.durable)
     }

@@ -22,7 +22,7 @@ use model::histogram::ResetHint;
 
 pub use append::{Appended, Appender};
 pub use form::{Float, Form, HistogramIn, Integer};
-pub use samples::decode_into;
+pub use samples::{decode_into, stored_samples};
 
 /// Builds chunks of integer histograms.
 pub type HistogramAppender = Appender<Integer>;

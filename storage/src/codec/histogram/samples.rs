@@ -48,6 +48,27 @@ fn decode_all<F: Form>(
     Ok(())
 }
 
+/// All samples of a chunk in its own form: timestamp, histogram, start timestamp (0 for unknown). Of reset hints only
+/// that of gauges is given; whether a counter was reset shows when the samples are compared.
+pub fn stored_samples<F: Form>(
+    bytes: &[u8],
+    start_t: bool,
+) -> Result<Vec<(i64, HistogramIn<F>, i64)>, ChunkError> {
+    let mut samples = Samples::<F>::new(bytes, start_t)?;
+    let mut found = Vec::new();
+    while let Some(t) = samples.next()? {
+        let mut h = samples.stored();
+        if samples.flags == Flags::Gauge {
+            h.reset_hint = ResetHint::Gauge;
+        }
+        found.push((t, h, samples.start_t()));
+    }
+    if !found.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(ChunkError::Invalid("timestamps do not ascend"));
+    }
+    Ok(found)
+}
+
 /// Timestamp and numbers of the last sample.
 pub(super) type Last<F> = (DeltaCoder, Numbers<<F as Form>::Count, <F as Form>::Bucket>);
 
