@@ -168,8 +168,15 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     if prefix.is_empty() {
         return routes;
     }
-    let home = format!("{prefix}/");
-    Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
+    // A nested "/" is the prefix without a slash at its end; with one it is a path of its own.
+    let (home, query) = (format!("{prefix}/"), format!("{prefix}/query"));
+    Router::new()
+        .route("/", get({
+            let home = home.clone();
+            move || async move { found(&home) }
+        }))
+        .route(&home, get(move || async move { found(&query) }))
+        .nest(&prefix, routes)
 }
 
 /// A redirect with status 302, as Prometheus uses.
