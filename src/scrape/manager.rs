@@ -32,6 +32,10 @@ pub struct Options {
     pub user_agent: String,
     /// Makes scrapes of servers with the same configuration fall at different times.
     pub host_name: String,
+    /// Give scrapes that start a little late the timestamp of their turn, so that timestamps compress better.
+    pub adjust_timestamps: bool,
+    /// How late that is at most; never more than a hundredth of the interval.
+    pub timestamp_tolerance: Duration,
     /// What is passed to the store.
     pub append: AppendOptions,
 }
@@ -86,6 +90,9 @@ impl Manager {
             clock,
             metrics,
             append: options.append,
+            align_tolerance_ms: options
+                .adjust_timestamps
+                .then(|| i64::try_from(options.timestamp_tolerance.as_millis()).unwrap_or(i64::MAX)),
             // Storing waits for the disk now and then.
             storing: Semaphore::new(cores * 2),
             shutdown: CancellationToken::new(),

@@ -25,16 +25,14 @@ use super::status::{Health, LastScrape, TargetStatus};
 use super::target::Target;
 use crate::config::scrape::ScrapeJob;
 
-/// Scrapes that are at most this late get the timestamp they should have; it makes timestamps compress better. At
-/// most a hundredth of the interval.
-const ALIGN_TOLERANCE_MS: i64 = 2;
-
 /// What all loops share.
 pub(super) struct Shared {
     pub store: Arc<dyn Appendable>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<ScrapeMetrics>,
     pub append: AppendOptions,
+    /// Scrapes that are at most this late get the timestamp of their turn; `None`: timestamps are as they come.
+    pub align_tolerance_ms: Option<i64>,
     /// How many bodies are stored at once.
     pub storing: Semaphore,
     pub shutdown: CancellationToken,
@@ -198,7 +196,8 @@ impl TargetLoop {
                 _ = ticker.tick() => {}
             }
             let now = self.shared.clock.now_ms();
-            let t = align(aligned.unwrap_or(now), now, interval_ms);
+            let tolerance_ms = self.shared.align_tolerance_ms.map(|ms| ms.min(interval_ms / 100));
+            let t = align(aligned.unwrap_or(now), now, interval_ms, tolerance_ms);
             aligned = Some(t.next_from);
             let shutdown = self.shared.shutdown.clone();
             tokio::select! {
@@ -310,15 +309,15 @@ struct Aligned {
 }
 
 /// The timestamp of a scrape that starts at `now` when turns are `interval` after `last`: the turn's own when the start
-/// is close to it. When the clock was set back, turns count from now.
-fn align(last: i64, now: i64, interval: i64) -> Aligned {
-    let tolerance = (interval / 100).min(ALIGN_TOLERANCE_MS);
+/// is at most `tolerance` late. When the clock was set back, turns count from now.
+fn align(last: i64, now: i64, interval: i64, tolerance: Option<i64>) -> Aligned {
     let passed = (now - last).max(-1) / interval.max(1);
     let turn = last + passed * interval;
-    if now < turn - tolerance {
-        return Aligned { timestamp: now, next_from: now };
+    let late = now - turn;
+    match tolerance {
+        Some(tolerance) if late.abs() <= tolerance => Aligned { timestamp: turn, next_from: turn },
+        _ => Aligned { timestamp: now, next_from: if late < 0 { now } else { turn } },
     }
-    Aligned { timestamp: if now - turn <= tolerance { turn } else { now }, next_from: turn }
 }
 
 /// Milliseconds as Go prints a duration: `15s`, `1m0s`, `1.5s`, `500ms`.
@@ -340,20 +339,18 @@ mod tests {
 
     #[test]
     fn alignment() {
-        for (last, now, interval, timestamp, next_from) in [
-            (1000, 1000, 1000, 1000, 1000),
-            (1000, 2002, 1000, 2000, 2000),
-            (1000, 2003, 1000, 2003, 2000),
-            (1000, 5001, 1000, 5000, 5000),
-            (1000, 1999, 1000, 1999, 1000),
-            // At most a hundredth of the interval.
-            (1000, 1101, 100, 1100, 1100),
-            (1000, 1102, 100, 1102, 1100),
-            (1000, 1051, 50, 1051, 1050),
-            // The clock was set back.
-            (100_000, 5000, 1000, 5000, 5000),
+        for (last, now, interval, tolerance, timestamp, next_from) in [
+            (1000, 1000, 1000, Some(2), 1000, 1000),
+            (1000, 2002, 1000, Some(2), 2000, 2000),
+            (1000, 2003, 1000, Some(2), 2003, 2000),
+            (1000, 5001, 1000, Some(2), 5000, 5000),
+            (1000, 5001, 1000, None, 5001, 5000),
+            (1000, 1999, 1000, Some(2), 1999, 1000),
+            // The clock was set back, a little and a lot.
+            (1000, 999, 1000, Some(2), 1000, 1000),
+            (100_000, 5000, 1000, Some(2), 5000, 5000),
         ] {
-            assert_eq!(align(last, now, interval), Aligned { timestamp, next_from }, "{last} {now}");
+            assert_eq!(align(last, now, interval, tolerance), Aligned { timestamp, next_from }, "{last} {now}");
         }
     }
 

@@ -329,7 +329,13 @@ impl Bench {
     fn with(settings: &str, append: AppendOptions) -> Self {
         let store = Arc::<MemoryStore>::default();
         let metrics = Arc::<ScrapeMetrics>::default();
-        let options = Options { user_agent: "Prometheus/0".to_owned(), host_name: "here".to_owned(), append };
+        let options = Options {
+            user_agent: "Prometheus/0".to_owned(),
+            host_name: "here".to_owned(),
+            adjust_timestamps: true,
+            timestamp_tolerance: Duration::from_millis(2),
+            append,
+        };
         let manager = Manager::new(store.clone(), Arc::new(SystemClock), metrics.clone(), options);
         let bench = Self { store, metrics, manager };
         bench.apply(settings);
