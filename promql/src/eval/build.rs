@@ -227,6 +227,19 @@ impl Builder<'_> {
         }
     }
 
+    /// As [`Self::scalar`], but a node in any case: its values count as held while what follows is evaluated.
+    pub(crate) fn held_scalar(&mut self, expr: &Expr) -> Result<ScalarRef, QueryError> {
+        let scalar = self.scalar(expr)?;
+        Ok(self.held(scalar))
+    }
+
+    fn held(&mut self, scalar: ScalarRef) -> ScalarRef {
+        match scalar {
+            ScalarRef::Const(v) => ScalarRef::Node(self.push(Op::Number(v))),
+            ScalarRef::Node(_) => scalar,
+        }
+    }
+
     /// Builds a part whose type is vector.
     pub(crate) fn vector(&mut self, expr: &Expr) -> Result<Input, QueryError> {
         match self.operand(expr)? {
@@ -305,7 +318,13 @@ impl Builder<'_> {
         let (around, figures) = (std::mem::take(&mut self.around), self.figures);
         let op = binary.op;
         self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
-        let left = self.operand(&binary.left)?;
+        let mut left = self.operand(&binary.left)?;
+        if binary.right.value_type() == ValueType::Vector
+            && let Built::Vector(input) = left
+        {
+            // Before the right side, which counts what is held already.
+            left = Built::Vector(Input::Node(self.place(input)));
+        }
         let right = self.operand(&binary.right)?;
         (self.around, self.figures) = (around, figures);
         Ok(match (left, right) {
@@ -344,7 +363,7 @@ impl Builder<'_> {
                 let built = self.expr(param.without_parens())?;
                 self.around = around;
                 match built {
-                    Built::Scalar(scalar) => Some(scalar),
+                    Built::Scalar(scalar) => Some(self.held(scalar)),
                     _ => return Err(wrong_type(param, ValueType::Scalar)),
                 }
             }
