@@ -163,7 +163,7 @@ impl Builder<'_> {
         let call = RangeCall { func, input, params, pos };
         let stream = Stream { source: Source::Range(Box::new(call)), stages: Vec::new() };
         let input = Input::Stream(Box::new(stream));
-        if name == "absent_over_time" {
+        if func == RangeFn::Absent {
             let frame = FrameCall::Absent { input, labels: absent::labels(range), over_time: true };
             return Ok(Built::Vector(Input::Node(self.push(Op::Call(Box::new(frame))))));
         }
