@@ -67,8 +67,45 @@ pub(crate) struct Figures {
     pub(crate) buckets: bool,
 }
 
+/// Trees higher than this are built on a stack of their own.
+const LOW: usize = 60;
+/// Enough for a tree of [`crate::ast::MAX_HEIGHT`], whatever the build's optimisation.
+const HIGH_STACK_BYTES: usize = 64 << 20;
+
 /// Builds the plan of an expression.
 pub(crate) fn build(
+    options: &EngineOptions,
+    lookback: i64,
+    by_step: bool,
+    times: QueryTimes,
+    expr: &Expr,
+) -> Result<Plan, QueryError> {
+    if is_low(expr) {
+        return build_here(options, lookback, by_step, times, expr);
+    }
+    let failed = |what: String| QueryError::Execution(format!("planning the query failed: {what}"));
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(HIGH_STACK_BYTES)
+            .spawn_scoped(scope, || build_here(options, lookback, by_step, times, expr))
+            .map_err(|error| failed(error.to_string()))?
+            .join()
+            .unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+    })
+}
+
+fn is_low(expr: &Expr) -> bool {
+    let mut left = vec![(expr, 0)];
+    while let Some((expr, height)) = left.pop() {
+        if height > LOW {
+            return false;
+        }
+        left.extend(expr.children().into_iter().map(|child| (child, height + 1)));
+    }
+    true
+}
+
+fn build_here(
     options: &EngineOptions,
     lookback: i64,
     by_step: bool,
