@@ -187,7 +187,7 @@ mod tests {
             [format!("{}/*.yml", dir.path().display()), format!("{}/x.json", dir.path().display())];
         let metrics = Metrics::default();
         let mut files = Files::default();
-        let mut scan = |files: &mut Files, due| files.scan(&patterns, due, &metrics).map(|o| o.errors.len());
+        let scan = |files: &mut Files, due| files.scan(&patterns, due, &metrics).map(|o| o.errors.len());
 
         assert_eq!(scan(&mut files, true), Some(0));
         assert_eq!(scan(&mut files, false), None);

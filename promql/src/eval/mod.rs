@@ -276,7 +276,7 @@ impl<'a> Evaluator<'a> {
                     let h = row.histogram(0).cloned();
                     row.first = 0;
                     row.values = vec![v; steps];
-                    row.histograms = h.map(|h| Box::new(vec![Some(h); steps]));
+                    row.histograms = h.map(|h| vec![Some(h); steps]);
                 }
                 self.rows_value(rows, samples)
             }

@@ -24,7 +24,7 @@ pub(crate) struct Row {
     /// Floats; absent where the step has no sample or a histogram.
     pub(crate) values: Vec<f64>,
     /// Histograms, as long as `values`; `None` for a series of floats only.
-    pub(crate) histograms: Option<Box<Vec<Option<SharedHistogram>>>>,
+    pub(crate) histograms: Option<Vec<Option<SharedHistogram>>>,
 }
 
 impl Row {
@@ -75,7 +75,7 @@ impl Row {
             Point::Float(v) => self.values[at] = v,
             Point::Histogram(h) => {
                 let len = self.values.len();
-                self.histograms.get_or_insert_with(|| Box::new(vec![None; len]))[at] = Some(h);
+                self.histograms.get_or_insert_with(|| vec![None; len])[at] = Some(h);
             }
         }
     }
@@ -164,10 +164,10 @@ impl Row {
             self.values = values;
             if let Some(histograms) = self.histograms.take() {
                 let mut wider = vec![None; len];
-                for (place, h) in wider[lead..].iter_mut().zip(*histograms) {
+                for (place, h) in wider[lead..].iter_mut().zip(histograms) {
                     *place = h;
                 }
-                self.histograms = Some(Box::new(wider));
+                self.histograms = Some(wider);
             }
             self.first = first;
         }

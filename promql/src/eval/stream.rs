@@ -69,7 +69,7 @@ const BATCH_POINTS: usize = 2 << 20;
 const BATCH: (usize, usize) = (64, 8192);
 
 /// Receives rows in order.
-pub(crate) type Sink<'s> = dyn FnMut(Vec<Row>) -> Result<(), QueryError> + 's;
+pub(crate) type Sink<'s> = dyn FnMut(Vec<Row>) -> Result<(), QueryError> + Send + 's;
 
 impl Evaluator<'_> {
     /// Evaluates an operand and hands its rows on, names settled. Returns how many samples count as held; the caller
@@ -319,15 +319,22 @@ impl Evaluator<'_> {
             Ok((all, notes))
         };
         let batch = (BATCH_POINTS / steps.max(1)).clamp(BATCH.0, BATCH.1);
-        let mut held = 0;
+        let (mut held, mut pending) = (0, None);
         for from in (0..len).step_by(batch) {
             let to = len.min(from + batch);
-            let done: Vec<_> = if to - from <= SEQUENTIAL {
-                vec![task(from..to)]
-            } else {
+            let produce = || -> Vec<_> {
+                if to - from <= SEQUENTIAL {
+                    return vec![task(from..to)];
+                }
                 let starts: Vec<usize> = (from..to).step_by(TASK).collect();
                 starts.into_par_iter().map(|at| task(at..to.min(at + TASK))).collect()
             };
+            // The last batch is consumed while this one is made.
+            let (done, consumed) = match pending.take() {
+                Some(rows) => rayon::join(produce, || sink(rows)),
+                None => (produce(), Ok(())),
+            };
+            consumed?;
             let mut rows = Vec::with_capacity(to - from);
             for result in done {
                 let (all, notes) = result?;
@@ -343,6 +350,9 @@ impl Evaluator<'_> {
                     rows.extend(made.row);
                 }
             }
+            pending = Some(rows);
+        }
+        if let Some(rows) = pending {
             sink(rows)?;
         }
         Ok(held)

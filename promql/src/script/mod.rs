@@ -12,6 +12,7 @@ pub mod load;
 pub mod memory;
 mod nhcb;
 pub mod parse;
+pub mod random;
 pub mod run;
 pub mod target;
 

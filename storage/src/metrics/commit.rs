@@ -17,21 +17,6 @@ use super::table::Pages;
 use crate::StorageError;
 use crate::wal::record::{RefSample, RefSeries};
 
-/// Counts of one commit.
-#[derive(Default)]
-struct Tally {
-    floats: u64,
-    histograms: u64,
-    late: [u64; 2],
-    dropped: u64,
-    min_t: Option<(i64, i64)>,
-    late_t: Option<(i64, i64)>,
-}
-
-fn widen(range: &mut Option<(i64, i64)>, t: i64) {
-    *range = Some(range.map_or((t, t), |(min_t, max_t)| (min_t.min(t), max_t.max(t))));
-}
-
 impl Head {
     /// Logs and stores what an appender gathered.
     pub(super) fn commit(
@@ -50,25 +35,28 @@ impl Head {
         self.log(&mut logs, pages, pending)?;
         // A flush may have begun since the appender was made.
         bounds.min_valid_t = bounds.min_valid_t.max(self.times.min_valid_t.load(SeqCst));
-        let bounds = &bounds;
 
-        let commit = self.isolation.begin();
-        let mut tally = Tally::default();
-        let mut overtaken = Vec::new();
+        let mut apply = Apply {
+            head: self,
+            pages,
+            bounds,
+            commit: self.isolation.begin(),
+            overtaken: Vec::new(),
+            tally: Tally::default(),
+        };
         for batch in &pending.batches {
             for (sample, series) in batch.floats.iter().zip(&batch.float_series) {
-                self.apply_float(pages, bounds, commit, *series, sample, &mut overtaken, &mut tally);
+                apply.float(*series, sample);
             }
             for sample in &batch.histograms {
-                self.apply_histogram(pages, bounds, commit, sample, &mut overtaken, &mut tally);
+                apply.histogram(sample);
             }
         }
         for sample in pending.late.drain(..) {
-            self.apply_late(pages, commit, sample, &mut tally);
+            apply.late(sample);
         }
-        if !overtaken.is_empty() {
-            self.apply_overtaken(&mut logs, pages, commit, overtaken, &mut tally);
-        }
+        apply.overtaken(&mut logs);
+        let Apply { commit, tally, .. } = apply;
         self.apply_exemplars(pending);
         for (series, _, metadata) in pending.metadata.drain(..) {
             self.metadata.lock().insert(series, Arc::new(metadata));
@@ -161,145 +149,6 @@ impl Head {
         markers
     }
 
-    fn apply_float(
-        &self,
-        pages: &Pages,
-        bounds: &Bounds,
-        commit: Commit,
-        of: SeriesRef,
-        sample: &RefSample,
-        overtaken: &mut Vec<PendingSample>,
-        tally: &mut Tally,
-    ) {
-        let Some(mut series) = pages.lock(of) else {
-            tally.dropped += 1;
-            return;
-        };
-        series.pending = false;
-        if is_stale(sample.v)
-            && let Some(mark) = stale_mark(&series, sample.v)
-        {
-            drop(series);
-            let value = Value::Histogram(mark);
-            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
-            return self.apply_histogram(pages, bounds, commit, &sample, overtaken, tally);
-        }
-        let placed = series.place_float(sample.t, sample.v, bounds);
-        if !matches!(placed, Ok(Place::Next)) {
-            let value = Value::Float(sample.v);
-            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
-            return self.misplaced(placed, sample, overtaken, tally);
-        }
-        let before = series.tail();
-        match series.push_float(commit, sample.t, sample.v, self.rule, &self.chunks) {
-            Ok(made) => {
-                self.counters.chunks_made(u64::from(made));
-                self.counters.tail_changed(before, series.tail());
-                tally.floats += 1;
-                widen(&mut tally.min_t, sample.t);
-            }
-            Err(_) => tally.dropped += 1,
-        }
-    }
-
-    fn apply_histogram(
-        &self,
-        pages: &Pages,
-        bounds: &Bounds,
-        commit: Commit,
-        sample: &PendingSample,
-        overtaken: &mut Vec<PendingSample>,
-        tally: &mut Tally,
-    ) {
-        let Value::Histogram(histogram) = &sample.value else { return };
-        let Some(mut series) = pages.lock(sample.series) else {
-            tally.dropped += 1;
-            return;
-        };
-        series.pending = false;
-        let placed = series.place_histogram(sample.t, histogram, bounds);
-        if !matches!(placed, Ok(Place::Next)) {
-            return self.misplaced(placed, sample.clone(), overtaken, tally);
-        }
-        let before = series.tail();
-        match series.push_histogram(commit, sample.t, histogram, self.rule, &self.chunks) {
-            Ok(made) => {
-                self.counters.chunks_made(u64::from(made));
-                self.counters.tail_changed(before, series.tail());
-                tally.histograms += 1;
-                widen(&mut tally.min_t, sample.t);
-            }
-            Err(_) => tally.dropped += 1,
-        }
-    }
-
-    /// A sample that was the next when it was added and is not any more.
-    fn misplaced(
-        &self,
-        placed: Result<Place, AppendError>,
-        sample: PendingSample,
-        overtaken: &mut Vec<PendingSample>,
-        tally: &mut Tally,
-    ) {
-        let histogram = matches!(sample.value, Value::Histogram(_));
-        match placed {
-            Ok(Place::Late) => overtaken.push(sample),
-            Ok(Place::Same | Place::Next) => {}
-            Err(error) => {
-                tally.dropped += 1;
-                let counter = match error {
-                    AppendError::TooOld => &self.counters.too_old,
-                    AppendError::OutOfBounds => &self.counters.out_of_bounds,
-                    _ => &self.counters.out_of_order,
-                };
-                count(counter.of(histogram), 1);
-            }
-        }
-    }
-
-    fn apply_late(&self, pages: &Pages, commit: Commit, sample: PendingSample, tally: &mut Tally) {
-        let Some(mut series) = pages.lock(sample.series) else {
-            tally.dropped += 1;
-            return;
-        };
-        series.pending = false;
-        let histogram = matches!(sample.value, Value::Histogram(_));
-        let new = series.late.is_none();
-        let late = series.late.get_or_insert_default();
-        late.settle(commit.oldest_view);
-        let opens = late.open.is_empty();
-        if late.insert(LateSample { t: sample.t, value: sample.value, commit: commit.id }) {
-            self.counters.chunks_made(u64::from(opens));
-            tally.late[usize::from(histogram)] += 1;
-            widen(&mut tally.late_t, sample.t);
-        } else {
-            tally.dropped += 1;
-        }
-        drop(series);
-        if new {
-            self.late_series.lock().insert(sample.series);
-        }
-    }
-
-    /// Samples that another appender overtook and that the out-of-order window still takes.
-    fn apply_overtaken(
-        &self,
-        logs: &mut Logs,
-        pages: &Pages,
-        commit: Commit,
-        samples: Vec<PendingSample>,
-        tally: &mut Tally,
-    ) {
-        let markers = self.make_room(pages, &samples);
-        if logs.write_late(&markers, &samples).is_err() {
-            tally.dropped += samples.len() as u64;
-            return;
-        }
-        for sample in samples {
-            self.apply_late(pages, commit, sample, tally);
-        }
-    }
-
     fn apply_exemplars(&self, pending: &mut Pending) {
         if pending.exemplars.is_empty() {
             return;
@@ -312,6 +161,152 @@ impl Head {
         for (labels, exemplar) in labelled {
             // What was refused since is counted by the ring.
             let _ = ring.add(&labels, exemplar);
+        }
+    }
+}
+
+/// One commit being applied.
+struct Apply<'c> {
+    head: &'c Head,
+    pages: &'c Pages,
+    bounds: Bounds,
+    commit: Commit,
+    /// Samples that were the next when they were added, and that the out-of-order window still takes.
+    overtaken: Vec<PendingSample>,
+    tally: Tally,
+}
+
+/// Counts of one commit.
+#[derive(Default)]
+struct Tally {
+    floats: u64,
+    histograms: u64,
+    late: [u64; 2],
+    dropped: u64,
+    min_t: Option<(i64, i64)>,
+    late_t: Option<(i64, i64)>,
+}
+
+fn widen(range: &mut Option<(i64, i64)>, t: i64) {
+    *range = Some(range.map_or((t, t), |(min_t, max_t)| (min_t.min(t), max_t.max(t))));
+}
+
+impl Apply<'_> {
+    fn float(&mut self, of: SeriesRef, sample: &RefSample) {
+        let Some(mut series) = self.pages.lock(of) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        if is_stale(sample.v)
+            && let Some(mark) = stale_mark(&series, sample.v)
+        {
+            drop(series);
+            let value = Value::Histogram(mark);
+            return self.histogram(&PendingSample {
+                series: of,
+                log_ref: sample.series.0,
+                t: sample.t,
+                value,
+            });
+        }
+        let placed = series.place_float(sample.t, sample.v, &self.bounds);
+        if !matches!(placed, Ok(Place::Next)) {
+            drop(series);
+            let value = Value::Float(sample.v);
+            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
+            return self.misplaced(placed, sample);
+        }
+        let before = series.tail();
+        match series.push_float(self.commit, sample.t, sample.v, self.head.rule, &self.head.chunks) {
+            Ok(made) => {
+                self.head.counters.chunks_made(u64::from(made));
+                self.head.counters.tail_changed(before, series.tail());
+                self.tally.floats += 1;
+                widen(&mut self.tally.min_t, sample.t);
+            }
+            Err(_) => self.tally.dropped += 1,
+        }
+    }
+
+    fn histogram(&mut self, sample: &PendingSample) {
+        let Value::Histogram(histogram) = &sample.value else { return };
+        let Some(mut series) = self.pages.lock(sample.series) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        let placed = series.place_histogram(sample.t, histogram, &self.bounds);
+        if !matches!(placed, Ok(Place::Next)) {
+            drop(series);
+            return self.misplaced(placed, sample.clone());
+        }
+        let before = series.tail();
+        match series.push_histogram(self.commit, sample.t, histogram, self.head.rule, &self.head.chunks) {
+            Ok(made) => {
+                self.head.counters.chunks_made(u64::from(made));
+                self.head.counters.tail_changed(before, series.tail());
+                self.tally.histograms += 1;
+                widen(&mut self.tally.min_t, sample.t);
+            }
+            Err(_) => self.tally.dropped += 1,
+        }
+    }
+
+    /// A sample that was the next when it was added and is not any more.
+    fn misplaced(&mut self, placed: Result<Place, AppendError>, sample: PendingSample) {
+        match placed {
+            Ok(Place::Late) => self.overtaken.push(sample),
+            Ok(Place::Same | Place::Next) => {}
+            Err(error) => {
+                self.tally.dropped += 1;
+                let counter = match error {
+                    AppendError::TooOld => &self.head.counters.too_old,
+                    AppendError::OutOfBounds => &self.head.counters.out_of_bounds,
+                    _ => &self.head.counters.out_of_order,
+                };
+                count(counter.of(matches!(sample.value, Value::Histogram(_))), 1);
+            }
+        }
+    }
+
+    fn late(&mut self, sample: PendingSample) {
+        let Some(mut series) = self.pages.lock(sample.series) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        let histogram = matches!(sample.value, Value::Histogram(_));
+        let new = series.late.is_none();
+        let late = series.late.get_or_insert_default();
+        late.settle(self.commit.oldest_view);
+        let opens = late.open.is_empty();
+        if late.insert(LateSample { t: sample.t, value: sample.value, commit: self.commit.id }) {
+            self.head.counters.chunks_made(u64::from(opens));
+            self.tally.late[usize::from(histogram)] += 1;
+            widen(&mut self.tally.late_t, sample.t);
+        } else {
+            self.tally.dropped += 1;
+        }
+        drop(series);
+        if new {
+            self.head.late_series.lock().insert(sample.series);
+        }
+    }
+
+    /// Logs and stores what was overtaken.
+    fn overtaken(&mut self, logs: &mut Logs) {
+        let samples = std::mem::take(&mut self.overtaken);
+        if samples.is_empty() {
+            return;
+        }
+        let markers = self.head.make_room(self.pages, &samples);
+        if logs.write_late(&markers, &samples).is_err() {
+            self.tally.dropped += samples.len() as u64;
+            return;
+        }
+        for sample in samples {
+            self.late(sample);
         }
     }
 }

@@ -76,17 +76,22 @@ pub struct HeadChunks {
 }
 
 struct Writer {
-    /// Number of the file that is written; chunks get places in it.
+    /// The file that is written; chunks get places in it.
+    current: Unfinished,
+    /// Earlier files that the disk refused to complete, oldest first.
+    unfinished: Vec<Unfinished>,
+    /// Number of the oldest file there is.
+    oldest: u32,
+}
+
+/// A file and what of it the disk does not have.
+struct Unfinished {
     number: u32,
     file: Option<Box<dyn WriteFile>>,
-    /// Bytes of it that the disk has.
+    /// Bytes that the disk has.
     flushed: u64,
     /// Bytes behind those.
     buffer: Vec<u8>,
-    /// Earlier files that the disk refused to complete, oldest first: number and bytes from `flushed` on.
-    unfinished: Vec<(u32, Option<Box<dyn WriteFile>>, u64, Vec<u8>)>,
-    /// Number of the oldest file there is.
-    oldest: u32,
 }
 
 fn path(number: u32) -> PathBuf {
@@ -145,14 +150,7 @@ impl HeadChunks {
         }
         let number = numbers.last().map_or(1, |last| last + 1);
         let oldest = numbers.first().copied().unwrap_or(number);
-        let writer = Writer {
-            number,
-            file: None,
-            flushed: 0,
-            buffer: header().to_vec(),
-            unfinished: Vec::new(),
-            oldest,
-        };
+        let writer = Writer { current: Unfinished::new(number), unfinished: Vec::new(), oldest };
         let chunks =
             Self { disk, writer: Mutex::new(writer), maps: RwLock::new(maps), written: AtomicU64::new(0) };
         Ok((chunks, damage))
@@ -169,23 +167,23 @@ impl HeadChunks {
         bytes: &[u8],
     ) -> u64 {
         let mut writer = self.writer.lock();
-        if writer.len() + (CHUNK_HEAD + 10 + bytes.len() + 4) as u64 > FILE_LEN_MAX
-            && writer.len() > HEADER as u64
+        if writer.current.len() + (CHUNK_HEAD + 10 + bytes.len() + 4) as u64 > FILE_LEN_MAX
+            && writer.current.len() > HEADER as u64
         {
             self.next_file(&mut writer);
         }
-        let at = place(writer.number, writer.len());
-        let start = writer.buffer.len();
-        writer.buffer.extend_from_slice(&log_ref.to_be_bytes());
-        writer.buffer.extend_from_slice(&min_t.to_be_bytes());
-        writer.buffer.extend_from_slice(&max_t.to_be_bytes());
-        writer.buffer.push(encoding as u8 | if late { LATE_BIT } else { 0 });
-        put_uvarint(&mut writer.buffer, bytes.len() as u64);
-        writer.buffer.extend_from_slice(bytes);
-        let crc = Crc32c::of(&writer.buffer[start..]).to_bytes();
-        writer.buffer.extend_from_slice(&crc);
+        let at = place(writer.current.number, writer.current.len());
+        let start = writer.current.buffer.len();
+        writer.current.buffer.extend_from_slice(&log_ref.to_be_bytes());
+        writer.current.buffer.extend_from_slice(&min_t.to_be_bytes());
+        writer.current.buffer.extend_from_slice(&max_t.to_be_bytes());
+        writer.current.buffer.push(encoding as u8 | if late { LATE_BIT } else { 0 });
+        put_uvarint(&mut writer.current.buffer, bytes.len() as u64);
+        writer.current.buffer.extend_from_slice(bytes);
+        let crc = Crc32c::of(&writer.current.buffer[start..]).to_bytes();
+        writer.current.buffer.extend_from_slice(&crc);
         self.written.fetch_add(1, Ordering::Relaxed);
-        if writer.buffer.len() > BUFFER {
+        if writer.current.buffer.len() > BUFFER {
             // Failure is not lost: the bytes stay, and `flush` reports it.
             let _ = self.flush_locked(&mut writer);
         }
@@ -228,8 +226,8 @@ impl HeadChunks {
     pub fn sync(&self) -> Result<(), StorageError> {
         let mut writer = self.writer.lock();
         self.flush_locked(&mut writer)?;
-        let shown = self.disk.display(&path(writer.number));
-        if let Some(file) = &mut writer.file {
+        let shown = self.disk.display(&path(writer.current.number));
+        if let Some(file) = &mut writer.current.file {
             file.sync().map_err(StorageError::doing("syncing", shown))?;
         }
         Ok(())
@@ -239,18 +237,18 @@ impl HeadChunks {
     /// written so far lie.
     pub fn cut(&self) -> u64 {
         let mut writer = self.writer.lock();
-        if writer.len() > HEADER as u64 {
+        if writer.current.len() > HEADER as u64 {
             self.next_file(&mut writer);
         }
-        place(writer.number, 0)
+        place(writer.current.number, 0)
     }
 
     /// Removes the files that lie whole below a place, which is the lowest of all chunks in use.
     pub fn truncate(&self, lowest: u64) -> Result<(), StorageError> {
         let gone: Vec<u32> = {
             let mut writer = self.writer.lock();
-            let below = ((lowest >> 32) as u32).min(writer.number);
-            let unfinished = writer.unfinished.iter().map(|(number, ..)| *number).min().unwrap_or(u32::MAX);
+            let below = ((lowest >> 32) as u32).min(writer.current.number);
+            let unfinished = writer.unfinished.iter().map(|file| file.number).min().unwrap_or(u32::MAX);
             let gone = (writer.oldest..below.min(unfinished)).collect();
             writer.oldest = writer.oldest.max(below.min(unfinished));
             gone
@@ -283,70 +281,67 @@ impl HeadChunks {
     }
 
     fn next_file(&self, writer: &mut Writer) {
+        let next = Unfinished::new(writer.current.number + 1);
         if self.flush_locked(writer).is_err() {
-            let rest = std::mem::take(&mut writer.buffer);
-            let entry = (writer.number, writer.file.take(), writer.flushed, rest);
-            writer.unfinished.push(entry);
-        } else if let Some(file) = &mut writer.file {
-            // The log has these samples too: a failure costs nothing but the time to replay them.
-            let _ = file.sync();
+            let unfinished = std::mem::replace(&mut writer.current, next);
+            writer.unfinished.push(unfinished);
+        } else {
+            if let Some(file) = &mut writer.current.file {
+                // The log has these samples too: a failure costs nothing but the time to replay them.
+                let _ = file.sync();
+            }
+            writer.current = next;
         }
-        writer.number += 1;
-        writer.file = None;
-        writer.flushed = 0;
-        writer.buffer = header().to_vec();
     }
 
     fn flush_locked(&self, writer: &mut Writer) -> Result<(), StorageError> {
-        while let Some((number, file, flushed, bytes)) = writer.unfinished.first_mut() {
-            append(&*self.disk, *number, file, flushed, bytes)?;
+        while let Some(first) = writer.unfinished.first_mut() {
+            first.flush(&*self.disk)?;
             writer.unfinished.remove(0);
         }
-        if writer.file.is_none() && writer.buffer.len() <= HEADER {
-            return Ok(());
-        }
-        append(&*self.disk, writer.number, &mut writer.file, &mut writer.flushed, &mut writer.buffer)
+        writer.current.flush(&*self.disk)
     }
 }
 
 impl Writer {
-    fn len(&self) -> u64 {
-        self.flushed + self.buffer.len() as u64
-    }
-
     fn buffered(&self, number: u32, offset: usize) -> Option<(Encoding, ChunkBytes)> {
-        let (flushed, buffer) = if number == self.number {
-            (self.flushed, &self.buffer)
-        } else {
-            let (_, _, flushed, buffer) = self.unfinished.iter().find(|(other, ..)| *other == number)?;
-            (*flushed, buffer)
-        };
-        let offset = offset.checked_sub(flushed as usize)?;
-        let chunk = parse(buffer.get(offset..)?).ok()?;
+        let files = std::iter::once(&self.current).chain(&self.unfinished);
+        let file = files.into_iter().find(|file| file.number == number)?;
+        let offset = offset.checked_sub(file.flushed as usize)?;
+        let chunk = parse(file.buffer.get(offset..)?).ok()?;
         Some((chunk.encoding, ChunkBytes::Owned(Arc::from(chunk.bytes))))
     }
 }
 
-/// Appends bytes to a file, creating it first; what a failed append left behind is cut off again.
-fn append(
-    disk: &dyn Disk,
-    number: u32,
-    file: &mut Option<Box<dyn WriteFile>>,
-    flushed: &mut u64,
-    bytes: &mut Vec<u8>,
-) -> Result<(), StorageError> {
-    let shown = disk.display(&path(number));
-    let open = match file {
-        Some(open) => open,
-        None => file.insert(disk.create(&path(number)).map_err(StorageError::doing("creating", &shown))?),
-    };
-    if open.len() > *flushed {
-        open.truncate(*flushed).map_err(StorageError::doing("truncating", &shown))?;
+impl Unfinished {
+    fn new(number: u32) -> Self {
+        Self { number, file: None, flushed: 0, buffer: header().to_vec() }
     }
-    open.append(bytes).map_err(StorageError::doing("writing", &shown))?;
-    *flushed += bytes.len() as u64;
-    bytes.clear();
-    Ok(())
+
+    fn len(&self) -> u64 {
+        self.flushed + self.buffer.len() as u64
+    }
+
+    /// Writes the buffer, creating the file first; what a failed attempt left behind is cut off again. A file without
+    /// chunks is not made.
+    fn flush(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
+        if self.buffer.is_empty() || self.len() <= HEADER as u64 {
+            return Ok(());
+        }
+        let path = path(self.number);
+        let shown = disk.display(&path);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(disk.create(&path).map_err(StorageError::doing("creating", &shown))?),
+        };
+        if file.len() > self.flushed {
+            file.truncate(self.flushed).map_err(StorageError::doing("truncating", &shown))?;
+        }
+        file.append(&self.buffer).map_err(StorageError::doing("writing", &shown))?;
+        self.flushed += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
 }
 
 fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
@@ -359,7 +354,8 @@ fn cut(disk: &dyn Disk, numbers: &[u32], offset: u64) -> Result<(), StorageError
     for (at, number) in numbers.iter().enumerate() {
         let shown = disk.display(&path(*number));
         if at == 0 && offset > HEADER as u64 {
-            let mut file = disk.open_append(&path(*number)).map_err(StorageError::doing("opening", &shown))?;
+            let mut file =
+                disk.open_append(&path(*number)).map_err(StorageError::doing("opening", &shown))?;
             file.truncate(offset).map_err(StorageError::doing("truncating", &shown))?;
             file.sync().map_err(StorageError::doing("syncing", &shown))?;
         } else {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use model::append::HistogramSample;
 use model::read::Columns;
 
-use super::builder::ChunkBuilder;
 use super::head_chunks::HeadChunks;
+use super::recode::{self, Recoded};
 use super::series::ClosedChunk;
-use crate::codec::chunk::Encoding;
+use crate::codec::chunk::{self, ChunkError};
 
 /// A value that is not yet in a chunk.
 #[derive(Clone, Debug)]
@@ -80,23 +80,16 @@ impl Late {
         }
     }
 
-    /// Writes the open chunk out, as one chunk for each run of samples of a kind. Returns where they are. Samples
-    /// that no chunk takes are dropped, which does not happen to samples that were validated.
+    /// Writes the open chunk out, as one chunk for each run of samples of a kind. Returns where they are.
     pub fn close(&mut self, log_ref: u64, chunks: &HeadChunks) -> Vec<u64> {
         let mut places = Vec::new();
-        for run in encode(&self.open) {
-            let at = chunks.write(log_ref, run.min_t, run.max_t, run.encoding, true, &run.bytes);
+        // What does not encode was not validated; it stays where it is, and in the log.
+        let Ok(runs) = encode(&self.open) else { return places };
+        for Run { chunk: Recoded { min_t, max_t, encoding, data }, commits } in runs {
+            let at = chunks.write(log_ref, min_t, max_t, encoding, true, &data);
             places.push(at);
-            self.closed.push(LateChunk {
-                chunk: ClosedChunk {
-                    at,
-                    min_t: run.min_t,
-                    max_t: run.max_t,
-                    encoding: run.encoding,
-                    samples: run.commits.len() as u16,
-                },
-                commits: Some(Arc::from(run.commits)),
-            });
+            let chunk = ClosedChunk { at, min_t, max_t, encoding, samples: commits.len() as u16 };
+            self.closed.push(LateChunk { chunk, commits: Some(Arc::from(commits)) });
         }
         self.open = Vec::new();
         places
@@ -131,44 +124,33 @@ impl Late {
     }
 }
 
-/// A chunk made of late samples.
-pub struct Run {
-    /// How its bytes are to be read.
-    pub encoding: Encoding,
-    /// First time.
-    pub min_t: i64,
-    /// Last time.
-    pub max_t: i64,
-    /// The chunk.
-    pub bytes: Vec<u8>,
-    /// The commit of each sample.
-    pub commits: Vec<u64>,
+/// A chunk made of late samples, and the commit of each.
+struct Run {
+    chunk: Recoded,
+    commits: Vec<u64>,
 }
 
 /// Chunks of samples that ascend in time; a new one wherever the kind of value changes or a chunk ends by itself.
-pub fn encode(samples: &[LateSample]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut open: Option<ChunkBuilder> = None;
-    let mut start = 0;
-    let mut end_run = |open: Option<ChunkBuilder>, run: &[LateSample]| {
-        if let (Some(open), Some(first), Some(last)) = (open, run.first(), run.last()) {
-            runs.push(Run {
-                encoding: open.encoding(),
-                min_t: first.t,
-                max_t: last.t,
-                bytes: open.into_bytes(),
-                commits: run.iter().map(|sample| sample.commit).collect(),
-            });
-        }
-    };
-    for (at, sample) in samples.iter().enumerate() {
-        if open.as_mut().is_some_and(|open| open.push(sample.t, &sample.value)) {
-            continue;
-        }
-        end_run(open.take(), &samples[start..at]);
-        start = at;
-        open = Some(ChunkBuilder::new(sample.t, &sample.value));
+fn encode(samples: &[LateSample]) -> Result<Vec<Run>, ChunkError> {
+    let plain: Vec<_> = samples
+        .iter()
+        .map(|sample| recode::Sample {
+            t: sample.t,
+            start_t: 0,
+            value: match &sample.value {
+                Value::Float(v) => recode::Value::Float(*v),
+                Value::Histogram(HistogramSample::Integer(h)) => recode::Value::Histogram((**h).clone()),
+                Value::Histogram(HistogramSample::Float(h)) => recode::Value::FloatHistogram((**h).clone()),
+            },
+        })
+        .collect();
+    let mut rest = samples;
+    let mut runs = Vec::new();
+    for chunk in recode::encode(plain.iter())? {
+        let count = usize::from(chunk::count(chunk.encoding, &chunk.data)?).min(rest.len());
+        let (run, behind) = rest.split_at(count);
+        rest = behind;
+        runs.push(Run { chunk, commits: run.iter().map(|sample| sample.commit).collect() });
     }
-    end_run(open, &samples[start..]);
-    runs
+    Ok(runs)
 }

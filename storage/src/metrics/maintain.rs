@@ -285,7 +285,9 @@ impl MetricsStore {
             .map_err(StorageError::doing("creating", self.disk.display(&chunks)))?;
         let mut files: Vec<_> = [META_FILE, INDEX_FILE, TOMBSTONES_FILE].map(PathBuf::from).into();
         let from = block.dir().join(CHUNKS_DIR);
-        for entry in self.disk.list(&from).map_err(StorageError::doing("listing", self.disk.display(&from)))? {
+        for entry in
+            self.disk.list(&from).map_err(StorageError::doing("listing", self.disk.display(&from)))?
+        {
             files.push(Path::new(CHUNKS_DIR).join(entry.name));
         }
         for file in files {

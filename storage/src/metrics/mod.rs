@@ -12,7 +12,6 @@ use model::histogram::FloatHistogram;
 pub mod append;
 pub mod block;
 pub mod block_writer;
-pub mod builder;
 pub mod commit;
 pub mod exemplars;
 pub mod flush;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use model::Labels;
 use model::append::SeriesRef;
-use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use model::read::{Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
 
 use super::block::MetricsBlock;
 use super::head::Head;
@@ -20,10 +20,9 @@ use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
 use super::series::{Open, Series};
-use super::table::{Pages, SeriesTable, slot_of};
+use super::table::{Pages, SeriesTable};
 use crate::StorageError;
-use crate::block::meta::BlockMeta;
-use crate::block::set::{BlockSet, LiveBlock};
+use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
 use crate::codec::chunk::Encoding;
 use crate::index::ChunkMeta;

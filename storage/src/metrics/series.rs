@@ -9,7 +9,7 @@ use super::head_chunks::HeadChunks;
 use super::isolation::{Commit, Versions};
 use super::late::Late;
 use super::open_histogram::OpenHistogram;
-use crate::codec::chunk::Encoding;
+use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::gorilla::XorAppender;
 use crate::index::mem::PairId;
 
@@ -229,13 +229,50 @@ impl Series {
     pub fn push_histogram(
         &mut self,
         commit: Commit,
-        _t: i64,
-        _v: &HistogramSample,
-        _rule: CutRule,
-        _chunks: &HeadChunks,
+        t: i64,
+        v: &HistogramSample,
+        rule: CutRule,
+        chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
         self.versions.advance(commit, self.last_t());
-        Err(AppendError::OutOfOrder)
+        let refused = |e: ChunkError| AppendError::InvalidHistogram(e.to_string());
+        if self.histogram_fits(t, v, rule)
+            && let Open::Histograms(chunk) = &mut self.open
+        {
+            let Some(full) = chunk.push(t, v).map_err(refused)? else { return Ok(false) };
+            self.write_out(&Open::Histograms(Box::new(full)), chunks);
+        } else {
+            let previous = match &self.open {
+                Open::Histograms(previous) => Some(&**previous),
+                Open::Floats(_) | Open::None => None,
+            };
+            let next = OpenHistogram::begin(previous, t, v).map_err(refused)?;
+            self.close_open(chunks);
+            self.open = Open::Histograms(Box::new(next));
+        }
+        self.begin_at(t, rule);
+        Ok(true)
+    }
+
+    /// Whether the next histogram belongs into the open chunk, by size and time.
+    fn histogram_fits(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
+        let Open::Histograms(chunk) = &self.open else { return false };
+        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
+        let end = if self.predicted { range_end(self.open_min_t, rule.range) } else { self.next_cut };
+        if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
+            let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
+            self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, ratio);
+            self.predicted = true;
+        }
+        let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
+        chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+    }
+
+    /// Notes that the open chunk begins at a time.
+    fn begin_at(&mut self, t: i64, rule: CutRule) {
+        self.open_min_t = t;
+        self.next_cut = range_end(t, rule.range);
+        self.predicted = false;
     }
 
     /// Adds a float sample behind all others. Returns whether that made a chunk.
@@ -263,8 +300,7 @@ impl Series {
         if cut {
             self.close_open(chunks);
             self.open = Open::Floats(XorAppender::new());
-            self.open_min_t = t;
-            self.next_cut = range_end(t, rule.range);
+            self.begin_at(t, rule);
         }
         if let Open::Floats(chunk) = &mut self.open {
             chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
@@ -300,20 +336,21 @@ impl Series {
 
     /// Writes the open chunk out.
     pub(super) fn close_open(&mut self, chunks: &HeadChunks) {
-        let (encoding, samples, max_t) = match &self.open {
+        let open = std::mem::take(&mut self.open);
+        self.write_out(&open, chunks);
+    }
+
+    /// Writes a chunk out that began at `open_min_t`.
+    fn write_out(&mut self, open: &Open, chunks: &HeadChunks) {
+        let (encoding, bytes, samples, max_t) = match open {
             Open::None => return,
-            Open::Floats(chunk) => (Encoding::Xor, chunk.count(), chunk.last_t()),
-            Open::Histograms(chunk) => (chunk.encoding(), chunk.count(), chunk.last_t()),
+            Open::Floats(chunk) => (Encoding::Xor, chunk.bytes(), chunk.count(), chunk.last_t()),
+            Open::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.count(), chunk.last_t()),
         };
-        let bytes = match &self.open {
-            Open::Floats(chunk) => chunk.bytes(),
-            Open::Histograms(chunk) => chunk.bytes(),
-            Open::None => return,
-        };
-        let at = chunks.write(self.log_ref, self.open_min_t, max_t, encoding, false, bytes);
+        let min_t = self.open_min_t;
+        let at = chunks.write(self.log_ref, min_t, max_t, encoding, false, bytes);
         self.closed.reserve_exact(1);
-        self.closed.push(ClosedChunk { at, min_t: self.open_min_t, max_t, encoding, samples });
-        self.open = Open::None;
+        self.closed.push(ClosedChunk { at, min_t, max_t, encoding, samples });
     }
 }
 

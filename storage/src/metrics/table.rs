@@ -190,7 +190,7 @@ impl SeriesTable {
         }
         let slot = slots.len;
         slots.len = slot.checked_add(1).ok_or(TableFull)?;
-        if slot as usize % PAGE == 0 {
+        if (slot as usize).is_multiple_of(PAGE) {
             let page: Page = (0..PAGE).map(|_| Mutex::default()).collect();
             let mut pages = self.pages.write();
             let mut list = Vec::with_capacity(pages.0.len() + 1);

@@ -45,8 +45,7 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, StorageError> {
 pub fn remove_before(disk: &dyn Disk, dir: &Path, number: u64) -> Result<usize, StorageError> {
     let mut removed = 0;
     for segment in list(disk, dir)?.into_iter().take_while(|segment| segment.number < number) {
-        disk.remove_file(&segment.path)
-            .map_err(|e| StorageError::io("removing", disk, &segment.path, e))?;
+        disk.remove_file(&segment.path).map_err(|e| StorageError::io("removing", disk, &segment.path, e))?;
         removed += 1;
     }
     Ok(removed)

@@ -7,6 +7,7 @@
 //! proportion to them, or takes more than linear time.
 
 mod cursor;
+mod format;
 mod number;
 mod openmetrics;
 mod quote;
@@ -22,10 +23,50 @@ use model::labels::Labels;
 use model::metadata::MetricType;
 use model::sample::Exemplar;
 
+pub use format::{Format, FormatError};
 pub use number::{openmetrics_float, parse_float};
 pub use openmetrics::OpenMetricsParser;
 pub use series_text::{LabelsError, RawLabels, TYPE_LABEL, UNIT_LABEL};
 pub use text::TextParser;
+
+/// How to read a body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Find start timestamps. OpenMetrics `_created` lines are then no series of their own.
+    pub start_timestamps: bool,
+    /// Give native histograms; without, only their classic buckets.
+    pub native_histograms: bool,
+    /// Give classic buckets also where a native histogram stands for them.
+    pub always_classic: bool,
+    /// Give classic histograms as native ones with custom buckets.
+    pub convert_to_nhcb: bool,
+}
+
+/// Walks a body of any format.
+pub enum Parser<'a> {
+    /// The Prometheus text format.
+    Text(TextParser<'a>),
+    /// OpenMetrics text.
+    OpenMetrics(OpenMetricsParser<'a>),
+}
+
+impl<'a> Parser<'a> {
+    /// A parser at the start of a body.
+    pub fn new(body: &'a [u8], format: Format, options: &Options) -> Self {
+        match format {
+            Format::Text => Self::Text(TextParser::new(body)),
+            Format::OpenMetrics => Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps)),
+        }
+    }
+
+    /// The next entry; after an error there is none.
+    pub fn next(&mut self) -> Option<Result<Entry<'_>, ParseError>> {
+        match self {
+            Self::Text(parser) => parser.next(),
+            Self::OpenMetrics(parser) => parser.next(),
+        }
+    }
+}
 
 /// A body that does not follow its format. The text is Prometheus's, and the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
