@@ -33,8 +33,7 @@ ui-test: ui
 rust-test:
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) build --profile fast --locked
-	TRIVIUM_BINARY=$(CURDIR)/target/fast/trivium $(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked
 	$(CARGO) run --quiet -p promql --example promqltest -- promql/tests/scripts
 
 # Runs every *.test file of a folder: make promqltest DIR=folder

@@ -7,14 +7,14 @@ mod parse;
 pub mod table;
 mod value;
 
-use regex::Regex;
+use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
 
-use crate::config::Unsupported;
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
+use crate::config::{Defaults, Unsupported};
 use parse::{Given, Parsed};
 use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
 
@@ -181,7 +181,7 @@ pub struct WebFlags {
     /// Document title.
     pub page_title: String,
     /// Allowed origins, anchored.
-    pub cors_origin: Regex,
+    pub cors_origin: Regexp,
     /// Of the search API; 0 is no limit.
     pub search_max_limit: i64,
 }
@@ -450,6 +450,20 @@ impl Flags {
         })
     }
 
+    /// Whether a flag was on the command line, rather than having its default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.flags.iter().any(|(flag, _)| flag.name == name)
+    }
+
+    /// What the flags contribute to the configuration's defaults.
+    pub fn config_defaults(&self) -> Defaults {
+        Defaults {
+            retention: self.storage.retention,
+            prefer_protobuf: self.features.prefers_protobuf(),
+            extra_scrape_metrics: self.features.extra_scrape_metrics,
+        }
+    }
+
     /// Longest range of a block under this retention: the flag, or else a tenth of the retention, at most 31d.
     pub fn max_block_duration_ms(&self, retention: &Retention) -> i64 {
         self.storage.max_block_duration_ms.unwrap_or(match retention.time_ms {
@@ -552,20 +566,10 @@ fn web_flags(
         console_templates: v.text("web.console.templates"),
         console_libraries: v.text("web.console.libraries"),
         page_title: v.text("web.page-title"),
-        cors_origin: Regex::new(&format!("^(?s:{cors})$")).map_err(|e| FlagsError {
-            message: format!(
-                "--web.cors.origin: could not compile the regular expression {cors:?}: {}",
-                one_line(&e)
-            ),
-            exit_code: 2,
-        })?,
+        cors_origin: Regexp::anchored(&cors)
+            .map_err(|e| FlagsError { message: format!("--web.cors.origin {cors:?}: {e}"), exit_code: 2 })?,
         search_max_limit,
     })
-}
-
-/// The last line of a regex error says what is wrong; the lines before draw it.
-fn one_line(error: &regex::Error) -> String {
-    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 fn external_url(

@@ -1,2 +1,42 @@
-//! Entry point.
-fn main() {}
+//! The process: arguments to [`trivium::server::run`], its outcome to an exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use trivium::flags::{self, Command};
+use trivium::{server, version};
+
+fn main() -> ExitCode {
+    let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let read_file = |path: &str| std::fs::read_to_string(path);
+    match Command::parse(std::env::args().skip(1), &hostname, &read_file) {
+        Ok(Command::Run(flags)) => match server::run(*flags) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                say_err(&format!("{e}\n"));
+                ExitCode::from(e.exit_code())
+            }
+        },
+        Ok(Command::Help) => say(&flags::help()),
+        Ok(Command::Version) => say(&format!("{}\n", version::long())),
+        Ok(Command::Documentation) => say(&flags::documentation()),
+        Ok(Command::Tool(_)) => {
+            say_err("trivium tool: there are no tools in this version; promtool works with this server\n");
+            ExitCode::from(2)
+        }
+        Err(e) => {
+            say_err(&format!("{e}\n"));
+            ExitCode::from(e.exit_code)
+        }
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    // A closed pipe, as of `trivium --help | head`, is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn say_err(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,12 +1,15 @@
 //! Small helpers for messages to people.
 
-/// The name most like `text`, when one is near enough to be meant: at most a third of its characters differ.
+/// The name most like `text`, when one is near enough to be meant: at most a third of its characters differ, or one
+/// begins with the other.
 pub fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const SHORTEST_PREFIX: usize = 4;
     let budget = (text.chars().count() / 3).max(1);
+    let begins = |a: &str, b: &str| b.len() >= SHORTEST_PREFIX && a.starts_with(b);
     names
         .into_iter()
         .map(|name| (edit_distance(text, name), name))
-        .filter(|(distance, _)| *distance <= budget)
+        .filter(|(distance, name)| *distance <= budget || begins(name, text) || begins(text, name))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -46,6 +49,7 @@ mod tests {
         assert_eq!(closest("scrape_intervall", names), Some("scrape_interval"));
         assert_eq!(closest("jobname", names), Some("job_name"));
         assert_eq!(closest("job_nmae", names), Some("job_name"));
+        assert_eq!(closest("scrape", names), Some("scrape_timeout"));
         assert_eq!(closest("unrelated", names), None);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("ab", "ba"), 1);

@@ -2,13 +2,17 @@
 //! contracts by which a query language reads a store. No I/O, no clock, no environment, no response formats.
 
 pub mod append;
+pub mod case;
 pub mod float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
+mod md5;
 pub mod metadata;
 pub mod number;
 pub mod read;
+pub mod regexp;
+pub mod relabel;
 pub mod sample;
 pub mod time;
 

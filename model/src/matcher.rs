@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::labels::{Labels, Quoted, is_classic_label_name};
+use crate::regexp::{FastMatcher, RegexpError};
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,36 +37,23 @@ pub struct Matcher {
     op: MatchOp,
     name: String,
     value: String,
-    regex: Option<Arc<regex::Regex>>,
-}
-
-/// A regular expression that Prometheus would not accept either.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid regular expression {pattern:?}: {reason}")]
-pub struct RegexError {
-    /// The expression as written.
-    pub pattern: String,
-    /// What is wrong with it.
-    pub reason: String,
+    regexp: Option<Arc<FastMatcher>>,
 }
 
 impl Matcher {
     /// Makes a matcher; compiles the expression of the regex operators.
-    pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, RegexError> {
+    pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, RegexpError> {
         let value = value.into();
-        let regex = match op {
+        let regexp = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(Arc::new(
-                regex::Regex::new(&format!("^(?s:{value})$"))
-                    .map_err(|e| RegexError { pattern: value.clone(), reason: e.to_string() })?,
-            )),
+            MatchOp::Regex | MatchOp::NotRegex => Some(Arc::new(FastMatcher::new(&value)?)),
         };
-        Ok(Self { op, name: name.into(), value, regex })
+        Ok(Self { op, name: name.into(), value, regexp })
     }
 
     /// `name="value"`.
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { op: MatchOp::Equal, name: name.into(), value: value.into(), regex: None }
+        Self { op: MatchOp::Equal, name: name.into(), value: value.into(), regexp: None }
     }
 
     /// How it compares.
@@ -83,20 +71,48 @@ impl Matcher {
         &self.value
     }
 
+    /// Whether the operator is `!=` or `!~`.
+    pub fn is_negated(&self) -> bool {
+        matches!(self.op, MatchOp::NotEqual | MatchOp::NotRegex)
+    }
+
     /// Whether a label value satisfies the condition.
     pub fn matches(&self, value: &str) -> bool {
-        match (&self.op, &self.regex) {
-            (MatchOp::Equal, _) => self.value == value,
-            (MatchOp::NotEqual, _) => self.value != value,
-            (MatchOp::Regex, Some(regex)) => regex.is_match(value),
-            (MatchOp::NotRegex, Some(regex)) => !regex.is_match(value),
-            (MatchOp::Regex | MatchOp::NotRegex, None) => false,
-        }
+        self.compares(value) != self.is_negated()
     }
 
     /// Whether a label set satisfies the condition.
     pub fn matches_labels(&self, labels: &Labels) -> bool {
         self.matches(labels.get(&self.name).unwrap_or(""))
+    }
+
+    /// Whether a series without the label satisfies the condition.
+    pub fn matches_empty(&self) -> bool {
+        self.matches("")
+    }
+
+    /// Whether every value satisfies the condition, such as that of `=~".*"`.
+    pub fn matches_all(&self) -> bool {
+        !self.is_negated() && self.regexp.as_deref().is_some_and(FastMatcher::matches_all)
+    }
+
+    /// For a regex operator whose expression is a plain list such as `a|b` or `x[0-3]`: all texts it matches,
+    /// ascending, each once. They are the values that satisfy `=~` and the ones that fail `!~`.
+    pub fn set_matches(&self) -> Option<&[String]> {
+        self.regexp.as_deref().and_then(FastMatcher::set)
+    }
+
+    /// For a regex operator: what all texts that its expression matches start with, unless that is nothing.
+    pub fn prefix(&self) -> Option<&str> {
+        self.regexp.as_deref().map(FastMatcher::prefix).filter(|prefix| !prefix.is_empty())
+    }
+
+    /// Whether a value equals the operand or matches the expression, negation aside.
+    fn compares(&self, value: &str) -> bool {
+        match &self.regexp {
+            Some(regexp) => regexp.is_match(value),
+            None => self.value == value,
+        }
     }
 }
 
@@ -143,5 +159,18 @@ mod tests {
             assert_eq!(matcher.matches(value), want, "{matcher} on {value:?}");
         }
         assert!(Matcher::new(MatchOp::Regex, "l", "(").is_err());
+    }
+
+    #[test]
+    fn shortcuts() {
+        let matcher = |op, pattern| Matcher::new(op, "l", pattern).unwrap();
+        let set = matcher(MatchOp::NotRegex, "b|a|b");
+        assert_eq!(set.set_matches(), Some(&["a".to_owned(), "b".to_owned()][..]));
+        assert_eq!(set.prefix(), None);
+        assert!(set.matches_empty() && !set.matches_all());
+        assert_eq!(matcher(MatchOp::Regex, "foo.*").prefix(), Some("foo"));
+        assert!(matcher(MatchOp::Regex, ".*").matches_all());
+        assert!(!matcher(MatchOp::NotRegex, ".*").matches_all());
+        assert_eq!(matcher(MatchOp::Equal, "a").set_matches(), None);
     }
 }

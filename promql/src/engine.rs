@@ -62,8 +62,6 @@ impl Default for EngineOptions {
 /// What belongs to one query beside its text and times.
 #[derive(Clone, Copy)]
 pub struct QueryContext<'a> {
-    /// The query's text, for messages.
-    pub query: &'a str,
     /// Set to true by anyone to end the query soon.
     pub cancel: &'a AtomicBool,
     /// Time passed since some fixed moment.

@@ -9,13 +9,14 @@ use crate::ast::{
     NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
 use crate::functions::Function;
+use crate::text::lossy;
 
 /// The tree as JSON; keys are sorted when it is written.
 pub fn to_json(expr: &Expr) -> Value {
     // One function for each kind keeps the stack frames of the recursion small.
     match &expr.kind {
         ExprKind::Number(literal) => number_literal(literal),
-        ExprKind::String(value) => json!({ "type": "stringLiteral", "val": value }),
+        ExprKind::String(value) => json!({ "type": "stringLiteral", "val": lossy(value) }),
         ExprKind::Vector(vector) => selector("vectorSelector", vector),
         ExprKind::Matrix(matrix) => range_selector(matrix),
         ExprKind::Subquery(inner) => subquery(inner),

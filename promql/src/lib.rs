@@ -13,6 +13,7 @@ mod limits;
 pub mod parse;
 pub mod print;
 pub mod script;
+pub mod text;
 pub mod value;
 
 pub use parse::{Features, ParseError, ParseErrors, parse, parse_metric, parse_selector, parse_series};

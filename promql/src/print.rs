@@ -13,12 +13,13 @@ use crate::ast::{
     MatrixSelector, NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
 use crate::durations::to_i64;
+use crate::text::QuotedText;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number(literal) => literal.fmt(f),
-            ExprKind::String(text) => Quoted(text).fmt(f),
+            ExprKind::String(text) => QuotedText(text).fmt(f),
             ExprKind::Vector(vector) => vector.fmt(f),
             ExprKind::Matrix(matrix) => matrix.fmt(f),
             ExprKind::Subquery(subquery) => write!(f, "{}{}", subquery.expr, SubqueryWindow(subquery)),

@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
+use model::relabel::Rule;
+
+use super::context::Context;
 use super::discovery::SdConfig;
-use super::http_client::HttpClientConfig;
-use super::relabel::RelabelConfig;
+use super::fields::Fields;
+use super::global::NameValidation;
+use super::http_client::{Auth, HttpClientConfig};
+use super::relabel::read_rules;
+use super::section_tables::SIGV4;
 use super::sections::Section;
+use super::yaml::{Fault, Node};
 
 /// The `alerting` section.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alerting {
     /// Applied to every alert after external labels are added.
-    pub alert_relabel_configs: Arc<[RelabelConfig]>,
+    pub alert_relabel_configs: Arc<[Rule]>,
     /// Groups of Alertmanagers.
     pub alertmanagers: Vec<Arc<AlertmanagerConfig>>,
 }
@@ -32,7 +39,62 @@ pub struct AlertmanagerConfig {
     /// Default 10s.
     pub timeout_ms: i64,
     /// Applied to discovered Alertmanagers.
-    pub relabel_configs: Arc<[RelabelConfig]>,
+    pub relabel_configs: Arc<[Rule]>,
     /// Applied to alerts on their way to these Alertmanagers.
-    pub alert_relabel_configs: Arc<[RelabelConfig]>,
+    pub alert_relabel_configs: Arc<[Rule]>,
+}
+
+impl Alerting {
+    /// Reads the section.
+    pub fn read(mut f: Fields<'_>, cx: &Context<'_>, names: NameValidation) -> Result<Self, Fault> {
+        let alerting = Self {
+            alert_relabel_configs: read_rules(
+                &mut f,
+                "alert_relabel_configs",
+                names,
+                "alert relabeling rule",
+            )?,
+            alertmanagers: f.list("alertmanagers", |node, path| {
+                AlertmanagerConfig::read(node, path, cx, names).map(Arc::new)
+            })?,
+        };
+        f.finish()?;
+        Ok(alerting)
+    }
+}
+
+impl AlertmanagerConfig {
+    fn read(node: &Node, path: &str, cx: &Context<'_>, names: NameValidation) -> Result<Self, Fault> {
+        if node.is_null() {
+            return Err(Fault::new(node.pos, "empty or null Alertmanager config section"));
+        }
+        let mut f = Fields::new(node, path)?;
+        let relabel_configs =
+            read_rules(&mut f, "relabel_configs", names, "Alertmanager target relabeling rule")?;
+        f.choice("api_version", (), &[("v2", ()), ("", ())])?;
+        let alertmanager = Self {
+            http: HttpClientConfig::read(&mut f, cx, true)?,
+            sigv4: f.section("sigv4", |f| SIGV4.read(f, cx))?,
+            scheme: f.text("scheme", "http")?,
+            path_prefix: f.text("path_prefix", "")?,
+            timeout_ms: f.duration("timeout", 10_000)?,
+            alert_relabel_configs: read_rules(
+                &mut f,
+                "alert_relabel_configs",
+                names,
+                "Alertmanager alert relabeling rule",
+            )?,
+            discovery: SdConfig::read_all(&mut f, cx, !relabel_configs.is_empty())?,
+            relabel_configs,
+        };
+        f.finish()?;
+        if alertmanager.sigv4.is_some() {
+            if alertmanager.http.auth != Auth::None {
+                let message = "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured";
+                return Err(f.fault("sigv4", message));
+            }
+            cx.note(f.fault("sigv4", "").pos, f.path_of("sigv4"), "requests are not signed");
+        }
+        Ok(alertmanager)
+    }
 }

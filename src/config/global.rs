@@ -2,6 +2,10 @@
 
 use model::Labels;
 
+use super::context::{Context, Defaults};
+use super::fields::{Fields, choice};
+use super::yaml::Fault;
+
 /// How names of metrics and labels are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NameValidation {
@@ -136,8 +140,8 @@ impl ScrapeProtocol {
 /// Limits on what one scrape or one job may bring; 0 is no limit. A job's value of 0 means the global one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScrapeLimits {
-    /// Bytes of an uncompressed body.
-    pub body_size: u64,
+    /// Bytes of an uncompressed body; a negative size is no limit either, and is not replaced by the global one.
+    pub body_size: i64,
     /// Samples after metric relabelling.
     pub samples: u64,
     /// Targets of a job after relabelling.
@@ -192,4 +196,163 @@ pub struct Global {
 pub struct Runtime {
     /// Target of Go's garbage collector in percent; kept for printing, without effect here.
     pub gogc: i64,
+}
+
+/// Interval between scrapes unless written.
+pub const DEFAULT_INTERVAL_MS: i64 = 60_000;
+const DEFAULT_TIMEOUT_MS: i64 = 10_000;
+const DEFAULT_GOGC: i64 = 75;
+
+impl NameValidation {
+    /// Reads `metric_name_validation_scheme`; `None` when it is not written.
+    pub fn read(f: &mut Fields<'_>) -> Result<Option<Self>, Fault> {
+        f.choice(
+            "metric_name_validation_scheme",
+            None,
+            &[("utf8", Some(Self::Utf8)), ("legacy", Some(Self::Legacy)), ("", None)],
+        )
+    }
+}
+
+impl NameEscaping {
+    /// Reads `metric_name_escaping_scheme`; `None` when it is not written.
+    pub fn read(f: &mut Fields<'_>) -> Result<Option<Self>, Fault> {
+        let choices = Self::ALL.map(|(name, escaping)| (name, Some(escaping)));
+        f.choice("metric_name_escaping_scheme", None, &[choices.as_slice(), &[("", None)]].concat())
+    }
+
+    /// What a validation scheme implies.
+    pub fn implied_by(names: NameValidation) -> Self {
+        match names {
+            NameValidation::Utf8 => Self::AllowUtf8,
+            NameValidation::Legacy => Self::Underscores,
+        }
+    }
+}
+
+impl ScrapeProtocol {
+    /// Reads `scrape_protocols`; `None` when it is not written. Not empty, nothing twice.
+    pub fn read_list(f: &mut Fields<'_>, of: &str) -> Result<Option<Vec<Self>>, Fault> {
+        let written = f.has("scrape_protocols");
+        let protocols = f.list("scrape_protocols", |node, path| {
+            choice(node, &Self::ALL).map_err(|e| Fault::new(node.pos, format!("{path}: {e}")))
+        })?;
+        if protocols.is_empty() {
+            // An empty list is a mistake, null is as good as nothing.
+            let empty_list = written && f.node("scrape_protocols").is_some_and(|node| !node.is_null());
+            let message = format!("scrape_protocols cannot be empty for {of}");
+            return if empty_list { Err(f.fault("scrape_protocols", message)) } else { Ok(None) };
+        }
+        for (i, protocol) in protocols.iter().enumerate() {
+            if protocols[..i].contains(protocol) {
+                let message =
+                    format!("duplicated protocol {} in scrape_protocols for {of}", protocol.as_str());
+                return Err(f.fault("scrape_protocols", message));
+            }
+        }
+        Ok(Some(protocols))
+    }
+}
+
+impl ScrapeLimits {
+    /// Reads the limits; what is not written, or 0, comes from `outer`.
+    pub fn read(f: &mut Fields<'_>, outer: &Self) -> Result<Self, Fault> {
+        let mut or = |name, outer| f.uint(name, 0).map(|limit| if limit == 0 { outer } else { limit });
+        let mut limits = Self {
+            body_size: 0,
+            samples: or("sample_limit", outer.samples)?,
+            targets: or("target_limit", outer.targets)?,
+            labels: or("label_limit", outer.labels)?,
+            label_name_length: or("label_name_length_limit", outer.label_name_length)?,
+            label_value_length: or("label_value_length_limit", outer.label_value_length)?,
+            keep_dropped_targets: or("keep_dropped_targets", outer.keep_dropped_targets)?,
+        };
+        limits.body_size = match f.size("body_size_limit")? {
+            0 => outer.body_size,
+            size => size,
+        };
+        Ok(limits)
+    }
+}
+
+impl Global {
+    /// What holds when there is no `global` section.
+    pub fn default_for(defaults: &Defaults) -> Self {
+        Self {
+            scrape_interval_ms: DEFAULT_INTERVAL_MS,
+            scrape_timeout_ms: DEFAULT_TIMEOUT_MS,
+            scrape_protocols: defaults.prefer_protobuf.then(|| ScrapeProtocol::PROTO_FIRST.to_vec()),
+            evaluation_interval_ms: DEFAULT_INTERVAL_MS,
+            rule_query_offset_ms: 0,
+            query_log_file: String::new(),
+            scrape_failure_log_file: String::new(),
+            external_labels: Labels::empty(),
+            limits: ScrapeLimits::default(),
+            name_validation: NameValidation::Utf8,
+            name_escaping: Some(NameEscaping::AllowUtf8),
+            scrape_native_histograms: false,
+            convert_classic_histograms_to_nhcb: false,
+            always_scrape_classic_histograms: false,
+            extra_scrape_metrics: defaults.extra_scrape_metrics,
+        }
+    }
+
+    /// Reads the section. `expand` turns an external label's value as written into the one in force.
+    pub fn read(
+        mut f: Fields<'_>,
+        cx: &Context<'_>,
+        expand: &mut dyn FnMut(&str) -> String,
+    ) -> Result<Self, Fault> {
+        let or_default = |ms, default| if ms == 0 { default } else { ms };
+        let default = Self::default_for(cx.defaults);
+        let scrape_interval_ms = or_default(f.duration("scrape_interval", 0)?, DEFAULT_INTERVAL_MS);
+        let scrape_timeout_ms = f.duration("scrape_timeout", 0)?;
+        let labels = f.text_map("external_labels")?;
+        let global = Self {
+            scrape_interval_ms,
+            scrape_timeout_ms: or_default(scrape_timeout_ms, DEFAULT_TIMEOUT_MS.min(scrape_interval_ms)),
+            scrape_protocols: ScrapeProtocol::read_list(&mut f, "global config")?
+                .or(default.scrape_protocols),
+            evaluation_interval_ms: or_default(f.duration("evaluation_interval", 0)?, DEFAULT_INTERVAL_MS),
+            rule_query_offset_ms: f.duration("rule_query_offset", 0)?,
+            query_log_file: cx.path(&f.text("query_log_file", "")?),
+            scrape_failure_log_file: cx.path(&f.text("scrape_failure_log_file", "")?),
+            limits: ScrapeLimits::read(&mut f, &ScrapeLimits::default())?,
+            name_validation: NameValidation::read(&mut f)?.unwrap_or_default(),
+            name_escaping: NameEscaping::read(&mut f)?,
+            scrape_native_histograms: f.optional_bool("scrape_native_histograms")?.unwrap_or(false),
+            convert_classic_histograms_to_nhcb: f.bool("convert_classic_histograms_to_nhcb", false)?,
+            always_scrape_classic_histograms: f.bool("always_scrape_classic_histograms", false)?,
+            extra_scrape_metrics: f
+                .optional_bool("extra_scrape_metrics")?
+                .unwrap_or(default.extra_scrape_metrics),
+            external_labels: Labels::from_pairs(labels.iter().map(|(name, value)| (name, expand(value)))),
+        };
+        f.finish()?;
+        if let Some((name, _)) = labels.iter().find(|(name, _)| !global.name_validation.is_label_name(name)) {
+            return Err(f.fault("external_labels", format!("{name:?} is not a valid label name")));
+        }
+        if scrape_timeout_ms > scrape_interval_ms {
+            return Err(f.fault("scrape_timeout", "global scrape timeout greater than scrape interval"));
+        }
+        Ok(global)
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { gogc: DEFAULT_GOGC }
+    }
+}
+
+impl Runtime {
+    /// Reads the section; 0 means the default.
+    pub fn read(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
+        let gogc = f.int("gogc", 0)?;
+        f.finish()?;
+        if gogc != 0 {
+            cx.note(f.pos(), "runtime.gogc", "there is no garbage collector");
+        }
+        Ok(if gogc == 0 { Self::default() } else { Self { gogc } })
+    }
 }

@@ -5,16 +5,34 @@
 
 pub mod alerting;
 pub mod checked;
+pub mod context;
 pub mod discovery;
+mod emit;
+pub mod error;
+pub mod expand;
+pub mod fields;
+pub mod glob;
 pub mod global;
 pub mod http_client;
+pub mod load;
+pub mod otlp;
+pub mod print;
 pub mod relabel;
+pub mod reload;
+pub mod remote;
 pub mod scrape;
+pub mod section_tables;
 pub mod sections;
 pub mod size;
 pub mod storage;
 pub mod unsupported;
 pub mod url;
+pub mod yaml;
 
 pub use checked::Config;
+pub use context::Defaults;
+pub use error::ConfigError;
 pub use unsupported::Unsupported;
+
+#[cfg(test)]
+mod tests;

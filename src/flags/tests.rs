@@ -189,7 +189,7 @@ fn refusals() {
         (
             &["--web.cors.origin=("],
             2,
-            "--web.cors.origin: could not compile the regular expression \"(\": unclosed group",
+            "--web.cors.origin \"(\": error parsing regexp: missing closing ): `^(?s:()$`",
         ),
         (
             &["--enable-feature=otlp-deltatocumulative,otlp-native-delta-ingestion"],

@@ -1,5 +1,8 @@
 //! What an administrator sees and asks for: the list of blocks, deletion, snapshots.
 
+use crate::block::set::LiveBlock;
+use crate::metrics::block::MetricsBlock;
+
 /// One block in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockInfo {
@@ -37,4 +40,32 @@ pub struct BlockInfo {
     pub version: u32,
     /// Bytes of its files.
     pub bytes: u64,
+}
+
+/// What there is to say about a block.
+pub(crate) fn block_info(block: &MetricsBlock) -> BlockInfo {
+    let meta = block.meta();
+    let parents = &meta.compaction.parents;
+    BlockInfo {
+        ulid: meta.id.to_string(),
+        min_t: meta.min_time,
+        max_t: meta.max_time,
+        samples: meta.stats.num_samples,
+        float_samples: meta.stats.num_float_samples,
+        histogram_samples: meta.stats.num_histogram_samples,
+        series: meta.stats.num_series,
+        chunks: meta.stats.num_chunks,
+        tombstones: meta.stats.num_tombstones,
+        level: meta.compaction.level,
+        sources: meta.compaction.sources.iter().map(ToString::to_string).collect(),
+        parents: parents
+            .iter()
+            .map(|parent| (parent.id.to_string(), parent.min_time, parent.max_time))
+            .collect(),
+        hints: meta.compaction.hints.clone(),
+        deletable: meta.compaction.deletable,
+        failed: meta.compaction.failed,
+        version: meta.version,
+        bytes: block.len(),
+    }
 }

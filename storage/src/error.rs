@@ -1,6 +1,9 @@
 //! What can go wrong in the store. World failures carry a path; corruption also carries an offset.
 
 use std::io;
+use std::path::Path;
+
+use crate::fs::Disk;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,22 @@ pub struct Corruption {
 }
 
 impl StorageError {
+    /// A refusal of the operating system: `action` is a gerund, such as `writing`.
+    pub fn io(action: &'static str, disk: &dyn Disk, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: disk.display(path), source }
+    }
+
+    /// The same for `map_err`: what a refusal of the operating system means to who was doing `action` with `path`.
+    pub fn doing(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether a file or directory is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the disk was full.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))

@@ -3,21 +3,31 @@
 //! A [`Storage`] owns one data directory. Samples enter through its appender, which writes the log and then the head;
 //! queries read a [`Storage::snapshot`] over head and blocks; background work moves the head's past into blocks.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use model::Matcher;
 use model::append::{Appendable, Appender};
 use model::read::{ReadError, SeriesSource};
 use model::time::Clock;
+use parking_lot::Mutex;
 
 pub mod admin;
+pub mod block;
 pub mod codec;
 pub mod error;
+pub mod format;
 pub mod fs;
+pub mod index;
 pub mod metrics;
 pub mod observer;
 pub mod options;
 pub mod stats;
+pub mod wal;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
@@ -26,151 +36,126 @@ pub use observer::{Event, Observer, Severity};
 pub use options::{Compression, Limits, Options, SyncPolicy};
 pub use stats::{Cardinality, Stats};
 
-use fs::Disk;
+use admin::block_info;
+use fs::{Disk, Lock};
+use metrics::append::HeadAppender;
+use metrics::store::MetricsStore;
+use worker::{Job, Worker};
+
+/// The lock file's name. Source: Prometheus `tsdb/tsdbutil/dir_locker.go`.
+const LOCK_FILE: &str = "lock";
 
 /// An open data directory. Shared between threads; all methods take `&self`.
 pub struct Storage {
-    _options: Options,
+    metrics: Arc<MetricsStore>,
+    worker: Worker,
+    lock: Mutex<Option<Box<dyn Lock>>>,
+    clean_start: i8,
 }
 
 impl Storage {
     /// Opens a data directory, creating it when empty: takes the lock, removes leftovers, repairs damage, replays the
     /// logs and starts background work.
     pub fn open(
-        _disk: Arc<dyn Disk>,
-        _clock: Arc<dyn Clock>,
-        _options: Options,
-        _observer: Arc<dyn Observer>,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
-        Err(StorageError::Invalid("the store is not in this commit".into()))
+        let root = Path::new("");
+        disk.create_dir_all(root).map_err(StorageError::doing("creating", disk.display(root)))?;
+        let path = Path::new(LOCK_FILE);
+        let (lock, clean_start) = if options.no_lock_file {
+            (None, -1)
+        } else {
+            let left = disk.stat(path).is_ok();
+            let lock = disk.lock(path).map_err(|e| match e.kind() {
+                std::io::ErrorKind::WouldBlock => StorageError::Locked { path: disk.display(path) },
+                _ => StorageError::doing("locking", disk.display(path))(e),
+            })?;
+            (Some(lock), if left { 0 } else { 1 })
+        };
+        let metrics = Arc::new(MetricsStore::open(disk, clock, options, observer)?);
+        let worker = Worker::start(metrics.clone())?;
+        Ok(Self { metrics, worker, lock: Mutex::new(lock), clean_start })
     }
 
-    /// Everything stored up to now, as one consistent source that never changes.
+    /// Everything stored up to now, as one consistent source that never changes. While it lives, the head frees
+    /// nothing that it may need, so it should not live longer than a query.
     pub fn snapshot(&self) -> Arc<dyn SeriesSource> {
-        Arc::new(Nothing)
+        Arc::new(self.metrics.snapshot())
     }
 
     /// Exemplars of matching series, series in label order. Empty when exemplars are not kept.
-    pub fn exemplars(&self, _query: &ExemplarQuery) -> Result<Vec<SeriesExemplars>, ReadError> {
-        Ok(Vec::new())
+    pub fn exemplars(&self, query: &ExemplarQuery) -> Result<Vec<SeriesExemplars>, ReadError> {
+        Ok(self.metrics.exemplars(query))
     }
 
     /// Changes limits while running.
-    pub fn set_limits(&self, _limits: Limits) {}
+    pub fn set_limits(&self, limits: Limits) {
+        self.metrics.set_limits(limits);
+    }
 
     /// Hides samples of matching series between two times, both inclusive, for good. Their bytes go with later merges
     /// or with [`Storage::clean_tombstones`].
-    pub fn delete_series(&self, _matchers: &[Matcher], _min_t: i64, _max_t: i64) -> Result<(), StorageError> {
-        Err(StorageError::Invalid("the store is not in this commit".into()))
+    pub fn delete_series(&self, matchers: &[Matcher], min_t: i64, max_t: i64) -> Result<(), StorageError> {
+        self.worker.run(Job::Delete { matchers: matchers.to_vec(), min_t, max_t })
     }
 
     /// Rewrites the blocks that have tombstones without what these hide.
     pub fn clean_tombstones(&self) -> Result<(), StorageError> {
-        Err(StorageError::Invalid("the store is not in this commit".into()))
+        self.worker.run(Job::CleanTombstones)
     }
 
     /// Makes `snapshots/<name>` a data directory of its own: blocks by hard links and, when asked, the head as a block.
-    pub fn snapshot_to(&self, _name: &str, _with_head: bool) -> Result<(), StorageError> {
-        Err(StorageError::Invalid("the store is not in this commit".into()))
+    pub fn snapshot_to(&self, name: &str, with_head: bool) -> Result<(), StorageError> {
+        self.worker.run(Job::Snapshot { name: name.to_owned(), with_head })
     }
 
     /// The blocks in use, ascending by time.
     pub fn blocks(&self) -> Vec<BlockInfo> {
-        Vec::new()
+        self.metrics.blocks().blocks().iter().map(|block| block_info(block)).collect()
     }
 
     /// All numbers of the store.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        Stats { clean_start: self.clean_start, ..self.metrics.stats() }
     }
 
     /// The `limit` most frequent names, values and pairs in the head.
-    pub fn cardinality(&self, _limit: usize) -> Cardinality {
-        Cardinality::default()
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        self.metrics.cardinality(limit)
     }
 
     /// Why the store refuses writes, if it does: a background thread panicked.
     pub fn poisoned(&self) -> Option<String> {
-        None
+        self.worker.poisoned()
     }
 
     /// Does at once what background work would do by itself: reload, flush, merge, retain.
     pub fn compact(&self) -> Result<(), StorageError> {
-        Ok(())
+        self.worker.run(Job::Round)
     }
 
     /// Ends background work, makes everything durable and gives the directory free. Later appends fail.
     pub fn close(&self) -> Result<(), StorageError> {
-        Ok(())
+        self.metrics.stop();
+        self.worker.stop();
+        let closed = self.metrics.close();
+        *self.lock.lock() = None;
+        closed
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.metrics.stop();
+        self.worker.stop();
     }
 }
 
 impl Appendable for Storage {
     fn appender(&self) -> Box<dyn Appender + '_> {
-        Box::new(NoAppender)
+        Box::new(HeadAppender::new(self.metrics.head()))
     }
-}
-
-struct Nothing;
-
-impl SeriesSource for Nothing {
-    fn select(&self, _: &model::read::Selection) -> Result<model::read::SeriesSet, ReadError> {
-        Ok(model::read::SeriesSet { series: Vec::new(), warnings: Vec::new() })
-    }
-
-    fn label_names(&self, _: &model::read::Selection) -> Result<Vec<String>, ReadError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &model::read::Selection) -> Result<Vec<String>, ReadError> {
-        Ok(Vec::new())
-    }
-}
-
-struct NoAppender;
-
-impl Appender for NoAppender {
-    fn append(
-        &mut self,
-        _: Option<model::append::SeriesRef>,
-        _: &model::Labels,
-        _: i64,
-        _: f64,
-        _: i64,
-    ) -> Result<model::append::SeriesRef, model::append::AppendError> {
-        Err(model::append::AppendError::OutOfBounds)
-    }
-
-    fn append_histogram(
-        &mut self,
-        _: Option<model::append::SeriesRef>,
-        _: &model::Labels,
-        _: i64,
-        _: model::append::HistogramSample,
-        _: i64,
-    ) -> Result<model::append::SeriesRef, model::append::AppendError> {
-        Err(model::append::AppendError::OutOfBounds)
-    }
-
-    fn append_exemplar(
-        &mut self,
-        _: model::append::SeriesRef,
-        _: model::sample::Exemplar,
-    ) -> Result<(), model::append::AppendError> {
-        Err(model::append::AppendError::ExemplarsDisabled)
-    }
-
-    fn set_metadata(
-        &mut self,
-        _: model::append::SeriesRef,
-        _: &model::metadata::Metadata,
-    ) -> Result<(), model::append::AppendError> {
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>) -> Result<model::append::Committed, model::append::CommitError> {
-        Err(model::append::CommitError { reason: "the store is not in this commit".into(), disk_full: false })
-    }
-
-    fn rollback(self: Box<Self>) {}
 }

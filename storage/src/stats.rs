@@ -219,8 +219,20 @@ pub const LATE_BOUNDS: &[f64] = &[600.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.
 pub const COMPACTION_BOUNDS: &[f64] =
     &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0];
 /// `prometheus_tsdb_compaction_chunk_size_bytes`.
-pub const CHUNK_BYTES_BOUNDS: &[f64] =
-    &[32.0, 48.0, 72.0, 108.0, 162.0, 243.0, 364.5, 546.75, 820.125, 1230.1875, 1845.281_25, 2767.921_875];
+pub const CHUNK_BYTES_BOUNDS: &[f64] = &[
+    32.0,
+    48.0,
+    72.0,
+    108.0,
+    162.0,
+    243.0,
+    364.5,
+    546.75,
+    820.125,
+    1_230.187_5,
+    1_845.281_25,
+    2_767.921_875,
+];
 /// `prometheus_tsdb_compaction_chunk_samples`.
 pub const CHUNK_SAMPLES_BOUNDS: &[f64] = &[
     4.0,

@@ -1,3 +1,15 @@
-//! Integration tests: one binary. Tests of the whole program start it as a process and speak HTTP with it.
+//! Integration tests: one binary. Tests of the whole program start it as a process and speak HTTP with it; those that
+//! need a program from outside (node_exporter, promtool, Prometheus, Alertmanager, Chromium) say so when it is missing.
 
+mod alerts;
+mod bad_input;
+mod browser;
+mod crash;
+mod failing_targets;
+mod fakes;
+mod harness;
+mod interchange;
+mod reload;
+mod scrape;
+mod start;
 mod tidy;

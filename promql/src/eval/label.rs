@@ -2,10 +2,11 @@
 
 use model::Labels;
 use model::labels::METRIC_NAME;
-use regex::Regex;
+use model::regexp::Regexp;
 
 use super::row::{Equals, Row, unite};
 use crate::engine::QueryError;
+use crate::text::is_valid_name;
 
 /// `label_replace`, ready to be applied.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct LabelReplace {
     target: String,
     replacement: String,
     source: String,
-    regex: Regex,
+    regex: Regexp,
 }
 
 impl LabelReplace {
@@ -24,9 +25,9 @@ impl LabelReplace {
         pattern: &str,
     ) -> Result<Self, QueryError> {
         let refuse = |text: String| QueryError::Execution(text);
-        let regex = Regex::new(&format!("^(?s:{pattern})$"))
+        let regex = Regexp::anchored(pattern)
             .map_err(|_| refuse(format!("invalid regular expression in label_replace(): {pattern}")))?;
-        if !is_label_name(&target) {
+        if !is_valid_name(&target) {
             return Err(refuse(format!("invalid destination label name in label_replace(): {target}")));
         }
         Ok(Self { target, replacement, source, regex })
@@ -38,7 +39,7 @@ impl LabelReplace {
             let value = row.labels.get(&self.source).unwrap_or("");
             if let Some(captures) = self.regex.captures(value) {
                 let mut new = String::new();
-                captures.expand(&self.replacement, &mut new);
+                self.regex.expand(&self.replacement, &captures, &mut new);
                 set(row, &self.target, &new);
             }
         }
@@ -59,10 +60,10 @@ impl LabelJoin {
         let refuse = |what: &str, name: &str| {
             Err(QueryError::Execution(format!("invalid {what} label name in label_join(): {name}")))
         };
-        if let Some(source) = sources.iter().find(|name| !is_label_name(name)) {
+        if let Some(source) = sources.iter().find(|name| !is_valid_name(name)) {
             return refuse("source", source);
         }
-        if !is_label_name(&target) {
+        if !is_valid_name(&target) {
             return refuse("destination", &target);
         }
         Ok(Self { target, separator, sources })
@@ -78,11 +79,6 @@ impl LabelJoin {
         }
         unite(rows, Equals::Merge)
     }
-}
-
-/// Whether a text can name a label. The parser puts the replacement character for bytes that are not UTF-8.
-pub(crate) fn is_label_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
 }
 
 fn set(row: &mut Row, name: &str, value: &str) {

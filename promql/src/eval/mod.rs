@@ -80,7 +80,7 @@ pub(crate) fn run(
         Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
     };
     let plan = build::build(options, lookback, by_step, query, expr)?;
-    let mut evaluator = Evaluator::new(options, context.query, lookback, &plan, source, &interrupt)?;
+    let mut evaluator = Evaluator::new(options, lookback, &plan, source, &interrupt)?;
     let prepared = (context.elapsed)();
     let root = evaluator.evaluate()?;
     let evaluated = (context.elapsed)();
@@ -181,7 +181,6 @@ impl ScalarSamples {
 /// One query under way.
 pub(crate) struct Evaluator<'a> {
     options: &'a EngineOptions,
-    query: &'a str,
     lookback: i64,
     plan: &'a Plan,
     source: &'a dyn SeriesSource,
@@ -199,7 +198,6 @@ impl<'a> Evaluator<'a> {
     /// Selects the series of a plan.
     fn new(
         options: &'a EngineOptions,
-        query: &'a str,
         lookback: i64,
         plan: &'a Plan,
         source: &'a dyn SeriesSource,
@@ -215,7 +213,6 @@ impl<'a> Evaluator<'a> {
         }
         Ok(Self {
             options,
-            query,
             lookback,
             plan,
             source,

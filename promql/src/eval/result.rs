@@ -11,6 +11,7 @@ use super::row::{Equals, Row, SharedHistogram, sample_size, unite};
 use super::{Evaluator, Val};
 use crate::ast::ValueType;
 use crate::engine::QueryError;
+use crate::text::lossy;
 use crate::value::{Floats, Scalar, Series, Text, Value, VectorSample};
 
 impl Evaluator<'_> {
@@ -97,7 +98,7 @@ impl Evaluator<'_> {
         let grid = self.plan.scopes[0].grid;
         match root {
             Val::None => Ok(Value::Matrix(Vec::new())),
-            Val::Text(v) => Ok(Value::String(Text { t: grid.start, v })),
+            Val::Text(v) => Ok(Value::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
             Val::Raw(series) => Ok(Value::Matrix(series)),
             Val::Scalar(values) if is_instant && kind == ValueType::Scalar => {
                 Ok(Value::Scalar(Scalar { t: grid.start, v: values.first().copied().unwrap_or(f64::NAN) }))

@@ -1,9 +1,8 @@
 //! Label lists in parentheses, as `by`, `without`, `on`, `ignoring`, `group_left` and `group_right` take them.
 
-use model::labels::Quoted;
-
 use crate::lex::Kind;
 use crate::parse::tokens::{Parsed, Tokens, expected, found, list, satisfy, string, token};
+use crate::text::{QuotedText, is_valid_name};
 
 const CONTEXT: &str = "grouping opts";
 
@@ -19,8 +18,8 @@ fn label<'a>(input: Tokens<'a>) -> Parsed<'a, String> {
         return Ok((rest, input.text_of(&token).to_owned()));
     }
     let (rest, (name, token)) = string(input)?;
-    if name.is_empty() {
-        return Err(found(token.pos, format!("invalid label name for grouping: {}", Quoted(&name))));
+    if !is_valid_name(&name) {
+        return Err(found(token.pos, format!("invalid label name for grouping: {}", QuotedText(&name))));
     }
     Ok((rest, name))
 }

@@ -41,20 +41,19 @@ impl Store for EngineTarget {
 impl Evaluator for EngineTarget {
     fn instant(&mut self, query: &str, t: i64) -> Result<Answer, String> {
         let expr = parse(query, &Features::ALL).map_err(|error| error.to_string())?;
-        with_context(query, |context| answer(query, self.engine.instant(&expr, &self.store, t, context)))
+        with_context(|context| answer(query, self.engine.instant(&expr, &self.store, t, context)))
     }
 
     fn range(&mut self, query: &str, start: i64, end: i64, step: i64) -> Result<Answer, String> {
         let expr = parse(query, &Features::ALL).map_err(|error| error.to_string())?;
         let times = RangeTimes { start, end, step };
-        with_context(query, |context| answer(query, self.engine.range(&expr, &self.store, times, context)))
+        with_context(|context| answer(query, self.engine.range(&expr, &self.store, times, context)))
     }
 }
 
-fn with_context<R>(query: &str, run: impl FnOnce(&QueryContext<'_>) -> R) -> R {
+fn with_context<R>(run: impl FnOnce(&QueryContext<'_>) -> R) -> R {
     let cancel = AtomicBool::new(false);
     run(&QueryContext {
-        query,
         cancel: &cancel,
         elapsed: &|| Duration::ZERO,
         deadline: None,

@@ -179,6 +179,23 @@ impl<'a> BitReader<'a> {
         8 * self.next - self.valid as usize
     }
 
+    /// A writer that goes on where the reader is, behind a header.
+    pub fn into_writer(self, header: &[u8]) -> BitWriter {
+        let position = self.position();
+        let stream = self.bytes.get(..position.div_ceil(8)).unwrap_or(self.bytes);
+        let mut bytes = [header, stream].concat();
+        let free = (position.wrapping_neg() % 8) as u32;
+        if let Some(last) = bytes.last_mut() {
+            *last &= 0xff << free;
+        }
+        BitWriter::after(bytes, free)
+    }
+
+    /// Bits not read yet; 0 behind the end.
+    pub fn bits_left(&self) -> usize {
+        (8 * self.bytes.len()).saturating_sub(self.position())
+    }
+
     /// Whether more bits were read than there are.
     #[inline]
     pub fn overrun(&self) -> bool {

@@ -3,7 +3,8 @@
 
 use model::read::Columns;
 
-use super::gorilla;
+use super::histogram::{self, Float, Integer};
+use super::{gorilla, xor2};
 
 /// The most samples a chunk can count.
 pub const MAX_SAMPLES: u16 = u16::MAX;
@@ -16,11 +17,11 @@ pub enum Encoding {
     None = 0,
     /// Floats, [`gorilla`].
     Xor = 1,
-    /// Integer native histograms.
+    /// Integer native histograms, [`histogram`].
     Histogram = 2,
-    /// Float native histograms.
+    /// Float native histograms, [`histogram`].
     FloatHistogram = 3,
-    /// Floats with start timestamps.
+    /// Floats with start timestamps, [`xor2`].
     Xor2 = 4,
     /// Integer native histograms with start timestamps.
     HistogramSt = 5,
@@ -86,7 +87,11 @@ pub fn decode(
     match encoding {
         Encoding::None => Ok(()),
         Encoding::Xor => gorilla::decode_into(bytes, min_t, max_t, out),
-        other => Err(ChunkError::Encoding(other as u8)),
+        Encoding::Histogram => histogram::decode_into::<Integer>(bytes, false, min_t, max_t, out),
+        Encoding::FloatHistogram => histogram::decode_into::<Float>(bytes, false, min_t, max_t, out),
+        Encoding::Xor2 => xor2::decode_into(bytes, min_t, max_t, out),
+        Encoding::HistogramSt => histogram::decode_into::<Integer>(bytes, true, min_t, max_t, out),
+        Encoding::FloatHistogramSt => histogram::decode_into::<Float>(bytes, true, min_t, max_t, out),
     }
 }
 
@@ -116,7 +121,7 @@ pub(super) struct Trim {
 }
 
 impl Trim {
-    pub(super) fn floats(out: &Columns) -> Self {
+    pub(super) fn new(out: &Columns) -> Self {
         Self { floats: out.float_t.len(), histograms: out.histogram_t.len() }
     }
 

@@ -48,13 +48,11 @@ impl XorAppender {
     }
 
     /// Goes on with an existing chunk. What would be appended to the original is appended to it, bit for bit.
-    pub fn resume(mut bytes: Vec<u8>) -> Result<Self, ChunkError> {
-        let mut samples = XorSamples::new(&bytes)?;
+    pub fn resume(bytes: &[u8]) -> Result<Self, ChunkError> {
+        let mut samples = XorSamples::new(bytes)?;
         while samples.next()?.is_some() {}
         let XorSamples { r, total, t, delta, value, .. } = samples;
-        let position = if total == 0 { 0 } else { r.position() };
-        bytes.truncate(HEADER + position.div_ceil(8));
-        Ok(Self { w: BitWriter::after(bytes, (8 - position as u32 % 8) % 8), count: total, t, delta, value })
+        Ok(Self { w: r.into_writer(&bytes[..HEADER]), count: total, t, delta, value })
     }
 
     /// Adds a sample. Timestamps must ascend, which the caller knows; a chunk that does not is refused when read.
@@ -130,7 +128,7 @@ impl XorAppender {
 /// was.
 pub fn decode_into(bytes: &[u8], min_t: i64, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
     let samples = XorSamples::new(bytes)?;
-    let trim = Trim::floats(out);
+    let trim = Trim::new(out);
     let decoded = decode_all(samples, max_t, out);
     trim.finish(decoded, min_t, max_t, out)
 }
@@ -398,7 +396,7 @@ mod tests {
             let at = at.index(samples.len() + 1);
             let mut first = chunk(&samples[..at]);
             first.resize(first.len() + spare, 0);
-            let mut appender = XorAppender::resume(first).unwrap();
+            let mut appender = XorAppender::resume(&first).unwrap();
             prop_assert_eq!(usize::from(appender.count()), at);
             for &(t, v) in &samples[at..] {
                 appender.append(t, v).unwrap();
@@ -432,7 +430,7 @@ mod tests {
                 Err(_) => prop_assert_eq!(out.len(), 1),
             }
             prop_assert_eq!(out.float_start_t.len(), out.float_t.len());
-            let _ = XorAppender::resume(bytes);
+            let _ = XorAppender::resume(&bytes);
         }
     }
 

@@ -45,26 +45,27 @@ impl XorValue {
         if v.to_bits() == self.bits {
             w.write(0, 1);
         } else {
-            self.write_changed(w, v, 0b10, 0b11, 2);
+            self.write_changed(w, v, (0b10, 2), (0b11, 2));
         }
     }
 
-    /// Writes a value that differs, in the last or in a new window, after the given `n` control bits.
+    /// Writes a value that differs, in the last or in a new window, after the control bits that say which; these are
+    /// given as value and number.
     #[inline]
-    pub(super) fn write_changed(&mut self, w: &mut BitWriter, v: f64, reuse: u64, new: u64, n: u32) {
+    pub(super) fn write_changed(&mut self, w: &mut BitWriter, v: f64, reuse: (u64, u32), new: (u64, u32)) {
         let xor = v.to_bits() ^ self.bits;
         self.bits = v.to_bits();
         let leading = xor.leading_zeros().min(MAX_LEADING);
         let trailing = xor.trailing_zeros();
         if leading >= self.leading && trailing >= self.trailing {
-            w.write(reuse, n);
+            w.write(reuse.0, reuse.1);
         } else {
             self.leading = leading;
             self.trailing = trailing;
             self.significant = 64 - leading - trailing;
             // 64 significant bits are written as 0; there are never 0.
-            let header = new << 11 | u64::from(leading) << 6 | u64::from(self.significant & 63);
-            w.write(header, n + 11);
+            let header = new.0 << 11 | u64::from(leading) << 6 | u64::from(self.significant & 63);
+            w.write(header, new.1 + 11);
         }
         w.write(xor >> self.trailing, self.significant);
     }
@@ -84,15 +85,15 @@ impl XorValue {
             r.skip(1);
             return;
         }
-        // Selected, not branched on: whether a new window comes is hard to predict.
-        let new = head >> 62 == 0b11;
-        self.take_window(new, head << 2);
-        r.skip(if new { 13 } else { 2 });
-        self.bits ^= r.read(self.significant) << self.trailing;
+        r.skip(2);
+        self.read_changed(r, head >> 62 == 0b11);
     }
 
+    /// Reads a value that differs, after the control bits, when 11 bits or more are known to be buffered.
     #[inline(always)]
-    fn take_window(&mut self, new: bool, head: u64) {
+    pub(super) fn read_changed(&mut self, r: &mut BitReader<'_>, new: bool) {
+        // Selected, not branched on: whether a new window comes is hard to predict.
+        let head = r.peek();
         let leading = (head >> 59) as u32;
         let significant = (((head >> 53) as u32).wrapping_sub(1) & 63) + 1;
         if new {
@@ -101,6 +102,8 @@ impl XorValue {
             self.trailing = 64u32.wrapping_sub(leading + significant) & 63;
         }
         self.invalid |= new && leading + significant > 64;
+        r.skip(if new { 11 } else { 0 });
+        self.bits ^= r.read(self.significant) << self.trailing;
     }
 }
 

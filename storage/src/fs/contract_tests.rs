@@ -25,6 +25,7 @@ fn files(disk: &dyn Disk) {
     file.append(b"hello ").unwrap();
     file.append(b"world").unwrap();
     file.sync().unwrap();
+    file.sync_later().unwrap()().unwrap();
     assert_eq!(file.len(), 11);
     assert_eq!(disk.read(p("f")).unwrap(), b"hello world");
     assert_eq!(&*disk.map(p("f")).unwrap(), b"hello world");

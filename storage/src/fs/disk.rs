@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
 
-use super::{Disk, Entry, Lock, Mapped, Space, WriteFile};
+use super::{Disk, Entry, Lock, Mapped, Space, SyncLater, WriteFile};
 
 /// A directory of the operating system; paths are relative to it.
 #[derive(Clone, Debug)]
@@ -187,6 +187,11 @@ impl WriteFile for RealFile {
     fn sync(&mut self) -> io::Result<()> {
         // Includes the length, which is all the metadata that matters here.
         self.file.sync_data()
+    }
+
+    fn sync_later(&self) -> io::Result<SyncLater> {
+        let file = self.file.try_clone()?;
+        Ok(Box::new(move || file.sync_data()))
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

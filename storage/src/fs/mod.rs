@@ -6,12 +6,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+mod buffered;
 #[cfg(test)]
 mod contract_tests;
 mod disk;
 mod mapped;
 pub mod sim;
 
+pub use buffered::BufferedFile;
 pub use disk::RealDisk;
 pub use mapped::Mapped;
 pub use sim::SimDisk;
@@ -36,12 +38,17 @@ pub struct Space {
     pub free: u64,
 }
 
+/// Makes a file durable when called.
+pub type SyncLater = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
 /// A file open for writing at its end.
 pub trait WriteFile: Send {
     /// Appends all bytes or fails; after a failure the file may end in a part of them, and `len` tells how much.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Returns when all that was appended survives a power cut.
     fn sync(&mut self) -> io::Result<()>;
+    /// The same as `sync`, to be run elsewhere while appending goes on: covers what was appended before the call.
+    fn sync_later(&self) -> io::Result<SyncLater>;
     /// Cuts the file to a length, as after a failed append.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
     /// Bytes in the file.

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Disk, Entry, Lock, Mapped, Space, WriteFile};
+use super::{Disk, Entry, Lock, Mapped, Space, SyncLater, WriteFile};
 
 /// What a sector is to a power cut, in bytes.
 const SECTOR: usize = 512;
@@ -645,6 +645,11 @@ impl WriteFile for SimFile {
             }
             Ok(())
         })
+    }
+
+    fn sync_later(&self) -> io::Result<SyncLater> {
+        let mut file = Self { disk: self.disk.clone(), id: self.id, epoch: self.epoch };
+        Ok(Box::new(move || file.sync()))
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

@@ -1,3 +1,40 @@
-//! The metrics store.
+//! The metrics store: the head, which holds recent samples in memory, and what reads and moves them.
+//!
+//! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
+//! [`head_chunks`], and, when they came too late for either, in [`late`] chunks. Commits are numbered by
+//! [`isolation`].
 
+use std::sync::Arc;
+
+use model::append::HistogramSample;
+use model::histogram::FloatHistogram;
+
+pub mod append;
+pub mod block;
+pub mod block_writer;
+pub mod commit;
 pub mod exemplars;
+pub mod flush;
+pub mod head;
+pub mod head_chunks;
+pub mod isolation;
+pub mod late;
+pub mod log;
+pub mod maintain;
+pub mod merge;
+pub mod open_histogram;
+pub mod pieces;
+mod recode;
+pub mod replay;
+pub mod select;
+pub mod series;
+pub mod store;
+pub mod table;
+
+/// A histogram as queries read it.
+pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {
+    match sample {
+        HistogramSample::Float(histogram) => histogram.clone(),
+        HistogramSample::Integer(histogram) => Arc::new(histogram.to_float()),
+    }
+}

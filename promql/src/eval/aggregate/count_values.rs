@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use model::Labels;
 use model::float::FloatF;
-use model::labels::Quoted;
 
-use super::super::label::is_label_name;
 use super::super::label_key::{KeyHasher, LabelSubset};
 use super::super::row::Row;
 use super::AggregateNode;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
+use crate::text::{QuotedText, is_valid_name};
 use crate::value::{Point, is_absent};
 
 /// Evaluates `count_values`.
@@ -19,12 +18,11 @@ pub(super) fn evaluate(
     node: &AggregateNode,
     rows: &[Row],
     steps: usize,
-    query: &str,
     interrupt: &Interrupt<'_>,
 ) -> Result<Vec<Row>, QueryError> {
     let label = node.text.as_deref().unwrap_or("");
-    if !is_label_name(label) {
-        return Err(QueryError::Execution(format!("invalid label name {}", as_written(query, node, label))));
+    if !is_valid_name(label) {
+        return Err(QueryError::Execution(format!("invalid label name {}", QuotedText(label))));
     }
     let mut grouping = node.grouping.clone();
     if !node.without {
@@ -64,14 +62,6 @@ pub(super) fn evaluate(
     }
     interrupt.freed(8 * steps * results.len());
     Ok(results)
-}
-
-/// A string literal as the query has it, where it may hold what no label can.
-fn as_written(query: &str, node: &AggregateNode, value: &str) -> String {
-    match query.get(node.param_pos.start..node.param_pos.end) {
-        Some(literal) if literal.starts_with('"') => literal.to_owned(),
-        _ => Quoted(value).to_string(),
-    }
 }
 
 fn same(a: &Point, b: &Point) -> bool {

@@ -98,7 +98,7 @@ impl Evaluator<'_> {
             }
             AggregateOp::CountValues => {
                 let (rows, held) = self.collect_input(scope, &node.input)?;
-                let counts = count_values::evaluate(node, &rows, steps, self.query, self.interrupt)?;
+                let counts = count_values::evaluate(node, &rows, steps, self.interrupt)?;
                 return self.rows_value(counts, held, count_last(&rows, steps));
             }
             _ => self.fold(scope, node)?,

@@ -1,0 +1,119 @@
+//! Loads a recording, once into a data directory in Prometheus's format, once as lines that VictoriaMetrics imports.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use model::Labels;
+use model::append::{Appendable, SeriesRef};
+use model::time::Clock;
+use storage::fs::RealDisk;
+use storage::observer::Silent;
+use storage::{Options, Storage};
+
+use crate::Scale;
+use crate::recording::Scrapes;
+
+/// Seconds between two scrapes.
+pub const INTERVAL_S: i64 = 15;
+
+struct Manual(AtomicI64);
+
+impl Clock for Manual {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The last scrape's time: a quarter of an hour ago, on a whole minute, inside every peer's default retention.
+pub fn end_seconds() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+    (now.as_secs() as i64 - 900) / 60 * 60
+}
+
+fn steps(scale: Scale) -> usize {
+    scale.hours * 3600 / INTERVAL_S as usize
+}
+
+fn host_pairs(host: usize) -> [(String, String); 2] {
+    [("instance".to_owned(), format!("host-{host:04}:9100")), ("job".to_owned(), "node".to_owned())]
+}
+
+/// Writes all samples through the store; gives their number.
+pub fn into_store(scrapes: &Scrapes, scale: Scale, end_s: i64, dir: &Path) -> u64 {
+    let steps = steps(scale);
+    let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
+    let clock = Arc::new(Manual(AtomicI64::new(start)));
+    let storage =
+        Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), Options::default(), Arc::new(Silent))
+            .unwrap_or_else(|e| panic!("{e}"));
+    let labels: Vec<Vec<Labels>> = (0..scale.hosts)
+        .map(|host| {
+            let with_host = |pairs: &Vec<(String, String)>| {
+                Labels::from_pairs(pairs.iter().cloned().chain(host_pairs(host)))
+            };
+            scrapes.labels.iter().map(with_host).collect()
+        })
+        .collect();
+    let mut refs: Vec<Vec<Option<SeriesRef>>> = vec![vec![None; scrapes.series()]; scale.hosts];
+    let mut samples = 0;
+    for step in 0..steps {
+        let t = start + step as i64 * INTERVAL_S * 1000;
+        clock.0.store(t, Ordering::Relaxed);
+        for host in 0..scale.hosts {
+            let mut appender = storage.appender();
+            for (i, value) in scrapes.at(host, step).iter().enumerate() {
+                if let Some(v) = value {
+                    let known = refs[host][i];
+                    let appended = appender.append(known, &labels[host][i], t, *v, 0);
+                    refs[host][i] = Some(appended.unwrap_or_else(|e| panic!("{}: {e}", labels[host][i])));
+                    samples += 1;
+                }
+            }
+            appender.commit().unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+    storage.close().unwrap_or_else(|e| panic!("{e}"));
+    samples
+}
+
+/// All series of one host as lines for `/api/v1/import`.
+pub fn import_lines(scrapes: &Scrapes, scale: Scale, end_s: i64, host: usize) -> String {
+    let steps = steps(scale);
+    let start = end_s - (steps as i64 - 1) * INTERVAL_S;
+    let mut out = String::new();
+    for (i, pairs) in scrapes.labels.iter().enumerate() {
+        let mut metric = serde_json::Map::new();
+        for (name, value) in pairs.iter().cloned().chain(host_pairs(host)) {
+            metric.insert(name, value.into());
+        }
+        let samples: Vec<(i64, f64)> = (0..steps)
+            .filter_map(|step| Some((start + step as i64 * INTERVAL_S, scrapes.at(host, step)[i]?)))
+            .filter(|(_, v)| v.is_finite())
+            .collect();
+        let join = |texts: Vec<String>| texts.join(",");
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "{{\"metric\":{},\"values\":[{}],\"timestamps\":[{}]}}",
+            serde_json::Value::Object(metric),
+            join(samples.iter().map(|(_, v)| v.to_string()).collect()),
+            join(samples.iter().map(|(t, _)| (t * 1000).to_string()).collect()),
+        );
+    }
+    out
+}
+
+/// Bytes of all files below a directory.
+pub fn disk_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,109 @@
+//! The same samples and the same queries in Trivium, Prometheus and VictoriaMetrics, one after the other on one
+//! machine; prints a table of medians and ratios.
+//!
+//! ```sh
+//! PEERS_RECORDING=node.rec.gz cargo bench --bench peers
+//! ```
+//!
+//! `PEERS_RECORDING`: a recording (see [`recording`]); without it the bench says so and ends. `PEERS_HOSTS` (200),
+//! `PEERS_HOURS` (3): how much of it. `PEERS_RUNS` (5): timings of each query. `PEERS_ONLY`: part of a query's name.
+//! A peer that is not installed is left out. Each server runs alone; what it holds was loaded before its clock starts.
+
+mod load;
+mod queries;
+mod recording;
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use servers::Server;
+
+/// How long the data are and of how many hosts.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    hosts: usize,
+    hours: usize,
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+fn main() {
+    let Ok(path) = std::env::var("PEERS_RECORDING") else {
+        println!("peers: set PEERS_RECORDING to a recording of node_exporter scrapes to run this bench");
+        return;
+    };
+    let scale = Scale { hosts: setting("PEERS_HOSTS", 200), hours: setting("PEERS_HOURS", 3) };
+    let only = std::env::var("PEERS_ONLY").unwrap_or_default();
+    let scrapes = recording::read(&path);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    println!("loading {} hosts x {} series x {} h", scale.hosts, scrapes.series(), scale.hours);
+    let end_s = load::end_seconds();
+    let data = dir.path().join("prometheus-data");
+    let samples = load::into_store(&scrapes, scale, end_s, &data);
+    println!("{samples} samples, {} bytes on disk", load::disk_bytes(&data));
+
+    let queries: Vec<queries::Query> =
+        queries::all(scale).into_iter().filter(|q| q.name.contains(&only)).collect();
+    let mut columns = Vec::new();
+    for kind in servers::installed() {
+        let server = kind.start(dir.path(), &data, &scrapes, scale, end_s);
+        let timings: Vec<Answered> = queries.iter().map(|q| time(&server, q, end_s)).collect();
+        println!(
+            "{}: {:.0} MB resident after the queries",
+            kind.name(),
+            server.resident_bytes() as f64 / 1e6
+        );
+        columns.push((kind.name(), timings));
+    }
+    print_table(&queries, &columns);
+}
+
+/// A query's median and the size of its answer.
+struct Answered {
+    seconds: f64,
+    series: usize,
+}
+
+fn time(server: &Server, query: &queries::Query, end_s: i64) -> Answered {
+    let url = query.url(server, end_s);
+    let mut seconds = Vec::new();
+    let mut series = 0;
+    // One for the caches of the operating system, then the ones that count.
+    for run in 0..=setting("PEERS_RUNS", 5) {
+        let begin = Instant::now();
+        let body = server.get(&url, Duration::from_secs(120));
+        let took = begin.elapsed().as_secs_f64();
+        series = body.matches("\"metric\":").count();
+        if run > 0 {
+            seconds.push(took);
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    Answered { seconds: seconds[seconds.len() / 2], series }
+}
+
+fn print_table(queries: &[queries::Query], columns: &[(&str, Vec<Answered>)]) {
+    print!("\n| query |");
+    columns.iter().for_each(|(name, _)| print!(" {name} ms | series |"));
+    columns.iter().skip(1).for_each(|(name, _)| print!(" vs {name} |"));
+    println!();
+    print!("|---|");
+    columns.iter().for_each(|_| print!("---:|---:|"));
+    columns.iter().skip(1).for_each(|_| print!("---:|"));
+    println!();
+    for (i, query) in queries.iter().enumerate() {
+        print!("| {} |", query.name);
+        columns.iter().for_each(|(_, t)| print!(" {:.2} | {} |", t[i].seconds * 1e3, t[i].series));
+        columns.iter().skip(1).for_each(|(_, t)| print!(" {:.2} |", t[i].seconds / columns[0].1[i].seconds));
+        println!();
+    }
+    for (name, timings) in columns.iter().skip(1) {
+        let ratios: Vec<f64> =
+            timings.iter().zip(&columns[0].1).map(|(peer, own)| peer.seconds / own.seconds).collect();
+        let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
+        let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        println!("\n{name} / trivium: geometric mean {mean:.2}, smallest {worst:.2}");
+    }
+}

@@ -1,0 +1,156 @@
+//! Starting the three servers on the loaded data, each alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Scale;
+use crate::load;
+use crate::recording::Scrapes;
+
+/// A server that can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The release build of this repository.
+    Trivium,
+    /// `prometheus` on the PATH.
+    Prometheus,
+    /// `victoria-metrics` on the PATH.
+    VictoriaMetrics,
+}
+
+/// Trivium and the peers that are installed.
+pub fn installed() -> Vec<Kind> {
+    let all = [Kind::Trivium, Kind::Prometheus, Kind::VictoriaMetrics];
+    all.into_iter().filter(|kind| kind.program().is_some()).collect()
+}
+
+/// A running server; ends when dropped.
+pub struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Kind {
+    /// As the table names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trivium => "trivium",
+            Self::Prometheus => "prometheus",
+            Self::VictoriaMetrics => "victoria-metrics",
+        }
+    }
+
+    fn program(self) -> Option<PathBuf> {
+        if self == Self::Trivium {
+            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
+        }
+        let variable = match self {
+            Self::Prometheus => "PEERS_PROMETHEUS",
+            _ => "PEERS_VICTORIA_METRICS",
+        };
+        if let Ok(path) = std::env::var(variable) {
+            return Some(path.into());
+        }
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|dir| dir.join(self.name())).find(|program| program.is_file())
+    }
+
+    /// Starts it on a copy of `data`, or imports the samples where it has a format of its own; waits until it answers
+    /// with all of them.
+    pub fn start(self, dir: &Path, data: &Path, scrapes: &Scrapes, scale: Scale, end_s: i64) -> Server {
+        let program = self.program().expect("only installed servers are started");
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let own = dir.join(format!("{}-data", self.name()).replace("prometheus-data", "prometheus-copy"));
+        let mut command = Command::new(program);
+        match self {
+            Self::Trivium | Self::Prometheus => {
+                copy(data, &own);
+                let config = dir.join("idle.yml");
+                std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
+                command
+                    .arg(format!("--config.file={}", config.display()))
+                    .arg(format!("--storage.tsdb.path={}", own.display()))
+                    .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+            }
+            Self::VictoriaMetrics => {
+                command
+                    .arg(format!("-storageDataPath={}", own.display()))
+                    .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+                    .args([
+                        "-retentionPeriod=10y",
+                        "-search.maxUniqueTimeseries=10000000",
+                        "-search.latencyOffset=0s",
+                    ])
+                    // Answers from a cache would be compared with answers from data.
+                    .args(["-search.disableCache", "-loggerLevel=ERROR"]);
+            }
+        }
+        let child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
+        let server = Server { child, port };
+        let ready = if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" };
+        server.wait_for(ready);
+        if self == Self::VictoriaMetrics {
+            for host in 0..scale.hosts {
+                let lines = load::import_lines(scrapes, scale, end_s, host);
+                ureq::post(format!("http://127.0.0.1:{port}/api/v1/import")).send(lines).expect("an import");
+            }
+            server.get("/internal/force_flush", Duration::from_secs(60));
+            server.get("/internal/force_merge", Duration::from_secs(600));
+        }
+        server
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("the loaded data").flatten() {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).expect("a copy")),
+        }
+    }
+}
+
+impl Server {
+    fn wait_for(&self, path: &str) {
+        let give_up = Instant::now() + Duration::from_secs(300);
+        while ureq::get(format!("http://127.0.0.1:{}{path}", self.port)).call().is_err() {
+            assert!(Instant::now() < give_up, "{path} does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The body of an answer with status 200.
+    pub fn get(&self, path: &str, patience: Duration) -> String {
+        let mut response = ureq::get(format!("http://127.0.0.1:{}{path}", self.port))
+            .config()
+            .timeout_global(Some(patience))
+            .build()
+            .call()
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
+        response
+            .body_mut()
+            .with_config()
+            .limit(1 << 32)
+            .read_to_string()
+            .unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// Resident memory now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+        line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,317 @@
+//! The one list of the server's parts: [`run`] starts them in order, waits for what may happen to a server, and stops
+//! them in reverse.
+
+mod configuration;
+mod observe;
+mod running;
+mod signals;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use model::regexp::Regexp;
+use model::time::Clock;
+use storage::{Storage, StorageError};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::http::{self, BindError};
+use crate::api::state::{Readiness, ReloadRequest, State};
+use crate::api::{self, Api, Parts};
+use crate::config::ConfigError;
+use crate::flags::{Flags, LogFormat, LogLevel, Severity};
+use crate::query::metrics::QueryMetrics;
+use crate::query::Queries;
+use crate::telemetry::{self, Registry};
+use crate::{builtin, version};
+use configuration::{Configuration, Source, query_options, storage_options};
+use running::Running;
+use signals::{Happening, Happenings};
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A file that the server needs to start is wrong.
+    #[error("Error loading config: {0}")]
+    Config(#[from] ConfigError),
+    /// An address is taken or makes no sense.
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    /// The data directory cannot be opened.
+    #[error("Opening storage failed: {0}")]
+    Storage(#[from] StorageError),
+    /// A flag asks for something that this version must not ignore.
+    #[error("{0}")]
+    Refused(String),
+    /// The system refused something every process needs.
+    #[error("{action}: {source}")]
+    System {
+        /// What was tried, as a gerund phrase.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ServerError {
+    /// As Prometheus ends: 2 for a configuration, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The time of the machine.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Runs the server until it is told to end.
+pub fn run(flags: Flags) -> Result<(), ServerError> {
+    let started = SystemTime::now();
+    start_log(&flags);
+    if !flags.web.config_file.is_empty() {
+        // To serve without the TLS and the users that an operator asked for would be worse than not to serve.
+        return Err(ServerError::Refused(format!(
+            "--web.config.file={}: this version has neither TLS nor users on its listener; put a proxy in front and \
+             leave the flag out",
+            flags.web.config_file
+        )));
+    }
+    let source = Source::choose(&flags);
+    let first = Configuration::load(&source, &flags)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ServerError::System { action: "starting worker threads", source })?;
+    let outcome = runtime.block_on(serve(flags, source, first, started));
+    // Blocking threads may be in the middle of a query that nobody waits for.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    outcome
+}
+
+fn start_log(flags: &Flags) {
+    let level = match flags.log_level {
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    let format = match flags.log_format {
+        LogFormat::Logfmt => telemetry::log::LogFormat::Logfmt,
+        LogFormat::Json => telemetry::log::LogFormat::Json,
+    };
+    telemetry::log::start(level, format);
+    tracing::info!(version = version::TRIVIUM, prometheus = version::PROMETHEUS, revision = version::revision(), "Starting Trivium");
+    for notice in &flags.notices {
+        match notice.severity {
+            Severity::Info => tracing::info!(option = %notice.option, "{}", notice.text),
+            Severity::Warning => tracing::warn!(option = %notice.option, "{}", notice.text),
+        }
+    }
+    for unsupported in &flags.unsupported {
+        tracing::warn!("{unsupported}");
+    }
+}
+
+async fn serve(
+    flags: Flags,
+    mut source: Source,
+    first: Configuration,
+    started: SystemTime,
+) -> Result<(), ServerError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let quit = CancellationToken::new();
+    let (reloads, reload_requests) = mpsc::channel::<ReloadRequest>(4);
+    let mut happenings = Happenings::listen(&flags, reload_requests, quit.clone())?;
+
+    let listeners = listen(&flags).await?;
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let first = match source.is_builtin() {
+        true => {
+            source.listening_at(addresses.first().copied());
+            Configuration::load(&source, &flags)?
+        }
+        false => first,
+    };
+
+    // Numbers, state and API: the listener answers before the store is open.
+    let registry = Registry::default();
+    let state = Arc::new(State::new(reloads, quit.clone()));
+    let http_metrics = Arc::new(api::observe::HttpMetrics::default());
+    let query_metrics = Arc::new(QueryMetrics::default());
+    registry.register(Arc::new(telemetry::process::Process::new(started)));
+    registry.register(Arc::new(version::BuildInfo));
+    registry.register(state.clone());
+    registry.register(http_metrics.clone());
+    registry.register(query_metrics.clone());
+    let api = Arc::new(Api::new(api_options(&flags, &first, started)?, state.clone(), registry.clone(), clock.clone()));
+    let limits = http::Limits {
+        max_connections: usize::try_from(flags.web.max_connections).unwrap_or(512),
+        read_timeout: millis(flags.web.read_timeout_ms),
+    };
+    let stop_http = CancellationToken::new();
+    let router = api::router(api.clone(), http_metrics);
+    let http = tokio::spawn(http::serve(listeners, router, limits, stop_http.clone()));
+
+    // The store, then what reads and writes it.
+    let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
+    registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
+    let queries = Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
+    let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
+    api.open(Parts {
+        storage: storage.clone(),
+        queries: queries.clone(),
+        scrape: running.scrape.clone(),
+        rules: running.rules.clone(),
+        notify: running.notify.clone(),
+    });
+    running.apply(first, &state, clock.now_ms()).await.map_err(ServerError::Refused)?;
+    running.start_rules();
+    state.set_readiness(Readiness::Ready);
+    if !api::ui::is_built() {
+        tracing::warn!("the web interface was not built into this binary: {}", api::ui::HOW_TO_BUILD);
+    }
+    for address in &addresses {
+        tracing::info!("Server is ready to receive web requests: http://{}{}/", shown(*address), api.options.prefix);
+    }
+
+    loop {
+        match happenings.next().await {
+            Happening::Quit(why) => {
+                tracing::warn!("{why}: exiting gracefully");
+                break;
+            }
+            Happening::Look => {
+                if source.look_for_node_exporter() {
+                    // A built-in configuration cannot be wrong.
+                    let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                }
+            }
+            Happening::Changed => {
+                if source.changed() {
+                    let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                }
+            }
+            Happening::Reload(answer) => {
+                let outcome = reload(&source, &flags, &mut running, &state, &*clock).await;
+                if let Some(answer) = answer {
+                    // Who asked may have gone.
+                    let _ = answer.send(outcome);
+                }
+            }
+        }
+    }
+
+    // In reverse: nothing new comes in, alerts go out, clients end, the store closes.
+    state.set_readiness(Readiness::Stopping);
+    running.stop().await;
+    stop_http.cancel();
+    // The listener's task ends by itself after its last words.
+    let _ = http.await;
+    let closing = storage.clone();
+    let closed = tokio::task::spawn_blocking(move || closing.close()).await;
+    match closed {
+        Ok(closed) => closed?,
+        Err(e) => return Err(ServerError::Refused(format!("closing the store: {e}"))),
+    }
+    tracing::info!("See you next time!");
+    Ok(())
+}
+
+/// Loads everything; applies it whole, or leaves what runs and says why.
+async fn reload(
+    source: &Source,
+    flags: &Flags,
+    running: &mut Running,
+    state: &State,
+    clock: &dyn Clock,
+) -> Result<(), String> {
+    tracing::info!(filename = %source.name(), "Loading configuration file");
+    match Configuration::load(source, flags) {
+        Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
+            Ok(()) => {
+                tracing::info!(filename = %source.name(), "Completed loading of configuration file");
+                Ok(())
+            }
+            Err(e) => {
+                tracing::error!(err = %e, "Applying the configuration failed in part");
+                Err(e)
+            }
+        },
+        Err(e) => {
+            state.reload_failed();
+            tracing::error!(err = %e, "Error reloading config; the one before stays in force");
+            Err(e.to_string())
+        }
+    }
+}
+
+async fn listen(flags: &Flags) -> Result<Vec<TcpListener>, ServerError> {
+    let mut listeners = Vec::new();
+    for address in &flags.web.listen_addresses {
+        let listener = http::bind(address).await?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn shown(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn api_options(flags: &Flags, first: &Configuration, started: SystemTime) -> Result<api::Options, ServerError> {
+    let external = flags.web.external_url.reveal();
+    let external_url = url::Url::parse(&external)
+        .map_err(|e| ServerError::Refused(format!("--web.external-url={external}: {e}")))?;
+    let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(api::Options {
+        lifecycle: flags.web.enable_lifecycle,
+        admin: flags.web.enable_admin_api,
+        prefix: flags.web.route_prefix.trim_end_matches('/').to_owned(),
+        external_url,
+        page_title: flags.web.page_title.clone(),
+        cors: Arc::new(api::cors::Origins {
+            allowed: flags.web.cors_origin.clone(),
+            any: Regexp::anchored(".*").is_ok_and(|any| any == flags.web.cors_origin),
+        }),
+        lookback_delta: flags.query.lookback_delta_ms,
+        flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
+        started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+    })
+}
+
+async fn open_storage(
+    flags: &Flags,
+    first: &Configuration,
+    clock: Arc<dyn Clock>,
+    state: Arc<State>,
+) -> Result<Arc<Storage>, ServerError> {
+    let path = PathBuf::from(&flags.storage.path);
+    let options = storage_options(flags, &first.loaded.config);
+    let opened = tokio::task::spawn_blocking(move || {
+        let disk = storage::fs::RealDisk::new(path);
+        Storage::open(Arc::new(disk), clock, options, Arc::new(observe::StoreLog(state)))
+    });
+    match opened.await {
+        Ok(storage) => Ok(Arc::new(storage?)),
+        Err(e) => Err(ServerError::Refused(format!("opening the store: {e}"))),
+    }
+}

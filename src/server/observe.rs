@@ -1,0 +1,23 @@
+//! The store's events, as log lines and replay progress.
+
+use std::sync::Arc;
+
+use storage::{Event, Observer, Severity};
+
+use crate::api::state::State;
+
+/// Logs what a store reports.
+pub struct StoreLog(pub Arc<State>);
+
+impl Observer for StoreLog {
+    fn event(&self, event: &Event) {
+        if let Event::Replaying { segment, last } = event {
+            self.0.replaying(*segment, *last);
+        }
+        match event.severity() {
+            Severity::Info => tracing::info!(component = "tsdb", "{event}"),
+            Severity::Warn => tracing::warn!(component = "tsdb", "{event}"),
+            Severity::Error => tracing::error!(component = "tsdb", "{event}"),
+        }
+    }
+}

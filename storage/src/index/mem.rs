@@ -1,0 +1,556 @@
+//! The index of a head: label names and values in memory, with the postings of each.
+//!
+//! A name with one of its values is a *pair*; each pair has a number, so that a head can keep a series' labels as a
+//! few numbers ([`MemIndex::add`] gives them, [`MemIndex::labels`] turns them back). Exact look-ups go through a hash
+//! table. The ascending order that listing values and matching prefixes need is made when somebody asks for it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+use std::ops::ControlFlow;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use model::Labels;
+use parking_lot::{RwLock, RwLockWriteGuard};
+use roaring::RoaringBitmap;
+
+use super::postings::Postings;
+use super::select::LabelIndex;
+use crate::StorageError;
+
+/// Numbers of a pair are kept in a list up to this many, in a bitmap above.
+const LIST_LEN_MAX: usize = 32;
+
+/// The number of a label pair in its index. It is used again after the last series with the pair was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PairId(u32);
+
+/// An inverted index that grows and shrinks.
+#[derive(Default)]
+pub struct MemIndex {
+    names: Slots<Name>,
+    names_by_text: HashTable<u32>,
+    pairs: Slots<Pair>,
+    pairs_by_text: HashTable<u32>,
+    all: RoaringBitmap,
+    hasher: DefaultHashBuilder,
+}
+
+struct Name {
+    text: Box<str>,
+    values: RwLock<Values>,
+}
+
+/// The pairs of a name.
+#[derive(Default)]
+struct Values {
+    /// Ascending by value.
+    sorted: Vec<u32>,
+    /// Not yet sorted in.
+    fresh: Vec<u32>,
+}
+
+impl Values {
+    /// Sorts in what is fresh. A few fresh ones do not cost a look at all others.
+    fn settle<'v>(&mut self, value: impl Fn(&u32) -> &'v str) {
+        let Self { sorted, fresh } = self;
+        fresh.sort_unstable_by_key(&value);
+        if fresh.len() > sorted.len() / 16 {
+            // Two ascending runs, which the stable sort merges in one pass.
+            sorted.append(fresh);
+            sorted.sort_by_key(value);
+            return;
+        }
+        let mut end = sorted.len();
+        sorted.resize(end + fresh.len(), 0);
+        while let Some(last) = fresh.pop() {
+            let at = sorted[..end].partition_point(|pair| value(pair) < value(&last));
+            sorted.copy_within(at..end, at + fresh.len() + 1);
+            sorted[at + fresh.len()] = last;
+            end = at;
+        }
+    }
+}
+
+struct Pair {
+    name: u32,
+    value: Box<str>,
+    ids: Ids,
+}
+
+/// The series of a pair. Most pairs of a real head have one series, or very many.
+enum Ids {
+    One(u32),
+    List(Vec<u32>),
+    Bitmap(Box<RoaringBitmap>),
+}
+
+/// Statistics of an index for `/api/v1/status/tsdb`. Each list is descending by count, then ascending by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cardinality {
+    /// Series by metric name.
+    pub series_by_metric: Vec<(String, u64)>,
+    /// Values by label name.
+    pub values_by_name: Vec<(String, u64)>,
+    /// Bytes of values by label name, each value counted once for each series that has it.
+    pub value_bytes_by_name: Vec<(String, u64)>,
+    /// Series by label pair, written `name=value`.
+    pub series_by_pair: Vec<(String, u64)>,
+    /// All label pairs.
+    pub pairs: u64,
+}
+
+impl MemIndex {
+    /// An index without series.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many series the index has.
+    pub fn len(&self) -> u64 {
+        self.all.len()
+    }
+
+    /// Whether the index has no series.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Adds a series under a number that the index does not have. Returns its label pairs, ascending by name, for
+    /// [`MemIndex::labels`] and [`MemIndex::remove`].
+    pub fn add(&mut self, id: u32, labels: &Labels) -> Box<[PairId]> {
+        self.all.insert(id);
+        labels.iter().map(|(name, value)| self.add_pair(id, name, value)).collect()
+    }
+
+    fn add_pair(&mut self, id: u32, name: &str, value: &str) -> PairId {
+        let name = match self.name_id(name) {
+            Some(name) => name,
+            None => self.insert_name(name),
+        };
+        let hash = self.hasher.hash_one((name, value));
+        if let Some(&pair) = self.pairs_by_text.find(hash, |&pair| {
+            self.pairs.get(pair).is_some_and(|pair| pair.name == name && &*pair.value == value)
+        }) {
+            if let Some(pair) = self.pairs.get_mut(pair) {
+                pair.ids.insert(id);
+            }
+            return PairId(pair);
+        }
+        let pair = self.pairs.insert(Pair { name, value: value.into(), ids: Ids::One(id) });
+        let (pairs, hasher) = (&self.pairs, &self.hasher);
+        self.pairs_by_text.insert_unique(hash, pair, |&pair| {
+            pairs.get(pair).map_or(0, |pair| hasher.hash_one((pair.name, &*pair.value)))
+        });
+        if let Some(name) = self.names.get_mut(name) {
+            name.values.get_mut().fresh.push(pair);
+        }
+        PairId(pair)
+    }
+
+    fn name_id(&self, text: &str) -> Option<u32> {
+        let is_it = |&name: &u32| self.names.get(name).is_some_and(|name| &*name.text == text);
+        self.names_by_text.find(self.hasher.hash_one(text), is_it).copied()
+    }
+
+    fn insert_name(&mut self, text: &str) -> u32 {
+        let name = self.names.insert(Name { text: text.into(), values: RwLock::default() });
+        let (names, hasher) = (&self.names, &self.hasher);
+        self.names_by_text.insert_unique(hasher.hash_one(text), name, |&name| {
+            names.get(name).map_or(0, |name| hasher.hash_one(&*name.text))
+        });
+        name
+    }
+
+    fn pair_id(&self, name: &str, value: &str) -> Option<u32> {
+        let name = self.name_id(name)?;
+        let is_it =
+            |&pair: &u32| self.pairs.get(pair).is_some_and(|pair| pair.name == name && &*pair.value == value);
+        self.pairs_by_text.find(self.hasher.hash_one((name, value)), is_it).copied()
+    }
+
+    /// Removes series, each given with the pairs that [`MemIndex::add`] returned for it. Worth calling with many
+    /// series at once: names that lose values are gone through once a call.
+    pub fn remove<'p>(&mut self, series: impl IntoIterator<Item = (u32, &'p [PairId])>) {
+        let mut orphans = BTreeSet::new();
+        for (id, pairs) in series {
+            self.all.remove(id);
+            for &PairId(at) in pairs {
+                if let Some(pair) = self.pairs.get_mut(at)
+                    && pair.ids.remove(id)
+                {
+                    orphans.insert((pair.name, at));
+                }
+            }
+        }
+        for group in Vec::from_iter(orphans).chunk_by(|(a, _), (b, _)| a == b) {
+            self.remove_pairs(group);
+        }
+    }
+
+    /// Forgets pairs that no series has; all of one name, ascending.
+    fn remove_pairs(&mut self, orphans: &[(u32, u32)]) {
+        let Some(&(name_at, _)) = orphans.first() else { return };
+        for &(_, at) in orphans {
+            if let Some(pair) = self.pairs.remove(at) {
+                let hash = self.hasher.hash_one((pair.name, &*pair.value));
+                if let Ok(entry) = self.pairs_by_text.find_entry(hash, |&other| other == at) {
+                    entry.remove();
+                }
+            }
+        }
+        let Some(name) = self.names.get_mut(name_at) else { return };
+        let values = name.values.get_mut();
+        let stays = |at: &u32| orphans.binary_search_by_key(at, |&(_, at)| at).is_err();
+        values.sorted.retain(stays);
+        values.fresh.retain(stays);
+        if values.sorted.is_empty() && values.fresh.is_empty() {
+            let hash = self.hasher.hash_one(&*name.text);
+            if let Ok(entry) = self.names_by_text.find_entry(hash, |&other| other == name_at) {
+                entry.remove();
+            }
+            self.names.remove(name_at);
+        }
+    }
+
+    /// The labels that pairs stand for. Pairs that the index does not have are left out.
+    pub fn labels(&self, pairs: &[PairId]) -> Labels {
+        Labels::from_sorted(pairs.iter().filter_map(|&pair| self.pair(pair)))
+    }
+
+    /// Name and value of a pair.
+    pub fn pair(&self, PairId(pair): PairId) -> Option<(&str, &str)> {
+        let pair = self.pairs.get(pair)?;
+        Some((&self.names.get(pair.name)?.text, &pair.value))
+    }
+
+    /// The pairs of a label set, as [`MemIndex::add`] returned them; `None` when the index lacks one.
+    pub fn pairs_of(&self, labels: &Labels) -> Option<Box<[PairId]>> {
+        labels.iter().map(|(name, value)| self.pair_id(name, value).map(PairId)).collect()
+    }
+
+    /// All label names and values, ascending, each once: the symbols of a block that is made of this head.
+    pub fn symbols(&self) -> Vec<&str> {
+        let names = self.names.iter().map(|(_, name)| &*name.text);
+        let mut symbols: Vec<_> = names.chain(self.pairs.iter().map(|(_, pair)| &*pair.value)).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        symbols
+    }
+
+    /// How many series have a label with this value.
+    pub fn series_with(&self, name: &str, value: &str) -> u64 {
+        self.pair_id(name, value).and_then(|pair| self.pairs.get(pair)).map_or(0, |pair| pair.ids.len())
+    }
+
+    /// The `limit` greatest of each kind. Metrics are told apart by the label `metric_label`, usually `__name__`.
+    pub fn cardinality(&self, metric_label: &str, limit: usize) -> Cardinality {
+        let metric_name = self.name_id(metric_label);
+        let mut metrics = Top::new(limit);
+        let mut series = Top::new(limit);
+        let mut value_bytes = vec![0u64; self.names.slots.len()];
+        for (at, pair) in self.pairs.iter() {
+            let count = pair.ids.len();
+            series.offer(count, at);
+            if Some(pair.name) == metric_name {
+                metrics.offer(count, at);
+            }
+            if let Some(bytes) = value_bytes.get_mut(pair.name as usize) {
+                *bytes += pair.value.len() as u64 * count;
+            }
+        }
+        let mut values = Top::new(limit);
+        let mut bytes = Top::new(limit);
+        for (at, name) in self.names.iter() {
+            let of_name = name.values.read();
+            values.offer((of_name.sorted.len() + of_name.fresh.len()) as u64, at);
+            bytes.offer(value_bytes.get(at as usize).copied().unwrap_or(0), at);
+        }
+        let name = |at| self.names.get(at).map_or(String::new(), |name| name.text.to_string());
+        let value = |at| self.pairs.get(at).map_or(String::new(), |pair| pair.value.to_string());
+        let pair = |at| self.pair(PairId(at)).map_or(String::new(), |(n, v)| format!("{n}={v}"));
+        Cardinality {
+            series_by_metric: metrics.finish(value),
+            values_by_name: values.finish(name),
+            value_bytes_by_name: bytes.finish(name),
+            series_by_pair: series.finish(pair),
+            pairs: self.pairs_by_text.len() as u64,
+        }
+    }
+}
+
+impl LabelIndex for MemIndex {
+    type Value = PairId;
+
+    fn all(&self) -> Result<Postings<'_>, StorageError> {
+        Ok(Postings::Bitmap(Cow::Borrowed(&self.all)))
+    }
+
+    fn find(&self, name: &str, value: &str) -> Result<Option<PairId>, StorageError> {
+        Ok(self.pair_id(name, value).map(PairId))
+    }
+
+    fn postings(&self, PairId(pair): PairId) -> Result<Postings<'_>, StorageError> {
+        Ok(match self.pairs.get(pair).map(|pair| &pair.ids) {
+            None => Postings::empty(),
+            Some(Ids::One(id)) => Postings::List(Cow::Borrowed(std::slice::from_ref(id))),
+            Some(Ids::List(list)) => Postings::List(Cow::Borrowed(list)),
+            Some(Ids::Bitmap(bitmap)) => Postings::Bitmap(Cow::Borrowed(bitmap)),
+        })
+    }
+
+    fn value_count(&self, name: &str) -> Result<u64, StorageError> {
+        let values = self.name_id(name).and_then(|name| self.names.get(name)).map(|name| name.values.read());
+        Ok(values.map_or(0, |values| (values.sorted.len() + values.fresh.len()) as u64))
+    }
+
+    fn names(&self) -> Result<Vec<String>, StorageError> {
+        let mut names: Vec<_> = self.names.iter().map(|(_, name)| name.text.to_string()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn values(
+        &self,
+        name: &str,
+        from: &str,
+        visit: &mut dyn FnMut(&str, PairId) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let Some(name) = self.name_id(name).and_then(|name| self.names.get(name)) else { return Ok(()) };
+        let value = |pair: &u32| self.pairs.get(*pair).map_or("", |pair| &*pair.value);
+        let mut values = name.values.read();
+        if !values.fresh.is_empty() {
+            drop(values);
+            let mut changing = name.values.write();
+            changing.settle(value);
+            values = RwLockWriteGuard::downgrade(changing);
+        }
+        let sorted = &values.sorted;
+        let start = sorted.partition_point(|pair| value(pair) < from);
+        for pair in sorted.iter().skip(start) {
+            if visit(value(pair), PairId(*pair)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ids {
+    fn len(&self) -> u64 {
+        match self {
+            Self::One(_) => 1,
+            Self::List(list) => list.len() as u64,
+            Self::Bitmap(bitmap) => bitmap.len(),
+        }
+    }
+
+    fn insert(&mut self, id: u32) {
+        match self {
+            Self::One(one) if *one == id => {}
+            Self::One(one) => *self = Self::List(vec![(*one).min(id), (*one).max(id)]),
+            Self::List(list) => {
+                if let Err(at) = list.binary_search(&id) {
+                    list.insert(at, id);
+                }
+                if list.len() > LIST_LEN_MAX {
+                    *self = Self::Bitmap(Box::new(list.iter().copied().collect()));
+                }
+            }
+            Self::Bitmap(bitmap) => {
+                bitmap.insert(id);
+            }
+        }
+    }
+
+    /// Returns whether none is left.
+    fn remove(&mut self, id: u32) -> bool {
+        match self {
+            Self::One(one) => *one == id,
+            Self::List(list) => {
+                list.retain(|&other| other != id);
+                list.is_empty()
+            }
+            Self::Bitmap(bitmap) => {
+                bitmap.remove(id);
+                bitmap.is_empty()
+            }
+        }
+    }
+}
+
+/// Values with numbers; numbers of removed ones are used again.
+struct Slots<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    fn get(&self, at: u32) -> Option<&T> {
+        self.slots.get(at as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        self.slots.get_mut(at as usize)?.as_mut()
+    }
+
+    fn insert(&mut self, value: T) -> u32 {
+        if let Some(at) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(at as usize)
+        {
+            *slot = Some(value);
+            return at;
+        }
+        self.slots.push(Some(value));
+        (self.slots.len() - 1) as u32
+    }
+
+    fn remove(&mut self, at: u32) -> Option<T> {
+        let value = self.slots.get_mut(at as usize)?.take()?;
+        self.free.push(at);
+        Some(value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at as u32, slot.as_ref()?)))
+    }
+}
+
+/// The greatest counts of many.
+struct Top {
+    limit: usize,
+    entries: Vec<(u64, u32)>,
+}
+
+impl Top {
+    fn new(limit: usize) -> Self {
+        Self { limit, entries: Vec::new() }
+    }
+
+    fn offer(&mut self, count: u64, at: u32) {
+        self.entries.push((count, at));
+        if self.entries.len() >= 2 * self.limit + 1024 {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.0));
+        // Keep what ties with the last, so that the names can decide.
+        if let Some(&(least, _)) = self.limit.checked_sub(1).and_then(|last| self.entries.get(last)) {
+            let ties = self.entries.iter().skip(self.limit).take_while(|(count, _)| *count == least).count();
+            self.entries.truncate(self.limit + ties.min(1024));
+        } else if self.limit == 0 {
+            self.entries.clear();
+        }
+    }
+
+    fn finish(mut self, text: impl Fn(u32) -> String) -> Vec<(String, u64)> {
+        self.cut();
+        let mut entries: Vec<_> = self.entries.iter().map(|&(count, at)| (text(at), count)).collect();
+        entries.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        entries.truncate(self.limit);
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied())
+    }
+
+    fn values(index: &MemIndex, name: &str, from: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        index
+            .values(name, from, &mut |value, _| {
+                found.push(value.to_owned());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        found
+    }
+
+    #[test]
+    fn values_stay_ascending_while_series_come_and_go() {
+        let mut index = MemIndex::new();
+        let set = |i: u32| labels(&[("__name__", "up"), ("i", &format!("{:02}", i * 7 % 50))]);
+        let pairs: Vec<_> = (0..25).map(|i| index.add(i, &set(i))).collect();
+        assert_eq!(values(&index, "i", "").len(), 25);
+        let more: Vec<_> = (25..50).map(|i| index.add(i, &set(i))).collect();
+        let all: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
+        assert_eq!(values(&index, "i", ""), all);
+        assert_eq!(values(&index, "i", "47x"), ["48", "49"]);
+        assert_eq!(index.labels(&pairs[3]), set(3));
+        assert_eq!(index.pairs_of(&set(30)), Some(more[5].clone()));
+
+        index.remove((0..25).map(|i| (i, &*pairs[i as usize])));
+        let left: BTreeSet<String> = (25..50).map(|i| set(i).get("i").unwrap().to_owned()).collect();
+        assert!(values(&index, "i", "").iter().eq(left.iter()));
+        assert_eq!((index.len(), index.series_with("__name__", "up")), (25, 25));
+        // Slots of removed pairs are used again and carry nothing over.
+        index.add(100, &labels(&[("other", "x")]));
+        assert_eq!(values(&index, "other", ""), ["x"]);
+        assert!(values(&index, "i", "").iter().eq(left.iter()));
+
+        index.remove((25..50).map(|i| (i, &*more[i as usize - 25])));
+        assert_eq!(index.names().unwrap(), ["other"]);
+        assert_eq!(index.symbols(), ["other", "x"]);
+        assert_eq!(index.find("i", "07").unwrap(), None);
+    }
+
+    #[test]
+    fn single_values_are_sorted_in() {
+        let mut index = MemIndex::new();
+        let mut want = BTreeSet::new();
+        for id in 0..300 {
+            let value = format!("{:03}", id * 97 % 1000);
+            index.add(id, &labels(&[("i", &value)]));
+            want.insert(value);
+            if id % 3 == 0 {
+                assert!(values(&index, "i", "").iter().eq(want.iter()));
+            }
+        }
+    }
+
+    #[test]
+    fn postings_grow_from_one_to_bitmap() {
+        let mut index = MemIndex::new();
+        let set = labels(&[("a", "b")]);
+        for id in (0..200).rev() {
+            index.add(id, &set);
+            let pair = index.find("a", "b").unwrap().unwrap();
+            assert!(index.postings(pair).unwrap().iter().eq(id..200));
+        }
+        assert!(index.all().unwrap().iter().eq(0..200));
+    }
+
+    #[test]
+    fn cardinality_names_the_greatest() {
+        let mut index = MemIndex::new();
+        for id in 0..6 {
+            let metric = if id < 4 { "many" } else { "few" };
+            index.add(id, &labels(&[("__name__", metric), ("i", &id.to_string()), ("job", "long-job-name")]));
+        }
+        let text = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {
+            pairs.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+        };
+        let want = Cardinality {
+            series_by_metric: text(&[("many", 4), ("few", 2)]),
+            values_by_name: text(&[("i", 6), ("__name__", 2)]),
+            value_bytes_by_name: text(&[("job", 78), ("__name__", 22)]),
+            series_by_pair: text(&[("job=long-job-name", 6), ("__name__=many", 4)]),
+            pairs: 9,
+        };
+        assert_eq!(index.cardinality("__name__", 2), want);
+        assert_eq!(index.cardinality("absent", 0), Cardinality { pairs: 9, ..Cardinality::default() });
+    }
+}

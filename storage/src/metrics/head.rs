@@ -1,0 +1,297 @@
+//! The head: recent samples of all series, in memory, behind the write-ahead log.
+//!
+//! Three kinds of work meet here. Appenders commit one after the other under the commit lock, which orders log,
+//! memory and numbers of commits alike. Readers take a [`View`](super::isolation::View) and lock one series at a time
+//! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use model::append::SeriesRef;
+use model::metadata::Metadata;
+use parking_lot::{Mutex, RwLock};
+
+use super::exemplars::ExemplarRing;
+use super::head_chunks::HeadChunks;
+use super::isolation::Isolation;
+use super::log::Logs;
+use super::series::{Bounds, CutRule, Tail};
+use super::table::SeriesTable;
+use crate::block::tombstones::Tombstones;
+use crate::stats::{Distribution, LATE_BOUNDS};
+
+/// The head.
+pub struct Head {
+    pub(super) table: SeriesTable,
+    pub(super) chunks: Arc<HeadChunks>,
+    pub(super) isolation: Arc<Isolation>,
+    /// The commit lock, and what it guards.
+    pub(super) logs: Mutex<Logs>,
+    pub(super) tombstones: RwLock<Arc<Tombstones>>,
+    pub(super) exemplars: Mutex<ExemplarRing>,
+    pub(super) metadata: Mutex<HashMap<SeriesRef, Arc<Metadata>>>,
+    /// Series that have late samples. Taken before any series' lock.
+    pub(super) late_series: Mutex<HashSet<SeriesRef>>,
+    pub(super) times: Times,
+    pub(super) counters: Counters,
+    pub(super) late_by: Mutex<Distribution>,
+    pub(super) rule: CutRule,
+    pub(super) late_chunk_samples: usize,
+    pub(super) log_metadata: bool,
+    /// Milliseconds; changes at reload.
+    pub(super) window: AtomicI64,
+}
+
+/// Bounds of the head's time.
+#[derive(Debug)]
+pub struct Times {
+    /// Oldest in-order sample; `i64::MAX` while there is none.
+    pub min_t: AtomicI64,
+    /// Oldest in-order sample since a truncation began to look at all series.
+    since_min_t: AtomicI64,
+    /// Newest in-order sample; `i64::MIN` while there is none.
+    pub max_t: AtomicI64,
+    /// In-order samples before this belong to blocks.
+    pub min_valid_t: AtomicI64,
+    /// Oldest late sample; `i64::MAX` while there is none.
+    pub late_min_t: AtomicI64,
+    /// Newest late sample; `i64::MIN` while there is none.
+    pub late_max_t: AtomicI64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            min_t: AtomicI64::new(i64::MAX),
+            since_min_t: AtomicI64::new(i64::MAX),
+            max_t: AtomicI64::new(i64::MIN),
+            min_valid_t: AtomicI64::new(i64::MIN),
+            late_min_t: AtomicI64::new(i64::MAX),
+            late_max_t: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl Times {
+    /// Takes in-order samples into account.
+    pub fn note(&self, min_t: i64, max_t: i64) {
+        // The newest first: who finds an oldest time finds a newest one too.
+        self.max_t.fetch_max(max_t, Ordering::SeqCst);
+        self.since_min_t.fetch_min(min_t, Ordering::SeqCst);
+        self.min_t.fetch_min(min_t, Ordering::SeqCst);
+    }
+
+    /// Takes late samples into account.
+    pub fn note_late(&self, min_t: i64, max_t: i64) {
+        self.late_min_t.fetch_min(min_t, Ordering::SeqCst);
+        self.late_max_t.fetch_max(max_t, Ordering::SeqCst);
+    }
+
+    /// A truncation begins to look at all series. Called under the commit lock.
+    pub(super) fn begin_truncation(&self) {
+        self.since_min_t.store(i64::MAX, Ordering::SeqCst);
+    }
+
+    /// Takes into account what was freed: in-order samples before `cut` are gone, `min_t` is the oldest found after
+    /// that, `late_t` what late samples span. Called under the commit lock.
+    pub(super) fn truncated(&self, cut: i64, min_t: i64, late_t: Option<(i64, i64)>) {
+        if cut > i64::MIN && self.known() {
+            // A head that lost all its samples begins where the blocks end.
+            let min_t = min_t.min(self.since_min_t.load(Ordering::SeqCst));
+            let found = if min_t == i64::MAX { cut } else { min_t.max(cut) };
+            self.min_t.store(found, Ordering::SeqCst);
+            self.max_t.fetch_max(found, Ordering::SeqCst);
+        }
+        let (first, last) = late_t.unwrap_or((i64::MAX, i64::MIN));
+        self.late_min_t.store(first, Ordering::SeqCst);
+        self.late_max_t.store(last, Ordering::SeqCst);
+    }
+
+    /// Whether the head has ever had a sample.
+    pub fn known(&self) -> bool {
+        self.min_t.load(Ordering::SeqCst) != i64::MAX
+    }
+}
+
+/// What the head counts. See [`crate::stats::Stats`] for the meaning of each.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(super) series: AtomicU64,
+    pub(super) series_created: AtomicU64,
+    pub(super) series_removed: AtomicU64,
+    pub(super) series_not_found: AtomicU64,
+    pub(super) stale_series: AtomicI64,
+    pub(super) histogram_series: AtomicI64,
+    pub(super) histogram_buckets: AtomicI64,
+    pub(super) chunks: AtomicI64,
+    pub(super) chunks_created: AtomicU64,
+    pub(super) chunks_removed: AtomicU64,
+    pub(super) appended: Kinds,
+    pub(super) late_appended: Kinds,
+    pub(super) out_of_order: Kinds,
+    pub(super) out_of_bounds: Kinds,
+    pub(super) too_old: Kinds,
+    pub(super) active_appenders: AtomicI64,
+    pub(super) appenders_created: AtomicU64,
+    pub(super) chunk_corruptions: AtomicU64,
+}
+
+/// A count for each kind of sample.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    pub(super) floats: AtomicU64,
+    pub(super) histograms: AtomicU64,
+}
+
+impl Kinds {
+    pub(super) fn of(&self, histogram: bool) -> &AtomicU64 {
+        if histogram { &self.histograms } else { &self.floats }
+    }
+}
+
+/// Adds to a counter.
+pub(super) fn count(counter: &AtomicU64, n: u64) {
+    if n > 0 {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+impl Counters {
+    /// Notes how the end of a series changed.
+    pub(super) fn tail_changed(&self, before: Tail, after: Tail) {
+        if before == after {
+            return;
+        }
+        let step = |counter: &AtomicI64, change: i64| {
+            if change != 0 {
+                counter.fetch_add(change, Ordering::Relaxed);
+            }
+        };
+        step(&self.stale_series, i64::from(after.stale) - i64::from(before.stale));
+        step(
+            &self.histogram_series,
+            i64::from(after.buckets.is_some()) - i64::from(before.buckets.is_some()),
+        );
+        step(&self.histogram_buckets, after.buckets.unwrap_or(0) as i64 - before.buckets.unwrap_or(0) as i64);
+    }
+
+    /// Notes chunks that came.
+    pub(super) fn chunks_made(&self, n: u64) {
+        if n > 0 {
+            self.chunks.fetch_add(n as i64, Ordering::Relaxed);
+            count(&self.chunks_created, n);
+        }
+    }
+
+    /// Notes chunks that went.
+    pub(super) fn chunks_dropped(&self, n: u64) {
+        if n > 0 {
+            self.chunks.fetch_sub(n as i64, Ordering::Relaxed);
+            count(&self.chunks_removed, n);
+        }
+    }
+}
+
+/// What a head is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadOptions {
+    /// When chunks are cut.
+    pub rule: CutRule,
+    /// Samples of an open late chunk.
+    pub late_chunk_samples: usize,
+    /// Whether metadata goes into the log.
+    pub log_metadata: bool,
+    /// Out-of-order window in milliseconds.
+    pub window: i64,
+    /// How many exemplars are kept.
+    pub exemplars: usize,
+}
+
+impl Head {
+    /// An empty head whose logs are open. In-order samples before `min_valid_t` are refused.
+    pub fn new(chunks: HeadChunks, logs: Logs, min_valid_t: i64, options: HeadOptions) -> Self {
+        let head = Self {
+            table: SeriesTable::default(),
+            chunks: Arc::new(chunks),
+            isolation: Arc::default(),
+            logs: Mutex::new(logs),
+            tombstones: RwLock::default(),
+            exemplars: Mutex::new(ExemplarRing::new(options.exemplars, options.window)),
+            metadata: Mutex::default(),
+            late_series: Mutex::default(),
+            times: Times::default(),
+            counters: Counters::default(),
+            late_by: Mutex::new(Distribution::new(LATE_BOUNDS)),
+            rule: options.rule,
+            late_chunk_samples: options.late_chunk_samples,
+            log_metadata: options.log_metadata,
+            window: AtomicI64::new(options.window),
+        };
+        head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
+        head
+    }
+
+    /// Whether any series has late samples.
+    pub(super) fn has_late(&self) -> bool {
+        !self.late_series.lock().is_empty()
+    }
+
+    /// Writes all open late chunks out. Called under the commit lock.
+    pub(super) fn close_late(&self) {
+        let pages = self.table.pages();
+        for reference in self.late_series.lock().iter() {
+            let Some(mut series) = pages.lock(*reference) else { continue };
+            let log_ref = series.log_ref;
+            if let Some(late) = &mut series.late
+                && !late.open.is_empty()
+            {
+                let chunks = late.close(log_ref, &self.chunks).len() as u64;
+                self.counters.chunks_made(chunks.saturating_sub(1));
+            }
+        }
+    }
+
+    /// First and last time of late samples.
+    pub(super) fn late_range(&self) -> Option<(i64, i64)> {
+        let pages = self.table.pages();
+        let late = self.late_series.lock();
+        let ranges = late.iter().filter_map(|series| pages.lock(*series)?.late.as_ref()?.range());
+        ranges.reduce(|(a, b), (first, last)| (a.min(first), b.max(last)))
+    }
+
+    /// Forgets which series had late samples, where they have none any more or are gone.
+    pub(super) fn forget_late(&self, removed: &[(SeriesRef, u64)]) {
+        let pages = self.table.pages();
+        let mut late = self.late_series.lock();
+        for (series, _) in removed {
+            late.remove(series);
+        }
+        late.retain(|series| pages.lock(*series).is_some_and(|series| series.late.is_some()));
+    }
+
+    /// The numbers of all series in the log, ascending.
+    pub(super) fn log_refs(&self) -> Vec<u64> {
+        let pages = self.table.pages();
+        let references = self.table.references();
+        let mut refs: Vec<_> =
+            references.into_iter().filter_map(|series| Some(pages.lock(series)?.log_ref)).collect();
+        refs.sort_unstable();
+        refs
+    }
+
+    /// What an appender measures samples against, with `t` the first sample's time.
+    pub(super) fn bounds(&self, t: i64) -> Bounds {
+        if !self.times.known() {
+            self.times.note(t, t);
+        }
+        let max_t = self.times.max_t.load(Ordering::SeqCst);
+        // Half a range is left to late commits, so that what is being written to a block takes no more samples.
+        let ahead_of_flush = max_t.saturating_sub(self.rule.range / 2);
+        Bounds {
+            min_valid_t: ahead_of_flush.max(self.times.min_valid_t.load(Ordering::SeqCst)),
+            head_max_t: max_t,
+            window: self.window.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The head's two logs, and what their records say.
+//!
+//! `wal/` has everything that was appended; `wbl/`, made when it is first needed, has out-of-order samples again, in
+//! the order in which they came. Both are written under the commit lock.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::append::{HistogramSample, SeriesRef};
+use model::metadata::Metadata;
+use model::sample::Exemplar;
+
+use super::append::PendingSample;
+use super::late::Value;
+use crate::StorageError;
+use crate::block::tombstones::Interval;
+use crate::fs::Disk;
+use crate::wal::record::{
+    self, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample, RefSeries,
+    RefTombstone,
+};
+use crate::wal::writer::{PendingSync, Writer, WriterOptions};
+use crate::wal::{Batch, Position};
+
+/// The write-ahead log's directory.
+pub const WAL: &str = "wal";
+/// The out-of-order log's directory.
+pub const WBL: &str = "wbl";
+
+/// Both logs.
+pub struct Logs {
+    disk: Arc<dyn Disk>,
+    options: WriterOptions,
+    wal: Option<Writer>,
+    wbl: Option<Writer>,
+    /// The commit's records, gathered for one write.
+    records: Batch,
+    /// As `records`, for the out-of-order log.
+    late_records: Batch,
+    /// Numbers that no series of the head goes by, and the last segment that may use them.
+    spare_refs: HashMap<u64, u64>,
+    /// Why nothing more is written.
+    closed: Option<String>,
+}
+
+impl Logs {
+    /// Logs that are not open for writing yet; replay comes first.
+    pub fn new(disk: Arc<dyn Disk>, options: WriterOptions) -> Self {
+        Self {
+            disk,
+            options,
+            wal: None,
+            wbl: None,
+            records: Batch::new(),
+            late_records: Batch::new(),
+            spare_refs: HashMap::new(),
+            closed: None,
+        }
+    }
+
+    /// Opens the logs for writing. The out-of-order log is opened when there is one.
+    pub fn open(&mut self) -> Result<(), StorageError> {
+        if self.disk.stat(Path::new(WBL)).is_ok() {
+            self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL), self.options)?);
+        }
+        self.wal = Some(Writer::open(self.disk.clone(), Path::new(WAL), self.options)?);
+        Ok(())
+    }
+
+    /// Refuses once the logs are closed.
+    pub fn check_open(&self) -> Result<(), StorageError> {
+        match &self.closed {
+            Some(reason) => Err(StorageError::Poisoned(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses all writes from now on.
+    pub fn poison(&mut self, reason: &str) {
+        self.closed.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Notes numbers that no series goes by any more; records up to now may use them.
+    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = u64>) {
+        let segment = self.wal.as_ref().map_or(0, |wal| wal.position().segment);
+        self.spare_refs.extend(log_refs.into_iter().map(|log_ref| (log_ref, segment)));
+    }
+
+    /// Whether segments behind `segment` may use a number that no series goes by.
+    pub fn is_spare_after(&self, log_ref: u64, segment: u64) -> bool {
+        self.spare_refs.get(&log_ref).is_some_and(|last| *last > segment)
+    }
+
+    /// Forgets numbers that only segments up to `segment` use, which are gone.
+    pub fn forget_spare(&mut self, segment: u64) {
+        self.spare_refs.retain(|_, last| *last > segment);
+    }
+
+    /// Begins gathering records.
+    pub fn clear(&mut self) {
+        self.records.clear();
+    }
+
+    /// Adds new series.
+    pub fn put_series(&mut self, series: &[RefSeries]) {
+        self.records.push(|out| record::put_series(out, series));
+    }
+
+    /// Adds metadata.
+    pub fn put_metadata(&mut self, metadata: &[(SeriesRef, u64, Metadata)]) {
+        let metadata: Vec<_> = metadata
+            .iter()
+            .map(|(_, log_ref, metadata)| RefMetadata {
+                series: SeriesRef(*log_ref),
+                metadata: metadata.clone(),
+            })
+            .collect();
+        self.records.push(|out| record::put_metadata(out, &metadata));
+    }
+
+    /// Adds floats.
+    pub fn put_floats(&mut self, floats: &[RefSample]) {
+        self.records.push(|out| record::put_samples(out, floats, false));
+    }
+
+    /// Adds samples of all kinds: floats, integer histograms, float histograms.
+    pub fn put_samples(&mut self, samples: &[PendingSample]) {
+        put_samples(&mut self.records, samples);
+    }
+
+    /// Adds exemplars.
+    pub fn put_exemplars(&mut self, exemplars: &[(SeriesRef, u64, Exemplar)]) {
+        let exemplars: Vec<_> = exemplars
+            .iter()
+            .map(|(_, log_ref, exemplar)| RefExemplar {
+                series: SeriesRef(*log_ref),
+                t: exemplar.t.unwrap_or(0),
+                v: exemplar.v,
+                labels: exemplar.labels.clone(),
+            })
+            .collect();
+        self.records.push(|out| record::put_exemplars(out, &exemplars));
+    }
+
+    /// Writes deletions: series, its number in the log, time.
+    pub fn write_tombstones(
+        &mut self,
+        tombstones: &[(SeriesRef, u64, Interval)],
+    ) -> Result<(), StorageError> {
+        let tombstones: Vec<_> = tombstones
+            .iter()
+            .map(|(_, log_ref, Interval { min_t, max_t })| RefTombstone {
+                series: SeriesRef(*log_ref),
+                min_t: *min_t,
+                max_t: *max_t,
+            })
+            .collect();
+        self.records.clear();
+        self.records.push(|out| record::put_tombstones(out, &tombstones));
+        self.write()
+    }
+
+    /// Writes what was gathered to the write-ahead log, all or nothing.
+    pub fn write(&mut self) -> Result<(), StorageError> {
+        match &mut self.wal {
+            Some(wal) if !self.records.is_empty() => wal.log(&self.records),
+            Some(_) => Ok(()),
+            None => Err(closed()),
+        }
+    }
+
+    /// Writes late samples to the out-of-order log, behind the places of the chunks that were closed to make room for
+    /// them. Returns where the log ended before.
+    pub fn write_late(
+        &mut self,
+        markers: &[(u64, u64)],
+        samples: &[PendingSample],
+    ) -> Result<Position, StorageError> {
+        let markers: Vec<_> = markers
+            .iter()
+            .map(|(log_ref, chunk)| RefMmapMarker { series: SeriesRef(*log_ref), chunk: *chunk })
+            .collect();
+        self.late_records.clear();
+        self.late_records.push(|out| record::put_mmap_markers(out, &markers));
+        put_samples(&mut self.late_records, samples);
+        if self.wbl.is_none() {
+            self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL), self.options)?);
+        }
+        let Some(wbl) = &mut self.wbl else { return Err(closed()) };
+        let before = wbl.position();
+        wbl.log(&self.late_records)?;
+        Ok(before)
+    }
+
+    /// Takes back what was written to the out-of-order log from a position on.
+    pub fn take_back_late(&mut self, position: Position) {
+        if let Some(wbl) = &mut self.wbl {
+            wbl.take_back(position);
+        }
+    }
+
+    /// The write-ahead log; `None` once it is closed.
+    pub fn wal(&mut self) -> Option<&mut Writer> {
+        self.wal.as_mut()
+    }
+
+    /// The out-of-order log, if there is one.
+    pub fn wbl(&mut self) -> Option<&mut Writer> {
+        self.wbl.as_mut()
+    }
+
+    /// Segments that ended and are not yet durable.
+    pub fn finished(&mut self) -> Vec<PendingSync> {
+        self.wal
+            .iter_mut()
+            .chain(&mut self.wbl)
+            .filter(|log| log.has_finished())
+            .map(Writer::begin_sync_finished)
+            .collect()
+    }
+
+    /// Makes everything durable that was written. The syncing itself is left to the caller, outside the lock.
+    pub fn begin_sync(&mut self) -> Result<Vec<PendingSync>, StorageError> {
+        self.wal.iter_mut().chain(&mut self.wbl).map(Writer::begin_sync).collect()
+    }
+
+    /// Ends both logs in good order.
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.poison("the store is closed");
+        for log in [self.wal.take(), self.wbl.take()].into_iter().flatten() {
+            log.close()?;
+        }
+        Ok(())
+    }
+}
+
+fn closed() -> StorageError {
+    StorageError::Poisoned("the store is closed".into())
+}
+
+/// Adds samples of all kinds; a series' samples of one kind keep their order.
+fn put_samples(records: &mut Batch, samples: &[PendingSample]) {
+    let (mut floats, mut integers, mut float_histograms) = (Vec::new(), Vec::new(), Vec::new());
+    for sample in samples {
+        let (series, t) = (SeriesRef(sample.log_ref), sample.t);
+        match &sample.value {
+            Value::Float(v) => floats.push(RefSample { series, t, start_t: 0, v: *v }),
+            Value::Histogram(HistogramSample::Integer(v)) => {
+                integers.push(RefHistogram { series, t, start_t: 0, v: v.clone() });
+            }
+            Value::Histogram(HistogramSample::Float(v)) => {
+                float_histograms.push(RefFloatHistogram { series, t, start_t: 0, v: v.clone() });
+            }
+        }
+    }
+    records.push(|out| record::put_samples(out, &floats, false));
+    record::put_histograms(records, &integers, false);
+    record::put_float_histograms(records, &float_histograms, false);
+}

@@ -1,0 +1,415 @@
+//! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
+//!
+//! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
+//! holds, or a block, are passed over. Damage ends the log that has it: it is repaired and reported, and what came
+//! before it stays.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use model::append::{HistogramSample, SeriesRef};
+use model::sample::Exemplar;
+use model::sample::is_stale;
+
+use super::commit::stale_mark;
+use super::head::{Head, count};
+use super::head_chunks::FoundChunk;
+use super::isolation::Commit;
+use super::late::{LateChunk, LateSample, Value};
+use super::series::{ClosedChunk, Series};
+use super::table::Pages;
+use crate::block::tombstones::{Interval, Tombstones};
+use crate::fs::Disk;
+use crate::observer::{Event, Observer};
+use crate::wal::reader::ReadLogError;
+use crate::wal::record::{Decoder, Record, RefSample, RefSeries, RefTombstone};
+use crate::wal::repair::repair;
+use crate::wal::{Reader, checkpoint};
+use crate::{Corruption, StorageError};
+
+/// Replayed samples belong to no commit: every snapshot sees them.
+const REPLAYED: Commit = Commit { id: 0, oldest_view: u64::MAX };
+
+/// Chunks by their series' number in the log.
+#[derive(Default)]
+pub struct FoundChunks {
+    in_order: HashMap<u64, Vec<ClosedChunk>>,
+    late: HashMap<u64, Vec<ClosedChunk>>,
+    late_places: HashSet<u64>,
+}
+
+impl FoundChunks {
+    /// Takes a chunk that was found.
+    pub fn add(&mut self, found: FoundChunk) {
+        if found.late {
+            self.late_places.insert(found.chunk.at);
+        }
+        let chunks = if found.late { &mut self.late } else { &mut self.in_order };
+        chunks.entry(found.log_ref).or_default().push(found.chunk);
+    }
+}
+
+/// What replay met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Repairs of the write-ahead log.
+    pub wal_corruptions: u64,
+    /// Repairs of the out-of-order log.
+    pub wbl_corruptions: u64,
+    /// Records of the write-ahead log by kind whose series is unknown.
+    pub wal_unknown: Vec<(&'static str, u64)>,
+    /// Records of the out-of-order log by kind whose series is unknown.
+    pub wbl_unknown: Vec<(&'static str, u64)>,
+    /// Numbers in the log that no series of the head goes by, but that the log may still use.
+    pub spare_refs: Vec<u64>,
+}
+
+/// Replays into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
+pub fn replay(
+    head: &Head,
+    disk: &Arc<dyn Disk>,
+    found: FoundChunks,
+    observer: &dyn Observer,
+) -> Result<Replayed, StorageError> {
+    let mut replay = Replay {
+        head,
+        disk,
+        observer,
+        min_valid_t: head.times.min_valid_t.load(std::sync::atomic::Ordering::SeqCst),
+        found,
+        series: HashMap::new(),
+        unknown: HashMap::new(),
+        pages: head.table.pages(),
+        tombstones: Tombstones::new(),
+    };
+    let mut result = Replayed::default();
+    let wal = Path::new(super::log::WAL);
+    let first = match checkpoint::last(&**disk, wal)? {
+        Some(checkpoint) => {
+            let damaged = replay.read_log(&checkpoint.dir, 0, Replay::apply)?;
+            result.wal_corruptions += u64::from(damaged);
+            checkpoint.segment + 1
+        }
+        None => 0,
+    };
+    let damaged = replay.read_log(wal, first, Replay::apply)?;
+    result.wal_corruptions += u64::from(damaged);
+    result.wal_unknown = replay.report_unknown("wal");
+    let damaged = replay.read_log(Path::new(super::log::WBL), 0, Replay::apply_late)?;
+    result.wbl_corruptions += u64::from(damaged);
+    result.wbl_unknown = replay.report_unknown("wbl");
+    result.spare_refs = replay.finish();
+    Ok(result)
+}
+
+struct Replay<'r> {
+    head: &'r Head,
+    disk: &'r Arc<dyn Disk>,
+    observer: &'r dyn Observer,
+    min_valid_t: i64,
+    found: FoundChunks,
+    /// Series by their numbers in the log.
+    series: HashMap<u64, SeriesRef>,
+    unknown: HashMap<&'static str, u64>,
+    pages: Pages,
+    tombstones: Tombstones,
+}
+
+impl Replay<'_> {
+    /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
+    fn read_log(
+        &mut self,
+        dir: &Path,
+        first: u64,
+        apply: fn(&mut Self, Record),
+    ) -> Result<bool, StorageError> {
+        let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
+        let last = reader.last_segment().unwrap_or(0);
+        let mut decoder = Decoder::default();
+        let mut at = first;
+        let damage = loop {
+            match reader.next() {
+                Ok(Some(raw)) => {
+                    if raw.segment != at {
+                        self.observer.event(&Event::Replaying { segment: at, last });
+                        at = raw.segment;
+                    }
+                    match decoder.decode(raw.bytes) {
+                        Ok(record) => apply(self, record),
+                        Err(e) => {
+                            // Its checksum is right: what is wrong was written so, and the next record is sound.
+                            let corruption = Corruption {
+                                file: self.disk.display(&crate::wal::segment::path(dir, raw.segment)),
+                                offset: raw.offset,
+                                reason: e.to_string(),
+                            };
+                            self.repaired(corruption, "the record was passed over".into());
+                        }
+                    }
+                }
+                Ok(None) => return Ok(false),
+                Err(ReadLogError::Storage(e)) => return Err(e),
+                Err(ReadLogError::Damaged(damage)) => break damage,
+            }
+        };
+        drop(reader);
+        let repair = repair(&**self.disk, &damage)?;
+        let torn = damage.torn;
+        if !torn {
+            self.repaired(damage.corruption, repair.action);
+        }
+        Ok(!torn)
+    }
+
+    fn repaired(&self, corruption: Corruption, action: String) {
+        let Corruption { file, offset, reason } = corruption;
+        self.observer.event(&Event::Repaired { file, offset, reason, action });
+    }
+
+    fn report_unknown(&mut self, log: &'static str) -> Vec<(&'static str, u64)> {
+        let mut unknown: Vec<_> = self.unknown.drain().collect();
+        unknown.sort_unstable();
+        let count = unknown.iter().map(|(_, count)| count).sum();
+        if count > 0 {
+            self.observer.event(&Event::UnknownReferences { log, count });
+        }
+        unknown
+    }
+
+    fn find(&mut self, log_ref: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
+        let found = self.series.get(&log_ref.0).copied();
+        if found.is_none() {
+            *self.unknown.entry(kind).or_default() += 1;
+        }
+        found
+    }
+
+    fn apply(&mut self, record: Record) {
+        let kind = record.kind();
+        let min_valid_t = self.min_valid_t;
+        match record {
+            Record::Series(series) => series.into_iter().for_each(|series| self.add_series(series)),
+            Record::Samples(samples) => {
+                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
+                    if let Some(series) = self.find(sample.series, kind) {
+                        self.push_float(series, sample);
+                    }
+                }
+            }
+            Record::Histograms(samples) => {
+                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
+                    if let Some(series) = self.find(sample.series, kind) {
+                        self.push_histogram(series, sample.t, HistogramSample::Integer(sample.v));
+                    }
+                }
+            }
+            Record::FloatHistograms(samples) => {
+                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
+                    if let Some(series) = self.find(sample.series, kind) {
+                        self.push_histogram(series, sample.t, HistogramSample::Float(sample.v));
+                    }
+                }
+            }
+            Record::Tombstones(tombstones) => {
+                for tombstone in tombstones {
+                    self.delete(tombstone, kind);
+                }
+            }
+            Record::Exemplars(exemplars) => {
+                for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.t >= min_valid_t) {
+                    if let Some(labels) =
+                        self.find(exemplar.series, kind).and_then(|series| self.head.table.labels(series))
+                    {
+                        let exemplar =
+                            Exemplar { labels: exemplar.labels, v: exemplar.v, t: Some(exemplar.t) };
+                        // Duplicates are part of a log that was replayed before.
+                        let _ = self.head.exemplars.lock().add(&labels, exemplar);
+                    }
+                }
+            }
+            Record::Metadata(metadata) => {
+                for metadata in metadata {
+                    if let Some(series) = self.find(metadata.series, kind) {
+                        self.head.metadata.lock().insert(series, Arc::new(metadata.metadata));
+                    }
+                }
+            }
+            Record::MmapMarkers(_) | Record::Unknown(_) => {}
+        }
+    }
+
+    fn add_series(&mut self, RefSeries { series: log_ref, labels }: RefSeries) {
+        self.head.table.reserve_log_ref(log_ref.0);
+        // A table of 2^32 series does not get this far.
+        let Ok((series, created)) = self.head.table.get_or_create(&labels, Some(log_ref.0)) else { return };
+        if created {
+            count(&self.head.counters.series, 1);
+            count(&self.head.counters.series_created, 1);
+        }
+        if self.series.insert(log_ref.0, series).is_some() {
+            return;
+        }
+        if self.pages.lock(series).is_none() {
+            self.pages = self.head.table.pages();
+        }
+        let in_order = self.found.in_order.remove(&log_ref.0).unwrap_or_default();
+        let late = self.found.late.remove(&log_ref.0).unwrap_or_default();
+        let Some(mut guard) = self.pages.lock(series) else { return };
+        guard.logged = true;
+        if guard.is_empty() {
+            guard.log_ref = log_ref.0;
+        }
+        self.attach(&mut guard, in_order, late);
+    }
+
+    /// Gives a series the chunks found for one of its numbers.
+    fn attach(&self, series: &mut Series, in_order: Vec<ClosedChunk>, late: Vec<ClosedChunk>) {
+        let chunks_before = series.chunks();
+        for chunk in in_order.into_iter().filter(|chunk| chunk.max_t >= self.min_valid_t) {
+            if chunk.min_t > series.last_t() {
+                series.close_open(&self.head.chunks);
+                series.closed.push(chunk);
+                self.head.times.note(chunk.min_t.max(self.min_valid_t), chunk.max_t);
+            }
+        }
+        for chunk in late {
+            self.head.times.note_late(chunk.min_t, chunk.max_t);
+            series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits: None });
+        }
+        self.head.counters.chunks_made((series.chunks() - chunks_before) as u64);
+    }
+
+    fn push_float(&mut self, reference: SeriesRef, sample: RefSample) {
+        let Some(mut series) = self.pages.lock(reference) else { return };
+        if sample.t <= series.last_t() {
+            return;
+        }
+        if is_stale(sample.v)
+            && let Some(mark) = stale_mark(&series, sample.v)
+        {
+            drop(series);
+            return self.push_histogram(reference, sample.t, mark);
+        }
+        let before = series.tail();
+        if let Ok(made) = series.push_float(REPLAYED, sample.t, sample.v, self.head.rule, &self.head.chunks) {
+            self.head.counters.chunks_made(u64::from(made));
+            self.head.counters.tail_changed(before, series.tail());
+            drop(series);
+            self.head.times.note(sample.t, sample.t);
+        }
+    }
+
+    fn push_histogram(&mut self, reference: SeriesRef, t: i64, v: HistogramSample) {
+        let Some(mut series) = self.pages.lock(reference) else { return };
+        if t <= series.last_t() {
+            return;
+        }
+        let before = series.tail();
+        if let Ok(made) = series.push_histogram(REPLAYED, t, &v, self.head.rule, &self.head.chunks) {
+            self.head.counters.chunks_made(u64::from(made));
+            self.head.counters.tail_changed(before, series.tail());
+            drop(series);
+            self.head.times.note(t, t);
+        }
+    }
+
+    fn delete(&mut self, RefTombstone { series: log_ref, min_t, max_t }: RefTombstone, kind: &'static str) {
+        self.head.table.reserve_log_ref(log_ref.0);
+        if (min_t, max_t) == (i64::MIN, i64::MAX) {
+            // The series as a whole was dropped; what comes after belongs to another of the same labels.
+            if let Some(series) = self.series.remove(&log_ref.0)
+                && let Some(mut guard) = self.pages.lock(series)
+            {
+                let before = guard.tail();
+                self.head.counters.chunks_dropped(guard.chunks() as u64);
+                guard.clear();
+                self.head.counters.tail_changed(before, guard.tail());
+            }
+            return;
+        }
+        if max_t >= self.min_valid_t
+            && let Some(series) = self.find(log_ref, kind)
+        {
+            self.tombstones.add(series.0, Interval { min_t, max_t });
+        }
+    }
+
+    fn apply_late(&mut self, record: Record) {
+        let kind = record.kind();
+        match record {
+            Record::Samples(samples) => {
+                for sample in samples {
+                    self.insert_late(sample.series, kind, sample.t, Value::Float(sample.v));
+                }
+            }
+            Record::Histograms(samples) => {
+                for sample in samples {
+                    let value = Value::Histogram(HistogramSample::Integer(sample.v));
+                    self.insert_late(sample.series, kind, sample.t, value);
+                }
+            }
+            Record::FloatHistograms(samples) => {
+                for sample in samples {
+                    let value = Value::Histogram(HistogramSample::Float(sample.v));
+                    self.insert_late(sample.series, kind, sample.t, value);
+                }
+            }
+            Record::MmapMarkers(markers) => {
+                // A mark counts when its chunk is there. 0 stands for samples that went into a block.
+                for marker in markers {
+                    if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
+                        continue;
+                    }
+                    if let Some(series) = self.find(marker.series, kind)
+                        && let Some(mut guard) = self.pages.lock(series)
+                        && let Some(late) = &mut guard.late
+                        && !late.open.is_empty()
+                    {
+                        late.open = Vec::new();
+                        self.head.counters.chunks_dropped(1);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {
+        let Some(series) = self.find(log_ref, kind) else { return };
+        let Some(mut guard) = self.pages.lock(series) else { return };
+        let late = guard.late.get_or_insert_default();
+        let opens = late.open.is_empty();
+        if late.insert(LateSample { t, value, commit: REPLAYED.id }) {
+            self.head.counters.chunks_made(u64::from(opens));
+            self.head.times.note_late(t, t);
+        }
+    }
+
+    /// Drops what turned out to be empty, and publishes the deletions. Returns the numbers that no series goes by.
+    fn finish(self) -> Vec<u64> {
+        let head = self.head;
+        *head.tombstones.write() = Arc::new(self.tombstones);
+        let all = head.table.references();
+        for series in &all {
+            if let Some(mut guard) = self.pages.lock(*series)
+                && guard.late.as_ref().is_some_and(|late| late.chunks() == 0)
+            {
+                guard.late = None;
+            }
+            if self.pages.lock(*series).is_some_and(|guard| guard.late.is_some()) {
+                head.late_series.lock().insert(*series);
+            }
+        }
+        let removed = head.table.remove(&all, |series| series.is_empty());
+        head.counters.series.fetch_sub(removed.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        count(&head.counters.series_removed, removed.len() as u64);
+        let goes_by =
+            |log_ref: u64, series| self.pages.lock(series).is_some_and(|guard| guard.log_ref == log_ref);
+        self.series
+            .iter()
+            .filter(|(log_ref, series)| !goes_by(**log_ref, **series))
+            .map(|(log_ref, _)| *log_ref)
+            .collect()
+    }
+}

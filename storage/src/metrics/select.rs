@@ -1,0 +1,400 @@
+//! Head and blocks as one source of series.
+//!
+//! A [`Snapshot`] is made of immutable parts: a list of blocks, the head's deletions, and a number of commits up to
+//! which the head is seen. Selecting looks at indexes alone; a series' chunks are found when a cursor is asked for.
+//! While a snapshot lives, nothing that it may need leaves the head.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use model::Labels;
+use model::append::SeriesRef;
+use model::read::{Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+
+use super::block::MetricsBlock;
+use super::head::Head;
+use super::head_chunks::ChunkBytes;
+use super::isolation::View;
+use super::late::{LateChunk, LateSample};
+use super::pieces::{Piece, PieceCursor, Source};
+use super::series::{Open, Series};
+use super::table::{Pages, SeriesTable};
+use crate::StorageError;
+use crate::block::set::BlockSet;
+use crate::block::tombstones::{Intervals, Tombstones};
+use crate::codec::chunk::Encoding;
+use crate::index::ChunkMeta;
+use crate::index::select;
+
+/// Series whose labels are read under one lock of the index.
+const BATCH: usize = 512;
+
+/// Which samples of the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that came in order.
+    InOrder,
+    /// Those that came late and are in full chunks below a place.
+    Late {
+        /// The place.
+        below: u64,
+    },
+}
+
+/// The head as one snapshot sees it.
+pub struct HeadView {
+    head: Arc<Head>,
+    view: View,
+    pages: Pages,
+    tombstones: Arc<Tombstones>,
+    /// In-order samples before this are in blocks.
+    from: i64,
+    /// What in-order and late samples span.
+    spans: [(i64, i64); 2],
+}
+
+/// What was stored when it was taken.
+pub struct Snapshot {
+    blocks: Arc<BlockSet<MetricsBlock>>,
+    head: Arc<HeadView>,
+}
+
+impl Snapshot {
+    /// A snapshot of a list of blocks and a head. The caller takes both at the same moment.
+    pub fn new(blocks: Arc<BlockSet<MetricsBlock>>, head: HeadView) -> Self {
+        Self { blocks, head: Arc::new(head) }
+    }
+
+    fn blocks(&self, selection: &Selection) -> impl Iterator<Item = &Arc<MetricsBlock>> {
+        self.blocks.overlapping(selection.min_t, selection.max_t)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let quarantined = self.blocks.quarantined().iter();
+        quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason)).collect()
+    }
+}
+
+impl HeadView {
+    /// A view of everything committed so far.
+    pub fn new(head: Arc<Head>, from: i64) -> Self {
+        // The view first: what it sees is in the pages and the tombstones taken later.
+        let view = head.isolation.view();
+        let pages = head.table.pages();
+        let tombstones = head.tombstones.read().clone();
+        let times = &head.times;
+        let spans = [
+            (times.min_t.load(SeqCst).min(from), times.max_t.load(SeqCst)),
+            (times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst)),
+        ];
+        Self { head, view, pages, tombstones, from, spans }
+    }
+
+    /// Matching series with chunks in the selected time, ascending by labels.
+    pub fn select(&self, selection: &Selection) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
+        self.select_of(selection, Which::All)
+    }
+
+    /// As [`HeadView::select`], of some samples only.
+    pub fn select_of(
+        &self,
+        selection: &Selection,
+        which: Which,
+    ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
+        let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
+        let mut found = Vec::new();
+        for batch in slots.chunks(BATCH) {
+            let index = self.head.table.index().read();
+            for &slot in batch {
+                let Some(series) = self.pages.slot(slot).map(|cell| cell.lock()) else { continue };
+                let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
+                if self.overlaps(&series, selection.min_t, selection.max_t, which) {
+                    found.push((index.labels(&series.pairs), reference));
+                }
+            }
+        }
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found)
+    }
+
+    /// First and last time of the in-order samples to be seen.
+    fn in_order(&self, series: &Series, min_t: i64, max_t: i64) -> Option<(i64, i64)> {
+        let bound = series.versions.bound(self.view.at())?;
+        let range = (min_t.max(self.from), max_t.min(bound));
+        (range.0 <= range.1).then_some(range)
+    }
+
+    fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, which: Which) -> bool {
+        let bounds = match which {
+            Which::All | Which::InOrder => self.in_order(series, min_t, max_t),
+            Which::Late { .. } => None,
+        };
+        let in_order = bounds.is_some_and(|(min_t, max_t)| {
+            let open = !matches!(series.open, Open::None);
+            let closed = series.closed.iter().rev();
+            (open && series.open_min_t <= max_t && series.last_t() >= min_t)
+                || closed.into_iter().any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
+        });
+        let (open, below) = match which {
+            Which::All => (true, u64::MAX),
+            Which::InOrder => return in_order,
+            Which::Late { below } => (false, below),
+        };
+        in_order
+            || series.late.as_ref().is_some_and(|late| {
+                let view = self.view.at();
+                let seen = |s: &LateSample| s.commit <= view && (min_t..=max_t).contains(&s.t);
+                let overlaps = |late: &LateChunk| {
+                    let LateChunk { chunk, .. } = late;
+                    chunk.at < below && chunk.min_t <= max_t && chunk.max_t >= min_t && late.visible(view)
+                };
+                (open && late.open.iter().any(seen)) || late.closed.iter().any(overlaps)
+            })
+    }
+
+    /// A series' samples as pieces.
+    pub fn pieces(&self, reference: SeriesRef, min_t: i64, max_t: i64, out: &mut Vec<Piece>) {
+        self.pieces_of(reference, min_t, max_t, Which::All, out);
+    }
+
+    /// As [`HeadView::pieces`], of some samples only.
+    pub fn pieces_of(
+        &self,
+        reference: SeriesRef,
+        min_t: i64,
+        max_t: i64,
+        which: Which,
+        out: &mut Vec<Piece>,
+    ) {
+        let Some(series) = self.pages.lock(reference) else { return };
+        let deleted = self.tombstones.get(reference.0).map(|deleted| Arc::new(deleted.clone()));
+        let mut add = |of: (i64, i64), min_t: i64, max_t: i64, source| {
+            let (first, last) = (of.0.max(min_t), of.1.min(max_t));
+            if first <= last {
+                let whole = (first, last) == of;
+                out.push(Piece { min_t: first, max_t: last, whole, deleted: deleted.clone(), source });
+            }
+        };
+        let in_order = match which {
+            Which::All | Which::InOrder => self.in_order(&series, min_t, max_t),
+            Which::Late { .. } => None,
+        };
+        if let Some((min_t, max_t)) = in_order {
+            for chunk in &series.closed {
+                let source = Source::Head(self.head.chunks.clone(), chunk.at, None);
+                add((chunk.min_t, chunk.max_t), min_t, max_t, source);
+            }
+            let of = (series.open_min_t, series.last_t());
+            let open = match &series.open {
+                Open::None => None,
+                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes())),
+                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes())),
+            };
+            if let Some((encoding, bytes)) = open.filter(|_| of.0 <= max_t && of.1 >= min_t) {
+                add(of, min_t, max_t, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes))));
+            }
+        }
+        let below = match which {
+            Which::All => u64::MAX,
+            Which::InOrder => return,
+            Which::Late { below } => below,
+        };
+        let Some(late) = &series.late else { return };
+        let view = self.view.at();
+        for late in &late.closed {
+            let chunk = &late.chunk;
+            if chunk.at >= below || !late.visible(view) {
+                continue;
+            }
+            let unseen = |commits: &&Arc<[u64]>| commits.iter().any(|commit| *commit > view);
+            let seen = late
+                .commits
+                .as_ref()
+                .filter(unseen)
+                .map(|commits| commits.iter().map(|c| *c <= view).collect());
+            let source = Source::Head(self.head.chunks.clone(), chunk.at, seen);
+            add((chunk.min_t, chunk.max_t), min_t, max_t, source);
+        }
+        if which != Which::All {
+            return;
+        }
+        let columns = late.open_columns(view);
+        let times = columns.float_t.iter().chain(&columns.histogram_t);
+        if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
+            let of = (*first, *last);
+            add(of, min_t, max_t, Source::Plain(Arc::new(columns)));
+        }
+    }
+
+    fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
+        let index = self.head.table.index().read();
+        let selected = select::select(&*index, &selection.matchers)?;
+        select::label_names(&*index, &selected, selection.limit)
+    }
+
+    fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, StorageError> {
+        let index = self.head.table.index().read();
+        select::label_values(&*index, name, &selection.matchers, selection.limit)
+    }
+
+    /// First and last time of all samples; `None` without any.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let [in_order, late] = self.spans;
+        let span = (in_order.0.max(self.from).min(late.0), in_order.1.max(late.1));
+        (span.0 <= span.1).then_some(span)
+    }
+
+    /// Whether the head has samples in a time at all.
+    fn covers(&self, min_t: i64, max_t: i64) -> bool {
+        self.spans.iter().any(|(first, last)| *first <= max_t && *last >= min_t)
+    }
+
+    /// Says that a chunk of the head cannot be decoded.
+    pub(super) fn corruption(&self, source: &Source, reason: String) -> StorageError {
+        match source {
+            Source::Head(chunks, at, _) => chunks.corruption(*at, reason).into(),
+            _ => StorageError::Invalid(format!("an open chunk cannot be decoded: {reason}")),
+        }
+    }
+}
+
+/// One part of a selected series.
+enum Part {
+    Block { block: Arc<MetricsBlock>, chunks: Box<[ChunkMeta]>, deleted: Arc<Intervals> },
+    Head(Arc<HeadView>, SeriesRef),
+}
+
+/// A selected series: its labels, and where its samples are.
+struct Selected {
+    labels: Labels,
+    parts: Vec<Part>,
+    min_t: i64,
+    max_t: i64,
+}
+
+impl SelectedSeries for Selected {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn cursor(&self) -> Box<dyn Cursor + '_> {
+        let mut pieces = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
+                    min_t: chunk.min_t,
+                    max_t: chunk.max_t,
+                    whole: true,
+                    deleted: None,
+                    source: Source::Block(block.clone(), *chunk, deleted.clone()),
+                })),
+                Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
+            }
+        }
+        Box::new(PieceCursor::new(pieces, self.min_t, self.max_t))
+    }
+}
+
+/// One source's next series, ordered for a heap that gives the least labels first and of equal ones the first source.
+struct Next {
+    labels: Labels,
+    source: usize,
+    part: Part,
+}
+
+impl PartialEq for Next {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Next {}
+
+impl PartialOrd for Next {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Next {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (&self.labels, self.source).cmp(&(&other.labels, other.source))
+    }
+}
+
+type Found<'s> = Box<dyn Iterator<Item = Result<(Labels, Part), StorageError>> + 's>;
+
+impl SeriesSource for Snapshot {
+    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+        let mut sources: Vec<Found<'_>> = Vec::new();
+        for block in self.blocks(selection) {
+            sources.push(Box::new(block.select(selection)?.map(move |series| {
+                let series = series?;
+                let (chunks, deleted) = (series.chunks.into_boxed_slice(), Arc::new(series.deleted));
+                Ok((series.labels, Part::Block { block: block.clone(), chunks, deleted }))
+            })));
+        }
+        if self.head.covers(selection.min_t, selection.max_t) {
+            let found = self.head.select(selection)?;
+            let head = &self.head;
+            sources.push(Box::new(
+                found.into_iter().map(move |(labels, series)| Ok((labels, Part::Head(head.clone(), series)))),
+            ));
+        }
+        let mut heap = BinaryHeap::with_capacity(sources.len());
+        for (source, found) in sources.iter_mut().enumerate() {
+            if let Some((labels, part)) = found.next().transpose()? {
+                heap.push(Reverse(Next { labels, source, part }));
+            }
+        }
+        let mut selected: Vec<Selected> = Vec::new();
+        while let Some(Reverse(Next { labels, source, part })) = heap.pop() {
+            if let Some((labels, part)) = sources[source].next().transpose()? {
+                heap.push(Reverse(Next { labels, source, part }));
+            }
+            let full = selection.limit > 0 && selected.len() == selection.limit;
+            match selected.last_mut() {
+                Some(last) if last.labels == labels => last.parts.push(part),
+                _ if full => break,
+                _ => selected.push(Selected {
+                    labels,
+                    parts: vec![part],
+                    min_t: selection.min_t,
+                    max_t: selection.max_t,
+                }),
+            }
+        }
+        let series = selected.into_iter().map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
+        Ok(SeriesSet { series, warnings: self.warnings() })
+    }
+
+    fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        let mut names = BTreeSet::new();
+        for block in self.blocks(selection) {
+            names.extend(block.label_names(selection)?);
+        }
+        if self.head.covers(selection.min_t, selection.max_t) {
+            names.extend(self.head.label_names(selection)?);
+        }
+        Ok(limited(names, selection.limit))
+    }
+
+    fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        let mut values = BTreeSet::new();
+        for block in self.blocks(selection) {
+            values.extend(block.label_values(name, selection)?);
+        }
+        if self.head.covers(selection.min_t, selection.max_t) {
+            values.extend(self.head.label_values(name, selection)?);
+        }
+        Ok(limited(values, selection.limit))
+    }
+}
+
+fn limited(found: BTreeSet<String>, limit: usize) -> Vec<String> {
+    found.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect()
+}

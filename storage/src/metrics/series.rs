@@ -1,0 +1,365 @@
+//! One series of the head: its open chunk, its full chunks, and which sample comes next.
+//!
+//! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
+//! across it. Source: format section 3.6.
+
+use model::append::{AppendError, HistogramSample};
+
+use super::head_chunks::HeadChunks;
+use super::isolation::{Commit, Versions};
+use super::late::Late;
+use super::open_histogram::OpenHistogram;
+use crate::codec::chunk::{ChunkError, Encoding};
+use crate::codec::gorilla::XorAppender;
+use crate::index::mem::PairId;
+
+/// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
+const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
+/// A histogram chunk's length aimed at.
+const HISTOGRAM_CHUNK_BYTES: usize = 1024;
+/// A histogram chunk has at least so many samples, unless its range ends.
+const HISTOGRAM_CHUNK_SAMPLES_MIN: u16 = 10;
+
+/// When chunks are cut.
+#[derive(Clone, Copy, Debug)]
+pub struct CutRule {
+    /// Chunks do not cross multiples of this many milliseconds.
+    pub range: i64,
+    /// Samples that a float chunk aims at.
+    pub samples: u16,
+}
+
+/// Start of the range behind the one that holds `t`.
+pub fn range_end(t: i64, range: i64) -> i64 {
+    t.div_euclid(range).saturating_add(1).saturating_mul(range)
+}
+
+/// A chunk in a chunks_head file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedChunk {
+    /// File number and offset.
+    pub at: u64,
+    /// First sample's time.
+    pub min_t: i64,
+    /// Last sample's time.
+    pub max_t: i64,
+    /// How its bytes are to be read.
+    pub encoding: Encoding,
+    /// Samples in it.
+    pub samples: u16,
+}
+
+/// The chunk that takes the next in-order sample.
+#[derive(Debug, Default)]
+pub enum Open {
+    /// No sample since the head was opened, or since the last chunk was written out.
+    #[default]
+    None,
+    /// Floats.
+    Floats(XorAppender),
+    /// Native histograms; far rarer, so it takes one word here.
+    Histograms(Box<OpenHistogram>),
+}
+
+/// One series. Lives in a slot of the table, behind the slot's lock.
+#[derive(Debug, Default)]
+pub struct Series {
+    /// The table's round of garbage collection in which the series was created; 0 for a vacant slot.
+    pub(super) epoch: u32,
+    /// Whether its labels are in the write-ahead log.
+    pub(super) logged: bool,
+    /// Whether an appender holds samples for it.
+    pub(super) pending: bool,
+    /// Whether the end of the open chunk was predicted already.
+    predicted: bool,
+    /// Its number in write-ahead log and chunks_head.
+    pub(super) log_ref: u64,
+    /// Its labels, as the index numbers them.
+    pub(super) pairs: Box<[PairId]>,
+    /// The chunk that takes the next sample.
+    pub(super) open: Open,
+    /// First time in the open chunk.
+    pub(super) open_min_t: i64,
+    /// A sample at or after this begins another chunk.
+    next_cut: i64,
+    /// Full chunks, ascending in time.
+    pub(super) closed: Vec<ClosedChunk>,
+    /// The newest commits.
+    pub(super) versions: Versions,
+    /// Out-of-order samples.
+    pub(super) late: Option<Box<Late>>,
+}
+
+/// What a series ends in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// Whether the newest sample is a staleness mark.
+    pub stale: bool,
+    /// Buckets of the newest sample; `None` when it is no histogram.
+    pub buckets: Option<usize>,
+}
+
+/// How a sample stands to a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind all samples.
+    Next,
+    /// Equal to the newest sample: nothing to do.
+    Same,
+    /// Before the newest sample or the head's bound, within the out-of-order window.
+    Late,
+}
+
+/// What appends are measured against; the same for all samples of one appender.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// In-order samples before this are refused.
+    pub min_valid_t: i64,
+    /// Newest time in the head.
+    pub head_max_t: i64,
+    /// How much older than that out-of-order samples may be; 0 refuses them.
+    pub window: i64,
+}
+
+impl Bounds {
+    /// Where a sample that cannot be the next goes.
+    pub(super) fn place_late(&self, t: i64) -> Result<Place, AppendError> {
+        if self.window > 0 {
+            if t >= self.head_max_t.saturating_sub(self.window) {
+                return Ok(Place::Late);
+            }
+            return Err(AppendError::TooOld);
+        }
+        Err(if t < self.min_valid_t { AppendError::OutOfBounds } else { AppendError::OutOfOrder })
+    }
+}
+
+impl Series {
+    /// A series without samples.
+    pub(super) fn new(epoch: u32, log_ref: u64, pairs: Box<[PairId]>) -> Self {
+        Self { epoch, log_ref, pairs, ..Self::default() }
+    }
+
+    /// Time of the newest in-order sample; `i64::MIN` without one.
+    #[inline]
+    pub fn last_t(&self) -> i64 {
+        match &self.open {
+            Open::Floats(chunk) => chunk.last_t(),
+            Open::Histograms(chunk) => chunk.last_t(),
+            Open::None => self.closed.last().map_or(i64::MIN, |chunk| chunk.max_t),
+        }
+    }
+
+    /// Time of the oldest in-order sample; `i64::MAX` without one.
+    pub fn first_t(&self) -> i64 {
+        match (self.closed.first(), &self.open) {
+            (Some(chunk), _) => chunk.min_t,
+            (None, Open::None) => i64::MAX,
+            (None, _) => self.open_min_t,
+        }
+    }
+
+    /// Chunks of the series, in order and late.
+    pub fn chunks(&self) -> usize {
+        let open = usize::from(!matches!(self.open, Open::None));
+        self.closed.len() + open + self.late.as_ref().map_or(0, |late| late.chunks())
+    }
+
+    /// Whether it holds no sample.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.open, Open::None) && self.closed.is_empty() && self.late.is_none()
+    }
+
+    /// What its newest in-order sample is.
+    pub fn tail(&self) -> Tail {
+        match &self.open {
+            Open::Floats(chunk) => Tail { stale: model::sample::is_stale(chunk.last_v()), buckets: None },
+            Open::Histograms(chunk) => {
+                Tail { stale: model::sample::is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
+            }
+            Open::None => Tail::default(),
+        }
+    }
+
+    /// Where a float sample belongs, or why it is refused.
+    #[inline]
+    pub fn place_float(&self, t: i64, v: f64, bounds: &Bounds) -> Result<Place, AppendError> {
+        if t >= bounds.min_valid_t {
+            let last_t = self.last_t();
+            if t > last_t {
+                return Ok(Place::Next);
+            }
+            if t == last_t {
+                return match &self.open {
+                    Open::Floats(chunk) if chunk.last_v().to_bits() != v.to_bits() => {
+                        Err(AppendError::Duplicate)
+                    }
+                    Open::Histograms(_) => Err(AppendError::Duplicate),
+                    Open::Floats(_) | Open::None => Ok(Place::Same),
+                };
+            }
+        }
+        bounds.place_late(t)
+    }
+
+    /// Where a histogram sample belongs, or why it is refused.
+    pub fn place_histogram(
+        &self,
+        t: i64,
+        v: &HistogramSample,
+        bounds: &Bounds,
+    ) -> Result<Place, AppendError> {
+        if t >= bounds.min_valid_t {
+            let last_t = self.last_t();
+            if t > last_t {
+                return Ok(Place::Next);
+            }
+            if t == last_t {
+                return match &self.open {
+                    Open::Histograms(chunk) if chunk.last_is(v) => Ok(Place::Same),
+                    Open::None => Ok(Place::Same),
+                    Open::Floats(_) | Open::Histograms(_) => Err(AppendError::Duplicate),
+                };
+            }
+        }
+        bounds.place_late(t)
+    }
+
+    /// Adds a histogram sample behind all others. Returns whether that made a chunk.
+    pub fn push_histogram(
+        &mut self,
+        commit: Commit,
+        t: i64,
+        v: &HistogramSample,
+        rule: CutRule,
+        chunks: &HeadChunks,
+    ) -> Result<bool, AppendError> {
+        self.versions.advance(commit, self.last_t());
+        let refused = |e: ChunkError| AppendError::InvalidHistogram(e.to_string());
+        if self.histogram_fits(t, v, rule)
+            && let Open::Histograms(chunk) = &mut self.open
+        {
+            let Some(full) = chunk.push(t, v).map_err(refused)? else { return Ok(false) };
+            self.write_out(&Open::Histograms(Box::new(full)), chunks);
+        } else {
+            let previous = match &self.open {
+                Open::Histograms(previous) => Some(&**previous),
+                Open::Floats(_) | Open::None => None,
+            };
+            let next = OpenHistogram::begin(previous, t, v).map_err(refused)?;
+            self.close_open(chunks);
+            self.open = Open::Histograms(Box::new(next));
+        }
+        self.begin_at(t, rule);
+        Ok(true)
+    }
+
+    /// Whether the next histogram belongs into the open chunk, by size and time.
+    fn histogram_fits(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
+        let Open::Histograms(chunk) = &self.open else { return false };
+        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
+        let end = if self.predicted { range_end(self.open_min_t, rule.range) } else { self.next_cut };
+        if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
+            let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
+            self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, ratio);
+            self.predicted = true;
+        }
+        let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
+        chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+    }
+
+    /// Notes that the open chunk begins at a time.
+    fn begin_at(&mut self, t: i64, rule: CutRule) {
+        self.open_min_t = t;
+        self.next_cut = range_end(t, rule.range);
+        self.predicted = false;
+    }
+
+    /// Adds a float sample behind all others. Returns whether that made a chunk.
+    #[inline]
+    pub fn push_float(
+        &mut self,
+        commit: Commit,
+        t: i64,
+        v: f64,
+        rule: CutRule,
+        chunks: &HeadChunks,
+    ) -> Result<bool, AppendError> {
+        self.versions.advance(commit, self.last_t());
+        let cut = match &self.open {
+            Open::Floats(chunk) => {
+                if chunk.count() == rule.samples / 4 {
+                    self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, 4.0);
+                }
+                t >= self.next_cut
+                    || chunk.count() >= rule.samples.saturating_mul(2)
+                    || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX
+            }
+            Open::None | Open::Histograms(_) => true,
+        };
+        if cut {
+            self.close_open(chunks);
+            self.open = Open::Floats(XorAppender::new());
+            self.begin_at(t, rule);
+        }
+        if let Open::Floats(chunk) = &mut self.open {
+            chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
+        }
+        Ok(cut)
+    }
+
+    /// Drops chunks that end before `min_t`, and late ones below a place.
+    pub(super) fn truncate(&mut self, min_t: i64, late_below: u64) {
+        let keep_from = self.closed.partition_point(|chunk| chunk.max_t < min_t);
+        if keep_from > 0 {
+            self.closed.drain(..keep_from);
+            self.closed.shrink_to_fit();
+        }
+        if !matches!(self.open, Open::None) && self.last_t() < min_t {
+            self.open = Open::None;
+        }
+        if let Some(late) = &mut self.late {
+            late.closed.retain(|late| late.chunk.at >= late_below);
+            if late.chunks() == 0 {
+                self.late = None;
+            }
+        }
+    }
+
+    /// Forgets all samples.
+    pub(super) fn clear(&mut self) {
+        self.open = Open::None;
+        self.closed = Vec::new();
+        self.late = None;
+        self.versions = Versions::default();
+    }
+
+    /// Writes the open chunk out.
+    pub(super) fn close_open(&mut self, chunks: &HeadChunks) {
+        let open = std::mem::take(&mut self.open);
+        self.write_out(&open, chunks);
+    }
+
+    /// Writes a chunk out that began at `open_min_t`.
+    fn write_out(&mut self, open: &Open, chunks: &HeadChunks) {
+        let (encoding, bytes, samples, max_t) = match open {
+            Open::None => return,
+            Open::Floats(chunk) => (Encoding::Xor, chunk.bytes(), chunk.count(), chunk.last_t()),
+            Open::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.count(), chunk.last_t()),
+        };
+        let min_t = self.open_min_t;
+        let at = chunks.write(self.log_ref, min_t, max_t, encoding, false, bytes);
+        self.closed.reserve_exact(1);
+        self.closed.push(ClosedChunk { at, min_t, max_t, encoding, samples });
+    }
+}
+
+/// Predicts where a chunk should end that is `1 / ratio` full between `start` and `now`, so that the chunks up to
+/// `end` become equally long.
+fn chunk_end(start: i64, now: i64, end: i64, ratio: f64) -> i64 {
+    let chunks = (end - start) as f64 / ((now - start + 1) as f64 * ratio);
+    if chunks <= 1.0 {
+        return end;
+    }
+    (start as f64 + (end - start) as f64 / chunks.floor()) as i64
+}

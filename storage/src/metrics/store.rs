@@ -1,0 +1,367 @@
+//! The metrics store of one data directory: a head, a list of blocks, and what moves samples from one to the other.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use model::time::Clock;
+use parking_lot::{Mutex, RwLock};
+use ulid::Ulid;
+
+use super::block::MetricsBlock;
+use super::head::{Head, HeadOptions};
+use super::head_chunks::HeadChunks;
+use super::log::Logs;
+use super::replay::{FoundChunks, Replayed, replay};
+use super::select::{HeadView, Snapshot};
+use super::series::CutRule;
+use crate::StorageError;
+use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER, FROM_SELECTED_SERIES, FROM_STALE_SERIES, new_id};
+use crate::block::publish::{remove_block, remove_leftovers};
+use crate::block::set::{BlockSet, LiveBlock};
+use crate::fs::Disk;
+use crate::observer::{Event, Observer};
+use crate::options::{Limits, Options};
+use crate::stats::{
+    CHUNK_BYTES_BOUNDS, CHUNK_SAMPLES_BOUNDS, CHUNK_SECONDS_BOUNDS, COMPACTION_BOUNDS, Distribution, Timing,
+};
+use crate::wal::checkpoint;
+use crate::wal::writer::WriterOptions;
+
+/// The data directory itself, to which all paths are relative.
+pub(super) const ROOT: &str = "";
+
+/// What snapshots are made of, changed as one.
+pub(super) struct Published {
+    pub(super) blocks: Arc<BlockSet<MetricsBlock>>,
+    /// In-order samples of the head before this are in blocks.
+    pub(super) from: i64,
+}
+
+/// The store.
+pub struct MetricsStore {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Options,
+    pub(crate) limits: RwLock<Limits>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) head: Arc<Head>,
+    pub(super) published: RwLock<Published>,
+    /// Held by whoever changes blocks or truncates: one at a time.
+    pub(crate) work: Mutex<Work>,
+    pub(super) counts: Counts,
+    pub(super) replayed: Replayed,
+    pub(super) replay_time: Duration,
+    /// Set when the store closes: long work breaks off.
+    stopping: AtomicBool,
+}
+
+/// What background work remembers between rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    /// Truncation of the head that waits for snapshots which still need what it frees.
+    pub(super) truncation: Option<Truncation>,
+}
+
+/// What is to be freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Truncation {
+    /// Commits up to this were there when the blocks appeared.
+    pub(super) commit: u64,
+    /// In-order samples before this are in blocks.
+    pub(super) min_t: i64,
+    /// Late chunks below this place are in blocks.
+    pub(super) late_below: u64,
+    /// Segments of the out-of-order log below this are in blocks.
+    pub(super) wbl_below: u64,
+}
+
+impl Default for Truncation {
+    fn default() -> Self {
+        Self { commit: 0, min_t: i64::MIN, late_below: 0, wbl_below: 0 }
+    }
+}
+
+/// Counters of background work.
+#[derive(Debug)]
+pub(super) struct Counts {
+    pub(super) compactions: AtomicU64,
+    pub(super) compactions_failed: AtomicU64,
+    pub(super) compactions_triggered: AtomicU64,
+    pub(super) compactions_skipped: AtomicU64,
+    pub(super) vertical: AtomicU64,
+    pub(super) populating: AtomicU64,
+    pub(super) reloads: AtomicU64,
+    pub(super) reloads_failed: AtomicU64,
+    pub(super) time_retentions: AtomicU64,
+    pub(super) size_retentions: AtomicU64,
+    pub(super) truncations: AtomicU64,
+    pub(super) truncations_failed: AtomicU64,
+    pub(super) checkpoints: AtomicU64,
+    pub(super) checkpoints_failed: AtomicU64,
+    pub(super) checkpoint_deletions: AtomicU64,
+    pub(super) checkpoint_deletions_failed: AtomicU64,
+    pub(super) wal_truncations_failed: AtomicU64,
+    pub(super) timed: Mutex<Timed>,
+}
+
+/// Durations and distributions of background work.
+#[derive(Clone, Debug)]
+pub(super) struct Timed {
+    pub(super) gc: Timing,
+    pub(super) wal_truncate: Timing,
+    pub(super) wal_fsync: Timing,
+    pub(super) tombstone_cleanup: Timing,
+    pub(super) compaction_seconds: Distribution,
+    pub(super) chunk_bytes: Distribution,
+    pub(super) chunk_samples: Distribution,
+    pub(super) chunk_seconds: Distribution,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            compactions: zero(),
+            compactions_failed: zero(),
+            compactions_triggered: zero(),
+            compactions_skipped: zero(),
+            vertical: zero(),
+            populating: zero(),
+            reloads: zero(),
+            reloads_failed: zero(),
+            time_retentions: zero(),
+            size_retentions: zero(),
+            truncations: zero(),
+            truncations_failed: zero(),
+            checkpoints: zero(),
+            checkpoints_failed: zero(),
+            checkpoint_deletions: zero(),
+            checkpoint_deletions_failed: zero(),
+            wal_truncations_failed: zero(),
+            timed: Mutex::new(Timed {
+                gc: Timing::default(),
+                wal_truncate: Timing::default(),
+                wal_fsync: Timing::default(),
+                tombstone_cleanup: Timing::default(),
+                compaction_seconds: Distribution::new(COMPACTION_BOUNDS),
+                chunk_bytes: Distribution::new(CHUNK_BYTES_BOUNDS),
+                chunk_samples: Distribution::new(CHUNK_SAMPLES_BOUNDS),
+                chunk_seconds: Distribution::new(CHUNK_SECONDS_BOUNDS),
+            }),
+        }
+    }
+}
+
+pub(super) fn bump(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Timing {
+    /// Counts one more that began at `start`.
+    pub(super) fn add(&mut self, start: Instant) {
+        self.count += 1;
+        self.seconds += start.elapsed().as_secs_f64();
+    }
+}
+
+impl MetricsStore {
+    /// Opens the directory: removes leftovers, loads blocks, replays the logs. The caller holds the directory's lock.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StorageError> {
+        let start = Instant::now();
+        let root = Path::new(ROOT);
+        let wal = Path::new(super::log::WAL);
+        disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
+        for name in remove_leftovers(&*disk, root)? {
+            observer.event(&Event::LeftoverRemoved { path: disk.display(Path::new(&name)) });
+        }
+        for path in checkpoint::remove_leftovers(&*disk, wal)? {
+            observer.event(&Event::LeftoverRemoved { path });
+        }
+        let blocks = BlockSet::load(&*disk, root, &BlockSet::default())?;
+        let min_valid_t = in_order_end(&blocks);
+
+        let mut found = FoundChunks::default();
+        let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.add(chunk))?;
+        let writer =
+            WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
+        let limits = options.limits;
+        let head_options = HeadOptions {
+            rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
+            late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
+            log_metadata: options.log_metadata,
+            window: limits.out_of_order_window,
+            exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
+        };
+        let head = Head::new(chunks, Logs::new(disk.clone(), writer), min_valid_t, head_options);
+        if let Some(damage) = damage {
+            bump(&head.counters.chunk_corruptions);
+            let action = "cut there; later files emptied, because the write-ahead log has the same samples";
+            observer.event(&Event::Repaired {
+                file: damage.file,
+                offset: damage.offset,
+                reason: damage.reason,
+                action: action.into(),
+            });
+        }
+        let replayed = replay(&head, &disk, found, &*observer)?;
+        {
+            let mut logs = head.logs.lock();
+            logs.open()?;
+            logs.spare(replayed.spare_refs.iter().copied());
+        }
+        observer.event(&Event::Replayed {
+            series: head.counters.series.load(Ordering::Relaxed) as usize,
+            took: start.elapsed(),
+        });
+        let store = Self {
+            disk,
+            clock,
+            options,
+            limits: RwLock::new(limits),
+            observer,
+            head: Arc::new(head),
+            published: RwLock::new(Published { blocks: Arc::new(blocks), from: min_valid_t }),
+            work: Mutex::default(),
+            counts: Counts::default(),
+            replayed,
+            replay_time: start.elapsed(),
+            stopping: AtomicBool::new(false),
+        };
+        store.report_quarantined(&BTreeSet::new());
+        store.remove_superseded()?;
+        Ok(store)
+    }
+
+    /// Everything stored up to now.
+    pub fn snapshot(&self) -> Snapshot {
+        let published = self.published.read();
+        Snapshot::new(published.blocks.clone(), HeadView::new(self.head.clone(), published.from))
+    }
+
+    /// The blocks in use.
+    pub fn blocks(&self) -> Arc<BlockSet<MetricsBlock>> {
+        self.published.read().blocks.clone()
+    }
+
+    /// A new block's id.
+    pub(super) fn new_id(&self) -> Ulid {
+        let random = RandomState::new();
+        let random = u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1));
+        new_id(self.clock.now_ms(), random)
+    }
+
+    /// Reads the list of blocks from disk and serves it, with the head beginning at `from` if that is given.
+    pub(super) fn reload(&self, from: Option<i64>) -> Result<(), StorageError> {
+        let before = self.blocks();
+        let loaded = BlockSet::load(&*self.disk, Path::new(ROOT), &before);
+        bump(&self.counts.reloads);
+        let set = loaded.inspect_err(|_| bump(&self.counts.reloads_failed))?;
+        {
+            let mut published = self.published.write();
+            published.blocks = Arc::new(set);
+            if let Some(from) = from {
+                published.from = published.from.max(from);
+                self.head.times.min_t.fetch_max(from, Ordering::SeqCst);
+            }
+        }
+        self.report_quarantined(&before.quarantined().iter().map(|block| block.id).collect());
+        Ok(())
+    }
+
+    fn report_quarantined(&self, known: &BTreeSet<Ulid>) {
+        for block in self.blocks().quarantined().iter().filter(|block| !known.contains(&block.id)) {
+            let (block, reason) = (block.id.to_string(), block.reason.clone());
+            self.observer.event(&Event::BlockUnreadable { block, reason });
+        }
+    }
+
+    /// Removes blocks whose content is in others.
+    pub(super) fn remove_superseded(&self) -> Result<(), StorageError> {
+        let superseded = self.blocks().superseded().to_vec();
+        self.remove_blocks(&superseded, "replaced")
+    }
+
+    /// Removes blocks from the list, then from disk. Who reads them goes on.
+    pub(super) fn remove_blocks(&self, ids: &[Ulid], reason: &'static str) -> Result<(), StorageError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut published = self.published.write();
+            published.blocks = Arc::new(published.blocks.without(ids));
+        }
+        for id in ids {
+            remove_block(&*self.disk, Path::new(ROOT), *id)?;
+            self.observer.event(&Event::BlockRemoved { block: id.to_string(), reason });
+        }
+        Ok(())
+    }
+
+    /// Changes limits.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write() = limits;
+        self.head.window.store(limits.out_of_order_window.max(0), Ordering::Relaxed);
+        let exemplars = if self.options.exemplars { limits.max_exemplars } else { 0 };
+        self.head.exemplars.lock().set_limits(exemplars, limits.out_of_order_window.max(0));
+    }
+
+    /// Makes what was committed durable, as the policy asks; `all` for everything.
+    pub fn sync(&self, all: bool) -> Result<(), StorageError> {
+        let pending = {
+            let mut logs = self.head.logs.lock();
+            if all { logs.begin_sync()? } else { logs.finished() }
+        };
+        for sync in pending {
+            let start = Instant::now();
+            sync.run()?;
+            self.counts.timed.lock().wal_fsync.add(start);
+        }
+        Ok(())
+    }
+
+    /// The head.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Lets long work break off.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether long work should break off.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Refuses all writes from now on.
+    pub fn poison(&self, reason: &str) {
+        self.head.logs.lock().poison(reason);
+    }
+
+    /// Makes everything durable and refuses further appends.
+    pub fn close(&self) -> Result<(), StorageError> {
+        let _work = self.work.lock();
+        let chunks = self.head.chunks.sync();
+        self.head.logs.lock().close()?;
+        chunks
+    }
+}
+
+/// Where the in-order blocks end: the head takes no samples before. Blocks of a part of the samples do not count.
+pub(super) fn in_order_end(blocks: &BlockSet<MetricsBlock>) -> i64 {
+    let partial = |meta: &BlockMeta| {
+        [FROM_OUT_OF_ORDER, FROM_STALE_SERIES, FROM_SELECTED_SERIES].iter().any(|hint| meta.has_hint(hint))
+    };
+    let ends = blocks.blocks().iter().map(|block| block.meta()).filter(|meta| !partial(meta));
+    ends.map(|meta| meta.max_time).max().unwrap_or(i64::MIN)
+}

@@ -1,0 +1,393 @@
+//! The store as a whole, on a simulated disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use model::append::{AppendError, Appendable, SeriesRef};
+use model::read::{Columns, Hints, Selection, SeriesSource};
+use model::time::Clock;
+use model::{Labels, MatchOp, Matcher};
+use parking_lot::Mutex;
+
+use crate::fs::SimDisk;
+use crate::{Event, Limits, Observer, Options, Severity, Storage};
+
+pub(crate) const HOUR: i64 = 3_600_000;
+pub(crate) const MINUTE: i64 = 60_000;
+
+/// A clock that stands still.
+pub(crate) struct Still(pub AtomicI64);
+
+impl Clock for Still {
+    fn now_ms(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Keeps what happened.
+#[derive(Default)]
+pub(crate) struct Heard(pub Mutex<Vec<Event>>);
+
+impl Observer for Heard {
+    fn event(&self, event: &Event) {
+        self.0.lock().push(event.clone());
+    }
+}
+
+impl Heard {
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let events = self.0.lock();
+        events.iter().filter(|event| event.severity() > Severity::Info).map(Event::to_string).collect()
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options { wal_segment_bytes: 32 << 10, background: false, exemplars: true, ..Options::default() }
+}
+
+pub(crate) fn open_with(disk: &SimDisk, options: Options) -> (Storage, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
+    (Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap(), heard)
+}
+
+pub(crate) fn open(disk: &SimDisk) -> Storage {
+    let (storage, heard) = open_with(disk, options());
+    assert_eq!(heard.problems(), [""; 0]);
+    storage
+}
+
+pub(crate) fn series(name: &str) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("n", name)])
+}
+
+/// Appends floats of one commit; all must be taken.
+pub(crate) fn put(storage: &Storage, samples: &[(&str, i64, f64)]) -> Vec<SeriesRef> {
+    let mut appender = storage.appender();
+    let refs =
+        samples.iter().map(|(name, t, v)| appender.append(None, &series(name), *t, *v, 0).unwrap()).collect();
+    assert_eq!(appender.commit().unwrap().dropped, 0);
+    refs
+}
+
+pub(crate) type Samples = BTreeMap<String, Vec<(i64, u64)>>;
+
+/// Float samples of all series by their label `n`.
+pub(crate) fn read(source: &dyn SeriesSource, min_t: i64, max_t: i64) -> Samples {
+    let matchers = vec![Matcher::equal("__name__", "m")];
+    let set =
+        source.select(&Selection { matchers, min_t, max_t, limit: 0, hints: Hints::default() }).unwrap();
+    assert_eq!(set.warnings, [""; 0]);
+    assert!(set.series.is_sorted_by(|a, b| a.labels() < b.labels()));
+    let mut found = Samples::new();
+    for series in &set.series {
+        let (mut columns, mut cursor) = (Columns::default(), series.cursor());
+        while cursor.next_run(&mut columns).unwrap() {}
+        assert!(columns.float_t.is_sorted_by(|a, b| a < b), "{} {:?}", series.labels(), columns.float_t);
+        if !columns.is_empty() {
+            let samples = columns.float_t.into_iter().zip(columns.float_v.into_iter().map(f64::to_bits));
+            found.insert(series.labels().get("n").unwrap().to_owned(), samples.collect());
+        }
+    }
+    found
+}
+
+pub(crate) fn all(storage: &Storage) -> Samples {
+    read(&*storage.snapshot(), i64::MIN, i64::MAX)
+}
+
+fn expect(samples: &[(&str, &[(i64, f64)])]) -> Samples {
+    samples
+        .iter()
+        .map(|(name, samples)| ((*name).to_owned(), samples.iter().map(|(t, v)| (*t, v.to_bits())).collect()))
+        .collect()
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_kill() {
+    let disk = SimDisk::new(1);
+    let storage = open(&disk);
+    put(&storage, &[("a", 1000, 1.0), ("b", 1000, 2.0)]);
+    put(&storage, &[("a", 2000, 3.0), ("c", 2000, 4.0)]);
+    let want = expect(&[("a", &[(1000, 1.0), (2000, 3.0)]), ("b", &[(1000, 2.0)]), ("c", &[(2000, 4.0)])]);
+    assert_eq!(all(&storage), want);
+    let mut lost = storage.appender();
+    lost.append(None, &series("a"), 3000, 9.0, 0).unwrap();
+    drop(lost);
+    disk.kill();
+    drop(storage);
+    let storage = open(&disk);
+    assert_eq!(all(&storage), want);
+    assert_eq!(storage.stats().head_series, 3);
+    put(&storage, &[("a", 3000, 5.0)]);
+    storage.close().unwrap();
+    let storage = open(&disk);
+    assert_eq!(storage.stats().clean_start, 1);
+    assert_eq!(all(&storage)["a"].len(), 3);
+}
+
+#[test]
+fn many_chunks_survive() {
+    let disk = SimDisk::new(2);
+    let storage = open(&disk);
+    let mut want = Vec::new();
+    for step in 0..1000i64 {
+        put(&storage, &[("a", step * 5000, step as f64), ("b", step * 5000, 1.0 / (step + 1) as f64)]);
+        want.push((step * 5000, step as f64));
+    }
+    assert!(storage.stats().head_chunks > 10);
+    let found = all(&storage);
+    assert_eq!(found["a"], expect(&[("a", &want)])["a"]);
+    assert_eq!(read(&*storage.snapshot(), 10_000, 20_000)["a"].len(), 3);
+    disk.kill();
+    drop(storage);
+    let storage = open(&disk);
+    assert_eq!(all(&storage), found);
+    storage.close().unwrap();
+    let storage = open(&disk);
+    assert_eq!(all(&storage), found);
+}
+
+#[test]
+fn a_snapshot_sees_whole_commits_and_never_changes() {
+    let disk = SimDisk::new(3);
+    let storage = open_with(
+        &disk,
+        Options { limits: Limits { out_of_order_window: HOUR, ..Limits::default() }, ..options() },
+    )
+    .0;
+    put(&storage, &[("a", 1000, 1.0), ("b", 1000, 1.0)]);
+    let first = storage.snapshot();
+    let seen = read(&*first, 0, HOUR);
+    put(&storage, &[("a", 2000, 2.0), ("b", 1500, 2.0), ("c", 5, 2.0)]);
+    let second = storage.snapshot();
+    put(&storage, &[("a", 3000, 3.0), ("a", 1500, 3.5)]);
+    assert_eq!(read(&*first, 0, HOUR), seen);
+    let want =
+        expect(&[("a", &[(1000, 1.0), (2000, 2.0)]), ("b", &[(1000, 1.0), (1500, 2.0)]), ("c", &[(5, 2.0)])]);
+    assert_eq!(read(&*second, 0, HOUR), want);
+    assert_eq!(all(&storage)["a"].len(), 4);
+}
+
+#[test]
+fn refusals() {
+    let disk = SimDisk::new(4);
+    let storage = open(&disk);
+    put(&storage, &[("a", 10 * HOUR, 1.0)]);
+    let mut appender = storage.appender();
+    let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
+    assert_eq!(add(10 * HOUR, 1.0), Ok(()), "the same again is nothing");
+    assert_eq!(add(10 * HOUR, 2.0), Err(AppendError::Duplicate));
+    assert_eq!(add(10 * HOUR - 1, 2.0), Err(AppendError::OutOfOrder));
+    assert_eq!(add(9 * HOUR - 1, 2.0), Err(AppendError::OutOfBounds));
+    assert_eq!(
+        appender.append(None, &Labels::empty(), 11 * HOUR, 1.0, 0),
+        Err(AppendError::InvalidLabels("no labels".into()))
+    );
+    drop(appender);
+    storage.set_limits(Limits { out_of_order_window: HOUR / 2, ..Limits::default() });
+    let mut appender = storage.appender();
+    let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
+    assert_eq!(add(10 * HOUR - HOUR / 2 - 1, 2.0), Err(AppendError::TooOld));
+    assert_eq!(add(10 * HOUR - HOUR / 2, 2.0), Ok(()));
+    appender.commit().unwrap();
+    let stats = storage.stats();
+    assert_eq!((stats.out_of_order_floats, stats.out_of_bounds_floats, stats.too_old_floats), (1, 1, 1));
+    assert_eq!(stats.late_floats_appended, 1);
+    assert_eq!(all(&storage)["a"].len(), 2);
+}
+
+#[test]
+fn old_samples_move_into_blocks() {
+    let disk = SimDisk::new(5);
+    let storage = open(&disk);
+    for minute in 0..7 * 60 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64), ("b", minute * MINUTE, 1.0)]);
+        if minute == 60 {
+            put(&storage, &[("gone", minute * MINUTE, 1.0)]);
+        }
+    }
+    let want = all(&storage);
+    let before = storage.snapshot();
+    storage.compact().unwrap();
+    assert_eq!(storage.blocks().len(), 2);
+    assert_eq!(all(&storage), want);
+    assert_eq!(read(&*before, i64::MIN, i64::MAX), want);
+    assert_eq!(storage.stats().head_series, 3, "the snapshot keeps the head whole");
+    drop(before);
+    storage.compact().unwrap();
+    let stats = storage.stats();
+    assert_eq!((stats.head_series, stats.head_min_t), (2, 4 * HOUR));
+    assert_eq!(all(&storage), want);
+    storage.close().unwrap();
+    let storage = open(&disk);
+    assert_eq!(all(&storage), want);
+    assert_eq!(storage.stats().head_series, 2);
+    // Three blocks of two hours become one of six.
+    for minute in 7 * 60..16 * 60 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64), ("b", minute * MINUTE, 1.0)]);
+        if minute % 30 == 0 {
+            storage.compact().unwrap();
+        }
+    }
+    let spans: Vec<_> =
+        storage.blocks().iter().map(|block| (block.min_t / HOUR, block.max_t / HOUR)).collect();
+    assert_eq!(spans, [(0, 6), (6, 12), (12, 14)]);
+    assert_eq!(all(&storage)["a"].len(), 16 * 60);
+    assert!(storage.stats().checkpoints > 0);
+    let want = all(&storage);
+    disk.kill();
+    drop(storage);
+    let storage = open(&disk);
+    assert_eq!(all(&storage), want);
+}
+
+#[test]
+fn late_samples_reach_blocks_and_survive_restarts() {
+    let disk = SimDisk::new(6);
+    let options =
+        Options { limits: Limits { out_of_order_window: 20 * HOUR, ..Limits::default() }, ..options() };
+    let (mut storage, _) = open_with(&disk, options.clone());
+    put(&storage, &[("a", 10 * HOUR, 0.0), ("b", 10 * HOUR, 0.0)]);
+    for n in 0..200 {
+        put(&storage, &[("a", 10 * HOUR - (n * 7 % 200) * MINUTE - 1, n as f64)]);
+    }
+    put(&storage, &[("late only", 9 * HOUR - 1, 5.0)]);
+    let want = all(&storage);
+    assert_eq!(want["a"].len(), 201);
+    for kill in [true, false, true] {
+        if kill {
+            disk.kill();
+        } else {
+            storage.close().unwrap();
+        }
+        drop(storage);
+        storage = open_with(&disk, options.clone()).0;
+        assert_eq!(all(&storage), want);
+    }
+    for minute in 0..4 * 60 {
+        put(&storage, &[("b", 10 * HOUR + (minute + 1) * MINUTE, minute as f64)]);
+    }
+    let want = all(&storage);
+    storage.compact().unwrap();
+    assert!(storage.blocks().len() >= 2);
+    assert_eq!(all(&storage), want);
+    assert_eq!(storage.stats().head_series, 1);
+    disk.kill();
+    drop(storage);
+    let storage = open_with(&disk, options).0;
+    assert_eq!(all(&storage), want);
+}
+
+#[test]
+fn deleted_samples_stay_deleted() {
+    let disk = SimDisk::new(7);
+    let mut storage = open(&disk);
+    for minute in 0..5 * 60 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64), ("b", minute * MINUTE, 1.0)]);
+    }
+    storage.compact().unwrap();
+    let (from, to) = (HOUR, 3 * HOUR);
+    let mut want = all(&storage);
+    storage.delete_series(&[Matcher::equal("n", "a")], from, to).unwrap();
+    want.get_mut("a").unwrap().retain(|(t, _)| !(from..=to).contains(t));
+    assert_eq!(all(&storage), want);
+    disk.kill();
+    drop(storage);
+    storage = open(&disk);
+    assert_eq!(all(&storage), want);
+    storage.clean_tombstones().unwrap();
+    assert_eq!(storage.blocks()[0].tombstones, 0);
+    assert_eq!(all(&storage), want);
+    put(&storage, &[("a", 6 * HOUR, 1.0), ("b", 6 * HOUR, 1.0)]);
+    storage.compact().unwrap();
+    assert_eq!(storage.blocks().len(), 2);
+    want = all(&storage);
+    assert_eq!(want["a"].len(), 300 - 121 + 1);
+    storage.snapshot_to("copy", true).unwrap();
+    assert!(storage.snapshot_to("copy", true).is_err());
+    storage.close().unwrap();
+}
+
+#[test]
+fn retention_by_time_and_size() {
+    let disk = SimDisk::new(8);
+    let storage = open(&disk);
+    for minute in 0..24 * 60 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64)]);
+    }
+    storage.compact().unwrap();
+    storage.set_limits(Limits { retention_time: 3 * HOUR, ..Limits::default() });
+    storage.compact().unwrap();
+    assert!(storage.blocks()[0].max_t > 18 * HOUR);
+    storage.set_limits(Limits { retention_bytes: 1, ..Limits::default() });
+    storage.compact().unwrap();
+    assert_eq!(storage.blocks().len(), 0);
+    let stats = storage.stats();
+    assert_eq!((stats.time_retentions, stats.size_retentions), (1, 1));
+    assert!(!all(&storage)["a"].is_empty());
+}
+
+#[test]
+fn a_full_disk_heals() {
+    let disk = SimDisk::new(9);
+    let storage = open(&disk);
+    put(&storage, &[("a", 1000, 1.0)]);
+    disk.set_capacity(Some(disk.used()));
+    for n in 0..10 {
+        let mut appender = storage.appender();
+        appender.append(None, &series("a"), 2000 + n, 2.0, 0).unwrap();
+        appender.append(None, &series("new"), 2000 + n, 2.0, 0).unwrap();
+        assert!(appender.commit().unwrap_err().disk_full);
+    }
+    assert_eq!(all(&storage), expect(&[("a", &[(1000, 1.0)])]));
+    disk.set_capacity(None);
+    put(&storage, &[("a", 3000, 3.0), ("new", 3000, 3.0)]);
+    let want = expect(&[("a", &[(1000, 1.0), (3000, 3.0)]), ("new", &[(3000, 3.0)])]);
+    assert_eq!(all(&storage), want);
+    disk.kill();
+    drop(storage);
+    assert_eq!(all(&open(&disk)), want);
+}
+
+#[test]
+fn only_one_may_open_a_directory() {
+    let disk = SimDisk::new(10);
+    let storage = open(&disk);
+    let clock = Arc::new(Still(AtomicI64::new(0)));
+    let second = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Heard::default()));
+    assert!(matches!(second, Err(crate::StorageError::Locked { .. })));
+    storage.close().unwrap();
+    let mut appender = storage.appender();
+    appender.append(None, &series("a"), 1, 1.0, 0).unwrap();
+    assert!(appender.commit().is_err());
+    open(&disk);
+}
+
+#[test]
+fn labels_of_matching_series() {
+    let disk = SimDisk::new(11);
+    let storage = open(&disk);
+    for minute in 0..4 * 60 {
+        put(&storage, &[("a", minute * MINUTE, 1.0)]);
+    }
+    storage.compact().unwrap();
+    put(&storage, &[("b", 4 * HOUR, 1.0), ("c", 4 * HOUR, 1.0)]);
+    let select = |matchers, min_t, limit| Selection {
+        matchers,
+        min_t,
+        max_t: i64::MAX,
+        limit,
+        hints: Hints::default(),
+    };
+    let snapshot = storage.snapshot();
+    assert_eq!(snapshot.label_values("n", &select(Vec::new(), 0, 0)).unwrap(), ["a", "b", "c"]);
+    assert_eq!(snapshot.label_values("n", &select(Vec::new(), 0, 2)).unwrap(), ["a", "b"]);
+    let not_a = Matcher::new(MatchOp::Regex, "n", "[b-z]").unwrap();
+    assert_eq!(snapshot.label_values("n", &select(vec![not_a], 0, 0)).unwrap(), ["b", "c"]);
+    assert_eq!(snapshot.label_names(&select(Vec::new(), 0, 0)).unwrap(), ["__name__", "n"]);
+    assert_eq!(snapshot.select(&select(Vec::new(), 0, 2)).unwrap().series.len(), 2);
+    let cardinality = storage.cardinality(10);
+    assert_eq!((cardinality.series, cardinality.label_pairs), (3, 4));
+}

@@ -1,0 +1,397 @@
+//! Replaces old segments of the metrics log by one directory with what is still needed of them.
+//!
+//! `checkpoint.00000007` holds what matters of segments 0 to 7, in a log of its own; replay reads it and then segments
+//! 8 and up. It appears whole or not at all. Source: Prometheus `tsdb/wlog/checkpoint.go`.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::append::SeriesRef;
+use model::metadata::Metadata;
+
+use super::record::{self, Decoder, Record, RefMetadata, RefTombstone};
+use super::writer::WriterOptions;
+use super::{Batch, Reader, Writer};
+use crate::error::{Corruption, StorageError};
+use crate::format::{CHECKPOINT_PREFIX, CHECKPOINT_TMP, WAL_NAME_DIGITS};
+use crate::fs::Disk;
+
+/// Records gathered before they are written, in bytes.
+const FLUSH_LEN: usize = 1 << 20;
+
+/// A checkpoint on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last segment it covers.
+    pub segment: u64,
+    /// Its directory, which is a log.
+    pub dir: PathBuf,
+}
+
+/// What is still needed of the past.
+pub struct Keep<'a> {
+    /// Whether a series is in the head, or named by segments that stay.
+    pub series: &'a dyn Fn(SeriesRef) -> bool,
+    /// Samples, histograms and exemplars before this are in blocks; milliseconds.
+    pub min_t: i64,
+}
+
+/// How much was read and how much of it was dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointStats {
+    /// Series.
+    pub series: Dropped,
+    /// Float and histogram samples.
+    pub samples: Dropped,
+    /// Tombstones.
+    pub tombstones: Dropped,
+    /// Exemplars.
+    pub exemplars: Dropped,
+    /// Metadata.
+    pub metadata: Dropped,
+}
+
+/// Of so many, so many were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// All.
+    pub total: usize,
+    /// Those not kept.
+    pub dropped: usize,
+}
+
+/// The newest checkpoint of a log.
+pub fn last(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint>, StorageError> {
+    Ok(list(disk, dir)?.pop())
+}
+
+/// All checkpoints of a log, ascending.
+fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Checkpoint>, StorageError> {
+    let mut found: Vec<Checkpoint> = names(disk, dir)?
+        .into_iter()
+        .filter_map(|name| {
+            let digits = name.strip_prefix(CHECKPOINT_PREFIX)?;
+            let segment = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+            Some(Checkpoint { segment, dir: dir.join(name) })
+        })
+        .collect();
+    found.sort_by_key(|checkpoint| checkpoint.segment);
+    Ok(found)
+}
+
+/// Names of the directories in a directory.
+fn names(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, StorageError> {
+    match disk.list(dir) {
+        Ok(entries) => Ok(entries.into_iter().filter(|e| e.is_dir).map(|e| e.name).collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(StorageError::io("listing", disk, dir, e)),
+    }
+}
+
+/// Removes the checkpoints that cover less than `segment`, which a newer one does.
+pub fn remove_before(disk: &dyn Disk, dir: &Path, segment: u64) -> Result<(), StorageError> {
+    for old in list(disk, dir)?.into_iter().take_while(|c| c.segment < segment) {
+        remove(disk, &old.dir)?;
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted [`create`] left; returns the paths as an operator would write them.
+pub fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, StorageError> {
+    let mut removed = Vec::new();
+    for name in names(disk, dir)? {
+        if name.starts_with(CHECKPOINT_PREFIX) && name.ends_with(CHECKPOINT_TMP) {
+            let path = dir.join(name);
+            remove(disk, &path)?;
+            removed.push(disk.display(&path));
+        }
+    }
+    Ok(removed)
+}
+
+fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+    disk.remove_dir_all(dir).map_err(|e| StorageError::io("removing", disk, dir, e))
+}
+
+/// Creates the checkpoint that covers everything up to segment `to`, inclusive, from the newest checkpoint and the
+/// segments after it. No writer may be in segment `to` or before. The caller then removes the segments up to `to` and
+/// the older checkpoints. Does nothing when there is such a checkpoint. When it fails, the log is as before.
+pub fn create(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    to: u64,
+    keep: &Keep<'_>,
+    options: WriterOptions,
+) -> Result<CheckpointStats, StorageError> {
+    remove_leftovers(&**disk, dir)?;
+    let previous = last(&**disk, dir)?;
+    if previous.as_ref().is_some_and(|previous| previous.segment >= to) {
+        return Ok(CheckpointStats::default());
+    }
+    let name = format!("{CHECKPOINT_PREFIX}{to:0WAL_NAME_DIGITS$}");
+    let (tmp, target) = (dir.join(format!("{name}{CHECKPOINT_TMP}")), dir.join(name));
+    let stats = fill(disk, dir, previous, &tmp, to, keep, options);
+    if stats.is_err() {
+        // Otherwise the next start does it. The first error is the one to tell.
+        let _ = disk.remove_dir_all(&tmp);
+    }
+    let stats = stats?;
+    disk.rename(&tmp, &target).map_err(|e| StorageError::io("renaming", &**disk, &tmp, e))?;
+    disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", &**disk, dir, e))?;
+    Ok(stats)
+}
+
+fn fill(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    previous: Option<Checkpoint>,
+    tmp: &Path,
+    to: u64,
+    keep: &Keep<'_>,
+    options: WriterOptions,
+) -> Result<CheckpointStats, StorageError> {
+    let mut filter = Filter {
+        keep,
+        writer: Writer::open(Arc::clone(disk), tmp, options)?,
+        batch: Batch::new(),
+        metadata: HashMap::new(),
+        stats: CheckpointStats::default(),
+    };
+    let mut from = 0;
+    if let Some(previous) = previous {
+        from = previous.segment + 1;
+        filter.copy(&**disk, &previous.dir, Reader::open_all(Arc::clone(disk), &previous.dir)?)?;
+    }
+    filter.copy(&**disk, dir, Reader::open(Arc::clone(disk), dir, from, 0, to)?)?;
+    filter.finish()
+}
+
+/// Copies records and leaves out what is not needed.
+struct Filter<'a> {
+    keep: &'a Keep<'a>,
+    writer: Writer,
+    batch: Batch,
+    /// The newest metadata of each series.
+    metadata: HashMap<SeriesRef, Metadata>,
+    stats: CheckpointStats,
+}
+
+impl Filter<'_> {
+    fn copy(&mut self, disk: &dyn Disk, dir: &Path, mut reader: Reader) -> Result<(), StorageError> {
+        let mut decoder = Decoder::default();
+        while let Some(raw) = reader.next()? {
+            let decoded = decoder.decode(raw.bytes).map_err(|e| Corruption {
+                file: disk.display(&super::segment::path(dir, raw.segment)),
+                offset: raw.offset,
+                reason: e.to_string(),
+            })?;
+            self.add(decoded, record::has_start_t(raw.bytes));
+            if self.batch.byte_len() > FLUSH_LEN {
+                self.writer.log(&self.batch)?;
+                self.batch.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, record: Record, start_t: bool) {
+        let Self { keep: Keep { series: keep, min_t }, batch, metadata, stats, .. } = self;
+        let min_t = *min_t;
+        match record {
+            Record::Series(mut all) => {
+                retain(&mut all, &mut stats.series, |s| keep(s.series));
+                batch.push(|out| record::put_series(out, &all));
+            }
+            Record::Samples(mut all) => {
+                retain(&mut all, &mut stats.samples, |s| s.t >= min_t);
+                batch.push(|out| record::put_samples(out, &all, start_t));
+            }
+            Record::Histograms(mut all) => {
+                retain(&mut all, &mut stats.samples, |s| s.t >= min_t);
+                record::put_histograms(batch, &all, start_t);
+            }
+            Record::FloatHistograms(mut all) => {
+                retain(&mut all, &mut stats.samples, |s| s.t >= min_t);
+                record::put_float_histograms(batch, &all, start_t);
+            }
+            Record::Tombstones(mut all) => {
+                let needed = |t: &RefTombstone| keep(t.series) && t.max_t >= min_t;
+                retain(&mut all, &mut stats.tombstones, needed);
+                batch.push(|out| record::put_tombstones(out, &all));
+            }
+            Record::Exemplars(mut all) => {
+                retain(&mut all, &mut stats.exemplars, |e| e.t >= min_t);
+                batch.push(|out| record::put_exemplars(out, &all));
+            }
+            Record::Metadata(all) => {
+                stats.metadata.total += all.len();
+                for RefMetadata { series, metadata: new } in all {
+                    if !keep(series) || metadata.insert(series, new).is_some() {
+                        stats.metadata.dropped += 1;
+                    }
+                }
+            }
+            // Marks belong to the out-of-order log, which has no checkpoints; the unknown is not needed.
+            Record::MmapMarkers(_) | Record::Unknown(_) => {}
+        }
+    }
+
+    fn finish(mut self) -> Result<CheckpointStats, StorageError> {
+        let mut metadata: Vec<RefMetadata> =
+            self.metadata.drain().map(|(series, metadata)| RefMetadata { series, metadata }).collect();
+        metadata.sort_by_key(|m| m.series);
+        self.batch.push(|out| record::put_metadata(out, &metadata));
+        self.writer.log(&self.batch)?;
+        self.writer.close()?;
+        Ok(self.stats)
+    }
+}
+
+fn retain<T>(all: &mut Vec<T>, stats: &mut Dropped, keep: impl Fn(&T) -> bool) {
+    let total = all.len();
+    all.retain(keep);
+    stats.total += total;
+    stats.dropped += total - all.len();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::SimDisk;
+    use crate::wal::record::{RefExemplar, RefHistogram, RefSample, RefSeries};
+    use crate::wal::segment;
+    use model::Labels;
+    use model::histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram};
+
+    const DIR: &str = "wal";
+
+    fn disk(seed: u64) -> (SimDisk, Arc<dyn Disk>) {
+        let disk = SimDisk::new(seed);
+        (disk.clone(), Arc::new(disk))
+    }
+
+    /// Four segments; in each a series, a sample of it and of series 1, and more.
+    fn write(disk: &Arc<dyn Disk>) {
+        let mut writer = Writer::open(Arc::clone(disk), Path::new(DIR), WriterOptions::default()).unwrap();
+        for n in 1..=4u64 {
+            let series = SeriesRef(n);
+            let t = n as i64 * 100;
+            let mut batch = Batch::new();
+            let labels = Labels::from_pairs([("n", n.to_string())]);
+            batch.push(|out| record::put_series(out, &[RefSeries { series, labels: labels.clone() }]));
+            let sample = |series, start_t| RefSample { series, t, start_t, v: n as f64 };
+            batch.push(|out| record::put_samples(out, &[sample(series, 0), sample(SeriesRef(1), 0)], false));
+            batch.push(|out| record::put_samples(out, &[sample(series, 7)], true));
+            let v = |schema| Arc::new(Histogram { schema, ..Histogram::default() });
+            let histogram = |schema| RefHistogram { series, t, start_t: 0, v: v(schema) };
+            record::put_histograms(&mut batch, &[histogram(1), histogram(CUSTOM_BUCKETS_SCHEMA)], false);
+            batch.push(|out| record::put_exemplars(out, &[RefExemplar { series, t, v: 1.0, labels }]));
+            batch.push(|out| record::put_tombstones(out, &[RefTombstone { series, min_t: 0, max_t: t }]));
+            let metadata = Metadata { help: format!("{n}"), ..Metadata::default() };
+            batch.push(|out| record::put_metadata(out, &[RefMetadata { series: SeriesRef(1), metadata }]));
+            batch.push(|out| out.extend([99, 1, 2, 3]));
+            writer.log(&batch).unwrap();
+            if n < 4 {
+                writer.next_segment().unwrap();
+            }
+        }
+        writer.close().unwrap();
+    }
+
+    /// What a log says, for comparing.
+    fn content(disk: &Arc<dyn Disk>, dir: &Path) -> Vec<String> {
+        let mut reader = Reader::open_all(Arc::clone(disk), dir).unwrap();
+        let mut content = Vec::new();
+        while let Some(raw) = reader.next().unwrap() {
+            content.push(format!("{:?}", Decoder::default().decode(raw.bytes).unwrap()));
+        }
+        content
+    }
+
+    fn has(content: &[String], text: &str) -> bool {
+        content.iter().any(|record| record.contains(text))
+    }
+
+    #[test]
+    fn keeps_what_is_needed() {
+        let (_, disk) = disk(0);
+        write(&disk);
+        let dir = Path::new(DIR);
+        assert_eq!(last(&*disk, dir).unwrap(), None);
+        let keep = Keep { series: &|series| series.0 != 2, min_t: 200 };
+        let stats = create(&disk, dir, 1, &keep, WriterOptions::default()).unwrap();
+        let dropped = |total, dropped| Dropped { total, dropped };
+        assert_eq!(stats.series, dropped(2, 1));
+        // Two float samples, one with a start timestamp, two histograms: those of the first segment are too old.
+        assert_eq!(stats.samples, dropped(10, 5));
+        assert_eq!((stats.tombstones, stats.exemplars), (dropped(2, 2), dropped(2, 1)));
+        assert_eq!(stats.metadata, dropped(2, 1));
+        let checkpoint = last(&*disk, dir).unwrap().unwrap();
+        assert_eq!((checkpoint.segment, checkpoint.dir.as_path()), (1, Path::new("wal/checkpoint.00000001")));
+        let kept = content(&disk, &checkpoint.dir);
+        assert!(has(&kept, "n=\"1\"") && !has(&kept, "n=\"2\"}, series"), "{kept:?}");
+        assert!(has(&kept, "t: 200, start_t: 7") && !has(&kept, "t: 100"));
+        assert!(has(&kept, "help: \"2\"") && !has(&kept, "help: \"1\"") && !has(&kept, "Unknown(99)"));
+
+        // The next one reads the first, which then goes, as do the segments.
+        segment::remove_before(&*disk, dir, 2).unwrap();
+        let keep = Keep { series: &|_| true, min_t: 300 };
+        let stats = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap();
+        assert_eq!(stats.series, dropped(2, 0));
+        remove_before(&*disk, dir, 2).unwrap();
+        segment::remove_before(&*disk, dir, 3).unwrap();
+        let names: Vec<_> = disk.list(dir).unwrap().into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["00000003", "checkpoint.00000002"]);
+        let again = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap();
+        assert_eq!(again, CheckpointStats::default());
+    }
+
+    #[test]
+    fn a_crash_at_any_operation_leaves_the_log_whole() {
+        let dir = Path::new(DIR);
+        let keep = Keep { series: &|_| true, min_t: 0 };
+        let replay = |disk: &Arc<dyn Disk>| {
+            let (mut all, mut from) = (Vec::new(), 0);
+            if let Some(checkpoint) = last(&**disk, dir).unwrap() {
+                all = content(disk, &checkpoint.dir);
+                from = checkpoint.segment + 1;
+            }
+            let mut reader = Reader::open(Arc::clone(disk), dir, from, 0, u64::MAX).unwrap();
+            while let Some(raw) = reader.next().unwrap() {
+                all.push(format!("{:?}", Decoder::default().decode(raw.bytes).unwrap()));
+            }
+            // Metadata moves to the end, and all but the newest goes; the unknown goes.
+            all.retain(|record| !record.starts_with("Metadata") && !record.starts_with("Unknown"));
+            all
+        };
+        let mut finished = false;
+        for n in 0..100 {
+            let (sim, disk) = disk(n);
+            write(&disk);
+            let before = replay(&disk);
+            sim.fail_after(n);
+            finished = create(&disk, dir, 2, &keep, WriterOptions::default()).is_ok()
+                && segment::remove_before(&*disk, dir, 3).is_ok();
+            sim.power_cut();
+            assert_eq!(replay(&disk), before, "crash at operation {n}");
+            remove_leftovers(&*disk, dir).unwrap();
+            let tmp = disk.list(dir).unwrap().iter().any(|e| e.name.ends_with(CHECKPOINT_TMP));
+            assert!(!tmp);
+        }
+        assert!(finished, "the operations must be counted to the end");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_no_trace() {
+        let (sim, disk) = disk(0);
+        write(&disk);
+        let (used, dir) = (sim.used(), Path::new(DIR));
+        sim.set_capacity(Some(used + 100));
+        let keep = Keep { series: &|_| true, min_t: 0 };
+        let full = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap_err();
+        assert!(full.is_disk_full());
+        assert_eq!((sim.used(), last(&*disk, dir).unwrap()), (used, None));
+    }
+}
