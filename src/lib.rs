@@ -15,5 +15,3 @@ pub mod server;
 pub mod telemetry;
 mod text;
 pub mod version;
-pub mod notify;
-pub mod rules;

@@ -166,7 +166,6 @@ fn main() -> ExitCode {
         let began = Instant::now();
         let (cancel, elapsed) = (AtomicBool::new(false), || began.elapsed());
         let context = QueryContext {
-            query,
             cancel: &cancel,
             elapsed: &elapsed,
             deadline: None,

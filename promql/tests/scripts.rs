@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use promql::script::{EngineTarget, Report, Script, run};
+use promql::script::{EngineTarget, Failure, Report, Script, ScriptError, run};
 
 fn run_text(text: &str) -> Report {
     let mut target = EngineTarget::new(EngineTarget::script_options());
-    run(&Script::parse(text).unwrap_or_else(|error| panic!("{error}")), &mut target)
+    match Script::parse(text) {
+        Ok(script) => run(&script, &mut target),
+        Err(ScriptError { line, message }) => Report { passed: 0, failures: vec![Failure { line, message }] },
+    }
 }
 
 #[test]

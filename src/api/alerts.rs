@@ -10,7 +10,6 @@ use super::Api;
 use super::json::LabelsJson;
 use super::reply::{ApiResult, Reply};
 use super::status::rfc3339;
-use crate::notify::Endpoint;
 use crate::rules::view::AlertView;
 
 /// An alert as `/alerts` and `/rules` show it.
@@ -81,9 +80,7 @@ pub async fn alerts(State(api): State<Arc<Api>>) -> ApiResult {
 /// `/api/v1/alertmanagers`
 pub async fn alertmanagers(State(api): State<Arc<Api>>) -> ApiResult {
     let (active, dropped) = api.parts()?.notify.alertmanagers();
-    let urls = |list: &[Endpoint]| -> Vec<_> {
-        list.iter().map(|endpoint| serde_json::json!({ "url": endpoint.url })).collect()
-    };
+    let urls = |list: &[String]| -> Vec<_> { list.iter().map(|url| serde_json::json!({ "url": url })).collect() };
     Reply::json(&serde_json::json!({
         "activeAlertmanagers": urls(&active),
         "droppedAlertmanagers": urls(&dropped),

@@ -11,34 +11,38 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::queue::Queue;
-use super::{Alert, Client, Metrics};
+use super::{Alert, Metrics};
 use crate::config::alerting::AlertmanagerConfig;
+use crate::discovery::ADDRESS_LABEL;
+use crate::http_client::{HttpClient, Request};
 
 /// Label of a discovered Alertmanager that holds its path.
 const PATH_LABEL: &str = "__alerts_path__";
 
-/// Where an Alertmanager takes alerts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// The whole URL.
-    pub url: String,
+/// The URL where an Alertmanager takes alerts, from its labels.
+pub(super) fn url_of(labels: &LabelsBuilder) -> String {
+    let (scheme, address, path) =
+        (labels.get("__scheme__"), labels.get(ADDRESS_LABEL), labels.get(PATH_LABEL));
+    let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
+    format!("{scheme}://{address}{slash}{path}")
 }
 
-impl Endpoint {
-    /// From the labels of a discovered Alertmanager.
-    pub(super) fn new(labels: &LabelsBuilder) -> Self {
-        let (scheme, address, path) =
-            (labels.get("__scheme__"), labels.get("__address__"), labels.get(PATH_LABEL));
-        let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
-        Self { url: format!("{scheme}://{address}{slash}{path}") }
-    }
-}
+/// Bytes of an answer that are read.
+const ANSWER_LIMIT: u64 = 1 << 20;
 
 /// The labels of a discovered Alertmanager before relabelling.
-pub(super) fn discovered_labels(target: &Labels, config: &AlertmanagerConfig) -> LabelsBuilder {
-    let mut labels = target.to_builder();
+pub(super) fn discovered_labels(
+    group: &Labels,
+    target: &Labels,
+    config: &AlertmanagerConfig,
+) -> LabelsBuilder {
+    let mut labels = group.to_builder();
+    for (name, value) in target.iter() {
+        labels.set(name, value);
+    }
     labels.set("__scheme__", &config.scheme);
     labels.set(PATH_LABEL, &format!("{}/api/v2/alerts", clean_path(&config.path_prefix)));
     labels
@@ -69,10 +73,13 @@ impl Serialize for Posted<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let alert = self.0;
         let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("annotations", &Pairs(alert.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))))?;
+        map.serialize_entry(
+            "annotations",
+            &Pairs(alert.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+        )?;
         map.serialize_entry("endsAt", &date_time(alert.ends_at))?;
         map.serialize_entry("startsAt", &date_time(alert.starts_at))?;
-        map.serialize_entry("generatorURL", &alert.generator_url)?;
+        map.serialize_entry("generatorURL", &*alert.generator_url)?;
         map.serialize_entry("labels", &Pairs(alert.labels.iter()))?;
         map.end()
     }
@@ -97,7 +104,7 @@ fn date_time(ms: Option<i64>) -> String {
 /// What a sending task needs beside its Alertmanager.
 pub(super) struct Sending {
     /// The set's client.
-    pub(super) client: Arc<dyn Client>,
+    pub(super) client: Arc<HttpClient>,
     /// Of each request.
     pub(super) timeout: Duration,
     /// Alerts in a request.
@@ -203,6 +210,19 @@ async fn send_loop(state: Arc<State>) {
 }
 
 impl State {
+    /// Anything but a 2xx answer is an error.
+    async fn post(&self, alerts: &[Alert]) -> Result<(), String> {
+        let body = body(alerts).map_err(|e| e.to_string())?;
+        let url = Url::parse(&self.url).map_err(|e| e.to_string())?;
+        let request = Request::post(url, "application/json", body);
+        let answer =
+            self.sending.client.send(request, self.sending.timeout).await.map_err(|e| e.to_string())?;
+        let status = answer.status;
+        // Reading to its end keeps the connection; nobody looks at what it says.
+        let _ = answer.read(ANSWER_LIMIT, Vec::new()).await;
+        if status.is_success() { Ok(()) } else { Err(format!("bad response status {status}")) }
+    }
+
     /// Sends the oldest alerts, once; rules repeat what got lost. Returns whether there were any.
     async fn send_batch(&self) -> bool {
         let alerts = {
@@ -217,11 +237,7 @@ impl State {
         let metrics = &self.sending.metrics;
         let count = alerts.len() as u64;
         let begin = Instant::now();
-        let result = match body(&alerts) {
-            Ok(body) => self.sending.client.post(&self.url, body, self.sending.timeout).await,
-            Err(error) => Err(error.to_string()),
-        };
-        match result {
+        match self.post(&alerts).await {
             Ok(()) => {
                 let seconds = begin.elapsed().as_secs_f64();
                 metrics.latency.with(&[&self.url]).observe(seconds);

@@ -7,44 +7,43 @@ use std::time::Duration;
 use model::relabel::{Rule, process};
 use model::{Labels, LabelsBuilder};
 
-use super::alertmanager::{Endpoint, SendLoop, Sending, discovered_labels};
-use super::{Alert, Client, Metrics, Options};
+use super::alertmanager::{SendLoop, Sending, discovered_labels, url_of};
+use super::{Alert, Metrics, Options};
 use crate::config::alerting::AlertmanagerConfig;
+use crate::discovery::{ADDRESS_LABEL, TargetGroup};
+use crate::http_client::HttpClient;
 
 /// One section with what discovery found for it.
 pub(super) struct Set {
     pub(super) config: Arc<AlertmanagerConfig>,
-    client: Arc<dyn Client>,
-    relabel: Vec<Rule>,
-    alert_relabel: Vec<Rule>,
-    loops: BTreeMap<Endpoint, SendLoop>,
-    dropped: Vec<Endpoint>,
+    client: Arc<HttpClient>,
+    /// By URL.
+    loops: BTreeMap<String, SendLoop>,
+    /// URLs that relabelling dropped.
+    dropped: Vec<String>,
 }
 
 impl Set {
-    pub(super) fn new(
-        config: Arc<AlertmanagerConfig>,
-        client: Arc<dyn Client>,
-        relabel: Vec<Rule>,
-        alert_relabel: Vec<Rule>,
-    ) -> Self {
-        Self { config, client, relabel, alert_relabel, loops: BTreeMap::new(), dropped: Vec::new() }
+    pub(super) fn new(config: Arc<AlertmanagerConfig>, client: HttpClient) -> Self {
+        Self { config, client: Arc::new(client), loops: BTreeMap::new(), dropped: Vec::new() }
     }
 
-    /// Makes the given targets the Alertmanagers of the set; those that stay keep their queues. Returns the sending
+    /// Makes the targets of these groups the Alertmanagers of the set; those that stay keep their queues. Returns the sending
     /// tasks of the others, told to end.
     pub(super) fn sync(
         &mut self,
-        targets: &[Labels],
+        groups: &[Arc<TargetGroup>],
         options: &Options,
         metrics: &Arc<Metrics>,
     ) -> Vec<SendLoop> {
         let mut old = std::mem::take(&mut self.loops);
         self.dropped.clear();
-        for target in targets {
-            let mut labels = discovered_labels(target, &self.config);
-            let before = Endpoint::new(&labels);
-            if !process(&mut labels, &self.relabel) {
+        let targets =
+            groups.iter().flat_map(|group| group.targets.iter().map(|target| (&group.labels, target)));
+        for (group, target) in targets {
+            let mut labels = discovered_labels(group, target, &self.config);
+            let before = url_of(&labels);
+            if !process(&mut labels, &self.config.relabel_configs) {
                 self.dropped.push(before);
                 continue;
             }
@@ -52,11 +51,11 @@ impl Set {
                 tracing::error!(error, "Creating discovered Alertmanagers failed");
                 continue;
             }
-            let endpoint = Endpoint::new(&labels);
-            if self.loops.contains_key(&endpoint) {
+            let url = url_of(&labels);
+            if self.loops.contains_key(&url) {
                 continue;
             }
-            let send_loop = old.remove(&endpoint).unwrap_or_else(|| {
+            let send_loop = old.remove(&url).unwrap_or_else(|| {
                 let sending = Sending {
                     client: self.client.clone(),
                     timeout: Duration::from_millis(self.config.timeout_ms.max(0).unsigned_abs()),
@@ -65,9 +64,9 @@ impl Set {
                     drain: options.drain_on_shutdown,
                     metrics: metrics.clone(),
                 };
-                SendLoop::start(endpoint.url.clone(), sending)
+                SendLoop::start(url.clone(), sending)
             });
-            self.loops.insert(endpoint, send_loop);
+            self.loops.insert(url, send_loop);
         }
         let ending: Vec<SendLoop> = old.into_values().collect();
         ending.iter().for_each(SendLoop::stop);
@@ -89,21 +88,23 @@ impl Set {
 
     /// Gives alerts to every Alertmanager of the set.
     pub(super) fn push(&self, alerts: &[Alert]) {
-        if self.alert_relabel.is_empty() {
+        if self.config.alert_relabel_configs.is_empty() {
             self.loops.values().for_each(|send_loop| send_loop.push(alerts));
             return;
         }
-        let alerts = relabelled(alerts, &Labels::empty(), &self.alert_relabel);
+        let alerts = relabelled(alerts, &Labels::empty(), &self.config.alert_relabel_configs);
         if !alerts.is_empty() {
             self.loops.values().for_each(|send_loop| send_loop.push(&alerts));
         }
     }
 
-    pub(super) fn active(&self) -> impl Iterator<Item = &Endpoint> {
+    /// URLs of the Alertmanagers that get alerts.
+    pub(super) fn active(&self) -> impl Iterator<Item = &String> {
         self.loops.keys()
     }
 
-    pub(super) fn dropped(&self) -> impl Iterator<Item = &Endpoint> {
+    /// URLs of those that relabelling dropped.
+    pub(super) fn dropped(&self) -> impl Iterator<Item = &String> {
         self.dropped.iter()
     }
 }
@@ -127,7 +128,7 @@ pub(super) fn relabelled(alerts: &[Alert], external_labels: &Labels, rules: &[Ru
 }
 
 fn check_address(labels: &LabelsBuilder) -> Result<(), String> {
-    let address = labels.get("__address__");
+    let address = labels.get(ADDRESS_LABEL);
     if address.is_empty() || address.contains('/') {
         return Err(format!("{address:?} is not a valid hostname"));
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use model::regexp::Regexp;
 use model::time::Clock;
 use storage::{Storage, StorageError};
 use tokio::net::TcpListener;
@@ -287,7 +288,10 @@ fn api_options(flags: &Flags, first: &Configuration, started: SystemTime) -> Res
         prefix: flags.web.route_prefix.trim_end_matches('/').to_owned(),
         external_url,
         page_title: flags.web.page_title.clone(),
-        cors_origin: flags.web.cors_origin.clone(),
+        cors: Arc::new(api::cors::Origins {
+            allowed: flags.web.cors_origin.clone(),
+            any: Regexp::anchored(".*").is_ok_and(|any| any == flags.web.cors_origin),
+        }),
         lookback_delta: flags.query.lookback_delta_ms,
         flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
         started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),

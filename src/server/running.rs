@@ -1,10 +1,8 @@
 //! The parts that a configuration drives: discovery, scraping, rules, notification.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use model::Labels;
 use model::append::Appendable;
 use model::read::SeriesSource;
@@ -18,19 +16,14 @@ use tokio::task::JoinHandle;
 use super::configuration::{Configuration, language, storage_limits};
 use super::millis;
 use crate::api::state::State;
-use crate::config::http_client::HttpClientConfig;
-use crate::discovery::{self, TargetSets};
+use crate::discovery;
 use crate::flags::Flags;
-use crate::http_client::{HttpClient, Request};
-use crate::notify::{self, Client, Connect};
+use crate::notify;
 use crate::query::Queries;
 use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
 use crate::scrape::{self, AppendOptions, ScrapeMetrics};
 use crate::telemetry::Registry;
 use crate::version;
-
-/// An Alertmanager's answer may be so long before it is cut; only its status matters.
-const ANSWER_LIMIT: u64 = 64 << 10;
 
 /// The parts, running.
 pub struct Running {
@@ -94,9 +87,9 @@ impl Running {
             queue_capacity: positive(flags.alertmanager.notification_queue_capacity, 10_000),
             batch_size: positive(flags.alertmanager.notification_batch_size, 256).max(1),
             drain_on_shutdown: flags.alertmanager.drain_on_shutdown,
+            user_agent,
         };
-        let connect = Arc::new(HttpConnect { user_agent });
-        let notify = Arc::new(notify::Manager::new(notify_options, connect, notify_metrics));
+        let notify = Arc::new(notify::Manager::new(notify_options, notify_metrics));
 
         let external = flags.web.external_url.reveal();
         let rule_options = rules::Options {
@@ -141,7 +134,7 @@ impl Running {
         let to_notify = notify.clone();
         let notify_forwarder = tokio::spawn(async move {
             loop {
-                forward_alertmanagers(&found.recv().await, &to_notify);
+                to_notify.update(&found.recv().await);
             }
         });
         Self {
@@ -183,13 +176,10 @@ impl Running {
         let jobs: Vec<_> = loaded.jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
         self.scrape_discovery.apply(&jobs).await;
 
-        let names = config.global.name_validation;
-        if let Err(e) = self.notify.apply(&config.alerting, external_labels.clone(), names) {
+        if let Err(e) = self.notify.apply(&config.alerting, external_labels.clone()) {
             failures.push(e.to_string());
         }
-        let sets = &config.alerting.alertmanagers;
-        let sets: Vec<_> = sets.iter().enumerate().map(|(i, set)| (set_name(i), set.discovery.clone())).collect();
-        self.notify_discovery.apply(&sets).await;
+        self.notify_discovery.apply(&notify::Manager::discovery_jobs(&config.alerting)).await;
 
         let settings = Settings {
             evaluation_interval_ms: config.global.evaluation_interval_ms,
@@ -217,28 +207,6 @@ impl Running {
         self.scrape.stop().await;
         self.rules.stop().await;
         self.notify.stop().await;
-    }
-}
-
-/// Discovery names sets of Alertmanagers by their place in the configuration.
-fn set_name(index: usize) -> String {
-    format!("config-{index}")
-}
-
-fn forward_alertmanagers(sets: &TargetSets, notify: &notify::Manager) {
-    for (name, groups) in sets.iter() {
-        let Some(index) = name.strip_prefix("config-").and_then(|n| n.parse().ok()) else { continue };
-        let targets: Vec<Labels> = groups
-            .iter()
-            .flat_map(|group| {
-                group.targets.iter().map(|target| {
-                    let mut labels = group.labels.to_builder();
-                    target.iter().for_each(|(name, value)| drop(labels.set(name, value)));
-                    labels.finish()
-                })
-            })
-            .collect();
-        notify.update_targets(index, &targets);
     }
 }
 
@@ -277,38 +245,5 @@ impl Querier for RuleQuerier {
 
     fn snapshot(&self) -> Arc<dyn SeriesSource> {
         self.storage.snapshot()
-    }
-}
-
-/// Alertmanagers over HTTP.
-struct HttpConnect {
-    user_agent: String,
-}
-
-impl Connect for HttpConnect {
-    fn connect(&self, settings: &HttpClientConfig) -> Result<Arc<dyn Client>, String> {
-        let client = HttpClient::new(settings, &self.user_agent).map_err(|e| e.to_string())?;
-        Ok(Arc::new(HttpPoster(client)))
-    }
-}
-
-struct HttpPoster(HttpClient);
-
-impl Client for HttpPoster {
-    fn post<'a>(
-        &'a self,
-        url: &'a str,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(async move {
-            let url = url::Url::parse(url).map_err(|e| format!("{url}: {e}"))?;
-            let request = Request::post(url, "application/json", body);
-            let response = self.0.send(request, timeout).await.map_err(|e| e.to_string())?;
-            let status = response.status;
-            // Reading to the end lets the connection be used again.
-            let _ = response.body(ANSWER_LIMIT).await;
-            if status.is_success() { Ok(()) } else { Err(format!("bad response status {status}")) }
-        })
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn evaluate(
                 let ratio = param.clamp(-1.0, 1.0);
                 for (at, row) in rows.iter().enumerate() {
                     if row.has(step) && ratio_takes(ratio, offsets[at]) {
-                        picked[group_of[at]].push(at);
+                        push(&mut picked[group_of[at]], at, &|at: &usize| value_of(&rows[*at], step));
                     }
                 }
             }
@@ -56,7 +56,7 @@ pub(super) fn evaluate(
                 let k = (*param as i64).clamp(0, rows.len() as i64) as usize;
                 for (at, row) in rows.iter().enumerate() {
                     if picked[group_of[at]].len() < k && row.has(step) {
-                        picked[group_of[at]].push(at);
+                        push(&mut picked[group_of[at]], at, &|at: &usize| value_of(&rows[*at], step));
                     }
                 }
             }
@@ -147,8 +147,7 @@ fn rank(
         }
         let heap = &mut picked[group_of[at]];
         if heap.len() < k {
-            heap.push(at);
-            sift_up(heap, &value);
+            push(heap, at, &value);
         } else {
             let (least, v) = (value(&heap[0]), value(&at));
             if least < v || (least.is_nan() && !v.is_nan()) {
@@ -172,7 +171,13 @@ fn is_less(a: f64, b: f64) -> bool {
     a.is_nan() || a < b
 }
 
-fn sift_up(heap: &mut [usize], value: &impl Fn(&usize) -> f64) {
+/// The value that orders a heap; Prometheus keeps whatever it picks in one, and shows it in that order.
+fn value_of(row: &Row, step: usize) -> f64 {
+    if row.histogram(step).is_some() { 0.0 } else { row.float(step) }
+}
+
+fn push(heap: &mut Vec<usize>, new: usize, value: &impl Fn(&usize) -> f64) {
+    heap.push(new);
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) / 2;

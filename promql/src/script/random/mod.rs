@@ -19,7 +19,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -31,7 +31,7 @@ impl Rng {
     pub fn below(&mut self, bound: usize) -> usize {
         // The bias is far below what tests could see.
         let bound = (bound as u64).max(1);
-        (self.next() % bound) as usize
+        (self.number() % bound) as usize
     }
 
     /// True `percent` times out of a hundred.
@@ -41,7 +41,7 @@ impl Rng {
 
     /// A float in [0, 1).
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// One of some items, of which there is at least one.
