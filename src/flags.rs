@@ -12,9 +12,9 @@ use model::regexp::Regexp;
 pub use feature::Features;
 pub use help::{documentation, help};
 
-use crate::config::Unsupported;
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
+use crate::config::{Defaults, Unsupported};
 use parse::{Given, Parsed};
 use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
 
@@ -448,6 +448,20 @@ impl Flags {
             unsupported,
             given: std::sync::Arc::new(Given { flags: v.given.flags.clone() }),
         })
+    }
+
+    /// Whether a flag was on the command line, rather than having its default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.flags.iter().any(|(flag, _)| flag.name == name)
+    }
+
+    /// What the flags contribute to the configuration's defaults.
+    pub fn config_defaults(&self) -> Defaults {
+        Defaults {
+            retention: self.storage.retention,
+            prefer_protobuf: self.features.prefers_protobuf(),
+            extra_scrape_metrics: self.features.extra_scrape_metrics,
+        }
     }
 
     /// Longest range of a block under this retention: the flag, or else a tenth of the retention, at most 31d.

@@ -1,8 +1,17 @@
 //! Trivium's server: configuration, discovery, scraping, rules, the HTTP API and what wires them together. The binary
 //! is a thin shell over this library, so that tests start the same server inside themselves.
 
+pub mod api;
+pub mod builtin;
 pub mod config;
-pub mod http_client;
-pub mod telemetry;
+pub mod discovery;
 pub mod flags;
+pub mod http_client;
+pub mod notify;
+pub mod query;
+pub mod rules;
+pub mod scrape;
+pub mod server;
+pub mod telemetry;
 mod text;
+pub mod version;

@@ -24,3 +24,23 @@ pub fn long() -> String {
         std::env::consts::ARCH
     )
 }
+
+/// `prometheus_build_info`
+pub struct BuildInfo;
+
+impl crate::telemetry::Collect for BuildInfo {
+    fn collect(&self, out: &mut crate::telemetry::Gather) {
+        let labels = [
+            ("branch", BRANCH),
+            ("goarch", std::env::consts::ARCH),
+            ("goos", std::env::consts::OS),
+            ("goversion", RUNTIME),
+            ("revision", revision()),
+            ("tags", ""),
+            ("version", PROMETHEUS),
+        ];
+        let help = "A metric with a constant '1' value labeled by version, revision, branch, goversion from which \
+                    prometheus was built, and the goos and goarch for the build.";
+        out.gauge("prometheus_build_info", help, &labels, 1.0);
+    }
+}

@@ -45,8 +45,9 @@ pub fn into_store(scrapes: &Scrapes, scale: Scale, end_s: i64, dir: &Path) -> u6
     let steps = steps(scale);
     let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
     let clock = Arc::new(Manual(AtomicI64::new(start)));
-    let storage = Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), Options::default(), Arc::new(Silent))
-        .unwrap_or_else(|e| panic!("{e}"));
+    let storage =
+        Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), Options::default(), Arc::new(Silent))
+            .unwrap_or_else(|e| panic!("{e}"));
     let labels: Vec<Vec<Labels>> = (0..scale.hosts)
         .map(|host| {
             let with_host = |pairs: &Vec<(String, String)>| {

@@ -50,7 +50,11 @@ fn main() {
     for kind in servers::installed() {
         let server = kind.start(dir.path(), &data, &scrapes, scale, end_s);
         let timings: Vec<Answered> = queries.iter().map(|q| time(&server, q, end_s)).collect();
-        println!("{}: {:.0} MB resident after the queries", kind.name(), server.resident_bytes() as f64 / 1e6);
+        println!(
+            "{}: {:.0} MB resident after the queries",
+            kind.name(),
+            server.resident_bytes() as f64 / 1e6
+        );
         columns.push((kind.name(), timings));
     }
     print_table(&queries, &columns);
@@ -96,7 +100,8 @@ fn print_table(queries: &[queries::Query], columns: &[(&str, Vec<Answered>)]) {
         println!();
     }
     for (name, timings) in columns.iter().skip(1) {
-        let ratios: Vec<f64> = timings.iter().zip(&columns[0].1).map(|(peer, own)| peer.seconds / own.seconds).collect();
+        let ratios: Vec<f64> =
+            timings.iter().zip(&columns[0].1).map(|(peer, own)| peer.seconds / own.seconds).collect();
         let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
         let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         println!("\n{name} / trivium: geometric mean {mean:.2}, smallest {worst:.2}");

@@ -58,7 +58,8 @@ pub fn read(path: &str) -> Scrapes {
 
 /// `name{a="b",c="d"}` to pairs; recordings hold no escapes but `\\`, `\"` and `\n`.
 fn parse_series(text: &str) -> Vec<(String, String)> {
-    let (name, mut rest) = text.split_once('{').map_or((text, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
+    let (name, mut rest) =
+        text.split_once('{').map_or((text, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
     let mut pairs = vec![("__name__".to_owned(), name.to_owned())];
     while let Some((label, after)) = rest.split_once("=\"") {
         let mut value = String::new();

@@ -60,7 +60,8 @@ impl Kind {
     /// with all of them.
     pub fn start(self, dir: &Path, data: &Path, scrapes: &Scrapes, scale: Scale, end_s: i64) -> Server {
         let program = self.program().expect("only installed servers are started");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let own = dir.join(format!("{}-data", self.name()).replace("prometheus-data", "prometheus-copy"));
         let mut command = Command::new(program);
         match self {
@@ -77,12 +78,17 @@ impl Kind {
                 command
                     .arg(format!("-storageDataPath={}", own.display()))
                     .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-                    .args(["-retentionPeriod=10y", "-search.maxUniqueTimeseries=10000000", "-search.latencyOffset=0s"])
+                    .args([
+                        "-retentionPeriod=10y",
+                        "-search.maxUniqueTimeseries=10000000",
+                        "-search.latencyOffset=0s",
+                    ])
                     // Answers from a cache would be compared with answers from data.
                     .args(["-search.disableCache", "-loggerLevel=ERROR"]);
             }
         }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
+        let child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
         let server = Server { child, port };
         let ready = if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" };
         server.wait_for(ready);
@@ -126,7 +132,12 @@ impl Server {
             .build()
             .call()
             .unwrap_or_else(|e| panic!("{path}: {e}"));
-        response.body_mut().with_config().limit(1 << 32).read_to_string().unwrap_or_else(|e| panic!("{path}: {e}"))
+        response
+            .body_mut()
+            .with_config()
+            .limit(1 << 32)
+            .read_to_string()
+            .unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
     /// Resident memory now.

@@ -110,6 +110,13 @@ pub trait Appender: Send {
     /// Notes the metadata of a series' metric family.
     fn set_metadata(&mut self, series: SeriesRef, metadata: &Metadata) -> Result<(), AppendError>;
 
+    /// From here on refuses samples that are not newer than their series' newest, even where the store would take
+    /// late ones. Stale marks want this: they are no late observations. A store that never takes late samples has
+    /// nothing to do.
+    fn reject_out_of_order(&mut self, reject: bool) {
+        let _ = reject;
+    }
+
     /// Stores everything: first the write-ahead log, then memory. On error nothing is stored.
     fn commit(self: Box<Self>) -> Result<Committed, CommitError>;
 

@@ -26,11 +26,10 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
-use regex::Regex;
 use storage::Storage;
 use tower_http::compression::CompressionLayer;
 
@@ -53,8 +52,8 @@ pub struct Options {
     pub external_url: url::Url,
     /// `--web.page-title`
     pub page_title: String,
-    /// `--web.cors.origin`, anchored.
-    pub cors_origin: Regex,
+    /// `--web.cors.origin`
+    pub cors: Arc<cors::Origins>,
     /// `--query.lookback-delta` in milliseconds, for the UI.
     pub lookback_delta: i64,
     /// All flags with their values.
@@ -123,7 +122,7 @@ impl Api {
 /// All routes, counted, with cross-origin headers and compression where Prometheus has them.
 pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     let gate = || from_fn_with_state(api.clone(), lifecycle::gate);
-    let origins = Arc::new(api.options.cors_origin.clone());
+    let origins = api.options.cors.clone();
     let gated_api = Router::new()
         .route("/query", get(query::query).post(query::query))
         .route("/query_range", get(query::query_range).post(query::query_range))
@@ -169,8 +168,18 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     if prefix.is_empty() {
         return routes;
     }
-    let home = format!("{prefix}/");
-    Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
+    // A nested "/" is the prefix without a slash at its end; with one it is a path of its own.
+    let (home, query) = (format!("{prefix}/"), format!("{prefix}/query"));
+    Router::new()
+        .route(
+            "/",
+            get({
+                let home = home.clone();
+                move || async move { found(&home) }
+            }),
+        )
+        .route(&home, get(move || async move { found(&query) }))
+        .nest(&prefix, routes)
 }
 
 /// A redirect with status 302, as Prometheus uses.
@@ -182,5 +191,6 @@ fn found(location: &str) -> Response {
 async fn metrics(Shared(api): Shared<Arc<Api>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
     let format = exposition::Format::negotiate(accept);
-    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format)).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format))
+        .into_response()
 }

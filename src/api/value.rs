@@ -69,7 +69,7 @@ pub fn histogram(json: &mut JsonWriter, h: &FloatHistogram) {
     json.float_string(h.count);
     json.raw(",\"sum\":");
     json.float_string(h.sum);
-    let mut buckets = h.all_buckets().filter(|bucket| bucket.count != 0.0).peekable();
+    let mut buckets = h.buckets().filter(|bucket| bucket.count != 0.0).peekable();
     if buckets.peek().is_some() {
         json.raw(",\"buckets\":");
         json.list(buckets, |json, bucket| {

@@ -52,9 +52,7 @@ impl Config {
             .section("global", |f| Global::read(f, cx, expand))?
             .unwrap_or_else(|| Global::default_for(cx.defaults));
         let names = global.name_validation;
-        let runtime = f
-            .section("runtime", |f| Runtime::read(f, cx))?
-            .unwrap_or_else(|| Runtime::default_for(cx.defaults));
+        let runtime = f.section("runtime", |f| Runtime::read(f, cx))?.unwrap_or_default();
         let alerting = f.section("alerting", |f| Alerting::read(f, cx, names))?.unwrap_or_default();
         let rule_files = read_patterns(&mut f, "rule_files", "rule file", cx)?;
         let scrape_config_files = read_patterns(&mut f, "scrape_config_files", "scrape config file", cx)?;

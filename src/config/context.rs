@@ -17,8 +17,6 @@ pub struct Defaults {
     pub prefer_protobuf: bool,
     /// `extra_scrape_metrics` when the file does not say otherwise.
     pub extra_scrape_metrics: bool,
-    /// `runtime.gogc` when the file does not say otherwise: the environment's GOGC; `None` for 75.
-    pub gogc: Option<i64>,
 }
 
 /// Reading one file.

@@ -99,10 +99,15 @@ impl SdConfig {
         found.extend(read_list(f, "file_sd_configs", read)?);
         let read = |f: Fields<'_>| HttpSd::read(f, cx).map(|sd| Self::Http(Box::new(sd)));
         found.extend(read_list(f, "http_sd_configs", read)?);
-        found.extend(read_list(f, "dns_sd_configs", |f| DnsSd::read(f).map(Self::Dns))?);
+        let no_targets = |f: &Fields<'_>| cx.note(f.pos(), f.path(), "this discovery finds no targets");
+        let read = |f: Fields<'_>| {
+            no_targets(&f);
+            DnsSd::read(f).map(Self::Dns)
+        };
+        found.extend(read_list(f, "dns_sd_configs", read)?);
         for schema in section_tables::DISCOVERY {
             let read = |f: Fields<'_>| {
-                cx.note(f.pos(), f.path(), "this discovery finds no targets");
+                no_targets(&f);
                 schema.read(f, cx).map(Self::Other)
             };
             found.extend(read_list(f, schema.name, read)?);

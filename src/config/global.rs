@@ -339,12 +339,13 @@ impl Global {
     }
 }
 
-impl Runtime {
-    /// What holds when there is no `runtime` section.
-    pub fn default_for(defaults: &Defaults) -> Self {
-        Self { gogc: defaults.gogc.unwrap_or(DEFAULT_GOGC) }
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { gogc: DEFAULT_GOGC }
     }
+}
 
+impl Runtime {
     /// Reads the section; 0 means the default.
     pub fn read(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
         let gogc = f.int("gogc", 0)?;
@@ -352,6 +353,6 @@ impl Runtime {
         if gogc != 0 {
             cx.note(f.pos(), "runtime.gogc", "there is no garbage collector");
         }
-        Ok(if gogc == 0 { Self::default_for(cx.defaults) } else { Self { gogc } })
+        Ok(if gogc == 0 { Self::default() } else { Self { gogc } })
     }
 }

@@ -2,6 +2,7 @@
 //! discovery, Alertmanagers and remote storage; it appears inline in each of their sections.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::context::Context;
 use super::fields::{Fields, Number, boolean, number};
@@ -41,7 +42,7 @@ pub enum SecretSource {
     /// Written in the configuration.
     Inline(Secret),
     /// In a file, read again for each request, white space at both ends removed.
-    File(String),
+    File(PathBuf),
     /// By name in a secret manager (`*_ref`). Prometheus itself has none configured: use fails.
     Reference(String),
 }
@@ -215,7 +216,7 @@ pub struct Header {
     /// Secret values.
     pub secrets: Vec<Secret>,
     /// Files that hold a value each, read for each request, trimmed.
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 }
 
 /// Headers that requests set by themselves.
@@ -251,7 +252,7 @@ impl HttpClientConfig {
         let bearer = match (bearer_token.is_empty(), bearer_token_file.is_empty()) {
             (true, true) => None,
             (false, true) => Some(SecretSource::Inline(bearer_token)),
-            (true, false) => Some(SecretSource::File(cx.path(&bearer_token_file))),
+            (true, false) => Some(SecretSource::File(cx.path(&bearer_token_file).into())),
             (false, false) => {
                 return Err(f.fault(
                     "bearer_token_file",
@@ -308,7 +309,9 @@ fn read_source(
 ) -> Result<Option<SecretSource>, Fault> {
     let sources = [
         Some(f.secret(inline)?).filter(|s| !s.is_empty()).map(SecretSource::Inline),
-        Some(f.text(file, "")?).filter(|s| !s.is_empty()).map(|path| SecretSource::File(cx.path(&path))),
+        Some(f.text(file, "")?)
+            .filter(|s| !s.is_empty())
+            .map(|path| SecretSource::File(cx.path(&path).into())),
         Some(f.text(reference, "")?).filter(|s| !s.is_empty()).map(SecretSource::Reference),
     ];
     let mut given = sources.into_iter().flatten();
@@ -549,7 +552,7 @@ fn read_headers(f: &mut Fields<'_>, cx: &Context<'_>) -> Result<Vec<Header>, Fau
                 Some(node) => read_secrets(node, &f.path_of("secrets"))?,
                 None => Vec::new(),
             },
-            files: f.texts("files")?.iter().map(|file| cx.path(file)).collect(),
+            files: f.texts("files")?.iter().map(|file| cx.path(file).into()).collect(),
         };
         let pos = f.pos();
         f.finish()?;

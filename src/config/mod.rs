@@ -33,3 +33,6 @@ pub use checked::Config;
 pub use context::Defaults;
 pub use error::ConfigError;
 pub use unsupported::Unsupported;
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ impl Map {
             None => self,
             Some(SecretSource::Inline(text)) if secret => self.secret(inline, text),
             Some(SecretSource::Inline(text)) => self.text(inline, text.reveal()),
-            Some(SecretSource::File(path)) => self.text(file, path),
+            Some(SecretSource::File(path)) => self.text(file, &path.to_string_lossy()),
             Some(SecretSource::Reference(name)) => self.text(reference, name),
         }
     }
@@ -243,9 +243,11 @@ fn http_client(m: &mut Map, http: &HttpClientConfig) {
     if !http.headers.is_empty() {
         let headers = http.headers.iter().map(|header| {
             let mut h = Map::default();
-            h.texts("values", &header.values)
-                .list("secrets", &header.secrets, hidden)
-                .texts("files", &header.files);
+            h.texts("values", &header.values).list("secrets", &header.secrets, hidden).list(
+                "files",
+                &header.files,
+                |file| Out::text(file.display()),
+            );
             (header.name.clone(), h.done())
         });
         m.put("http_headers", Out::Map(headers.collect()));

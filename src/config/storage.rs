@@ -85,6 +85,8 @@ impl Tsdb {
     fn read(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
         let encodings =
             [("xor", Some(FloatChunkEncoding::Xor)), ("xor2", Some(FloatChunkEncoding::Xor2)), ("", None)];
+        // Prometheus prints the window under this name too, and accepts what it printed, without using it.
+        f.int("outofordertimewindow", 0)?;
         let tsdb = Self {
             out_of_order_time_window_ms: f.duration("out_of_order_time_window", 0)?,
             stale_series_compaction_threshold: f.float("stale_series_compaction_threshold", 0.0)?,

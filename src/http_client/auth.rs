@@ -192,14 +192,17 @@ impl Tokens {
         authorization: Option<HeaderValue>,
         secret: &Arc<str>,
     ) -> Result<Token, (Option<StatusCode>, HttpError)> {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(form);
-        if !self.config.scopes.is_empty() {
-            body.append_pair("scope", &self.config.scopes.join(" "));
-        }
-        body.extend_pairs(&self.config.endpoint_params);
-        let mut request =
-            Request::post(self.url.clone(), "application/x-www-form-urlencoded", body.finish());
+        // A serializer cannot be held while waiting.
+        let body = {
+            let mut body = form_urlencoded::Serializer::new(String::new());
+            body.extend_pairs(form);
+            if !self.config.scopes.is_empty() {
+                body.append_pair("scope", &self.config.scopes.join(" "));
+            }
+            body.extend_pairs(&self.config.endpoint_params);
+            body.finish()
+        };
+        let mut request = Request::post(self.url.clone(), "application/x-www-form-urlencoded", body);
         if let Some(value) = authorization {
             request.headers.insert(header::AUTHORIZATION, value);
         }

@@ -23,7 +23,8 @@ pub(super) async fn read(
     }
     let mut left = limit;
     while let Some(piece) = next(&mut body).await? {
-        left = left.checked_sub(piece.len() as u64).filter(|left| *left > 0).ok_or(HttpError::BodyTooLarge)?;
+        left =
+            left.checked_sub(piece.len() as u64).filter(|left| *left > 0).ok_or(HttpError::BodyTooLarge)?;
         out.extend_from_slice(&piece);
     }
     Ok(out)

@@ -166,9 +166,12 @@ impl HttpClient {
         Err(HttpError::TooManyRedirects(MAX_REDIRECTS))
     }
 
-    async fn send_once(&self, request: &Request, trusted: bool) -> Result<hyper::Response<Incoming>, HttpError> {
-        let uri: Uri =
-            request.url.as_str().parse().map_err(|_| HttpError::Url(request.url.to_string()))?;
+    async fn send_once(
+        &self,
+        request: &Request,
+        trusted: bool,
+    ) -> Result<hyper::Response<Incoming>, HttpError> {
+        let uri: Uri = request.url.as_str().parse().map_err(|_| HttpError::Url(request.url.to_string()))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, self.user_agent.clone());
         self.add_configured_headers(&mut headers).await?;
@@ -195,8 +198,8 @@ impl HttpClient {
 
     async fn add_configured_headers(&self, headers: &mut HeaderMap) -> Result<(), HttpError> {
         for header in &self.config.headers {
-            let name = HeaderName::try_from(&header.name)
-                .map_err(|_| HttpError::Header(header.name.clone()))?;
+            let name =
+                HeaderName::try_from(&header.name).map_err(|_| HttpError::Header(header.name.clone()))?;
             let mut values: Vec<String> = header.values.clone();
             values.extend(header.secrets.iter().map(|secret| secret.reveal().to_owned()));
             for file in &header.files {

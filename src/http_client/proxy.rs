@@ -100,18 +100,12 @@ impl Proxies {
             None => None,
         };
         // With `proxy_url` alone everything goes through the proxy, this machine's own servers as well.
-        let no_proxy = if config.no_proxy.is_empty() {
-            NoProxy::default()
-        } else {
-            NoProxy::new(&config.no_proxy)
-        };
+        let no_proxy =
+            if config.no_proxy.is_empty() { NoProxy::default() } else { NoProxy::new(&config.no_proxy) };
         Ok(Self(Arc::new(Choice { http: proxy.clone(), https: proxy, no_proxy })))
     }
 
-    fn from_variables(
-        get: impl Fn(&str) -> Option<String>,
-        headers: HeaderMap,
-    ) -> Result<Self, SetupError> {
+    fn from_variables(get: impl Fn(&str) -> Option<String>, headers: HeaderMap) -> Result<Self, SetupError> {
         let get = |upper: &str| {
             let lower = upper.to_ascii_lowercase();
             get(upper).filter(|v| !v.is_empty()).or_else(|| get(&lower)).filter(|v| !v.is_empty())
@@ -163,7 +157,10 @@ struct NoProxy {
 enum Entry {
     Net(IpAddr, u8),
     /// Lower case, with a leading dot; `exact` matches the name without the dot too.
-    Domain { suffix: String, exact: bool },
+    Domain {
+        suffix: String,
+        exact: bool,
+    },
 }
 
 impl NoProxy {
@@ -244,7 +241,8 @@ mod tests {
 
     #[test]
     fn no_proxy_lists() {
-        let list = NoProxy::new("10.0.0.0/8, 1.2.3.4:80, example.com, .sub.org, *.star.net:8080, fe80::/10, bad/99");
+        let list =
+            NoProxy::new("10.0.0.0/8, 1.2.3.4:80, example.com, .sub.org, *.star.net:8080, fe80::/10, bad/99");
         for (host, port, want) in [
             ("localhost", 80, true),
             ("127.0.0.9", 80, true),
@@ -287,7 +285,10 @@ mod tests {
             proxies.choose(&Uri::from_static(uri)).map(|p| (p.kind, p.uri.to_string(), p.credentials.clone()))
         };
         let credentials = Some(("user".to_owned(), "p@w".to_owned()));
-        assert_eq!(chosen("http://a/"), Some((ProxyKind::Http, "http://proxy:3128/".to_owned(), credentials)));
+        assert_eq!(
+            chosen("http://a/"),
+            Some((ProxyKind::Http, "http://proxy:3128/".to_owned(), credentials))
+        );
         assert_eq!(
             chosen("https://a/"),
             Some((ProxyKind::Socks5 { remote_dns: true }, "socks5h://s:1080".to_owned(), None))

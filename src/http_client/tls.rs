@@ -101,10 +101,7 @@ async fn roots(config: &TlsConfig) -> Result<RootCertStore, HttpError> {
     Ok(roots)
 }
 
-async fn certificates(
-    source: &SecretSource,
-    what: &str,
-) -> Result<Vec<CertificateDer<'static>>, HttpError> {
+async fn certificates(source: &SecretSource, what: &str) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     let pem = auth::resolve(source).await?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()

@@ -3,6 +3,7 @@
 
 mod configuration;
 mod observe;
+mod running;
 mod signals;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use model::regexp::Regexp;
 use model::time::Clock;
 use storage::{Storage, StorageError};
 use tokio::net::TcpListener;
@@ -21,11 +23,12 @@ use crate::api::state::{Readiness, ReloadRequest, State};
 use crate::api::{self, Api, Parts};
 use crate::config::ConfigError;
 use crate::flags::{Flags, LogFormat, LogLevel, Severity};
+use crate::query::Queries;
 use crate::query::metrics::QueryMetrics;
-use crate::query::{self, Queries};
 use crate::telemetry::{self, Registry};
-use crate::{builtin, discovery, notify, rules, scrape, version};
-use configuration::{Configuration, Source};
+use crate::{builtin, version};
+use configuration::{Configuration, Source, query_options, storage_options};
+use running::Running;
 use signals::{Happening, Happenings};
 
 /// Why the server did not start, or ended.
@@ -86,7 +89,7 @@ pub fn run(flags: Flags) -> Result<(), ServerError> {
         )));
     }
     let source = Source::choose(&flags);
-    let first = Configuration::load(&source, &flags, None)?;
+    let first = Configuration::load(&source, &flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -109,7 +112,12 @@ fn start_log(flags: &Flags) {
         LogFormat::Json => telemetry::log::LogFormat::Json,
     };
     telemetry::log::start(level, format);
-    tracing::info!(version = version::TRIVIUM, prometheus = version::PROMETHEUS, revision = version::revision(), "Starting Trivium");
+    tracing::info!(
+        version = version::TRIVIUM,
+        prometheus = version::PROMETHEUS,
+        revision = version::revision(),
+        "Starting Trivium"
+    );
     for notice in &flags.notices {
         match notice.severity {
             Severity::Info => tracing::info!(option = %notice.option, "{}", notice.text),
@@ -136,8 +144,8 @@ async fn serve(
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let first = match source.is_builtin() {
         true => {
-            source.listening_at(addresses.first().copied(), &flags);
-            Configuration::load(&source, &flags, None)?
+            source.listening_at(addresses.first().copied());
+            Configuration::load(&source, &flags)?
         }
         false => first,
     };
@@ -152,7 +160,12 @@ async fn serve(
     registry.register(state.clone());
     registry.register(http_metrics.clone());
     registry.register(query_metrics.clone());
-    let api = Arc::new(Api::new(api_options(&flags, &first, started), state.clone(), registry.clone(), clock.clone()));
+    let api = Arc::new(Api::new(
+        api_options(&flags, &first, started)?,
+        state.clone(),
+        registry.clone(),
+        clock.clone(),
+    ));
     let limits = http::Limits {
         max_connections: usize::try_from(flags.web.max_connections).unwrap_or(512),
         read_timeout: millis(flags.web.read_timeout_ms),
@@ -164,7 +177,8 @@ async fn serve(
     // The store, then what reads and writes it.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
     registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
-    let queries = Arc::new(Queries::new(storage.clone(), query_options(&flags, &first), query_metrics));
+    let queries =
+        Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
     let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
     api.open(Parts {
         storage: storage.clone(),
@@ -173,13 +187,18 @@ async fn serve(
         rules: running.rules.clone(),
         notify: running.notify.clone(),
     });
-    running.apply(first, &state, clock.now_ms()).await;
+    running.apply(first, &state, clock.now_ms()).await.map_err(ServerError::Refused)?;
+    running.start_rules();
     state.set_readiness(Readiness::Ready);
     if !api::ui::is_built() {
         tracing::warn!("the web interface was not built into this binary: {}", api::ui::HOW_TO_BUILD);
     }
     for address in &addresses {
-        tracing::info!("Server is ready to receive web requests: http://{}{}/", shown(*address), api.options.prefix);
+        tracing::info!(
+            "Server is ready to receive web requests: http://{}{}/",
+            shown(*address),
+            api.options.prefix
+        );
     }
 
     loop {
@@ -195,7 +214,9 @@ async fn serve(
                 }
             }
             Happening::Changed => {
-                let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                if source.changed() {
+                    let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                }
             }
             Happening::Reload(answer) => {
                 let outcome = reload(&source, &flags, &mut running, &state, &*clock).await;
@@ -232,12 +253,17 @@ async fn reload(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
-    match Configuration::load(source, flags, Some(&running.names)) {
-        Ok(configuration) => {
-            running.apply(configuration, state, clock.now_ms()).await;
-            tracing::info!(filename = %source.name(), "Completed loading of configuration file");
-            Ok(())
-        }
+    match Configuration::load(source, flags) {
+        Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
+            Ok(()) => {
+                tracing::info!(filename = %source.name(), "Completed loading of configuration file");
+                Ok(())
+            }
+            Err(e) => {
+                tracing::error!(err = %e, "Applying the configuration failed in part");
+                Err(e)
+            }
+        },
         Err(e) => {
             state.reload_failed();
             tracing::error!(err = %e, "Error reloading config; the one before stays in force");
@@ -266,6 +292,31 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
+fn api_options(
+    flags: &Flags,
+    first: &Configuration,
+    started: SystemTime,
+) -> Result<api::Options, ServerError> {
+    let external = flags.web.external_url.reveal();
+    let external_url = url::Url::parse(&external)
+        .map_err(|e| ServerError::Refused(format!("--web.external-url={external}: {e}")))?;
+    let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(api::Options {
+        lifecycle: flags.web.enable_lifecycle,
+        admin: flags.web.enable_admin_api,
+        prefix: flags.web.route_prefix.trim_end_matches('/').to_owned(),
+        external_url,
+        page_title: flags.web.page_title.clone(),
+        cors: Arc::new(api::cors::Origins {
+            allowed: flags.web.cors_origin.clone(),
+            any: Regexp::anchored(".*").is_ok_and(|any| any == flags.web.cors_origin),
+        }),
+        lookback_delta: flags.query.lookback_delta_ms,
+        flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
+        started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+    })
+}
+
 async fn open_storage(
     flags: &Flags,
     first: &Configuration,
@@ -273,9 +324,9 @@ async fn open_storage(
     state: Arc<State>,
 ) -> Result<Arc<Storage>, ServerError> {
     let path = PathBuf::from(&flags.storage.path);
-    let options = configuration::storage_options(flags, &first.loaded.config);
+    let options = storage_options(flags, &first.loaded.config);
     let opened = tokio::task::spawn_blocking(move || {
-        let disk = storage::fs::RealDisk::open(&path)?;
+        let disk = storage::fs::RealDisk::new(path);
         Storage::open(Arc::new(disk), clock, options, Arc::new(observe::StoreLog(state)))
     });
     match opened.await {

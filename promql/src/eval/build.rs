@@ -14,8 +14,8 @@ use super::plan::{
     ScalarRef, Scope, ScopeId, Source, Stream,
 };
 use crate::ast::{
-    Aggregate, At, Binary, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery, UnaryOp,
-    ValueType, VectorSelector,
+    Aggregate, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery,
+    UnaryOp, ValueType, VectorSelector,
 };
 use crate::engine::{EngineOptions, QueryError};
 
@@ -55,10 +55,57 @@ pub(crate) struct Builder<'a> {
     /// Inside a part that is evaluated once anyway.
     invariant: bool,
     around: Around,
+    figures: Figures,
 }
+
+/// Whether the figures of histograms are enough below some node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    /// Something above takes nothing else.
+    pub(crate) wanted: bool,
+    /// Something above needs the buckets.
+    pub(crate) buckets: bool,
+}
+
+/// Trees higher than this are built on a stack of their own.
+const LOW: usize = 60;
+/// Enough for a tree of [`crate::ast::MAX_HEIGHT`], whatever the build's optimisation.
+const HIGH_STACK_BYTES: usize = 64 << 20;
 
 /// Builds the plan of an expression.
 pub(crate) fn build(
+    options: &EngineOptions,
+    lookback: i64,
+    by_step: bool,
+    times: QueryTimes,
+    expr: &Expr,
+) -> Result<Plan, QueryError> {
+    if is_low(expr) {
+        return build_here(options, lookback, by_step, times, expr);
+    }
+    let failed = |what: String| QueryError::Execution(format!("planning the query failed: {what}"));
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(HIGH_STACK_BYTES)
+            .spawn_scoped(scope, || build_here(options, lookback, by_step, times, expr))
+            .map_err(|error| failed(error.to_string()))?
+            .join()
+            .unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+    })
+}
+
+fn is_low(expr: &Expr) -> bool {
+    let mut left = vec![(expr, 0)];
+    while let Some((expr, height)) = left.pop() {
+        if height > LOW {
+            return false;
+        }
+        left.extend(expr.children().into_iter().map(|child| (child, height + 1)));
+    }
+    true
+}
+
+fn build_here(
     options: &EngineOptions,
     lookback: i64,
     by_step: bool,
@@ -77,6 +124,7 @@ pub(crate) fn build(
         scope: 0,
         invariant: grid.is_instant(),
         around: Around::default(),
+        figures: Figures::default(),
     };
     let wrap = builder.variance(expr).1;
     let built = builder.wrapped(expr, wrap)?;
@@ -216,6 +264,19 @@ impl Builder<'_> {
         }
     }
 
+    /// As [`Self::scalar`], but a node in any case: its values count as held while what follows is evaluated.
+    pub(crate) fn held_scalar(&mut self, expr: &Expr) -> Result<ScalarRef, QueryError> {
+        let scalar = self.scalar(expr)?;
+        Ok(self.held(scalar))
+    }
+
+    fn held(&mut self, scalar: ScalarRef) -> ScalarRef {
+        match scalar {
+            ScalarRef::Const(v) => ScalarRef::Node(self.push(Op::Number(v))),
+            ScalarRef::Node(_) => scalar,
+        }
+    }
+
     /// Builds a part whose type is vector.
     pub(crate) fn vector(&mut self, expr: &Expr) -> Result<Input, QueryError> {
         match self.operand(expr)? {
@@ -247,10 +308,12 @@ impl Builder<'_> {
                 if let Some(v) = self.query_constant(call.function.name) {
                     return Ok(Built::Scalar(ScalarRef::Const(v)));
                 }
-                let around = std::mem::take(&mut self.around);
+                let (around, figures) = (std::mem::take(&mut self.around), self.figures);
                 self.around.function = call.function.name.to_owned();
+                self.figures.wanted |= super::histogram::takes_figures_only(call.function.name);
+                self.figures.buckets |= super::histogram::takes_buckets(call.function.name);
                 let built = self.call(call, expr.pos);
-                self.around = around;
+                (self.around, self.figures) = (around, figures);
                 built
             }
         }
@@ -289,11 +352,18 @@ impl Builder<'_> {
     }
 
     fn binary(&mut self, binary: &Binary, pos: Pos) -> Result<Built, QueryError> {
-        let around = std::mem::take(&mut self.around);
-        let left = self.operand(&binary.left)?;
-        let right = self.operand(&binary.right)?;
-        self.around = around;
+        let (around, figures) = (std::mem::take(&mut self.around), self.figures);
         let op = binary.op;
+        self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
+        let mut left = self.operand(&binary.left)?;
+        if binary.right.value_type() == ValueType::Vector
+            && let Built::Vector(input) = left
+        {
+            // Before the right side, which counts what is held already.
+            left = Built::Vector(Input::Node(self.place(input)));
+        }
+        let right = self.operand(&binary.right)?;
+        (self.around, self.figures) = (around, figures);
         Ok(match (left, right) {
             (Built::Scalar(ScalarRef::Const(a)), Built::Scalar(ScalarRef::Const(b))) => {
                 Built::Scalar(ScalarRef::Const(super::binary::scalar_op(op, a, b)))
@@ -330,7 +400,7 @@ impl Builder<'_> {
                 let built = self.expr(param.without_parens())?;
                 self.around = around;
                 match built {
-                    Built::Scalar(scalar) => Some(scalar),
+                    Built::Scalar(scalar) => Some(self.held(scalar)),
                     _ => return Err(wrong_type(param, ValueType::Scalar)),
                 }
             }
@@ -377,9 +447,20 @@ impl Builder<'_> {
         let extent = if smoothed { Extent::Smoothed(self.lookback) } else { Extent::Plain };
         let reach = if smoothed { 0 } else { self.lookback };
         let selection = self.select(selector, when, reach, extent, 0);
-        let source =
-            Source::Instant(InstantSelector { selection, when, lookback: self.lookback, gives, pos });
+        let stats_only = self.stats_only();
+        let source = Source::Instant(InstantSelector {
+            selection,
+            when,
+            lookback: self.lookback,
+            gives,
+            stats_only,
+            pos,
+        });
         Ok(Input::Stream(Box::new(Stream { source, stages: Vec::new() })))
+    }
+
+    fn stats_only(&self) -> bool {
+        self.figures.wanted && !self.figures.buckets
     }
 
     /// Adds the selection of a selector that looks `reach` into the past of the moments it sees.
@@ -416,7 +497,8 @@ impl Builder<'_> {
             RangeMode::Smoothed => Extent::Smoothed(self.lookback),
         };
         let selection = self.select(&matrix.vector, when, range, extent, range);
-        Ok(RangeInput { samples: RangeSamples::Selection(selection), when, range, extent })
+        let samples = RangeSamples::Selection { id: selection, stats_only: self.stats_only() };
+        Ok(RangeInput { samples, when, range, extent })
     }
 
     pub(crate) fn subquery(&mut self, subquery: &Subquery) -> Result<RangeInput, QueryError> {
@@ -428,7 +510,9 @@ impl Builder<'_> {
         let range = resolve(&subquery.range, self.shape(), Sign::Positive)?;
         let outer = self.grid();
         let grid = if outer.steps() == 0 { outer } else { subquery_grid(&outer, when, range, step.max(1)) };
-        let before = (self.scope, self.invariant);
+        let before = (self.scope, self.invariant, self.figures);
+        // Counter resets between the picked samples show in the buckets only.
+        self.figures.buckets = true;
         self.plan.scopes.push(Scope { grid, by_step: true });
         self.scope = self.plan.scopes.len() - 1;
         self.invariant = grid.is_instant();
@@ -439,7 +523,7 @@ impl Builder<'_> {
             Built::Scalar(scalar) => (self.push(Op::VectorOf(scalar)), self.scope),
             Built::Text(_) | Built::Range(_) => return Err(wrong_type(&subquery.expr, ValueType::Vector)),
         };
-        (self.scope, self.invariant) = before;
+        (self.scope, self.invariant, self.figures) = before;
         let samples = RangeSamples::Subquery { node, scope };
         Ok(RangeInput { samples, when, range, extent: Extent::Plain })
     }

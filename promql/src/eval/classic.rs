@@ -38,7 +38,6 @@ pub(crate) enum Question {
 struct Family<'a> {
     /// Labels without the bucket's bound.
     labels: Labels,
-    drop_name: bool,
     /// Ascending by upper bound.
     buckets: Vec<(f64, &'a Row)>,
     native: Option<&'a Row>,
@@ -92,15 +91,15 @@ fn note_invalid_quantiles(question: &Question, notes: &mut Annotations) {
 fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations) -> Vec<Family<'a>> {
     let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_hasher(KeyHasher);
     let mut families: Vec<Family<'a>> = Vec::new();
-    let mut place = |labels: Labels, row: &Row, families: &mut Vec<Family<'a>>| {
+    let mut place = |labels: Labels, families: &mut Vec<Family<'a>>| {
         *places.entry(labels.clone()).or_insert_with(|| {
-            families.push(Family { labels, drop_name: row.drop_name, buckets: Vec::new(), native: None });
+            families.push(Family { labels, buckets: Vec::new(), native: None });
             families.len() - 1
         })
     };
     for row in rows {
         if row.histograms.is_some() {
-            let at = place(row.labels.clone(), row, &mut families);
+            let at = place(row.labels.clone(), &mut families);
             families[at].native = Some(row);
         }
         if row.values.iter().all(|v| is_absent(*v)) {
@@ -110,7 +109,7 @@ fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations)
         match parse_bound(bound) {
             Some(upper) => {
                 let labels = Labels::from_sorted(row.labels.iter().filter(|(name, _)| *name != BUCKET_LABEL));
-                let at = place(labels, row, &mut families);
+                let at = place(labels, &mut families);
                 families[at].buckets.push((upper, row));
             }
             None => {
@@ -354,7 +353,7 @@ fn bucket_fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
         rank = bucket.count;
         start = bucket.upper;
     }
-    let bounded = |rank: Option<f64>| rank.filter(|rank| !(*rank > count)).unwrap_or(count);
+    let bounded = |rank: Option<f64>| rank.map_or(count, |rank| if rank > count { count } else { rank });
     (bounded(upper_rank) - bounded(lower_rank)) / count
 }
 
@@ -414,7 +413,7 @@ mod tests {
     fn quantiles_of_buckets() {
         let plain = [(0.1, 10.0), (0.5, 30.0), (INF, 40.0)];
         for (q, pairs, want) in [
-            (0.5, &plain[..], 0.3),
+            (0.75, &plain[..], 0.5),
             (0.25, &plain[..], 0.1),
             (0.99, &plain[..], 0.5),
             (-0.1, &plain[..], f64::NEG_INFINITY),

@@ -188,7 +188,8 @@ pub(crate) fn histogram_rate(
         histograms.get(last).clone()
     };
     let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
-    if !is_counter && !(is_gauge(&left) && is_gauge(&right)) {
+    let gauges = is_gauge(&left) && is_gauge(&right);
+    if !is_counter && !gauges {
         notes.histogram_not_gauge(metric, pos);
     }
     let mut increase = right.clone();

@@ -20,6 +20,33 @@ pub(crate) fn without_reset_hint(h: SharedHistogram) -> SharedHistogram {
     }
 }
 
+/// Functions of a vector that look at nothing but count and sum of histograms.
+pub(crate) fn takes_figures_only(function: &str) -> bool {
+    matches!(function, "histogram_count" | "histogram_sum" | "histogram_avg")
+}
+
+/// Functions of a vector that look at the buckets.
+pub(crate) fn takes_buckets(function: &str) -> bool {
+    matches!(function, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction")
+}
+
+/// Takes the buckets off successive histograms. Resets that only buckets show are noted as hints first.
+/// Source: Prometheus `HistogramStatsIterator`.
+pub(crate) fn reduce_to_stats(histograms: &mut [SharedHistogram]) {
+    let mut previous: Option<SharedHistogram> = None;
+    for place in histograms {
+        let mut stats = place.stats();
+        if !place.is_stale() {
+            if let Some(previous) = previous.as_ref().filter(|_| stats.reset_hint == ResetHint::Unknown) {
+                let reset = place.detect_reset(previous);
+                stats.reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+            }
+            previous = Some(Arc::clone(place));
+        }
+        *place = Arc::new(stats);
+    }
+}
+
 /// Adds in place and tells the user what there is to tell. False when the histograms do not go together.
 pub(crate) fn add(
     base: &mut FloatHistogram,

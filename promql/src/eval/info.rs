@@ -127,13 +127,14 @@ impl Evaluator<'_> {
             when: call.when,
             lookback: self.lookback,
             gives,
+            stats_only: false,
             pos: Pos::default(),
         };
         let (times, plain) = (selector(InstantGives::Time), selector(InstantGives::Value));
         let mut columns = Columns::default();
         let mut rows = Vec::new();
         for series in &selected.series {
-            super::select::decode(series.as_ref(), &mut columns, self.interrupt)?;
+            super::select::decode(series.as_ref(), &mut columns, false, self.interrupt)?;
             let labels = series.labels();
             let value = evaluate_instant(&plain, &grid, labels, &mut columns, &mut Notes::default());
             if value.row.is_some_and(|row| row.histograms.is_some()) {
@@ -289,7 +290,9 @@ impl<'a> Combiner<'a> {
             return Ok(None);
         }
         let mut all = labels.to_builder();
-        added.iter().for_each(|(name, value)| drop(all.set(name, value)));
+        for (name, value) in added.iter() {
+            all.set(name, value);
+        }
         Ok(Some(all.finish()))
     }
 }

@@ -134,7 +134,15 @@ mod tests {
     use model::sample::STALE_NAN;
 
     fn at_steps(gives: InstantGives, columns: &Columns, grid: Grid, when: When) -> Vec<Option<f64>> {
-        let selector = InstantSelector { selection: 0, when, lookback: 10, gives, pos: Pos::default() };
+        let selector = InstantSelector {
+            selection: 0,
+            when,
+            lookback: 10,
+            gives,
+            stats_only: false,
+            pos: Pos::default(),
+        };
+        let columns = &mut columns.clone();
         let made = evaluate_instant(&selector, &grid, &Labels::empty(), columns, &mut Notes::default());
         let row = made.row.unwrap_or(Row::floats(Labels::empty(), Vec::new()));
         (0..grid.steps()).map(|s| row.has(s).then(|| row.float(s))).collect()

@@ -28,7 +28,7 @@ pub(crate) fn evaluate(
             Point::Float(floats.v[1..].iter().fold(Mean::of(floats.v[0]), |mean, v| mean.plus(*v)).total())
         }
         RangeFn::Count => Point::Float((floats.len() + histograms.len()) as f64),
-        RangeFn::Present => Point::Float(1.0),
+        RangeFn::Present | RangeFn::Absent => Point::Float(1.0),
         RangeFn::First if first_is_float => Point::Float(floats.v[0]),
         RangeFn::First => Point::Histogram(histograms.v[0].clone()),
         RangeFn::Last if last_is_float => Point::Float(floats.v[floats.len() - 1]),
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn spread() {
-        assert_eq!(variance(&[0.0, 8.0, 8.0, 2.0, 3.0]), 10.56);
+        assert_eq!(variance(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), 4.0);
         assert_eq!(variance(&[1.5990505637277868; 3]), 0.0);
         assert_eq!(median_deviation(&[4.0, 6.0, 2.0, 1.0, 999.0, 1.0, 2.0]), 1.0);
         assert!(median_deviation(&[1.0, f64::NAN]).is_nan());

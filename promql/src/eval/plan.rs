@@ -123,6 +123,8 @@ pub(crate) struct InstantSelector {
     pub(crate) when: When,
     pub(crate) lookback: i64,
     pub(crate) gives: InstantGives,
+    /// Histograms are reduced to their figures.
+    pub(crate) stats_only: bool,
     pub(crate) pos: Pos,
 }
 
@@ -154,12 +156,10 @@ pub(crate) struct RangeInput {
 /// Where the samples of windows come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RangeSamples {
-    Selection(SelectionId),
+    /// The store; with `stats_only`, histograms are reduced to their figures.
+    Selection { id: SelectionId, stats_only: bool },
     /// A subquery's evaluation: its node, and the scope of that.
-    Subquery {
-        node: NodeId,
-        scope: ScopeId,
-    },
+    Subquery { node: NodeId, scope: ScopeId },
 }
 
 /// Samples around a window that its function needs.

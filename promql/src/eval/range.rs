@@ -9,6 +9,7 @@ use model::read::Columns;
 use model::sample::is_stale;
 
 use super::grid::Grid;
+use super::kernel::{FloatKernel, Windows};
 use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
 use super::row::{Row, SharedHistogram, sample_size};
 use super::stream::{Cost, Made, Notes};
@@ -16,8 +17,8 @@ use super::{ScalarColumn, Val};
 use crate::annotations::Annotations;
 use crate::ast::Pos;
 use crate::engine::{EngineOptions, QueryError};
-use crate::limits::Interrupt;
-use crate::value::{ABSENT, Point};
+use crate::limits::{Interrupt, STAGE_EVALUATION};
+use crate::value::Point;
 
 /// A function over ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) enum RangeFn {
     First,
     Last,
     Present,
+    /// As `Present`; the series are forgotten afterwards.
+    Absent,
     TimeOfFirst,
     TimeOfLast,
     TimeOfMin,
@@ -75,7 +78,8 @@ impl RangeFn {
             "mad_over_time" => Self::Mad,
             "first_over_time" => Self::First,
             "last_over_time" => Self::Last,
-            "present_over_time" | "absent_over_time" => Self::Present,
+            "present_over_time" => Self::Present,
+            "absent_over_time" => Self::Absent,
             "ts_of_first_over_time" => Self::TimeOfFirst,
             "ts_of_last_over_time" => Self::TimeOfLast,
             "ts_of_min_over_time" => Self::TimeOfMin,
@@ -86,7 +90,7 @@ impl RangeFn {
 
     /// Whether the result is another metric than the samples were.
     pub(crate) fn drops_name(self) -> bool {
-        !matches!(self, Self::First | Self::Last)
+        !matches!(self, Self::First | Self::Last | Self::Absent)
     }
 
     fn may_use_start_times(self) -> bool {
@@ -322,10 +326,11 @@ impl<'a> RangeRun<'a> {
         let mut row = Row::blank(labels.clone(), self.grid.steps());
         let mut cost = Cost::default();
         let plain = samples.histograms.is_empty() && samples.floats.start_t.is_empty();
-        if plain && call.input.extent == Extent::Plain && call.input.when.at.is_none() {
-            self.slide_floats(&context, samples.floats, &mut row.values, &mut cost, notes)?;
-        } else {
-            self.slide_points(&context, &samples, &mut row, &mut cost, notes)?;
+        let plain = plain && call.input.extent == Extent::Plain && call.input.when.at.is_none();
+        let kernel = if plain { FloatKernel::new(call.func, call.input.range, samples.floats) } else { None };
+        match kernel {
+            Some(kernel) => self.slide_floats(&kernel, samples.floats, &mut row.values, &mut cost, notes)?,
+            None => self.slide_points(&context, &samples, &mut row, &mut cost, notes)?,
         }
         let is_blank = !row.trim();
         if matches!(call.func, RangeFn::Rate | RangeFn::Increase) && !is_blank {
@@ -338,56 +343,38 @@ impl<'a> RangeRun<'a> {
     /// Windows over a series of floats only.
     fn slide_floats(
         &self,
-        context: &WindowContext<'_>,
+        kernel: &FloatKernel,
         floats: Floats<'_>,
         out: &mut [f64],
         cost: &mut Cost,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
-        let from_store = matches!(self.call.input.samples, RangeSamples::Selection(_));
-        let kernel = super::kernel::FloatKernel::new(context.func, context.range, floats);
+        const SAMPLES_BETWEEN_CHECKS: usize = 1 << 18;
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
+        let range = self.call.input.range;
+        let first_end = self.call.input.when.seen_from(self.grid.start);
         let (mut lo, mut hi) = (0, 0);
-        let mut work = 0u64;
-        for (step, place) in out.iter_mut().enumerate() {
-            let t = self.grid.time(step);
-            let end = self.call.input.when.seen_from(t);
-            let start = end - context.range;
+        let mut spans = Vec::with_capacity(out.len());
+        for step in 0..out.len() {
+            let end = first_end + self.grid.interval * step as i64;
             let seen = hi;
-            while hi < floats.len() && floats.t[hi] <= end {
-                hi += 1;
-            }
-            while lo < hi && floats.t[lo] <= start {
-                lo += 1;
-            }
-            if lo == hi {
-                continue;
-            }
+            advance(floats.t, &mut lo, &mut hi, end - range, end);
+            spans.push((lo, hi));
             let len = hi - lo;
-            let fresh = if from_store { hi - seen.max(lo) } else { 0 };
-            notes.count(cost, step, len as i64, fresh as i64);
-            cost.widest = cost.widest.max(len);
-            cost.last = len;
-            *place = match kernel.evaluate(floats, lo, hi, start, end) {
-                Some(v) => v,
-                None => {
-                    let window = Window {
-                        t,
-                        start,
-                        end,
-                        floats: floats.slice(lo, hi),
-                        histograms: Histograms::default(),
-                    };
-                    match self.window(context, step, &window, &mut notes.annotations)? {
-                        Some(Point::Float(v)) => v,
-                        _ => ABSENT,
-                    }
-                }
-            };
-            work += len as u64;
-            if work > 1 << 16 {
-                self.interrupt.worked(work)?;
-                work = 0;
+            if len > 0 {
+                let fresh = if from_store { hi - seen.max(lo) } else { 0 };
+                notes.count(cost, step, len as i64, fresh as i64);
+                cost.widest = cost.widest.max(len);
+                cost.last = len;
             }
+        }
+        let steps = SAMPLES_BETWEEN_CHECKS / cost.widest.max(1) + 1;
+        for (at, (spans, out)) in spans.chunks(steps).zip(out.chunks_mut(steps)).enumerate() {
+            if at > 0 {
+                self.interrupt.check(STAGE_EVALUATION)?;
+            }
+            let first_end = first_end + self.grid.interval * (at * steps) as i64;
+            kernel.run(floats, &Windows { spans, first_end, interval: self.grid.interval, range }, out);
         }
         Ok(())
     }
@@ -401,7 +388,7 @@ impl<'a> RangeRun<'a> {
         cost: &mut Cost,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
-        let from_store = matches!(self.call.input.samples, RangeSamples::Selection(_));
+        let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
         let (floats, histograms) = (&samples.floats, &samples.histograms);
         let (mut float_lo, mut float_hi, mut histogram_lo, mut histogram_hi) = (0, 0, 0, 0);
         let mut work = 0u64;

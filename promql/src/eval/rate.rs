@@ -293,11 +293,11 @@ pub(crate) fn instant_rate(
             Some(Point::Float(if is_rate { difference / (interval as f64 / 1000.0) } else { difference }))
         }
         (Point::Histogram(a), Point::Histogram(b)) => {
-            let gauges = [a, b].map(|h| h.reset_hint == ResetHint::Gauge);
-            if is_rate && (gauges[0] || gauges[1]) {
+            let gauges = [a, b].into_iter().filter(|h| h.reset_hint == ResetHint::Gauge).count();
+            if is_rate && gauges > 0 {
                 notes.histogram_not_counter(metric, pos);
             }
-            if !is_rate && !(gauges[0] && gauges[1]) {
+            if !is_rate && gauges < 2 {
                 notes.histogram_not_gauge(metric, pos);
             }
             let mut difference = owned(b);

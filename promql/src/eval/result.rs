@@ -27,7 +27,7 @@ impl Evaluator<'_> {
                 rows = self.final_names(rows)?;
                 Ok(Val::Raw(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
             }
-            RangeSamples::Selection(id) => self.raw_selection(scope, input, id),
+            RangeSamples::Selection { id, .. } => self.raw_selection(scope, input, id),
         }
     }
 
@@ -39,7 +39,7 @@ impl Evaluator<'_> {
         let selected = Arc::clone(&self.selected[id]);
         let read = |columns: &mut Columns, index: usize| -> Result<Option<Series>, QueryError> {
             let series = selected.series[index].as_ref();
-            super::select::decode(series, columns, interrupt)?;
+            super::select::decode(series, columns, false, interrupt)?;
             let samples = SeriesSamples::of_store(columns);
             let within = |t: &[i64]| (t.partition_point(|t| *t <= from), t.partition_point(|t| *t <= to));
             let (lo, hi) = within(samples.floats.t);

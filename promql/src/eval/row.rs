@@ -24,7 +24,7 @@ pub(crate) struct Row {
     /// Floats; absent where the step has no sample or a histogram.
     pub(crate) values: Vec<f64>,
     /// Histograms, as long as `values`; `None` for a series of floats only.
-    pub(crate) histograms: Option<Box<Vec<Option<SharedHistogram>>>>,
+    pub(crate) histograms: Option<Vec<Option<SharedHistogram>>>,
 }
 
 impl Row {
@@ -75,7 +75,7 @@ impl Row {
             Point::Float(v) => self.values[at] = v,
             Point::Histogram(h) => {
                 let len = self.values.len();
-                self.histograms.get_or_insert_with(|| Box::new(vec![None; len]))[at] = Some(h);
+                self.histograms.get_or_insert_with(|| vec![None; len])[at] = Some(h);
             }
         }
     }
@@ -97,12 +97,6 @@ impl Row {
     /// The steps that have a sample.
     pub(crate) fn present(&self) -> impl Iterator<Item = usize> + '_ {
         self.span().filter(|step| self.has(*step))
-    }
-
-    /// Whether no step has a sample.
-    pub(crate) fn is_blank(&self) -> bool {
-        self.values.iter().all(|v| is_absent(*v))
-            && self.histograms.as_ref().is_none_or(|hs| hs.iter().all(Option::is_none))
     }
 
     /// How many samples the row counts for.
@@ -170,10 +164,10 @@ impl Row {
             self.values = values;
             if let Some(histograms) = self.histograms.take() {
                 let mut wider = vec![None; len];
-                for (place, h) in wider[lead..].iter_mut().zip(*histograms) {
+                for (place, h) in wider[lead..].iter_mut().zip(histograms) {
                     *place = h;
                 }
-                self.histograms = Some(Box::new(wider));
+                self.histograms = Some(wider);
             }
             self.first = first;
         }
@@ -186,6 +180,11 @@ impl Row {
         }
         true
     }
+}
+
+/// How many rows have a sample at the last of so many steps.
+pub(crate) fn count_last(rows: &[Row], steps: usize) -> usize {
+    steps.checked_sub(1).map_or(0, |last| rows.iter().filter(|row| row.has(last)).count())
 }
 
 /// How many samples a histogram counts for: its bytes in Prometheus's memory, with the time, in units of 16.

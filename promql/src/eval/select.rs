@@ -30,10 +30,11 @@ pub(crate) fn select(source: &dyn SeriesSource, selection: &Selection) -> Result
     Ok(Selected { series: set.series, warnings: set.warnings, type_or_unit: OnceLock::new() })
 }
 
-/// Reads all samples of a series.
+/// Reads all samples of a series; with `stats_only`, histograms are reduced to their figures.
 pub(crate) fn decode(
     series: &dyn Series,
     columns: &mut Columns,
+    stats_only: bool,
     interrupt: &Interrupt<'_>,
 ) -> Result<(), QueryError> {
     const RUNS_BETWEEN_CHECKS: usize = 256;
@@ -45,6 +46,9 @@ pub(crate) fn decode(
         if runs % RUNS_BETWEEN_CHECKS == 0 {
             interrupt.check(STAGE_EVALUATION)?;
         }
+    }
+    if stats_only {
+        super::histogram::reduce_to_stats(&mut columns.histogram_v);
     }
     Ok(())
 }

@@ -78,14 +78,14 @@ mod tests {
 
     #[test]
     fn by_labels_in_natural_order() {
-        let texts = ["x10", "x9", "", "x1"];
+        let texts = ["x10", "x9", "y", "x1"];
         let rows: Vec<Row> = texts.iter().map(|t| row(t, 1.0)).collect();
         let order = |rows: Vec<Row>| {
             rows.iter().map(|r| r.labels.get("l").unwrap_or("").to_owned()).collect::<Vec<_>>()
         };
         let labels = ["l".to_owned()];
-        assert_eq!(order(by_labels(rows.clone(), &labels, true)), ["x10", "x9", "x1", ""]);
-        assert_eq!(order(by_labels(rows, &labels, false))[1..], ["x1", "x9", "x10"]);
+        assert_eq!(order(by_labels(rows.clone(), &labels, true)), ["y", "x10", "x9", "x1"]);
+        assert_eq!(order(by_labels(rows, &labels, false)), ["x1", "x9", "x10", "y"]);
     }
 
     #[test]

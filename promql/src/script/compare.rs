@@ -179,7 +179,9 @@ pub fn almost_equal(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < EPSILON
 }
 
-fn almost_equal_histograms(want: &FloatHistogram, got: &FloatHistogram, hint: bool) -> bool {
+/// Whether two histograms are equal but for empty buckets and small differences of floats; `hint` says whether their
+/// reset hints matter.
+pub fn almost_equal_histograms(want: &FloatHistogram, got: &FloatHistogram, hint: bool) -> bool {
     let compacted = |h: &FloatHistogram| {
         let mut h = h.clone();
         h.compact(0);

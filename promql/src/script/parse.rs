@@ -288,8 +288,8 @@ fn eval(line: usize, text: &str, lines: &mut Lines<'_>) -> Result<Eval, ScriptEr
         return Err(invalid());
     }
     while let Some((line, text)) = lines.next_in_block() {
-        if text.starts_with("expect range vector") {
-            let mut words = Words { rest: &text["expect range vector".len()..] };
+        if let Some(rest) = text.strip_prefix("expect range vector") {
+            let mut words = Words { rest };
             let invalid = || error(line, format!("invalid range vector definition {text:?}"));
             expected.matrix_times = Some(range(line, &mut words, invalid)?);
             continue;

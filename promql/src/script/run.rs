@@ -97,6 +97,10 @@ fn pinned(query: &str, t: i64) -> Vec<(String, i64)> {
         return Vec::new();
     }
     let query = Expr::to_string(&expr);
+    if query.contains(char::REPLACEMENT_CHARACTER) {
+        // Stands for bytes of a literal that were not UTF-8; as text it is refused.
+        return Vec::new();
+    }
     let times = if t == 0 { vec![-1000, 0, 1000] } else { vec![-10 * t, 0, t / 5, t, 10 * t] };
     times.into_iter().map(|t| (query.clone(), t)).collect()
 }

@@ -1,6 +1,5 @@
 //! `meta.json`: what a block is. Written byte for byte as Prometheus 3.14 writes it (`tsdb/block.go`).
 
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -187,11 +186,6 @@ pub fn block_id(dir_name: &str) -> Option<Ulid> {
 /// A new id: `now_ms` is the time since the epoch in milliseconds, `random` 80 random bits.
 pub fn new_id(now_ms: i64, random: u128) -> Ulid {
     Ulid::from_parts(now_ms.max(0) as u64, random)
-}
-
-/// Whether reading failed because the file is not there.
-pub fn is_missing(error: &StorageError) -> bool {
-    matches!(error, StorageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 fn is_zero(n: &u64) -> bool {

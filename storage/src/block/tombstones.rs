@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::meta::is_missing;
 use super::publish::replace_file;
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::crc::Crc32c;
@@ -205,7 +204,7 @@ impl Tombstones {
         let file = disk.display(&path);
         match disk.read(&path).map_err(StorageError::doing("reading", &file)) {
             Ok(bytes) => Ok((Self::from_bytes(&bytes, &file)?, bytes.len() as u64)),
-            Err(e) if is_missing(&e) => Ok((Self::new(), 0)),
+            Err(e) if e.is_missing() => Ok((Self::new(), 0)),
             Err(e) => Err(e),
         }
     }

@@ -17,3 +17,6 @@ pub mod varbit;
 pub mod varint;
 pub mod xor2;
 pub mod xor_value;
+
+#[cfg(test)]
+mod vectors;

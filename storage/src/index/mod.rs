@@ -9,6 +9,7 @@ pub mod mem;
 pub mod postings;
 pub mod reader;
 pub mod select;
+pub mod series;
 mod symbols;
 pub mod writer;
 

@@ -7,12 +7,10 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-use model::Labels;
-
+use super::Symbols;
 use super::postings::Postings;
 use super::select::LabelIndex;
-use super::writer::SymbolPair;
-use super::{ChunkMeta, Symbols};
+use super::series::SeriesEntry;
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::crc::Crc32c;
 use crate::format::{INDEX_MAGIC, INDEX_SERIES_ALIGN};
@@ -61,14 +59,6 @@ struct Entry<'b> {
     name: &'b [u8],
     value: &'b [u8],
     postings: PostingsAt,
-}
-
-/// The body of a series, its checksum verified.
-#[derive(Clone, Copy)]
-pub struct SeriesEntry<'i> {
-    index: &'i IndexReader,
-    body: &'i [u8],
-    offset: u64,
 }
 
 impl IndexReader {
@@ -244,7 +234,7 @@ impl IndexReader {
         if reader.u32().map_err(broken)? != Crc32c::of(body).0 {
             return Err(self.corrupt(at, format!("checksum of series {id} does not match")));
         }
-        Ok(SeriesEntry { index: self, body, offset })
+        Ok(SeriesEntry::new(self, body, offset))
     }
 
     fn entry<'b>(&self, reader: &mut ByteReader<'b>) -> Result<Entry<'b>, Corruption> {
@@ -416,106 +406,15 @@ impl LabelIndex for IndexReader {
     }
 }
 
-impl<'i> SeriesEntry<'i> {
-    /// The labels as symbols, in the order of the file, which is that of label names.
-    pub fn symbols(&self, labels: &mut Vec<SymbolPair>) -> Result<(), Corruption> {
-        labels.clear();
-        let mut reader = ByteReader::new(self.body);
-        self.read_symbols(&mut reader, |name, value| {
-            labels.push((name, value));
-            Ok(())
-        })
-    }
-
-    /// The value of a label, "" when the series lacks it.
-    pub fn label(&self, wanted: &str) -> Result<&'i str, Corruption> {
-        let mut found = None;
-        let mut reader = ByteReader::new(self.body);
-        self.read_symbols(&mut reader, |name, value| {
-            if found.is_none() && self.index.symbol(name)? == wanted {
-                found = Some(value);
-            }
-            Ok(())
-        })?;
-        found.map_or(Ok(""), |value| self.index.symbol(value))
-    }
-
-    /// The label set.
-    pub fn labels(&self) -> Result<Labels, Corruption> {
-        let mut labels: Vec<(&str, &str)> = Vec::with_capacity(16);
-        let mut reader = ByteReader::new(self.body);
-        self.read_symbols(&mut reader, |name, value| {
-            let (name, value) = (self.index.symbol(name)?, self.index.symbol(value)?);
-            if value.is_empty() || labels.last().is_some_and(|(last, _)| *last >= name) {
-                return Err(self.corrupt("labels of a series are empty or out of order"));
-            }
-            labels.push((name, value));
-            Ok(())
-        })?;
-        Ok(Labels::from_sorted(labels))
-    }
-
-    /// Where its chunks are, ascending by their first time. They do not overlap in files that today's Prometheus or
-    /// this writer made; readers must bear it if they do.
-    pub fn chunks(&self, chunks: &mut Vec<ChunkMeta>) -> Result<(), Corruption> {
-        chunks.clear();
-        let mut reader = ByteReader::new(self.body);
-        self.read_symbols(&mut reader, |_, _| Ok(()))?;
-        let truncated = |Truncated| self.corrupt("chunk list of a series is cut off");
-        let count = reader.count(3).map_err(truncated)?;
-        chunks.reserve(count);
-        for _ in 0..count {
-            let last = chunks.last();
-            let min_t = match last {
-                None => reader.varint().map_err(truncated)?,
-                Some(last) => last.max_t.wrapping_add_unsigned(reader.uvarint().map_err(truncated)?),
-            };
-            let width = reader.uvarint().map_err(truncated)?;
-            let max_t = min_t
-                .checked_add_unsigned(width)
-                .ok_or_else(|| self.corrupt("chunk ends before it begins"))?;
-            let at = match last {
-                None => reader.uvarint().map_err(truncated)?,
-                Some(last) => last.at.wrapping_add_signed(reader.varint().map_err(truncated)?),
-            };
-            chunks.push(ChunkMeta { min_t, max_t, at });
-        }
-        if !chunks.is_sorted_by_key(|chunk| chunk.min_t) {
-            chunks.sort_by_key(|chunk| chunk.min_t);
-        }
-        Ok(())
-    }
-
-    fn read_symbols(
-        &self,
-        reader: &mut ByteReader<'_>,
-        mut visit: impl FnMut(u32, u32) -> Result<(), Corruption>,
-    ) -> Result<(), Corruption> {
-        let broken = || self.corrupt("label list of a series is broken");
-        for _ in 0..reader.count(2).map_err(|Truncated| broken())? {
-            let mut symbol = || {
-                let symbol = reader.uvarint().map_err(|Truncated| broken())?;
-                u32::try_from(symbol).map_err(|_| broken())
-            };
-            visit(symbol()?, symbol()?)?;
-        }
-        Ok(())
-    }
-
-    /// Says that something about the series makes no sense.
-    pub fn corrupt(&self, reason: &str) -> Corruption {
-        Corruption { file: self.index.file.clone(), offset: self.offset, reason: reason.to_owned() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fs::Disk;
     use crate::fs::SimDisk;
+    use crate::index::ChunkMeta;
     use crate::index::select::tests::{agrees_with_filter, label_set, matcher};
     use crate::index::writer::IndexWriter;
-    use model::{MatchOp, Matcher};
+    use model::{Labels, MatchOp, Matcher};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::path::Path;

@@ -1,6 +1,6 @@
 //! From matchers to series.
 //!
-//! Every matcher becomes a [`Term`]: keep, or drop, the series whose label has one of some values. A matcher that
+//! Every matcher becomes a term: keep, or drop, the series whose label has one of some values. A matcher that
 //! matches the empty string drops the values it does not match, so that series without the label stay; any other
 //! keeps the values it matches. Terms that know their values look only at these; the rest scan the values of their
 //! label, from a literal prefix on where there is one. The cheapest terms go first, and the first empty set ends the

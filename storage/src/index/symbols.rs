@@ -20,7 +20,7 @@ pub struct Symbols {
     /// Where the last symbol ends.
     end: u64,
     count: u32,
-    /// Starts of every [`SAMPLE`]th symbol, counted from `start`.
+    /// Starts of every eighth symbol, counted from `start`.
     samples: Vec<u32>,
     by_offset: bool,
 }

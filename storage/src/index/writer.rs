@@ -2,7 +2,7 @@
 //!
 //! The caller brings all symbols first, then series in label order. Postings are made at the end: while series are
 //! written only the number of series of each label pair is counted; then the series section is read again from the
-//! mapped file, once for as many pairs as fit into [`BATCH_LEN_MAX`] numbers, and their postings go out. So memory
+//! mapped file, once for as many pairs as have 16 million numbers together, and their postings go out. So memory
 //! holds a counter for each label pair and one batch, however many series there are. Offsets of postings follow from
 //! the counts. Source: Prometheus `tsdb/index/index.go`.
 
@@ -11,19 +11,17 @@ use std::path::{Path, PathBuf};
 use crc_fast::{CrcAlgorithm, Digest};
 use hashbrown::HashMap;
 
+use super::series::{SymbolPair, encode_series};
 use super::{ChunkMeta, Symbols};
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::crc::Crc32c;
-use crate::codec::varint::{MAX_LEN, put_uvarint, put_varint};
+use crate::codec::varint::{MAX_LEN, put_uvarint};
 use crate::format::{INDEX_LEN_MAX, INDEX_MAGIC, INDEX_SERIES_ALIGN, INDEX_VERSION};
 use crate::fs::{BufferedFile, Disk};
 use crate::{Corruption, StorageError};
 
 /// Series numbers held in memory at once while postings are written; a single longer list is held whole.
 const BATCH_LEN_MAX: u64 = 16 << 20;
-
-/// A label as a series refers to it: the ordinals of name and value among the symbols.
-pub type SymbolPair = (u32, u32);
 
 /// An index file being written. Dropped without [`IndexWriter::finish`], it leaves an unusable file.
 pub struct IndexWriter<'d> {
@@ -197,7 +195,10 @@ impl<'d> IndexWriter<'d> {
             Ok(())
         };
         let mut section = Section::new("postings table", lists.len());
-        write(&mut |entry| section.count(entry))?;
+        write(&mut |entry| {
+            section.len += entry.len() as u64;
+            Ok(())
+        })?;
         section.begin(&mut self.out)?;
         write(&mut |entry| section.write(&mut self.out, entry))?;
         section.end(&mut self.out)
@@ -214,28 +215,6 @@ impl<'d> IndexWriter<'d> {
 
 fn too_long(file: &str, limit: &str) -> StorageError {
     StorageError::Invalid(format!("{file}: the index would exceed {limit}"))
-}
-
-fn encode_series(body: &mut Vec<u8>, labels: &[SymbolPair], chunks: &[ChunkMeta]) {
-    put_uvarint(body, labels.len() as u64);
-    for &(name, value) in labels {
-        put_uvarint(body, u64::from(name));
-        put_uvarint(body, u64::from(value));
-    }
-    put_uvarint(body, chunks.len() as u64);
-    let mut previous: Option<&ChunkMeta> = None;
-    for chunk in chunks {
-        match previous {
-            None => put_varint(body, chunk.min_t),
-            Some(previous) => put_uvarint(body, chunk.min_t.wrapping_sub(previous.max_t) as u64),
-        }
-        put_uvarint(body, chunk.max_t.wrapping_sub(chunk.min_t) as u64);
-        match previous {
-            None => put_uvarint(body, chunk.at),
-            Some(previous) => put_varint(body, chunk.at.wrapping_sub(previous.at) as i64),
-        }
-        previous = Some(chunk);
-    }
 }
 
 /// A list with its length, count and checksum; a multiple of four, so that no padding is needed between lists.
@@ -312,32 +291,30 @@ fn write_symbols<S: AsRef<str>>(
     out: &mut BufferedFile,
     symbols: impl Iterator<Item = Result<S, StorageError>> + Clone,
 ) -> Result<u32, StorageError> {
-    let mut count = 0usize;
-    let mut entry = Vec::new();
-    let mut encode = |symbol: S| {
-        entry.clear();
-        put_uvarint(&mut entry, symbol.as_ref().len() as u64);
-        entry.extend_from_slice(symbol.as_ref().as_bytes());
-        std::mem::take(&mut entry)
-    };
-    let mut section = Section::new("symbol table", 0);
+    let mut section = Section::new("symbols", 0);
     let mut last: Option<S> = None;
     for symbol in symbols.clone() {
         let symbol = symbol?;
-        if last.as_ref().is_some_and(|last| last.as_ref() >= symbol.as_ref()) {
+        let text = symbol.as_ref();
+        if last.as_ref().is_some_and(|last| last.as_ref() >= text) {
             return Err(StorageError::Invalid(format!("{}: symbols are not ascending", out.shown())));
         }
-        count += 1;
-        section.len += varint_len(symbol.as_ref().len() as u64) + symbol.as_ref().len() as u64;
+        section.entries += 1;
+        section.len += varint_len(text.len() as u64) + text.len() as u64;
         last = Some(symbol);
     }
-    section.entries = count;
+    let count = u32::try_from(section.entries).map_err(|_| too_long(out.shown(), "2^32 symbols"))?;
     section.begin(out)?;
+    let mut len = Vec::with_capacity(MAX_LEN);
     for symbol in symbols {
-        section.write(out, &encode(symbol?))?;
+        let symbol = symbol?;
+        len.clear();
+        put_uvarint(&mut len, symbol.as_ref().len() as u64);
+        section.write(out, &len)?;
+        section.write(out, symbol.as_ref().as_bytes())?;
     }
     section.end(out)?;
-    u32::try_from(count).map_err(|_| too_long(out.shown(), "2^32 symbols"))
+    Ok(count)
 }
 
 fn varint_len(value: u64) -> u64 {
@@ -355,11 +332,6 @@ struct Section {
 impl Section {
     fn new(what: &'static str, entries: usize) -> Self {
         Self { what, entries, len: 4, digest: Digest::new(CrcAlgorithm::Crc32Iscsi) }
-    }
-
-    fn count(&mut self, entry: &[u8]) -> Result<(), StorageError> {
-        self.len += entry.len() as u64;
-        Ok(())
     }
 
     fn begin(&mut self, out: &mut BufferedFile) -> Result<(), StorageError> {

@@ -15,7 +15,8 @@ use crate::block::tombstones::Tombstones;
 use crate::format::{CHUNKS_DIR, INDEX_FILE, META_FILE, TOMBSTONES_FILE};
 use crate::fs::Disk;
 use crate::index::ChunkMeta;
-use crate::index::writer::{IndexWriter, SymbolPair};
+use crate::index::series::SymbolPair;
+use crate::index::writer::IndexWriter;
 
 /// A block being written. Dropped without [`BlockWriter::finish`], it leaves nothing.
 pub struct BlockWriter<'d> {

@@ -19,7 +19,7 @@ use crate::block::tombstones::{Interval, Intervals};
 use crate::fs::Disk;
 use crate::index::ChunkMeta;
 use crate::index::select::LabelIndex;
-use crate::index::writer::SymbolPair;
+use crate::index::series::SymbolPair;
 use crate::{Corruption, StorageError};
 
 /// Series between two reports of progress.

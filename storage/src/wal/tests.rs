@@ -188,7 +188,7 @@ proptest! {
         let (got, damage) = read_all(&disk);
         prop_assert_eq!(damage, None);
         prop_assert!(got.len() >= safe, "{} records of {} synced", got.len(), safe);
-        prop_assert_eq!(&got[..], &want[..got.len()]);
+        prop_assert!(got[..] == want[..got.len()], "{} records are not a prefix", got.len());
         // What a crash cost is never a part of a batch that was logged and survived the process.
         prop_assert!(power || got.len() >= logged);
         let mut writer = open(&disk, compression, pages);

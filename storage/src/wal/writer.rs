@@ -57,9 +57,7 @@ pub struct Writer {
     file: Box<dyn WriteFile>,
     /// Fragments of the batch that are not written yet.
     buffer: Vec<u8>,
-    /// Ended segments that nobody has synced.
-    finished: Vec<(PathBuf, SyncLater)>,
-    /// Whether the directory has names that are not durable.
+    /// Whether the directory has names that are not durable; the bytes of ended segments are.
     new_names: bool,
     /// Where to cut the log before anything else is done, because a failed batch could not be cut off.
     cut_to: Option<Position>,
@@ -81,6 +79,7 @@ impl Writer {
         disk.sync_dir(parent).map_err(|e| StorageError::io("syncing", &*disk, parent, e))?;
         let segment = segment::list(&*disk, dir)?.last().map_or(0, |last| last.number + 1);
         let file = create(&*disk, dir, segment)?;
+        disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", &*disk, dir, e))?;
         Ok(Self {
             disk,
             dir: dir.to_owned(),
@@ -89,8 +88,7 @@ impl Writer {
             segment,
             file,
             buffer: Vec::new(),
-            finished: Vec::new(),
-            new_names: true,
+            new_names: false,
             cut_to: None,
             stats: WriterStats::default(),
         })
@@ -163,7 +161,6 @@ impl Writer {
                 .disk
                 .open_append(&previous)
                 .map_err(|e| StorageError::io("opening", &*self.disk, &previous, e))?;
-            self.finished.retain(|(path, _)| *path != previous);
             self.segment -= 1;
         }
         self.file.truncate(to.offset).map_err(|e| self.error("truncating", e))?;
@@ -178,13 +175,13 @@ impl Writer {
         let _ = self.cut_back();
     }
 
-    /// Ends the segment and starts the next one, whose number is returned.
+    /// Ends the segment and starts the next one, whose number is returned. The ended one is made durable before
+    /// anything goes into the next: a power cut must not leave a hole between them, which nothing would tell from
+    /// the unused end of a segment.
     pub fn next_segment(&mut self) -> Result<u64, StorageError> {
         self.pad();
-        let sync = self.file.sync_later().map_err(|e| self.error("syncing", e))?;
-        let file = create(&*self.disk, &self.dir, self.segment + 1)?;
-        self.finished.push((self.path(), sync));
-        self.file = file;
+        self.file.sync().map_err(|e| self.error("syncing", e))?;
+        self.file = create(&*self.disk, &self.dir, self.segment + 1)?;
         self.segment += 1;
         self.new_names = true;
         Ok(self.segment)
@@ -210,18 +207,18 @@ impl Writer {
         self.stats
     }
 
-    /// Whether an ended segment waits to be synced.
+    /// Whether a segment was ended whose successor's name is not durable yet.
     pub fn has_finished(&self) -> bool {
-        !self.finished.is_empty()
+        self.new_names
     }
 
-    /// What must be done to make the ended segments durable: Prometheus's policy, a call after each batch for which
-    /// [`Writer::has_finished`] says so. [`PendingSync::run`] needs no access to the writer.
+    /// What must be done that the name of a new segment is durable: Prometheus's policy, a call after each batch for
+    /// which [`Writer::has_finished`] says so. [`PendingSync::run`] needs no access to the writer.
     pub fn begin_sync_finished(&mut self) -> PendingSync {
         PendingSync {
             disk: Arc::clone(&self.disk),
             dir: std::mem::take(&mut self.new_names).then(|| self.dir.clone()),
-            files: std::mem::take(&mut self.finished),
+            file: None,
             durable: Position { segment: self.segment, offset: 0 },
         }
     }
@@ -230,7 +227,7 @@ impl Writer {
     pub fn begin_sync(&mut self) -> Result<PendingSync, StorageError> {
         let sync = self.file.sync_later().map_err(|e| self.error("syncing", e))?;
         let mut pending = self.begin_sync_finished();
-        pending.files.push((self.path(), sync));
+        pending.file = Some((self.path(), sync));
         pending.durable = self.position();
         Ok(pending)
     }
@@ -261,12 +258,12 @@ fn create(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Box<dyn WriteFile>
     disk.create(&path).map_err(|e| StorageError::io("creating", disk, &path, e))
 }
 
-/// Files to sync. Dropped unrun, they are never synced.
+/// What is to be synced. Dropped unrun, it is not.
 #[must_use]
 pub struct PendingSync {
     disk: Arc<dyn Disk>,
     dir: Option<PathBuf>,
-    files: Vec<(PathBuf, SyncLater)>,
+    file: Option<(PathBuf, SyncLater)>,
     durable: Position,
 }
 
@@ -274,8 +271,7 @@ impl PendingSync {
     /// Syncs; may take long. Returns up to where the log is durable now. A failure means that what was logged may be
     /// lost by a power cut, and syncing again would not help; the log itself goes on.
     pub fn run(self) -> Result<Position, StorageError> {
-        // Names last: a durable name of an empty file says more than it should.
-        for (path, sync) in self.files {
+        if let Some((path, sync)) = self.file {
             sync().map_err(|e| StorageError::io("syncing", &*self.disk, &path, e))?;
         }
         if let Some(dir) = self.dir {

@@ -6,9 +6,13 @@
 //! [`Series::labels`] does the work. Bodies are hostile: nothing here panics on them, allocates more than in
 //! proportion to them, or takes more than linear time.
 
+mod classic;
 mod cursor;
+mod format;
+mod nhcb;
 mod number;
 mod openmetrics;
+mod protobuf;
 mod quote;
 mod series_text;
 #[cfg(test)]
@@ -22,10 +26,71 @@ use model::labels::Labels;
 use model::metadata::MetricType;
 use model::sample::Exemplar;
 
+pub use format::{Format, FormatError};
+pub use nhcb::NhcbParser;
 pub use number::{openmetrics_float, parse_float};
 pub use openmetrics::OpenMetricsParser;
+pub use protobuf::ProtobufParser;
 pub use series_text::{LabelsError, RawLabels, TYPE_LABEL, UNIT_LABEL};
 pub use text::TextParser;
+
+/// How to read a body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Find start timestamps. OpenMetrics `_created` lines are then no series of their own.
+    pub start_timestamps: bool,
+    /// Give native histograms; without, only their classic buckets.
+    pub native_histograms: bool,
+    /// Give classic buckets also where a native histogram stands for them.
+    pub always_classic: bool,
+    /// Give classic histograms as native ones with custom buckets.
+    pub convert_to_nhcb: bool,
+}
+
+/// Walks a body of any format.
+pub enum Parser<'a> {
+    /// The Prometheus text format.
+    Text(TextParser<'a>),
+    /// OpenMetrics text.
+    OpenMetrics(OpenMetricsParser<'a>),
+    /// Either of these with classic histograms converted.
+    Nhcb(Box<NhcbParser<'a>>),
+    /// Delimited protobuf.
+    Protobuf(Box<ProtobufParser<'a>>),
+}
+
+impl<'a> Parser<'a> {
+    /// A parser at the start of a body.
+    pub fn new(body: &'a [u8], format: Format, options: &Options) -> Self {
+        let keep = options.always_classic;
+        match (format, options.convert_to_nhcb) {
+            (Format::Protobuf, _) => Self::Protobuf(Box::new(ProtobufParser::new(body, *options))),
+            (Format::Text, true) => Self::Nhcb(Box::new(NhcbParser::text(TextParser::new(body), keep))),
+            (Format::OpenMetrics, true) => {
+                let parser = OpenMetricsParser::new(body, options.start_timestamps);
+                Self::Nhcb(Box::new(NhcbParser::openmetrics(parser, keep)))
+            }
+            (Format::Text, false) => Self::Text(TextParser::new(body)),
+            (Format::OpenMetrics, false) => {
+                Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps))
+            }
+        }
+    }
+
+    /// The next entry; after an error there is none. What it borrows lives until the next call.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "entries borrow from the parser, which no Iterator allows"
+    )]
+    pub fn next(&mut self) -> Option<Result<Entry<'_>, ParseError>> {
+        match self {
+            Self::Text(parser) => parser.next(),
+            Self::OpenMetrics(parser) => parser.next(),
+            Self::Nhcb(parser) => parser.next(),
+            Self::Protobuf(parser) => parser.next(),
+        }
+    }
+}
 
 /// A body that does not follow its format. The text is Prometheus's, and the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ use crate::engine::QueryError;
 use crate::value::{ABSENT, Point, is_absent};
 
 /// The state of one group over all steps.
-trait Fold: Sized {
+trait Fold: Sized + Send {
     fn new(steps: usize) -> Self;
     /// Takes in one series.
     fn take(&mut self, row: &Row, context: &Context, notes: &mut Annotations);

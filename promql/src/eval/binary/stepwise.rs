@@ -66,12 +66,9 @@ pub(crate) fn evaluate(
 impl Stepwise<'_> {
     fn step(&mut self, step: usize, annotations: &mut Annotations) -> Result<(), QueryError> {
         let matching = &self.binary.matching;
-        // The fill values are named by the sides of the text.
-        let (fill_many, fill_one) = if self.swapped {
-            (matching.fill_right, matching.fill_left)
-        } else {
-            (matching.fill_left, matching.fill_right)
-        };
+        // Prometheus does not swap these with the sides: under `group_right`, `fill_left` stands in for the right
+        // side's series.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let sides = self.sides;
         let present = |rows: &[(usize, Row)]| -> Vec<(usize, usize)> {
             let at_step =

@@ -98,8 +98,8 @@ impl<F: Form> Appender<F> {
             let flags = match (h.reset_hint, previous) {
                 (ResetHint::Gauge, _) => Flags::Gauge,
                 (ResetHint::Reset, _) => Flags::Reset,
-                (_, Some(previous)) => F::flags_of_first(previous.fit(h).err()),
-                (_, None) => Flags::Unknown,
+                (_, Some(previous)) if previous.count > 0 => F::flags_of_first(previous.fit(h).err()),
+                _ => Flags::Unknown,
             };
             self.begin(flags, t, h, start_t);
             return Ok(Appended::Same);

@@ -1,0 +1,184 @@
+//! Target groups from an HTTP server: a JSON list, asked for at every refresh interval. A failed request keeps the last
+//! good groups; an empty list removes them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use url::Url;
+
+use super::TargetGroup;
+use super::groups::{from_json, groups};
+use super::manager::Updates;
+use crate::config::discovery::HttpSd;
+use crate::http_client::{HttpClient, Request};
+
+const URL_LABEL: &str = "__meta_url";
+const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
+const USER_AGENT: &str = concat!("Trivium/", env!("CARGO_PKG_VERSION"));
+/// Larger answers are refused.
+const MAX_ANSWER_BYTES: u64 = 256 << 20;
+
+/// Reports groups until it is dropped.
+pub async fn run(config: HttpSd, updates: Updates) {
+    let refresh = Duration::from_millis(config.refresh_interval_ms.max(1).unsigned_abs());
+    let server = match Server::new(&config, refresh) {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::error!(
+                component = "discovery",
+                mechanism = "http",
+                url = config.url,
+                err = error,
+                "Cannot create discovery"
+            );
+            updates.refreshed("http", 0.0, true);
+            return;
+        }
+    };
+    let mut ticks = tokio::time::interval(refresh);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let start = Instant::now();
+        let answer = server.ask(refresh).await;
+        updates.refreshed("http", start.elapsed().as_secs_f64(), answer.is_err());
+        match answer {
+            Ok(groups) => updates.report(groups),
+            Err(error) => {
+                updates.metrics().http_failures.inc();
+                tracing::error!(
+                    component = "discovery",
+                    mechanism = "http",
+                    url = config.url,
+                    err = error,
+                    "Unable to refresh target groups"
+                );
+            }
+        }
+    }
+}
+
+struct Server {
+    client: HttpClient,
+    url: Url,
+    /// As written: part of sources and of the label.
+    name: String,
+    refresh_seconds: HeaderValue,
+}
+
+impl Server {
+    fn new(config: &HttpSd, refresh: Duration) -> Result<Self, String> {
+        let seconds = refresh.as_secs_f64().to_string();
+        Ok(Self {
+            client: HttpClient::new(&config.http, USER_AGENT).map_err(|e| e.to_string())?,
+            url: Url::parse(&config.url).map_err(|e| e.to_string())?,
+            name: config.url.clone(),
+            refresh_seconds: HeaderValue::from_str(&seconds).map_err(|e| e.to_string())?,
+        })
+    }
+
+    async fn ask(&self, deadline: Duration) -> Result<Vec<Arc<TargetGroup>>, String> {
+        let mut request = Request::get(self.url.clone());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers.insert(REFRESH_HEADER, self.refresh_seconds.clone());
+        let response = self.client.send(request, deadline).await.map_err(|e| e.to_string())?;
+        if response.status != StatusCode::OK {
+            return Err(format!("server returned HTTP status {}", response.status));
+        }
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        if !is_json(content_type) {
+            return Err(format!("unsupported content type {content_type:?}"));
+        }
+        let body = response.read(MAX_ANSWER_BYTES, Vec::new()).await.map_err(|e| e.to_string())?;
+        let read = from_json(&body)?;
+        Ok(groups(&self.name, &read, Some((URL_LABEL, &self.name))).into_iter().map(Arc::new).collect())
+    }
+}
+
+/// `application/json`, with no other charset than UTF-8.
+fn is_json(content_type: &str) -> bool {
+    let lower = content_type.trim().to_ascii_lowercase();
+    match lower.split_once(';') {
+        None => lower == "application/json",
+        Some((kind, charset)) => {
+            kind == "application/json"
+                && matches!(charset.trim_start(), "charset=utf-8" | "charset=\"utf-8\"")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::http_client::HttpClientConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one request after the other, and gives back what was asked.
+    async fn serve(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/sd", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let mut asked = String::new();
+            for answer in answers {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                let len = socket.read(&mut request).await.unwrap();
+                asked.push_str(&String::from_utf8_lossy(&request[..len]));
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        (url, served)
+    }
+
+    #[tokio::test]
+    async fn asks_and_reads() {
+        let (url, served) = serve(&[
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nConnection: close\r\n\r\n[{\"targets\":[\"a:1\"],\"labels\":{\"l\":\"v\"}}]",
+            "HTTP/1.1 500 Oops\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n[]",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n[{\"target\":[]}]",
+        ])
+        .await;
+        let config =
+            HttpSd { url: url.clone(), refresh_interval_ms: 1_500, http: HttpClientConfig::default() };
+        let deadline = Duration::from_secs(5);
+        let server = Server::new(&config, Duration::from_millis(1_500)).unwrap();
+        let groups = server.ask(deadline).await.unwrap();
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].source, format!("{url}:0"));
+        assert_eq!(
+            (groups[0].labels.get("l"), groups[0].labels.get("__meta_url")),
+            (Some("v"), Some(url.as_str()))
+        );
+        assert_eq!(
+            server.ask(deadline).await,
+            Err("server returned HTTP status 500 Internal Server Error".to_owned())
+        );
+        assert_eq!(server.ask(deadline).await, Err("unsupported content type \"text/plain\"".to_owned()));
+        assert!(server.ask(deadline).await.unwrap_err().contains("unknown field `target`"));
+        let asked = served.await.unwrap().to_ascii_lowercase();
+        assert!(asked.contains("x-prometheus-refresh-interval-seconds: 1.5\r\n"), "{asked}");
+        assert!(
+            asked.contains("accept: application/json\r\n") && asked.contains("user-agent: trivium/"),
+            "{asked}"
+        );
+    }
+
+    #[test]
+    fn content_types() {
+        for (text, want) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json;charset=\"utf-8\"", true),
+            ("application/json; charset=latin1", false),
+            ("text/json", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(text), want, "{text}");
+        }
+    }
+}

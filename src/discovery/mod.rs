@@ -1,0 +1,34 @@
+//! Where targets come from. A mechanism ([`file`], [`http`]) reports the whole set of its [`TargetGroup`]s whenever it
+//! changes; the [`Manager`] runs one per section of the configuration, shares it among jobs that say the same, and hands
+//! the sets of all jobs ([`TargetSets`]) to scraping or to notification, not more often than it is told to.
+
+mod file;
+mod groups;
+mod http;
+mod manager;
+mod metrics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::Labels;
+
+pub use manager::{Manager, TargetUpdates};
+pub use metrics::Metrics;
+
+/// Where to connect: the label that every target has.
+pub const ADDRESS_LABEL: &str = "__address__";
+
+/// Targets that a mechanism found together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetGroup {
+    /// Names the group within its mechanism, such as a file's path with the group's place in it.
+    pub source: String,
+    /// Labels of all targets; a target's own win.
+    pub labels: Labels,
+    /// Labels of each target, with [`ADDRESS_LABEL`].
+    pub targets: Vec<Labels>,
+}
+
+/// The groups of every job, by the job's name. A job without targets has an empty list.
+pub type TargetSets = Arc<BTreeMap<String, Vec<Arc<TargetGroup>>>>;

@@ -1,0 +1,286 @@
+//! One Alertmanager: its address, the body of requests, and the task that empties its queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use model::{Labels, LabelsBuilder};
+use parking_lot::Mutex;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::queue::Queue;
+use super::{Alert, Metrics};
+use crate::config::alerting::AlertmanagerConfig;
+use crate::discovery::ADDRESS_LABEL;
+use crate::http_client::{HttpClient, Request};
+
+/// Label of a discovered Alertmanager that holds its path.
+const PATH_LABEL: &str = "__alerts_path__";
+
+/// The URL where an Alertmanager takes alerts, from its labels.
+pub(super) fn url_of(labels: &LabelsBuilder) -> String {
+    let (scheme, address, path) =
+        (labels.get("__scheme__"), labels.get(ADDRESS_LABEL), labels.get(PATH_LABEL));
+    let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
+    format!("{scheme}://{address}{slash}{path}")
+}
+
+/// Bytes of an answer that are read.
+const ANSWER_LIMIT: u64 = 1 << 20;
+
+/// The labels of a discovered Alertmanager before relabelling.
+pub(super) fn discovered_labels(
+    group: &Labels,
+    target: &Labels,
+    config: &AlertmanagerConfig,
+) -> LabelsBuilder {
+    let mut labels = group.to_builder();
+    for (name, value) in target.iter() {
+        labels.set(name, value);
+    }
+    labels.set("__scheme__", &config.scheme);
+    labels.set(PATH_LABEL, &format!("{}/api/v2/alerts", clean_path(&config.path_prefix)));
+    labels
+}
+
+/// Go's `path.Join("/", prefix)`, without the slash when that is all.
+fn clean_path(prefix: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in prefix.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.iter().map(|part| format!("/{part}")).collect()
+}
+
+/// The body of a request of Alertmanager's API v2.
+pub(super) fn body(alerts: &[Alert]) -> Result<Bytes, serde_json::Error> {
+    let posted: Vec<Posted<'_>> = alerts.iter().map(Posted).collect();
+    serde_json::to_vec(&posted).map(Bytes::from)
+}
+
+struct Posted<'a>(&'a Alert);
+
+impl Serialize for Posted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let alert = self.0;
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry(
+            "annotations",
+            &Pairs(alert.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+        )?;
+        map.serialize_entry("endsAt", &date_time(alert.ends_at))?;
+        map.serialize_entry("startsAt", &date_time(alert.starts_at))?;
+        map.serialize_entry("generatorURL", &*alert.generator_url)?;
+        map.serialize_entry("labels", &Pairs(alert.labels.iter()))?;
+        map.end()
+    }
+}
+
+struct Pairs<I>(I);
+
+impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> Serialize for Pairs<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
+    }
+}
+
+/// RFC 3339 with milliseconds, in UTC; the year 1 for none, as Go has it.
+fn date_time(ms: Option<i64>) -> String {
+    match ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+        Some(t) => format!("{t:.3}"),
+        None => "0001-01-01T00:00:00.000Z".to_owned(),
+    }
+}
+
+/// What a sending task needs beside its Alertmanager.
+pub(super) struct Sending {
+    /// The set's client.
+    pub(super) client: Arc<HttpClient>,
+    /// Of each request.
+    pub(super) timeout: Duration,
+    /// Alerts in a request.
+    pub(super) batch: usize,
+    /// Alerts that may wait.
+    pub(super) capacity: usize,
+    /// Send what waits before ending.
+    pub(super) drain: bool,
+    /// Figures.
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// A queue and the task that empties it.
+pub(super) struct SendLoop {
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+struct State {
+    url: String,
+    sending: Sending,
+    queue: Mutex<Queue>,
+    has_work: Notify,
+    stopped: CancellationToken,
+}
+
+impl SendLoop {
+    /// Starts sending to an Alertmanager.
+    pub(super) fn start(url: String, sending: Sending) -> Self {
+        sending.metrics.add(&url);
+        let state = Arc::new(State {
+            queue: Mutex::new(Queue::new(sending.capacity)),
+            url,
+            sending,
+            has_work: Notify::new(),
+            stopped: CancellationToken::new(),
+        });
+        let task = tokio::spawn(send_loop(state.clone()));
+        Self { state, task }
+    }
+
+    /// Queues alerts. What was dropped for them is counted and logged.
+    pub(super) fn push(&self, alerts: &[Alert]) {
+        let state = &self.state;
+        let dropped = {
+            let mut queue = state.queue.lock();
+            let dropped = queue.push(alerts);
+            state.sending.metrics.queue_length.with(&[&state.url]).set(queue.len() as f64);
+            dropped
+        };
+        if dropped > 0 {
+            tracing::warn!(
+                alertmanager = state.url,
+                count = dropped,
+                "Alert notification queue full, dropping alerts"
+            );
+            state.sending.metrics.dropped.with(&[&state.url]).add(dropped as u64);
+        }
+        state.has_work.notify_one();
+    }
+
+    /// Tells the task to end.
+    pub(super) fn stop(&self) {
+        self.state.stopped.cancel();
+    }
+
+    /// Whether the task has ended.
+    pub(super) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for the task to end.
+    pub(super) async fn ended(self) {
+        self.stop();
+        if let Err(error) = self.task.await {
+            tracing::error!(alertmanager = self.state.url, %error, "Sending alerts ended abnormally");
+        }
+    }
+}
+
+async fn send_loop(state: Arc<State>) {
+    while !state.stopped.is_cancelled() {
+        tokio::select! {
+            biased;
+            () = state.stopped.cancelled() => break,
+            () = state.has_work.notified() => {}
+        }
+        while !state.stopped.is_cancelled() && state.send_batch().await {}
+    }
+    if state.sending.drain {
+        while state.send_batch().await {}
+    } else {
+        let left = state.queue.lock().take(usize::MAX).len();
+        if left > 0 {
+            tracing::warn!(
+                alertmanager = state.url,
+                count = left,
+                "Alert notification queue not drained on shutdown, dropping alerts"
+            );
+        }
+    }
+    state.sending.metrics.remove(&state.url);
+}
+
+impl State {
+    /// Anything but a 2xx answer is an error.
+    async fn post(&self, alerts: &[Alert]) -> Result<(), String> {
+        let body = body(alerts).map_err(|e| e.to_string())?;
+        let url = Url::parse(&self.url).map_err(|e| e.to_string())?;
+        let request = Request::post(url, "application/json", body);
+        let answer =
+            self.sending.client.send(request, self.sending.timeout).await.map_err(|e| e.to_string())?;
+        let status = answer.status;
+        // Reading to its end keeps the connection; nobody looks at what it says.
+        let _ = answer.read(ANSWER_LIMIT, Vec::new()).await;
+        if status.is_success() { Ok(()) } else { Err(format!("bad response status {status}")) }
+    }
+
+    /// Sends the oldest alerts, once; rules repeat what got lost. Returns whether there were any.
+    async fn send_batch(&self) -> bool {
+        let alerts = {
+            let mut queue = self.queue.lock();
+            let alerts = queue.take(self.sending.batch);
+            self.sending.metrics.queue_length.with(&[&self.url]).set(queue.len() as f64);
+            alerts
+        };
+        if alerts.is_empty() {
+            return false;
+        }
+        let metrics = &self.sending.metrics;
+        let count = alerts.len() as u64;
+        let begin = Instant::now();
+        match self.post(&alerts).await {
+            Ok(()) => {
+                let seconds = begin.elapsed().as_secs_f64();
+                metrics.latency.with(&[&self.url]).observe(seconds);
+                metrics.latency_histogram.with(&[&self.url]).observe(seconds);
+                metrics.sent.with(&[&self.url]).add(count);
+            }
+            Err(error) => {
+                tracing::error!(alertmanager = self.url, count, err = error, "Error sending alerts");
+                metrics.errors.with(&[&self.url]).add(count);
+                metrics.dropped.with(&[&self.url]).add(count);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_bodies() {
+        let alert = Alert {
+            labels: Labels::from_pairs([("alertname", "A"), ("x", "\"é\"")]),
+            annotations: Arc::from([("s".to_owned(), String::new())]),
+            starts_at: Some(1_700_000_000_123),
+            ends_at: None,
+            generator_url: "http://p/graph".into(),
+        };
+        assert_eq!(
+            std::str::from_utf8(&body(&[alert]).unwrap()).unwrap(),
+            r#"[{"annotations":{"s":""},"endsAt":"0001-01-01T00:00:00.000Z","startsAt":"2023-11-14T22:13:20.123Z","generatorURL":"http://p/graph","labels":{"alertname":"A","x":"\"é\""}}]"#
+        );
+        assert_eq!(date_time(Some(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(date_time(Some(1_700_000_000_000)), "2023-11-14T22:13:20.000Z");
+    }
+
+    #[test]
+    fn paths() {
+        for (prefix, want) in
+            [("", ""), ("/", ""), ("am", "/am"), ("/a/b/", "/a/b"), ("//a/../b", "/b"), ("../x", "/x")]
+        {
+            assert_eq!(clean_path(prefix), want);
+        }
+    }
+}

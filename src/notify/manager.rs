@@ -1,0 +1,164 @@
+//! Gives alerts to all sets of Alertmanagers, and follows configuration and discovery.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::Labels;
+use model::relabel::Rule;
+use parking_lot::{Mutex, RwLock};
+
+use super::alertmanager::SendLoop;
+use super::set::{Set, relabelled};
+use super::{Alert, Metrics};
+use crate::config::alerting::Alerting;
+use crate::config::discovery::SdConfig;
+use crate::discovery::TargetSets;
+use crate::http_client::{HttpClient, SetupError};
+use crate::rules::AlertSink;
+
+/// What flags decide.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `--alertmanager.notification-queue-capacity`
+    pub queue_capacity: usize,
+    /// `--alertmanager.notification-batch-size`
+    pub batch_size: usize,
+    /// `--alertmanager.drain-notification-queue-on-shutdown`
+    pub drain_on_shutdown: bool,
+    /// How requests introduce themselves.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { queue_capacity: 10_000, batch_size: 256, drain_on_shutdown: true, user_agent: String::new() }
+    }
+}
+
+/// A section that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("alertmanagers[{index}]: {reason}")]
+pub struct ApplyError {
+    /// The section, counted from 0.
+    pub index: usize,
+    /// What is wrong with its HTTP settings.
+    pub reason: SetupError,
+}
+
+/// Sends alerts to Alertmanagers.
+pub struct Manager {
+    options: Options,
+    metrics: Arc<Metrics>,
+    state: RwLock<State>,
+    stopped: AtomicBool,
+    /// Sending tasks that still empty their queues.
+    ending: Mutex<Vec<SendLoop>>,
+}
+
+#[derive(Default)]
+struct State {
+    external_labels: Labels,
+    relabel: Arc<[Rule]>,
+    sets: Vec<Set>,
+}
+
+impl Manager {
+    /// A manager without Alertmanagers.
+    pub fn new(options: Options, metrics: Arc<Metrics>) -> Self {
+        metrics.queue_capacity.set(options.queue_capacity as f64);
+        Self {
+            options,
+            metrics,
+            state: RwLock::default(),
+            stopped: AtomicBool::new(false),
+            ending: Mutex::default(),
+        }
+    }
+
+    /// Applies a configuration. Sections that did not change keep their Alertmanagers with what is queued for them;
+    /// those of new ones come with [`Self::update`]. Nothing changes on error.
+    pub fn apply(&self, alerting: &Alerting, external_labels: Labels) -> Result<(), ApplyError> {
+        let mut sets = Vec::with_capacity(alerting.alertmanagers.len());
+        for (index, config) in alerting.alertmanagers.iter().enumerate() {
+            let client = HttpClient::new(&config.http, &self.options.user_agent)
+                .map_err(|reason| ApplyError { index, reason })?;
+            sets.push(Set::new(config.clone(), client));
+        }
+        let mut state = self.state.write();
+        let mut old = std::mem::take(&mut state.sets);
+        for set in &mut sets {
+            if let Some(at) = old.iter().position(|old| old.config == set.config) {
+                set.adopt(old.swap_remove(at));
+            }
+        }
+        self.ending.lock().extend(old.iter_mut().flat_map(Set::stop));
+        *state = State { external_labels, relabel: alerting.alert_relabel_configs.clone(), sets };
+        self.count(&state);
+        Ok(())
+    }
+
+    /// What discovery must look for: one job for each section.
+    pub fn discovery_jobs(alerting: &Alerting) -> Vec<(String, Vec<SdConfig>)> {
+        let sections = alerting.alertmanagers.iter().enumerate();
+        sections.map(|(index, config)| (job_name(index), config.discovery.clone())).collect()
+    }
+
+    /// Makes what discovery found the Alertmanagers of their sections. Needs a tokio runtime.
+    pub fn update(&self, targets: &TargetSets) {
+        let mut state = self.state.write();
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        for (index, set) in state.sets.iter_mut().enumerate() {
+            if let Some(groups) = targets.get(&job_name(index)) {
+                let ending = set.sync(groups, &self.options, &self.metrics);
+                self.ending.lock().extend(ending);
+            }
+        }
+        self.count(&state);
+    }
+
+    fn count(&self, state: &State) {
+        self.metrics.discovered.set(state.sets.iter().map(|set| set.active().count()).sum::<usize>() as f64);
+        self.ending.lock().retain(|send_loop| !send_loop.is_finished());
+    }
+
+    /// URLs of the Alertmanagers that get alerts, and of those that relabelling dropped.
+    pub fn alertmanagers(&self) -> (Vec<String>, Vec<String>) {
+        let state = self.state.read();
+        let active = state.sets.iter().flat_map(Set::active).cloned().collect();
+        let dropped = state.sets.iter().flat_map(Set::dropped).cloned().collect();
+        (active, dropped)
+    }
+
+    /// Takes no more alerts and waits until all queues are empty, or given up.
+    pub async fn stop(&self) {
+        let mut ending = {
+            let mut state = self.state.write();
+            self.stopped.store(true, Ordering::Relaxed);
+            state.sets.iter_mut().flat_map(Set::stop).collect::<Vec<_>>()
+        };
+        ending.append(&mut self.ending.lock());
+        for send_loop in ending {
+            send_loop.ended().await;
+        }
+    }
+}
+
+impl AlertSink for Manager {
+    fn send(&self, alerts: Vec<Alert>) {
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let state = self.state.read();
+        let alerts = relabelled(&alerts, &state.external_labels, &state.relabel);
+        if !alerts.is_empty() {
+            state.sets.iter().for_each(|set| set.push(&alerts));
+        }
+    }
+}
+
+/// Name of a section's job for discovery.
+fn job_name(index: usize) -> String {
+    format!("config-{index}")
+}

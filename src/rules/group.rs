@@ -1,0 +1,486 @@
+//! One group: its rules, what it remembers of them, and one evaluation.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use model::Labels;
+use model::append::{AppendError, Appendable, Appender, HistogramSample};
+use model::sample::STALE_NAN;
+use model::time::Clock;
+use parking_lot::Mutex;
+use promql::parse::{Features, parse};
+
+use super::alerting::{Alerts, Durations, Expansion, State};
+use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
+use super::manager::{Options, Settings};
+use super::template::{self, Environment, Value, links};
+use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
+use super::{AlertSink, Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
+use crate::notify::Alert;
+
+/// What all groups share.
+pub struct Shared {
+    /// Fixed at start.
+    pub options: Options,
+    /// Of the configuration.
+    pub settings: arc_swap::ArcSwap<Settings>,
+    /// Answers queries.
+    pub querier: Arc<dyn Querier>,
+    /// Takes samples.
+    pub appendable: Arc<dyn Appendable>,
+    /// Takes alerts.
+    pub sink: Arc<dyn AlertSink>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A group that is evaluated again and again.
+pub struct Group {
+    /// The rule file.
+    pub file: String,
+    /// What is written there.
+    pub spec: GroupSpec,
+    /// Between two evaluations.
+    pub interval_ms: i64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) rules: Vec<Rule>,
+    /// Tells an evaluation to end after the rule it is at.
+    pub(super) stopping: AtomicBool,
+    status: Mutex<GroupStatus>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct GroupStatus {
+    evaluation_seconds: f64,
+    last_evaluation: Option<i64>,
+}
+
+/// Series that the group wrote and may have to end.
+#[derive(Default)]
+struct Memory {
+    /// Those of each rule's last evaluation.
+    written: Vec<HashSet<Labels>>,
+    /// Those of rules that are gone.
+    orphans: Vec<Labels>,
+}
+
+/// A rule with its state.
+pub(super) struct Rule {
+    pub(super) spec: Arc<RuleSpec>,
+    status: Mutex<RuleStatus>,
+    pub(super) alerts: Mutex<Alerts>,
+    /// Whether its alerts are up to date; before, their state is not written, lest it hide what must be restored.
+    pub(super) restored: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct RuleStatus {
+    health: Health,
+    last_error: Option<String>,
+    evaluation_seconds: f64,
+    last_evaluation: Option<i64>,
+}
+
+/// What one evaluation of a rule gave, or why it failed.
+type Outcome = Result<Vec<Sample>, QueryFailure>;
+
+impl Group {
+    /// A group that was never evaluated. With `restored` its alerts need not be looked for in the store.
+    pub fn new(file: String, spec: GroupSpec, shared: Arc<Shared>, restored: bool) -> Self {
+        let interval_ms = spec.interval_ms.unwrap_or(shared.settings.load().evaluation_interval_ms);
+        let rules: Vec<Rule> = spec
+            .rules
+            .iter()
+            .map(|spec| Rule {
+                spec: spec.clone(),
+                status: Mutex::default(),
+                alerts: Mutex::default(),
+                restored: AtomicBool::new(restored),
+            })
+            .collect();
+        let memory = Memory { written: vec![HashSet::new(); rules.len()], orphans: Vec::new() };
+        let group = Self {
+            file,
+            spec,
+            interval_ms: interval_ms.max(1),
+            shared,
+            rules,
+            stopping: AtomicBool::new(false),
+            status: Mutex::default(),
+            memory: Mutex::new(memory),
+        };
+        group.shared.metrics.add_group(&group.key(), group.rules.len(), group.interval_ms);
+        group
+    }
+
+    /// Tells groups of all files apart; also their label in metrics.
+    pub fn key(&self) -> String {
+        key(&self.file, &self.spec.name)
+    }
+
+    /// Whether another group would do the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.file == other.file && self.interval_ms == other.interval_ms && self.spec == other.spec
+    }
+
+    /// The last time at or before `now` at which the group is due: times are `interval` apart and shifted by an offset
+    /// of the group's own, so that groups do not all start together.
+    pub fn slot(&self, now: i64) -> i64 {
+        let identity = Labels::from_pairs([("name", &self.spec.name), ("file", &self.file)]);
+        let offset = (identity.stable_hash() % self.interval_ms.unsigned_abs()) as i64;
+        (now - offset).div_euclid(self.interval_ms) * self.interval_ms + offset
+    }
+
+    fn query_offset(&self) -> i64 {
+        self.spec.query_offset_ms.unwrap_or(self.shared.settings.load().query_offset_ms)
+    }
+
+    /// Takes over state from the group that this one replaces. Rules are matched by name and labels, duplicates in
+    /// order. Series of rules that are gone will be marked stale.
+    pub fn adopt(&self, old: &Self) {
+        *self.status.lock() = *old.status.lock();
+        let mut old_memory = old.memory.lock();
+        let mut memory = self.memory.lock();
+        let mut by_identity: HashMap<(&str, &[(String, String)]), Vec<usize>> = HashMap::new();
+        for (at, rule) in old.rules.iter().enumerate().rev() {
+            by_identity.entry((&rule.spec.name, &rule.spec.labels)).or_default().push(at);
+        }
+        for (rule, written) in self.rules.iter().zip(&mut memory.written) {
+            let matching = by_identity.get_mut(&(rule.spec.name.as_str(), rule.spec.labels.as_slice()));
+            if let Some(from) = matching.and_then(Vec::pop) {
+                *written = std::mem::take(&mut old_memory.written[from]);
+                let old_rule = &old.rules[from];
+                if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_)))
+                {
+                    rule.alerts.lock().extend(&old_rule.alerts.lock());
+                }
+            }
+        }
+        memory.orphans = std::mem::take(&mut old_memory.orphans);
+        for written in &mut old_memory.written {
+            memory.orphans.extend(written.drain());
+        }
+    }
+
+    /// Evaluates all rules in order at `t`, the time slot in milliseconds.
+    pub fn evaluate(&self, t: i64) {
+        let key = self.key();
+        let metrics = &self.shared.metrics;
+        metrics.iterations.with(&[&key]).inc();
+        let begin = self.shared.clock.now_ms();
+        let timer = Instant::now();
+        let offset = self.query_offset();
+        let mut samples = 0;
+        let mut rule_seconds = 0.0;
+        for at in 0..self.rules.len() {
+            if self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            let (count, seconds) = self.evaluate_rule(at, t, offset, &key);
+            samples += count;
+            rule_seconds += seconds;
+        }
+        metrics.samples.with(&[&key]).set(samples as f64);
+        self.end_orphans(t - offset);
+        let seconds = timer.elapsed().as_secs_f64();
+        metrics.group_duration.observe(seconds);
+        metrics.group_duration_histogram.observe(seconds);
+        metrics.last_rule_duration_sum.with(&[&key]).set(rule_seconds);
+        metrics.last_duration.with(&[&key]).set(seconds);
+        metrics.last_evaluation.with(&[&key]).set(begin as f64 / 1000.0);
+        *self.status.lock() = GroupStatus { evaluation_seconds: seconds, last_evaluation: Some(begin) };
+    }
+
+    /// Evaluates one rule and writes its result. Returns the number of samples and the seconds it took.
+    fn evaluate_rule(&self, at: usize, t: i64, offset: i64, key: &str) -> (usize, f64) {
+        let rule = &self.rules[at];
+        let metrics = &self.shared.metrics;
+        let begin = self.shared.clock.now_ms();
+        let timer = Instant::now();
+        metrics.evaluations.with(&[key]).inc();
+        let outcome = match &rule.spec.action {
+            Action::Record => self.record(rule, t - offset),
+            Action::Alert(alert) => self.alert(rule, alert, t, offset),
+        };
+        let mut samples = 0;
+        let error = match outcome {
+            Ok(result) => {
+                samples = result.len();
+                self.write(at, result, t - offset)
+                    .map_err(|message| QueryFailure { message, cancelled: false })
+            }
+            Err(failure) => Err(failure),
+        }
+        .err();
+        let seconds = timer.elapsed().as_secs_f64();
+        metrics.rule_duration.observe(seconds);
+        metrics.rule_duration_histogram.observe(seconds);
+        if let Some(failure) = &error {
+            metrics.failures.with(&[key]).inc();
+            if !failure.cancelled {
+                tracing::warn!(
+                    file = self.file,
+                    group = self.spec.name,
+                    name = rule.spec.name,
+                    index = at,
+                    err = failure.message,
+                    "Evaluating rule failed"
+                );
+            }
+        }
+        *rule.status.lock() = RuleStatus {
+            health: if error.is_some() { Health::Bad } else { Health::Good },
+            last_error: error.map(|failure| failure.message),
+            evaluation_seconds: seconds,
+            last_evaluation: Some(begin),
+        };
+        (samples, seconds)
+    }
+
+    fn record(&self, rule: &Rule, t: i64) -> Outcome {
+        let result = self.shared.querier.instant(&rule.spec.expr, t)?;
+        recording::rename(&rule.spec, result, self.spec.limit)
+            .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })
+    }
+
+    fn alert(&self, rule: &Rule, alert: &AlertSpec, t: i64, offset: i64) -> Outcome {
+        let shared = &self.shared;
+        let result = shared.querier.instant(&rule.spec.expr, t - offset)?;
+        let settings = shared.settings.load();
+        let query = |text: &str| template_query(&*shared.querier, &shared.options.features, text, t);
+        let environment = Environment {
+            now_ms: t,
+            external_url: &shared.options.external_url,
+            path_prefix: &shared.options.path_prefix,
+            query: &query,
+        };
+        let on_error = |error: &str| {
+            shared.metrics.template_failures.inc();
+            tracing::warn!(alert = rule.spec.name, err = error, "Expanding alert template failed");
+        };
+        let expansion = Expansion {
+            rule: &rule.spec,
+            alert,
+            external_labels: &settings.external_labels,
+            environment: &environment,
+            on_error: &on_error,
+        };
+        let templates = alert.label_templates.len() + alert.annotation_templates.len();
+        shared.metrics.template_expansions.add((templates * result.len()) as u64);
+        let candidates = result.iter().map(|sample| expansion.candidate(sample)).collect();
+        let durations = Durations { hold_ms: alert.hold_ms, keep_firing_ms: alert.keep_firing_ms };
+        let (samples, due) = {
+            let mut alerts = rule.alerts.lock();
+            alerts
+                .step(candidates, t, durations, self.spec.limit)
+                .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })?;
+            let restored = rule.restored.load(Ordering::Relaxed);
+            let samples = if restored { alerts.samples() } else { Vec::new() };
+            (samples, alerts.take_due(t, shared.options.resend_delay_ms, self.interval_ms))
+        };
+        if !due.is_empty() {
+            let generator_url =
+                format!("{}{}", shared.options.external_url, links::table(&rule.spec.expr.to_string()));
+            let alerts = due.into_iter().map(|alert| Alert {
+                labels: alert.labels,
+                annotations: alert.annotations.into(),
+                starts_at: alert.fired_at,
+                ends_at: alert.resolved_at.or(alert.valid_until),
+                generator_url: generator_url.as_str().into(),
+            });
+            shared.sink.send(alerts.collect());
+        }
+        Ok(samples)
+    }
+
+    /// Appends a rule's result at `t` and ends the series that were there last time and are no more. The error is the
+    /// last sample's that was refused, or the commit's.
+    fn write(&self, at: usize, samples: Vec<Sample>, t: i64) -> Result<(), String> {
+        let mut appender = self.shared.appendable.appender();
+        let mut written = HashSet::with_capacity(samples.len());
+        let mut refused = Refused::default();
+        for sample in samples {
+            let result = match sample.value {
+                SampleValue::Float(v) => appender.append(None, &sample.labels, t, v, 0),
+                SampleValue::Histogram(h) => {
+                    appender.append_histogram(None, &sample.labels, t, HistogramSample::Float(h), 0)
+                }
+            };
+            match result {
+                Ok(_) => drop(written.insert(sample.labels)),
+                Err(error) => refused.note(&sample.labels, error),
+            }
+        }
+        refused.log(&self.spec.name, &self.rules[at].spec.name);
+        let mut memory = self.memory.lock();
+        let gone = memory.written[at].iter().filter(|labels| !written.contains(*labels));
+        end_series(&mut *appender, gone, t);
+        match appender.commit() {
+            Ok(_) => {
+                memory.written[at] = written;
+                refused.last.map_or(Ok(()), |error| Err(error.to_string()))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Marks series of rules that are gone as stale.
+    fn end_orphans(&self, t: i64) {
+        let mut memory = self.memory.lock();
+        if memory.orphans.is_empty() {
+            return;
+        }
+        let mut appender = self.shared.appendable.appender();
+        end_series(&mut *appender, memory.orphans.iter(), t);
+        match appender.commit() {
+            Ok(_) => memory.orphans.clear(),
+            Err(error) => {
+                tracing::warn!(group = self.spec.name, %error, "Stale sample appending for previous configuration failed");
+            }
+        }
+    }
+
+    /// Marks everything that the group wrote as stale; for a group that is gone.
+    pub fn end_all(&self, t: i64) {
+        {
+            let mut memory = self.memory.lock();
+            let Memory { written, orphans } = &mut *memory;
+            for written in written {
+                orphans.extend(written.drain());
+            }
+        }
+        self.end_orphans(t - self.query_offset());
+    }
+
+    /// The group as the API shows it.
+    pub fn view(&self) -> GroupView {
+        let status = *self.status.lock();
+        GroupView {
+            name: self.spec.name.clone(),
+            file: self.file.clone(),
+            interval_ms: self.interval_ms,
+            limit: self.spec.limit,
+            evaluation_seconds: status.evaluation_seconds,
+            last_evaluation: status.last_evaluation,
+            rules: self.rules.iter().map(Rule::view).collect(),
+        }
+    }
+}
+
+/// Tells groups of all files apart.
+pub fn key(file: &str, name: &str) -> String {
+    format!("{file};{name}")
+}
+
+impl Rule {
+    fn view(&self) -> RuleView {
+        let status = self.status.lock().clone();
+        let alerting = match &self.spec.action {
+            Action::Record => None,
+            Action::Alert(alert) => {
+                let alerts = self.alerts.lock();
+                let evaluated = status.last_evaluation.is_some();
+                Some(AlertingView {
+                    state: if evaluated { alerts.state() } else { State::Unknown },
+                    hold_ms: alert.hold_ms,
+                    keep_firing_ms: alert.keep_firing_ms,
+                    annotations: alert.annotations.clone(),
+                    alerts: alerts
+                        .iter()
+                        .filter(|alert| alert.resolved_at.is_none())
+                        .map(|alert| AlertView {
+                            labels: alert.labels.clone(),
+                            annotations: alert.annotations.clone(),
+                            state: alert.state,
+                            active_at: alert.active_at,
+                            keep_firing_since: alert.keep_firing_since,
+                            value: alert.value,
+                        })
+                        .collect(),
+                })
+            }
+        };
+        RuleView {
+            name: self.spec.name.clone(),
+            query: self.spec.expr.to_string(),
+            labels: self.spec.labels.clone(),
+            health: status.health,
+            last_error: status.last_error,
+            evaluation_seconds: status.evaluation_seconds,
+            last_evaluation: status.last_evaluation,
+            alerting,
+        }
+    }
+}
+
+/// The `query` function of templates.
+fn template_query(
+    querier: &dyn Querier,
+    features: &Features,
+    text: &str,
+    t: i64,
+) -> Result<Vec<Value>, String> {
+    let expr = parse(text, features).map_err(|e| e.to_string())?;
+    let samples = querier.instant(&expr, t).map_err(|failure| failure.message)?;
+    Ok(samples
+        .into_iter()
+        .map(|sample| {
+            let value = match sample.value {
+                SampleValue::Float(v) => Value::Float(v),
+                SampleValue::Histogram(h) => Value::Histogram(h),
+            };
+            Value::Sample(Arc::new(template::Sample { labels: sample.labels, value }))
+        })
+        .collect())
+}
+
+/// Appends staleness marks. A series that another rule has gone on writing refuses them, which is as well.
+fn end_series<'a>(appender: &mut dyn Appender, series: impl Iterator<Item = &'a Labels>, t: i64) {
+    for labels in series {
+        match appender.append(None, labels, t, STALE_NAN, 0) {
+            Ok(_) | Err(AppendError::OutOfOrder | AppendError::TooOld | AppendError::Duplicate) => {}
+            Err(error) => tracing::warn!(sample = %labels, %error, "Adding stale sample failed"),
+        }
+    }
+}
+
+/// Samples that the store did not take.
+#[derive(Default)]
+struct Refused {
+    out_of_order: usize,
+    too_old: usize,
+    duplicate: usize,
+    last: Option<AppendError>,
+}
+
+impl Refused {
+    fn note(&mut self, labels: &Labels, error: AppendError) {
+        match error {
+            AppendError::OutOfOrder => self.out_of_order += 1,
+            AppendError::TooOld => self.too_old += 1,
+            AppendError::Duplicate => self.duplicate += 1,
+            _ => tracing::warn!(sample = %labels, %error, "Rule evaluation result discarded"),
+        }
+        self.last = Some(error);
+    }
+
+    fn log(&self, group: &str, rule: &str) {
+        for (count, message) in [
+            (self.out_of_order, "Error on ingesting out-of-order result from rule evaluation"),
+            (self.too_old, "Error on ingesting too old result from rule evaluation"),
+            (
+                self.duplicate,
+                "Error on ingesting results from rule evaluation with different value but same timestamp",
+            ),
+        ] {
+            if count > 0 {
+                tracing::warn!(group, name = rule, num_dropped = count, "{message}");
+            }
+        }
+    }
+}

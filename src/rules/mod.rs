@@ -1,0 +1,75 @@
+//! Recording and alerting rules.
+//!
+//! Rule files are read by [`file`] and given to the [`Manager`], which runs one task for each [`group`]; a group
+//! evaluates its rules one after the other ([`recording`], [`alerting`]), appends what they give and hands alerts to an
+//! [`AlertSink`]. What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
+//!
+//! Rules query through a [`Querier`] and write through [`model::append::Appendable`]; evaluation runs on blocking
+//! threads, only the timers are tasks.
+
+pub mod alerting;
+pub mod file;
+pub mod group;
+pub mod manager;
+pub mod metrics;
+pub mod recording;
+mod restore;
+pub mod template;
+pub mod view;
+
+use std::sync::Arc;
+
+use model::Labels;
+use model::histogram::FloatHistogram;
+use model::read::SeriesSource;
+use promql::ast::Expr;
+
+use crate::notify::Alert;
+
+pub use file::{RuleFile, read_file};
+pub use manager::{Manager, Options, Settings};
+pub use metrics::Metrics;
+pub use view::{AlertView, GroupView, RuleView};
+
+/// One element of an instant query's result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The series' labels, `__name__` included if the query keeps it.
+    pub labels: Labels,
+    /// Its value.
+    pub value: SampleValue,
+}
+
+/// The value of a [`Sample`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleValue {
+    /// A float.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+/// A query that gave no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryFailure {
+    /// For the user.
+    pub message: String,
+    /// Whether it was given up on purpose, such as at shutdown: no reason for a warning.
+    pub cancelled: bool,
+}
+
+/// Answers the queries of rules. Blocks; called on blocking threads only.
+pub trait Querier: Send + Sync {
+    /// Evaluates an expression at a time in milliseconds. A scalar is one sample without labels; any other type than
+    /// vector and scalar is a failure.
+    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure>;
+
+    /// What is stored now, for restoring the state of alerts.
+    fn snapshot(&self) -> Arc<dyn SeriesSource>;
+}
+
+/// Takes alerts on their way to Alertmanagers. Must not block.
+pub trait AlertSink: Send + Sync {
+    /// Queues alerts.
+    fn send(&self, alerts: Vec<Alert>);
+}

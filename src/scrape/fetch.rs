@@ -1,0 +1,161 @@
+//! Asking a target for its metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+use wire::exposition::{Format, FormatError};
+
+use super::target::Target;
+use crate::config::global::{NameEscaping, ScrapeProtocol};
+use crate::config::scrape::ScrapeJob;
+use crate::http_client::{HttpClient, HttpError, Request};
+
+const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+
+/// Why a target gave nothing; texts are Prometheus's.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Not reached, not in time, or too large.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// An answer other than 200.
+    #[error("server returned HTTP status {0}")]
+    Status(StatusCode),
+    /// A body that nobody can read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Labels that do not make a URL.
+    #[error("parse {url:?}: {reason}")]
+    Url {
+        /// What they make.
+        url: String,
+        /// Why it is none.
+        reason: String,
+    },
+}
+
+impl FetchError {
+    /// Whether the body was cut at its limit.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Http(error) if matches!(error.reason(), HttpError::BodyTooLarge))
+    }
+}
+
+/// A target's answer.
+pub struct Body {
+    /// Inflated.
+    pub bytes: Vec<u8>,
+    /// How to read it.
+    pub format: Format,
+}
+
+/// Asks one target, again and again.
+pub struct Fetcher {
+    client: Arc<HttpClient>,
+    url: String,
+    headers: HeaderMap,
+    timeout: Duration,
+    body_limit: u64,
+    fallback: Option<Format>,
+    /// Capacity of the next buffer.
+    expected_bytes: usize,
+}
+
+impl Fetcher {
+    /// Prepares the request to a target.
+    pub fn new(client: Arc<HttpClient>, job: &ScrapeJob, target: &Target) -> Self {
+        let seconds = target.timeout_ms as f64 / 1000.0;
+        let mut headers = HeaderMap::new();
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        set(ACCEPT, &accept(&job.scrape_protocols, job.name_escaping));
+        set(ACCEPT_ENCODING, if job.enable_compression { "gzip" } else { "identity" });
+        set(TIMEOUT_HEADER, &seconds.to_string());
+        Self {
+            client,
+            url: target.url.clone(),
+            headers,
+            timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
+            body_limit: match job.limits.body_size {
+                ..=0 => u64::MAX,
+                limit => limit.unsigned_abs(),
+            },
+            fallback: job.fallback_scrape_protocol.map(format_of),
+            expected_bytes: 0,
+        }
+    }
+
+    /// Fetches the metrics within the target's timeout.
+    pub async fn fetch(&mut self) -> Result<Body, FetchError> {
+        let url = Url::parse(&self.url)
+            .map_err(|error| FetchError::Url { url: self.url.clone(), reason: error.to_string() })?;
+        let request = Request { headers: self.headers.clone(), ..Request::get(url) };
+        let response = self.client.send(request, self.timeout).await?;
+        if response.status != StatusCode::OK {
+            return Err(FetchError::Status(response.status));
+        }
+        let content_type = response.headers.get(CONTENT_TYPE).cloned();
+        let content_type = content_type.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+        let format = Format::of(&String::from_utf8_lossy(content_type));
+        let bytes = response.read(self.body_limit, Vec::with_capacity(self.expected_bytes)).await?;
+        if bytes.is_empty() {
+            // Nothing to read, so it does not matter how.
+            return Ok(Body { bytes, format: Format::Text });
+        }
+        self.expected_bytes = bytes.len() + bytes.len() / 8;
+        match (format, self.fallback) {
+            (Ok(format), _) | (Err(_), Some(format)) => Ok(Body { bytes, format }),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+}
+
+fn format_of(protocol: ScrapeProtocol) -> Format {
+    match protocol {
+        ScrapeProtocol::PrometheusProto => Format::Protobuf,
+        ScrapeProtocol::OpenMetricsText0_0_1 | ScrapeProtocol::OpenMetricsText1_0_0 => Format::OpenMetrics,
+        ScrapeProtocol::PrometheusText0_0_4 | ScrapeProtocol::PrometheusText1_0_0 => Format::Text,
+    }
+}
+
+/// The Accept header: protocols in order of preference, then anything.
+fn accept(protocols: &[ScrapeProtocol], escaping: NameEscaping) -> String {
+    let mut weight = ScrapeProtocol::ALL.len() + 1;
+    let mut header = String::new();
+    for protocol in protocols {
+        header.push_str(protocol.media_type());
+        if matches!(protocol, ScrapeProtocol::PrometheusText1_0_0 | ScrapeProtocol::OpenMetricsText1_0_0) {
+            header.push_str(";escaping=");
+            header.push_str(escaping.as_str());
+        }
+        header.push_str(&format!(";q=0.{weight},"));
+        weight = weight.saturating_sub(1);
+    }
+    header.push_str(&format!("*/*;q=0.{weight}"));
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_header() {
+        assert_eq!(
+            accept(&ScrapeProtocol::DEFAULT, NameEscaping::AllowUtf8),
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+             application/openmetrics-text;version=0.0.1;q=0.5,\
+             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+        );
+        assert_eq!(
+            accept(&[ScrapeProtocol::PrometheusProto], NameEscaping::Values),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,*/*;q=0.5"
+        );
+    }
+}

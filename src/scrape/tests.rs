@@ -1,0 +1,709 @@
+//! Whole scrapes: fake targets on loopback, a store in memory, loops on real time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use model::append::{AppendError, Appendable, Appender, CommitError, Committed, HistogramSample, SeriesRef};
+use model::labels::Labels;
+use model::metadata::Metadata;
+use model::sample::{Exemplar, is_stale};
+use model::time::Clock;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::config::load::{Host, load};
+use crate::config::scrape::ScrapeJob;
+use crate::discovery::TargetGroup;
+use crate::telemetry::{Collect, Gather};
+
+/// Keeps samples by series text. Refuses late and contradicting samples as a store without out-of-order window does.
+#[derive(Default)]
+struct MemoryStore {
+    series: Mutex<Vec<Stored>>,
+    numbers: Mutex<HashMap<Labels, usize>>,
+    fails: AtomicBool,
+}
+
+#[derive(Default)]
+struct Stored {
+    labels: String,
+    samples: Vec<(i64, String)>,
+    exemplars: Vec<Exemplar>,
+    metadata: Option<Metadata>,
+}
+
+struct MemoryAppender<'s> {
+    store: &'s MemoryStore,
+    pending: Vec<(usize, i64, String)>,
+    exemplars: Vec<(usize, Exemplar)>,
+}
+
+impl MemoryAppender<'_> {
+    fn add(
+        &mut self,
+        known: Option<SeriesRef>,
+        labels: &Labels,
+        t: i64,
+        v: String,
+    ) -> Result<SeriesRef, AppendError> {
+        if t < -1_000_000_000_000 {
+            return Err(AppendError::OutOfBounds);
+        }
+        let mut numbers = self.store.numbers.lock();
+        let mut series = self.store.series.lock();
+        let number = *numbers.entry(labels.clone()).or_insert_with(|| {
+            series.push(Stored { labels: labels.to_string(), ..Stored::default() });
+            series.len() - 1
+        });
+        assert!(known.is_none_or(|known| known.0 == number as u64 + 1), "another series' reference");
+        let pending = self.pending.iter().rev().find(|(n, ..)| *n == number).map(|(_, t, v)| (*t, v.clone()));
+        match pending.as_ref().or(series[number].samples.last()) {
+            Some((last, _)) if *last > t => return Err(AppendError::OutOfOrder),
+            Some((last, value)) if *last == t && *value != v => return Err(AppendError::Duplicate),
+            _ => {}
+        }
+        self.pending.push((number, t, v));
+        Ok(SeriesRef(number as u64 + 1))
+    }
+}
+
+impl Appender for MemoryAppender<'_> {
+    fn append(
+        &mut self,
+        known: Option<SeriesRef>,
+        labels: &Labels,
+        t: i64,
+        v: f64,
+        _: i64,
+    ) -> Result<SeriesRef, AppendError> {
+        let text = if is_stale(v) { "stale".to_owned() } else { v.to_string() };
+        self.add(known, labels, t, text)
+    }
+
+    fn append_histogram(
+        &mut self,
+        known: Option<SeriesRef>,
+        labels: &Labels,
+        t: i64,
+        v: HistogramSample,
+        _: i64,
+    ) -> Result<SeriesRef, AppendError> {
+        let text = match v {
+            HistogramSample::Integer(h) => {
+                format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
+            }
+            HistogramSample::Float(h) => {
+                format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
+            }
+        };
+        self.add(known, labels, t, text)
+    }
+
+    fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendError> {
+        self.exemplars.push((series.0 as usize - 1, exemplar));
+        Ok(())
+    }
+
+    fn set_metadata(&mut self, series: SeriesRef, metadata: &Metadata) -> Result<(), AppendError> {
+        self.store.series.lock()[series.0 as usize - 1].metadata = Some(metadata.clone());
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<Committed, CommitError> {
+        if self.store.fails.load(Ordering::Relaxed) {
+            return Err(CommitError { reason: "no space".to_owned(), disk_full: true });
+        }
+        let mut series = self.store.series.lock();
+        let samples = self.pending.len();
+        for (number, t, v) in self.pending {
+            series[number].samples.push((t, v));
+        }
+        for (number, exemplar) in self.exemplars {
+            series[number].exemplars.push(exemplar);
+        }
+        Ok(Committed { samples, dropped: 0 })
+    }
+
+    fn rollback(self: Box<Self>) {}
+}
+
+impl Appendable for MemoryStore {
+    fn appender(&self) -> Box<dyn Appender + '_> {
+        Box::new(MemoryAppender { store: self, pending: Vec::new(), exemplars: Vec::new() })
+    }
+}
+
+impl MemoryStore {
+    /// Values by series text, of series whose text contains `part`.
+    fn values(&self, part: &str) -> BTreeMap<String, Vec<String>> {
+        let series = self.series.lock();
+        let matching = series.iter().filter(|s| s.labels.contains(part) && !s.samples.is_empty());
+        matching.map(|s| (s.labels.clone(), s.samples.iter().map(|(_, v)| v.clone()).collect())).collect()
+    }
+
+    /// The values of the one series whose text contains `part`.
+    fn of(&self, part: &str) -> Vec<String> {
+        let mut all = self.values(part);
+        assert!(all.len() <= 1, "{part}: {all:?}");
+        all.pop_first().map(|(_, values)| values).unwrap_or_default()
+    }
+
+    fn times(&self, part: &str) -> Vec<i64> {
+        let series = self.series.lock();
+        series
+            .iter()
+            .filter(|s| s.labels.contains(part))
+            .flat_map(|s| s.samples.iter().map(|(t, _)| *t))
+            .collect()
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |d| d.as_millis() as i64)
+    }
+}
+
+/// What a fake target does with one request.
+#[derive(Clone)]
+enum Answer {
+    Body(&'static str, Vec<u8>),
+    Status(u16),
+    /// Says nothing.
+    Hang,
+    /// Headers, then bytes without end.
+    Endless,
+    /// Headers and half a body, then nothing.
+    HalfBody,
+}
+
+fn text(body: &str) -> Answer {
+    Answer::Body("text/plain; version=0.0.4", body.as_bytes().to_vec())
+}
+
+/// A target that answers as it is told, over connections that stay open.
+struct Fake {
+    address: String,
+    answer: Arc<Mutex<Answer>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Fake {
+    async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let answer = Arc::new(Mutex::new(answer));
+        let (requests, connections, sent) = (Arc::default(), Arc::default(), Arc::default());
+        let shared = (answer.clone(), Arc::clone(&requests), Arc::clone(&sent));
+        let counter: Arc<AtomicUsize> = Arc::clone(&connections);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::Relaxed);
+                let (answer, requests, sent) = shared.clone();
+                tokio::spawn(serve(stream, answer, requests, sent));
+            }
+        });
+        Self { address, answer, requests, connections, sent, task }
+    }
+
+    fn set(&self, answer: Answer) {
+        *self.answer.lock() = answer;
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    answer: Arc<Mutex<Answer>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    sent: Arc<AtomicUsize>,
+) {
+    let mut buffer = Vec::new();
+    loop {
+        while !buffer.ends_with(b"\r\n\r\n") {
+            match stream.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        requests.lock().push(String::from_utf8_lossy(&buffer).into_owned());
+        buffer.clear();
+        let answer = answer.lock().clone();
+        match answer {
+            Answer::Body(content_type, body) => {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                if stream.write_all(&[head.as_bytes(), &body].concat()).await.is_err() {
+                    return;
+                }
+            }
+            Answer::Status(code) => {
+                let head = format!("HTTP/1.1 {code} Whatever\r\ncontent-length: 0\r\n\r\n");
+                if stream.write_all(head.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            Answer::Hang => {
+                let mut byte = [0];
+                // Until the client gives up.
+                let _ = stream.read(&mut byte).await;
+                return;
+            }
+            Answer::HalfBody => {
+                let _ = stream
+                    .write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n",
+                    )
+                    .await;
+                let _ = stream.read(&mut [0]).await;
+                return;
+            }
+            Answer::Endless => {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n").await;
+                let piece = b"# endless\n".repeat(4096);
+                while stream.write_all(&piece).await.is_ok() {
+                    sent.fetch_add(piece.len(), Ordering::Relaxed);
+                }
+                return;
+            }
+        }
+    }
+}
+
+struct Yaml(String);
+
+impl Host for Yaml {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Ok(self.0.clone())
+    }
+
+    fn glob(&self, _: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// A job named `j` with more settings as YAML lines.
+fn job(settings: &str) -> Arc<ScrapeJob> {
+    let settings = settings.replace('\n', "\n  ");
+    let yaml = format!("scrape_configs:\n- job_name: j\n  {settings}\n");
+    let loaded = load(Path::new("test.yml"), &Default::default(), &Yaml(yaml)).unwrap();
+    loaded.jobs[0].clone()
+}
+
+/// A manager that scrapes every 100 ms.
+struct Bench {
+    store: Arc<MemoryStore>,
+    metrics: Arc<ScrapeMetrics>,
+    manager: Manager,
+}
+
+const FAST: &str = "scrape_interval: 100ms\nscrape_timeout: 80ms\n";
+
+impl Bench {
+    fn new(settings: &str) -> Self {
+        Self::with(settings, AppendOptions::default())
+    }
+
+    fn with(settings: &str, append: AppendOptions) -> Self {
+        let store = Arc::<MemoryStore>::default();
+        let metrics = Arc::<ScrapeMetrics>::default();
+        let options = Options {
+            user_agent: "Prometheus/0".to_owned(),
+            host_name: "here".to_owned(),
+            adjust_timestamps: true,
+            timestamp_tolerance: Duration::from_millis(2),
+            append,
+        };
+        let manager = Manager::new(store.clone(), Arc::new(SystemClock), metrics.clone(), options);
+        let bench = Self { store, metrics, manager };
+        bench.apply(settings);
+        bench
+    }
+
+    fn apply(&self, settings: &str) {
+        self.manager.apply(&[job(&format!("{FAST}{settings}"))], &Labels::empty()).unwrap();
+    }
+
+    fn target(&self, addresses: &[&str]) {
+        let targets = addresses.iter().map(|a| Labels::from_pairs([("__address__", *a)])).collect();
+        let group = TargetGroup { source: "test".to_owned(), labels: Labels::empty(), targets };
+        self.manager.update_targets(&Arc::new([("j".to_owned(), vec![Arc::new(group)])].into()));
+    }
+
+    /// Waits until `done` says so.
+    async fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        for _ in 0..1000 {
+            if done(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}; {:?}; {:?}", self.store.values(""), self.last());
+    }
+
+    fn last(&self) -> Vec<LastScrape> {
+        self.manager.active_targets().into_iter().map(|t| t.last).collect()
+    }
+
+    fn error(&self) -> String {
+        self.last()[0].error.clone()
+    }
+
+    fn ups(&self, at_least: usize) -> bool {
+        self.store.values("\"up\"").values().map(Vec::len).sum::<usize>() >= at_least
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let mut gather = Gather::default();
+        self.metrics.collect(&mut gather);
+        let family = gather.families().find(|(n, _)| *n == name).map(|(_, f)| f);
+        family.unwrap().lines.iter().map(|line| line.value).sum()
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_and_its_report() {
+    let fake = Fake::start(text("# HELP a Text.\n# TYPE a counter\na{x=\"1\"} 5\nb 2 123\n")).await;
+    let bench = Bench::new("params: {p: [v w]}\nextra_scrape_metrics: true");
+    bench.target(&[&fake.address]);
+    bench.until("three scrapes", |b| b.ups(3)).await;
+    let instance = &fake.address;
+    assert_eq!(
+        bench.store.of(&format!("{{__name__=\"a\", instance=\"{instance}\", job=\"j\", x=\"1\"}}"))[..2],
+        ["5", "5"]
+    );
+    assert_eq!(bench.store.times("\"b\"")[..1], [123]);
+    assert_eq!(bench.store.of("\"up\"")[..2], ["1", "1"]);
+    assert_eq!(bench.store.of("scrape_samples_scraped")[..2], ["2", "2"]);
+    assert_eq!(bench.store.of("scrape_samples_post_metric_relabeling")[0], "2");
+    assert_eq!(bench.store.of("scrape_series_added")[..2], ["2", "0"]);
+    assert_eq!(bench.store.of("scrape_timeout_seconds")[0], "0.08");
+    assert_eq!(bench.store.of("scrape_sample_limit")[0], "0");
+    assert_eq!(bench.store.of("scrape_body_size_bytes")[0], "51");
+    let times = bench.store.times("\"up\"");
+    assert!(
+        times.windows(2).all(|pair| (pair[1] - pair[0]) % 100 < 20 || (pair[1] - pair[0]) % 100 > 80),
+        "{times:?}"
+    );
+    // One connection serves all scrapes.
+    assert_eq!(fake.connections.load(Ordering::Relaxed), 1);
+    let request = fake.requests.lock()[0].clone();
+    assert!(request.starts_with("GET /metrics?p=v+w HTTP/1.1\r\n"), "{request}");
+    for header in [
+        "user-agent: Prometheus/0",
+        "x-prometheus-scrape-timeout-seconds: 0.08",
+        "accept-encoding: gzip",
+        "accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,",
+    ] {
+        assert!(request.contains(header), "{header} in {request}");
+    }
+    let active = &bench.manager.active_targets()[0];
+    assert_eq!(active.last.health, Health::Up);
+    assert_eq!(active.target.url, format!("http://{instance}/metrics?p=v+w"));
+    let mut families = Vec::new();
+    active.metadata.for_each(|family, metadata| families.push((family.to_owned(), metadata.help.clone())));
+    assert_eq!(families, [("a".to_owned(), "Text.".to_owned())]);
+    assert_eq!(bench.metric("prometheus_target_metadata_cache_entries"), 1.0);
+    assert!(bench.metric("prometheus_target_interval_length_histogram_seconds") > 0.0);
+    bench.manager.stop().await;
+    let before = bench.store.of("\"up\"").len();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.store.of("\"up\"").len(), before);
+    assert!(!bench.store.of("\"a\"").contains(&"stale".to_owned()));
+}
+
+#[tokio::test]
+async fn vanished_series_and_failed_scrapes_are_marked_stale() {
+    let fake = Fake::start(text("a 1\nb 1\n")).await;
+    let bench = Bench::new("");
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    fake.set(text("a 1\n"));
+    bench.until("b is gone", |b| b.store.of("\"b\"").last().is_some_and(|v| v == "stale")).await;
+    assert!(!bench.store.of("\"a\"").contains(&"stale".to_owned()));
+    for (answer, error) in [
+        (Answer::Status(500), "server returned HTTP status 500 Internal Server Error"),
+        (
+            text("a 1\nb 1\nbroken\n"),
+            "expected value after metric, got \"\\n\" (\"INVALID\") while parsing: \"broken\\n\" (line 3)",
+        ),
+        (text("a{b=\"1\",b=\"2\"} 1"), "label name \"b\" is not unique: invalid sample"),
+        (
+            Answer::Body("", b"a 1".to_vec()),
+            "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target",
+        ),
+    ] {
+        fake.set(text("a 1\n"));
+        bench.until("a is there", |b| b.store.of("\"a\"").last().is_some_and(|v| v == "1")).await;
+        fake.set(answer);
+        bench.until("a is stale", |b| b.store.of("\"a\"").last().is_some_and(|v| v == "stale")).await;
+        bench.until("the error is told", |b| b.error() == error).await;
+        assert_eq!(bench.store.of("\"up\"").last().unwrap(), "0");
+    }
+    // A series that only failed scrapes had was never stored.
+    assert_eq!(bench.store.values("b=\"1\"").len(), 0);
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn one_bad_target_does_not_slow_others() {
+    let good = Fake::start(text("a 1\n")).await;
+    let hanging = Fake::start(Answer::Hang).await;
+    let half = Fake::start(Answer::HalfBody).await;
+    let endless = Fake::start(Answer::Endless).await;
+    let refused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let bench = Bench::new("body_size_limit: 100KB");
+    let fakes = [&good.address, &hanging.address, &half.address, &endless.address, &refused];
+    bench.target(&fakes.map(String::as_str));
+    let up = |b: &Bench, address: &str| b.store.of(&format!("\"up\", instance=\"{address}\""));
+    bench.until("each scraped five times", |b| fakes.iter().all(|f| up(b, f).len() >= 5)).await;
+    bench.manager.stop().await;
+    assert!(up(&bench, &good.address).iter().all(|v| v == "1"));
+    for bad in &fakes[1..] {
+        assert!(up(&bench, bad).iter().all(|v| v == "0"), "{bad}");
+    }
+    // What is over the limit is not read: a few socket buffers per scrape at most.
+    let scrapes = up(&bench, &endless.address).len();
+    let sent = endless.sent.load(Ordering::Relaxed);
+    assert!(sent / scrapes < 12_000_000, "{sent} bytes in {scrapes} scrapes");
+    assert!(bench.metric("prometheus_target_scrapes_exceeded_body_size_limit_total") >= 5.0);
+}
+
+#[tokio::test]
+async fn errors_of_connections() {
+    let fake = Fake::start(Answer::Hang).await;
+    let bench = Bench::new("");
+    bench.target(&[&fake.address]);
+    let url = format!("http://{}/metrics", fake.address);
+    let want = format!("Get {url:?}: context deadline exceeded");
+    bench.until("out of time", |b| b.error() == want).await;
+    fake.set(Answer::HalfBody);
+    bench.until("out of time in the body", |b| b.error() == "context deadline exceeded").await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    bench.target(&[&gone]);
+    let want = format!("Get \"http://{gone}/metrics\": dial tcp {gone}: connect: connection refused");
+    bench.until("refused", |b| b.error() == want).await;
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn limits_take_everything_back() {
+    for (settings, body, error, metric) in [
+        (
+            "sample_limit: 2",
+            "a 1\nb 2\nc 3\n",
+            "sample limit exceeded",
+            "prometheus_target_scrapes_exceeded_sample_limit_total",
+        ),
+        (
+            "label_limit: 3",
+            "a 1\nb{x=\"1\"} 2\n",
+            "label_limit exceeded (metric: b, number of labels: 4, limit: 3)",
+            "prometheus_target_scrape_pool_exceeded_label_limits_total",
+        ),
+        (
+            "label_name_length_limit: 8",
+            "a 1\nb{long_name=\"1\"} 2\n",
+            "label_name_length_limit exceeded (metric: b, label name: long_name, length: 9, limit: 8)",
+            "prometheus_target_scrape_pool_exceeded_label_limits_total",
+        ),
+        (
+            "label_value_length_limit: 20",
+            "a 1\nb{x=\"long \\n value ... ........\"} 2\n",
+            "label_value_length_limit exceeded (metric: b, label name: x, value: \"long \\n value ... ........\", length: 25, limit: 20)",
+            "prometheus_target_scrape_pool_exceeded_label_limits_total",
+        ),
+        (
+            "body_size_limit: 9B",
+            "a 1\nb 2\n#",
+            "body size limit exceeded",
+            "prometheus_target_scrapes_exceeded_body_size_limit_total",
+        ),
+    ] {
+        let fake = Fake::start(text(body)).await;
+        let bench = Bench::new(&format!(
+            "{settings}\nrelabel_configs: [{{target_label: instance, replacement: i}}]\nextra_scrape_metrics: true"
+        ));
+        bench.target(&[&fake.address]);
+        bench.until("two scrapes", |b| b.ups(2)).await;
+        assert_eq!(bench.error(), error);
+        assert!(bench.metric(metric) >= 1.0);
+        assert_eq!(bench.store.values("\"a\"").len(), 0, "{settings}");
+        assert_eq!(bench.store.of("\"up\"")[0], "0");
+        let scraped =
+            if settings.starts_with("body") { "0" } else { if body.contains("c 3") { "3" } else { "2" } };
+        assert_eq!(bench.store.of("scrape_samples_scraped")[0], scraped, "{settings}");
+        let bytes = if settings.starts_with("body") { "-1".to_owned() } else { body.len().to_string() };
+        assert_eq!(bench.store.of("scrape_body_size_bytes")[0], bytes, "{settings}");
+        bench.manager.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn target_limit_fails_all_targets_of_the_job() {
+    let fakes = [Fake::start(text("a 1\n")).await, Fake::start(text("a 1\n")).await];
+    let bench = Bench::new("target_limit: 1");
+    bench.target(&[&fakes[0].address, &fakes[1].address]);
+    bench.until("two scrapes", |b| b.ups(4)).await;
+    assert_eq!(bench.error(), "target_limit exceeded (number of targets: 2, limit: 1)");
+    assert!(fakes.iter().all(|fake| fake.requests.lock().is_empty()));
+    assert_eq!(bench.metric("prometheus_target_scrape_pool_exceeded_target_limit_total"), 1.0);
+    bench.target(&[&fakes[0].address]);
+    bench.until("scraped again", |b| b.last().iter().all(|last| last.health == Health::Up)).await;
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn refused_samples_are_counted_and_dropped() {
+    let far = SystemClock.now_ms() + 3_600_000;
+    let fake = Fake::start(text(&format!("a 1\na 2\nok 1\nahead 1 {far}\n"))).await;
+    let bench = Bench::new("");
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    bench.manager.stop().await;
+    assert!(bench.store.of("\"up\"").iter().all(|v| v == "1"));
+    assert_eq!(bench.store.of("\"a\"")[0], "1");
+    assert_eq!(bench.store.values("ahead").len(), 0);
+    assert_eq!(bench.store.of("scrape_samples_post_metric_relabeling")[0], "4");
+    assert!(bench.metric("prometheus_target_scrapes_sample_duplicate_timestamp_total") >= 2.0);
+    assert!(bench.metric("prometheus_target_scrapes_sample_out_of_bounds_total") >= 2.0);
+}
+
+#[tokio::test]
+async fn labels_honored_renamed_and_relabelled() {
+    let body = "a{job=\"own\",instance=\"\",exported_job=\"e\"} 1\ndropped 1\n";
+    let fake = Fake::start(text(body)).await;
+    let drop = "metric_relabel_configs: [{source_labels: [__name__], regex: dropped, action: drop}]";
+    for (honor, want) in [
+        (
+            false,
+            format!(
+                "{{__name__=\"a\", exported_exported_job=\"own\", exported_job=\"e\", instance=\"{}\", job=\"j\"}}",
+                fake.address
+            ),
+        ),
+        (true, "{__name__=\"a\", exported_job=\"e\", job=\"own\"}".to_owned()),
+    ] {
+        let bench = Bench::new(&format!("honor_labels: {honor}\n{drop}"));
+        bench.target(&[&fake.address]);
+        bench.until("two scrapes", |b| b.ups(2)).await;
+        bench.manager.stop().await;
+        assert_eq!(bench.store.values("\"a\"").keys().next(), Some(&want));
+        assert_eq!(bench.store.values("\"dropped\"").len(), 0);
+        assert_eq!(bench.store.of("scrape_samples_scraped")[0], "2");
+        assert_eq!(bench.store.of("scrape_samples_post_metric_relabeling")[0], "1");
+    }
+}
+
+#[tokio::test]
+async fn reload_keeps_series_going() {
+    let fake = Fake::start(text("a 1\nb 1\n")).await;
+    let bench = Bench::new("");
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    let requests = fake.requests.lock().len();
+    // The same settings: nothing happens. Another limit: the loop goes on with the same series.
+    bench.apply("");
+    bench.apply("sample_limit: 1000");
+    bench.until("scraped on", |b| b.ups(requests + 3)).await;
+    assert_eq!(bench.store.of("scrape_series_added").iter().filter(|v| *v != "0").count(), 1);
+    assert!(bench.store.values("").values().flatten().all(|v| v != "stale"));
+    assert_eq!(bench.metric("prometheus_target_scrape_pool_reloads_total"), 1.0);
+    // Rules that make other series: what is no longer there is marked after two intervals.
+    bench.apply("metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]");
+    bench.until("b is gone", |b| b.store.of("\"b\"").last().is_some_and(|v| v == "stale")).await;
+    bench.until("a goes on", |b| b.store.of("\"a\"").last().is_some_and(|v| v == "1")).await;
+    assert_eq!(fake.connections.load(Ordering::Relaxed), 3);
+    bench.manager.apply(&[], &Labels::empty()).unwrap();
+    assert!(bench.manager.pools().is_empty());
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn removed_targets_are_marked_stale_later() {
+    let fake = Fake::start(text("a 1\n")).await;
+    let bench = Bench::new("");
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    bench.target(&[]);
+    assert!(bench.manager.active_targets().is_empty());
+    bench.until("marked", |b| b.store.of("\"up\"").last().is_some_and(|v| v == "stale")).await;
+    assert_eq!(bench.store.of("\"a\"").last().unwrap(), "stale");
+    // It comes back, goes, and comes back at once: the marks of the loop that ended come too late.
+    bench.target(&[&fake.address]);
+    bench.until("back", |b| b.store.of("\"up\"").last().is_some_and(|v| v == "1")).await;
+    let scrapes = bench.store.of("\"up\"").len();
+    bench.target(&[]);
+    bench.target(&[&fake.address]);
+    bench.until("scraped on", |b| b.ups(scrapes + 6)).await;
+    assert_eq!(bench.store.of("\"up\"").iter().filter(|v| *v == "stale").count(), 1);
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn dropped_duplicate_and_failed_targets() {
+    let fake = Fake::start(text("a 1\n")).await;
+    let bench = Bench::new(
+        "keep_dropped_targets: 1\nrelabel_configs: [{source_labels: [__address__], regex: 'drop.*', action: drop}]",
+    );
+    bench.target(&[&fake.address, &fake.address, "drop:1", "drop:2", "a/b", ""]);
+    assert_eq!(bench.manager.active_targets().len(), 1);
+    let dropped = bench.manager.dropped_targets().remove("j").unwrap();
+    assert_eq!((dropped.discovered_labels.len(), dropped.count), (1, 2));
+    assert_eq!(dropped.discovered_labels[0].get("__address__"), Some("drop:1"));
+    assert_eq!(dropped.discovered_labels[0].get("__scrape_interval__"), Some("100ms"));
+    assert_eq!(bench.metric("prometheus_target_sync_failed_total"), 2.0);
+    bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn exemplars_and_metadata_reach_the_store() {
+    let body = "# TYPE c counter\n# HELP c Count.\nc_total 1 # {trace_id=\"t\"} 0.5 1.5\nother 2\n# EOF\n";
+    let fake = Fake::start(Answer::Body("application/openmetrics-text; version=1.0.0", body.into())).await;
+    let options = AppendOptions { metadata: true, exemplars: true, ..AppendOptions::default() };
+    let bench = Bench::with("", options);
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    bench.manager.stop().await;
+    let series = bench.store.series.lock();
+    let counter = series.iter().find(|s| s.labels.contains("c_total")).unwrap();
+    assert_eq!(counter.metadata.as_ref().unwrap().help, "Count.");
+    assert_eq!(counter.exemplars[0].t, Some(1500));
+    assert_eq!(counter.exemplars[0].labels.get("trace_id"), Some("t"));
+    assert!(series.iter().find(|s| s.labels.contains("other")).unwrap().metadata.is_none());
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_end_scraping() {
+    let fake = Fake::start(text("a 1\n")).await;
+    let bench = Bench::new("");
+    bench.store.fails.store(true, Ordering::Relaxed);
+    bench.target(&[&fake.address]);
+    bench.until("three tries", |_| fake.requests.lock().len() >= 3).await;
+    assert!(bench.store.values("").is_empty());
+    bench.store.fails.store(false, Ordering::Relaxed);
+    bench.until("stored again", |b| b.ups(2)).await;
+    bench.manager.stop().await;
+}

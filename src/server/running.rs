@@ -1,0 +1,246 @@
+//! The parts that a configuration drives: discovery, scraping, rules, notification.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Labels;
+use model::append::Appendable;
+use model::read::SeriesSource;
+use model::time::Clock;
+use promql::ast::Expr;
+use promql::engine::QueryError;
+use promql::value::{Point, Value};
+use storage::Storage;
+use tokio::task::JoinHandle;
+
+use super::configuration::{Configuration, language, storage_limits};
+use super::millis;
+use crate::api::state::State;
+use crate::discovery;
+use crate::flags::Flags;
+use crate::notify;
+use crate::query::Queries;
+use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
+use crate::scrape::{self, AppendOptions, ScrapeMetrics};
+use crate::telemetry::Registry;
+use crate::version;
+
+/// The parts, running.
+pub struct Running {
+    pub scrape: Arc<scrape::Manager>,
+    pub rules: Arc<rules::Manager>,
+    pub notify: Arc<notify::Manager>,
+    queries: Arc<Queries>,
+    storage: Arc<Storage>,
+    /// Targets of jobs.
+    scrape_discovery: discovery::Manager,
+    /// Alertmanagers.
+    notify_discovery: discovery::Manager,
+    /// Hand on what discovery finds.
+    forwarders: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts all parts without configuration. Needs a tokio runtime.
+    pub fn start(
+        flags: &Flags,
+        registry: &Registry,
+        clock: &Arc<dyn Clock>,
+        storage: &Arc<Storage>,
+        queries: &Arc<Queries>,
+    ) -> Self {
+        let appendable: Arc<dyn Appendable> = storage.clone();
+        let user_agent = format!("Prometheus/{}", version::PROMETHEUS);
+
+        let scrape_metrics = Arc::new(ScrapeMetrics::default());
+        let discovery_metrics = Arc::new(discovery::Metrics::default());
+        let notify_metrics = Arc::new(notify::Metrics::default());
+        let rule_metrics = Arc::new(rules::Metrics::default());
+        registry.register(scrape_metrics.clone());
+        registry.register(discovery_metrics.clone());
+        registry.register(notify_metrics.clone());
+        registry.register(rule_metrics.clone());
+
+        let scrape_options = scrape::Options {
+            user_agent: user_agent.clone(),
+            host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            adjust_timestamps: flags.scrape.adjust_timestamps,
+            timestamp_tolerance: Duration::from_nanos(
+                u64::try_from(flags.scrape.timestamp_tolerance_ns).unwrap_or(0),
+            ),
+            append: AppendOptions {
+                metadata: false,
+                exemplars: flags.features.exemplar_storage,
+                start_timestamps: false,
+                type_and_unit_labels: false,
+            },
+        };
+        let scrape =
+            Arc::new(scrape::Manager::new(appendable.clone(), clock.clone(), scrape_metrics, scrape_options));
+
+        let positive = |n: i64, default: usize| usize::try_from(n).unwrap_or(default);
+        let notify_options = notify::Options {
+            queue_capacity: positive(flags.alertmanager.notification_queue_capacity, 10_000),
+            batch_size: positive(flags.alertmanager.notification_batch_size, 256).max(1),
+            drain_on_shutdown: flags.alertmanager.drain_on_shutdown,
+            user_agent,
+        };
+        let notify = Arc::new(notify::Manager::new(notify_options, notify_metrics));
+
+        let external = flags.web.external_url.reveal();
+        let rule_options = rules::Options {
+            external_url: external.trim_end_matches('/').to_owned(),
+            path_prefix: flags.web.external_url.path().trim_end_matches('/').to_owned(),
+            outage_tolerance_ms: flags.rules.for_outage_tolerance_ms,
+            for_grace_period_ms: flags.rules.for_grace_period_ms,
+            resend_delay_ms: flags.rules.resend_delay_ms,
+            features: language(flags),
+            ..rules::Options::default()
+        };
+        let querier = Arc::new(RuleQuerier { queries: queries.clone(), storage: storage.clone() });
+        let rules = Arc::new(rules::Manager::new(
+            rule_options,
+            querier,
+            appendable,
+            notify.clone(),
+            clock.clone(),
+            rule_metrics,
+        ));
+
+        let interval = millis(flags.scrape.discovery_reload_interval_ms);
+        let (scrape_discovery, mut found) =
+            discovery::Manager::new("scrape", interval, discovery_metrics.clone());
+        let to_scrape = scrape.clone();
+        let scrape_forwarder = tokio::spawn(async move {
+            loop {
+                let sets = found.recv().await;
+                let to = to_scrape.clone();
+                // Making targets is work for the processor, not for the threads that serve connections.
+                let _ = tokio::task::spawn_blocking({
+                    let runtime = tokio::runtime::Handle::current();
+                    move || {
+                        let _in_runtime = runtime.enter();
+                        to.update_targets(&sets);
+                    }
+                })
+                .await;
+            }
+        });
+        let (notify_discovery, mut found) = discovery::Manager::new("notify", interval, discovery_metrics);
+        let to_notify = notify.clone();
+        let notify_forwarder = tokio::spawn(async move {
+            loop {
+                to_notify.update(&found.recv().await);
+            }
+        });
+        Self {
+            scrape,
+            rules,
+            notify,
+            queries: queries.clone(),
+            storage: storage.clone(),
+            scrape_discovery,
+            notify_discovery,
+            forwarders: vec![scrape_forwarder, notify_forwarder],
+        }
+    }
+
+    /// Makes a checked configuration the one in force. What can still fail is outside its text, such as a certificate
+    /// file that is gone: the part concerned logs it and keeps what it had; the error names it.
+    pub async fn apply(
+        &mut self,
+        configuration: Configuration,
+        state: &State,
+        now_ms: i64,
+    ) -> Result<(), String> {
+        let Configuration { loaded, rules } = configuration;
+        for unsupported in &loaded.unsupported {
+            tracing::warn!("{unsupported}");
+        }
+        for variable in &loaded.empty_variables {
+            tracing::warn!(variable, "An environment variable that external_labels name is empty");
+        }
+        let config = &loaded.config;
+        let external_labels = &config.global.external_labels;
+        let mut failures = Vec::new();
+        self.storage.set_limits(storage_limits(config));
+        self.queries.set_default_interval(config.global.evaluation_interval_ms);
+
+        if let Err(e) = self.scrape.apply(&loaded.jobs, external_labels) {
+            failures.push(e.to_string());
+        }
+        let jobs: Vec<_> =
+            loaded.jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
+        self.scrape_discovery.apply(&jobs).await;
+
+        if let Err(e) = self.notify.apply(&config.alerting, external_labels.clone()) {
+            failures.push(e.to_string());
+        }
+        self.notify_discovery.apply(&notify::Manager::discovery_jobs(&config.alerting)).await;
+
+        let settings = Settings {
+            evaluation_interval_ms: config.global.evaluation_interval_ms,
+            query_offset_ms: config.global.rule_query_offset_ms,
+            external_labels: external_labels.clone(),
+        };
+        self.rules.apply(settings, rules).await;
+
+        if failures.is_empty() {
+            state.reloaded(config.to_yaml(), now_ms);
+            return Ok(());
+        }
+        state.reload_failed();
+        Err(failures.join("; "))
+    }
+
+    /// Lets rules evaluate, once the store can answer.
+    pub fn start_rules(&self) {
+        self.rules.start();
+    }
+
+    /// Ends all parts, in the order in which samples and alerts pass.
+    pub async fn stop(&mut self) {
+        self.forwarders.iter().for_each(JoinHandle::abort);
+        self.scrape.stop().await;
+        self.rules.stop().await;
+        self.notify.stop().await;
+    }
+}
+
+/// Queries of rules.
+struct RuleQuerier {
+    queries: Arc<Queries>,
+    storage: Arc<Storage>,
+}
+
+impl Querier for RuleQuerier {
+    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure> {
+        let result = self.queries.run_for_rule(expr, t).map_err(|e| QueryFailure {
+            message: e.to_string(),
+            cancelled: matches!(e, QueryError::Cancelled(_)),
+        })?;
+        match result.value {
+            Value::Vector(samples) => Ok(samples
+                .into_iter()
+                .map(|sample| Sample {
+                    labels: sample.labels,
+                    value: match sample.point {
+                        Point::Float(v) => SampleValue::Float(v),
+                        Point::Histogram(h) => SampleValue::Histogram(h),
+                    },
+                })
+                .collect()),
+            Value::Scalar(scalar) => {
+                Ok(vec![Sample { labels: Labels::empty(), value: SampleValue::Float(scalar.v) }])
+            }
+            _ => Err(QueryFailure {
+                message: "rule result is not a vector or scalar".to_owned(),
+                cancelled: false,
+            }),
+        }
+    }
+
+    fn snapshot(&self) -> Arc<dyn SeriesSource> {
+        self.storage.snapshot()
+    }
+}
