@@ -155,7 +155,8 @@ impl Group {
             if let Some(from) = matching.and_then(Vec::pop) {
                 *written = std::mem::take(&mut old_memory.written[from]);
                 let old_rule = &old.rules[from];
-                if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_))) {
+                if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_)))
+                {
                     rule.alerts.lock().extend(&old_rule.alerts.lock());
                 }
             }
@@ -210,7 +211,8 @@ impl Group {
         let error = match outcome {
             Ok(result) => {
                 samples = result.len();
-                self.write(at, result, t - offset).map_err(|message| QueryFailure { message, cancelled: false })
+                self.write(at, result, t - offset)
+                    .map_err(|message| QueryFailure { message, cancelled: false })
             }
             Err(failure) => Err(failure),
         }

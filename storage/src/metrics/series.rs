@@ -150,6 +150,13 @@ impl Series {
         }
     }
 
+    /// Time of the oldest in-order sample of the chunks that do not end before `t`; `i64::MAX` without one.
+    pub fn first_t_from(&self, t: i64) -> i64 {
+        let closed = self.closed.iter().find(|chunk| chunk.max_t >= t).map(|chunk| chunk.min_t);
+        let open = || !matches!(self.open, Open::None) && self.last_t() >= t;
+        closed.or_else(|| open().then_some(self.open_min_t)).unwrap_or(i64::MAX)
+    }
+
     /// Time of the oldest in-order sample; `i64::MAX` without one.
     pub fn first_t(&self) -> i64 {
         match (self.closed.first(), &self.open) {
