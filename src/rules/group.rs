@@ -17,8 +17,9 @@ use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use super::manager::{Options, Settings};
 use super::template::{self, Environment, Value, links};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{AlertSink, Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
+use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
 use crate::notify::Alert;
+use crate::notify::AlertSink;
 
 /// What all groups share.
 pub struct Shared {
