@@ -277,9 +277,7 @@ impl Replay<'_> {
     fn attach(&self, series: &mut Series, in_order: Vec<ClosedChunk>, late: Vec<ClosedChunk>) {
         let chunks_before = series.chunks();
         for chunk in in_order.into_iter().filter(|chunk| chunk.max_t >= self.min_valid_t) {
-            if chunk.min_t > series.last_t() {
-                series.close_open(&self.head.chunks);
-                series.closed.push(chunk);
+            if series.insert_closed(chunk, &self.head.chunks) {
                 self.head.times.note(chunk.min_t.max(self.min_valid_t), chunk.max_t);
             }
         }
