@@ -11,6 +11,7 @@ use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
+pub(crate) use value::go_duration_ns;
 
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
@@ -420,7 +421,7 @@ impl Flags {
             },
             scrape: ScrapeFlags {
                 adjust_timestamps: v.bool("scrape.adjust-timestamps"),
-                timestamp_tolerance_ns: value::go_duration_ns(&v.text("scrape.timestamp-tolerance"))
+                timestamp_tolerance_ns: go_duration_ns(&v.text("scrape.timestamp-tolerance"))
                     .unwrap_or(0),
                 discovery_reload_interval_ms: v.ms("scrape.discovery-reload-interval"),
             },

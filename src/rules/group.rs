@@ -129,12 +129,9 @@ impl Group {
         self.file == other.file && self.interval_ms == other.interval_ms && self.spec == other.spec
     }
 
-    /// The last time at or before `now` at which the group is due: times are `interval` apart and shifted by an offset
-    /// of the group's own, so that groups do not all start together.
+    /// The last time at or before `now` at which the group is due.
     pub fn slot(&self, now: i64) -> i64 {
-        let identity = Labels::from_pairs([("name", &self.spec.name), ("file", &self.file)]);
-        let offset = (identity.stable_hash() % self.interval_ms.unsigned_abs()) as i64;
-        (now - offset).div_euclid(self.interval_ms) * self.interval_ms + offset
+        slot(&self.file, &self.spec.name, self.interval_ms, now)
     }
 
     fn query_offset(&self) -> i64 {
@@ -374,6 +371,14 @@ impl Group {
 /// Tells groups of all files apart.
 pub fn key(file: &str, name: &str) -> String {
     format!("{file};{name}")
+}
+
+/// The last time at or before `now` at which a group is due: times are `interval_ms` apart and shifted by an offset of
+/// the group's own, so that groups do not all start together.
+pub fn slot(file: &str, name: &str, interval_ms: i64, now: i64) -> i64 {
+    let identity = Labels::from_pairs([("name", name), ("file", file)]);
+    let offset = (identity.stable_hash() % interval_ms.unsigned_abs()) as i64;
+    (now - offset).div_euclid(interval_ms) * interval_ms + offset
 }
 
 impl Rule {
