@@ -1,8 +1,9 @@
 //! The engine against the naive evaluator: random queries over random data must have the same answers.
 //!
 //! `TRIVIUM_DIFFERENTIAL=n` asks n times as many queries, `TRIVIUM_SEED=n` begins with another seed.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may end by either")]
+#![expect(clippy::panic, reason = "a test may end so")]
 
+#[expect(clippy::unwrap_used, reason = "a test may end so")]
 mod naive;
 
 use std::collections::BTreeMap;
@@ -79,12 +80,26 @@ fn naive(store: &MemoryStore, expr: &Expr, grid: Grid) -> Result<Points, Failure
     Ok(points)
 }
 
-/// Equal but for what another order of summation may change.
-fn agree(a: f64, b: f64) -> bool {
-    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+/// How far two answers are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Distance {
+    /// Equal, or nearly so: another order of summation may change last digits.
+    None,
+    /// A function made such a difference larger, as `sin` does for great angles.
+    Small,
+    Large,
 }
 
-fn histograms_agree(a: &FloatHistogram, b: &FloatHistogram) -> bool {
+fn distance(a: f64, b: f64) -> Distance {
+    let (difference, size) = ((a - b).abs(), a.abs().max(b.abs()));
+    match () {
+        () if a == b || a.is_nan() && b.is_nan() || difference <= 1e-12 * size => Distance::None,
+        () if difference <= 1e-6 * size => Distance::Small,
+        () => Distance::Large,
+    }
+}
+
+fn histogram_distance(a: &FloatHistogram, b: &FloatHistogram) -> Distance {
     let parts = |h: &FloatHistogram| {
         let mut h = h.clone();
         h.compact(0);
@@ -94,27 +109,27 @@ fn histograms_agree(a: &FloatHistogram, b: &FloatHistogram) -> bool {
         (layout, figures)
     };
     let ((layout_a, a), (layout_b, b)) = (parts(a), parts(b));
-    layout_a == layout_b && a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| agree(*a, *b))
-}
-
-fn points_agree(a: &Point, b: &Point) -> bool {
-    match (a, b) {
-        (Point::Float(a), Point::Float(b)) => agree(*a, *b),
-        (Point::Histogram(a), Point::Histogram(b)) => histograms_agree(a, b),
-        _ => false,
+    if layout_a != layout_b || a.len() != b.len() {
+        return Distance::Large;
     }
+    a.iter().zip(&b).map(|(a, b)| distance(*a, *b)).max().unwrap_or(Distance::None)
 }
 
-/// What differs first.
-fn difference(engine: &Points, naive: &Points) -> Option<String> {
-    let keys = engine.keys().chain(naive.keys());
-    for key in keys {
+/// How far all answers are apart, and what differs most.
+fn compare(engine: &Points, naive: &Points) -> (Distance, String) {
+    let mut worst = (Distance::None, String::new());
+    for key in engine.keys().chain(naive.keys()) {
         let (a, b) = (engine.get(key), naive.get(key));
-        if !a.zip(b).is_some_and(|(a, b)| points_agree(a, b)) {
-            return Some(format!("at {} {}:\nengine {a:?}\nnaive  {b:?}", key.0, key.1));
+        let distance = match (a, b) {
+            (Some(Point::Float(a)), Some(Point::Float(b))) => distance(*a, *b),
+            (Some(Point::Histogram(a)), Some(Point::Histogram(b))) => histogram_distance(a, b),
+            _ => Distance::Large,
+        };
+        if distance > worst.0 {
+            worst = (distance, format!("at {} {}:\nengine {a:?}\nnaive  {b:?}", key.0, key.1));
         }
     }
-    None
+    worst
 }
 
 /// How the comparisons ended.
@@ -124,13 +139,19 @@ struct Tally {
     empty: usize,
     failed: usize,
     ambiguous: usize,
+    close: usize,
     different: Vec<String>,
 }
 
 impl Tally {
     fn compare(&mut self, store: &MemoryStore, query: &str, grid: Grid) {
         let expr = parse(query, &Features::ALL).unwrap_or_else(|errors| panic!("{query}: {errors}"));
-        let found = match (engine(store, &expr, grid), naive(store, &expr, grid)) {
+        let answer = std::panic::catch_unwind(|| engine(store, &expr, grid));
+        let Ok(answer) = answer else {
+            self.different.push(format!("{query}\n{grid:?}\nthe engine panics"));
+            return;
+        };
+        let found = match (answer, naive(store, &expr, grid)) {
             (_, Err(Failure::Ambiguous)) => {
                 self.ambiguous += 1;
                 None
@@ -138,7 +159,14 @@ impl Tally {
             (Ok(engine), Ok(naive)) => {
                 let count = if engine.is_empty() { &mut self.empty } else { &mut self.with_result };
                 *count += 1;
-                difference(&engine, &naive)
+                match compare(&engine, &naive) {
+                    (Distance::None, _) => None,
+                    (Distance::Small, _) => {
+                        self.close += 1;
+                        None
+                    }
+                    (Distance::Large, difference) => Some(difference),
+                }
             }
             (Err(_), Err(Failure::Error(_))) => {
                 self.failed += 1;
@@ -174,8 +202,11 @@ fn random_queries_have_the_same_answers() {
             tally.compare(&store, &query, range);
         }
     }
-    let Tally { with_result, empty, failed, ambiguous, different } = &tally;
-    println!("{with_result} with a result, {empty} empty, {failed} failed on both sides, {ambiguous} ambiguous");
+    let Tally { with_result, empty, failed, ambiguous, close, different } = &tally;
+    println!(
+        "{with_result} with a result, {close} of them differ a little, {empty} empty, {failed} failed on both sides,"
+    );
+    println!("{ambiguous} ambiguous");
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n\n"));
-    assert!(with_result * 2 > with_result + empty + failed + ambiguous, "too few results");
+    assert!(*with_result > empty + failed + ambiguous && close * 1000 <= *with_result, "{tally:?}");
 }

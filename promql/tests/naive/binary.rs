@@ -40,14 +40,17 @@ fn truth(holds: bool) -> f64 {
 /// What two points give: the value, and whether it stays unless `bool` is asked for. `None` where the operator has no
 /// meaning for them.
 fn combine(op: BinaryOp, a: &Point, b: &Point) -> Option<(Point, bool)> {
-    let changed = |h: &model::histogram::FloatHistogram, change: &dyn Fn(&mut model::histogram::FloatHistogram)| {
+    let changed = |h: &model::histogram::FloatHistogram,
+                   change: &dyn Fn(&mut model::histogram::FloatHistogram)| {
         let mut h = h.clone();
         change(&mut h);
         Some((Point::Histogram(h.into()), true))
     };
     match (a, b) {
         (Point::Float(_), Point::Float(_)) if matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) => None,
-        (Point::Float(a), Point::Float(b)) if op.is_comparison() => Some((Point::Float(*a), holds(op, *a, *b))),
+        (Point::Float(a), Point::Float(b)) if op.is_comparison() => {
+            Some((Point::Float(*a), holds(op, *a, *b)))
+        }
         (Point::Float(a), Point::Float(b)) => Some((Point::Float(arithmetic(op, *a, *b)), true)),
         (Point::Float(v), Point::Histogram(h)) => match op {
             BinaryOp::Mul => changed(h, &|h| h.mul(*v)),

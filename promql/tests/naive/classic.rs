@@ -27,7 +27,9 @@ pub fn ask(input: &[Sample], questions: &[(Option<(String, String)>, Question)])
     for sample in input {
         let (bound, labels) = match &sample.point {
             Point::Float(_) => {
-                let Ok(bound) = sample.labels.get(BUCKET_LABEL).unwrap_or("").parse::<f64>() else { continue };
+                let Ok(bound) = sample.labels.get(BUCKET_LABEL).unwrap_or("").parse::<f64>() else {
+                    continue;
+                };
                 (bound, Labels::from_pairs(sample.labels.iter().filter(|(name, _)| *name != BUCKET_LABEL)))
             }
             Point::Histogram(_) => (f64::NAN, sample.labels.clone()),

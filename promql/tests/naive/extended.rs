@@ -10,14 +10,24 @@ use super::select::Window;
 /// What can lie between two samples.
 trait Between: Clone {
     fn is_reset(&self, before: &Self) -> bool;
+    /// Whether a reset lies on the line to here, so that it began at zero; floats are judged by their values alone.
+    fn is_reset_on_line(&self, before: &Self) -> bool;
+    /// The value on the line from `a` to `b`; a counter that was reset in between rises from zero.
+    fn on_line(a: &(i64, Self), b: &(i64, Self), t: i64, is_counter: bool) -> Option<Self>;
     fn plus(&self, other: &Self) -> Option<Self>;
     fn minus(&self, other: &Self) -> Option<Self>;
-    fn times(&self, factor: f64) -> Self;
 }
 
 impl Between for f64 {
     fn is_reset(&self, before: &Self) -> bool {
         self < before
+    }
+    fn is_reset_on_line(&self, _: &Self) -> bool {
+        false
+    }
+    fn on_line(a: &(i64, Self), b: &(i64, Self), t: i64, is_counter: bool) -> Option<Self> {
+        let from = if is_counter && b.1 < a.1 { 0.0 } else { a.1 };
+        Some(from + (b.1 - from) * (t - a.0) as f64 / (b.0 - a.0) as f64)
     }
     fn plus(&self, other: &Self) -> Option<Self> {
         Some(self + other)
@@ -25,14 +35,25 @@ impl Between for f64 {
     fn minus(&self, other: &Self) -> Option<Self> {
         Some(self - other)
     }
-    fn times(&self, factor: f64) -> Self {
-        self * factor
-    }
 }
 
 impl Between for FloatHistogram {
     fn is_reset(&self, before: &Self) -> bool {
         self.detect_reset(before)
+    }
+    fn is_reset_on_line(&self, before: &Self) -> bool {
+        self.detect_reset(before)
+    }
+    fn on_line(a: &(i64, Self), b: &(i64, Self), t: i64, is_counter: bool) -> Option<Self> {
+        let fraction = (t - a.0) as f64 / (b.0 - a.0) as f64;
+        if is_counter && b.1.detect_reset(&a.1) {
+            let mut risen = b.1.clone();
+            risen.mul(fraction);
+            return Some(risen);
+        }
+        let mut risen = b.1.minus(&a.1)?;
+        risen.mul(fraction);
+        risen.plus(&a.1)
     }
     fn plus(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();
@@ -42,20 +63,6 @@ impl Between for FloatHistogram {
         let mut difference = self.clone();
         difference.sub(other).ok().map(|_| difference)
     }
-    fn times(&self, factor: f64) -> Self {
-        let mut product = self.clone();
-        product.mul(factor);
-        product
-    }
-}
-
-/// The value on the line from `a` to `b`; a counter that was reset in between rises from zero.
-fn interpolated<V: Between>(a: &(i64, V), b: &(i64, V), t: i64, is_counter: bool) -> Option<V> {
-    let fraction = (t - a.0) as f64 / (b.0 - a.0) as f64;
-    if is_counter && b.1.is_reset(&a.1) {
-        return Some(b.1.times(fraction));
-    }
-    b.1.minus(&a.1)?.times(fraction).plus(&a.1)
 }
 
 /// The value at a time: between the samples around it, or the last one's when none follows.
@@ -71,7 +78,7 @@ pub fn smooth(around: &[(i64, Point)], t: i64) -> Option<Point> {
 fn smooth_value<V: Between>(samples: &[(i64, V)], t: i64, is_counter: bool) -> Option<V> {
     let before = samples.iter().rev().find(|(at, _)| *at <= t)?;
     match samples.iter().find(|(at, _)| *at >= t) {
-        Some(after) if after.0 > t => interpolated(before, after, t, is_counter),
+        Some(after) if after.0 > t => V::on_line(before, after, t, is_counter),
         _ => Some(before.1.clone()),
     }
 }
@@ -112,25 +119,27 @@ fn increase<V: Between>(
     let before_start = smoothed && samples[from].0 < window.start;
     let after_end = smoothed && samples[to].0 > window.end;
     let left = match before_start {
-        true => interpolated(&samples[from], &samples[from + 1], window.start, is_counter)?,
+        true => V::on_line(&samples[from], &samples[from + 1], window.start, is_counter)?,
         false => samples[from].1.clone(),
     };
     let right = match after_end && to > 0 {
-        true => interpolated(&samples[to - 1], &samples[to], window.end, is_counter)?,
+        true => V::on_line(&samples[to - 1], &samples[to], window.end, is_counter)?,
         false => samples[to].1.clone(),
     };
     let mut lost: Option<V> = None;
+    let mut before = &left;
     for at in from + 1..=to {
+        let value = if at == to { &right } else { &samples[at].1 };
         // The line to the left bound began at zero already if a reset lies on it.
-        let is_first = at == from + 1;
-        if !is_counter || is_first && before_start || !samples[at].1.is_reset(&samples[at - 1].1) {
-            continue;
+        let begins_at_zero =
+            at == from + 1 && before_start && samples[at].1.is_reset_on_line(&samples[from].1);
+        if is_counter && !begins_at_zero && value.is_reset(before) {
+            lost = Some(match &lost {
+                Some(lost) => lost.plus(before)?,
+                None => before.clone(),
+            });
         }
-        let before = if is_first { &left } else { &samples[at - 1].1 };
-        lost = Some(match &lost {
-            Some(lost) => lost.plus(before)?,
-            None => before.clone(),
-        });
+        before = value;
     }
     let increase = right.minus(&left)?;
     match lost {

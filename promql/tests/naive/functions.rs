@@ -85,7 +85,8 @@ impl Naive {
         }
         match name {
             "absent" if input.is_empty() => {
-                let selector = if let ExprKind::Vector(selector) = &args[0].kind { Some(selector) } else { None };
+                let selector =
+                    if let ExprKind::Vector(selector) = &args[0].kind { Some(selector) } else { None };
                 Ok(Value::Vector(vec![Sample { labels: absent_labels(selector), point: Point::Float(1.0) }]))
             }
             "absent" => Ok(Value::Vector(Vec::new())),
@@ -99,7 +100,9 @@ impl Naive {
             "sort_by_label" | "sort_by_label_desc" => Ok(Value::Vector(input)),
             "label_replace" => {
                 let (target, new, source, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
-                let Ok(pattern) = Regexp::anchored(&pattern) else { return error("invalid regular expression") };
+                let Ok(pattern) = Regexp::anchored(&pattern) else {
+                    return error("invalid regular expression");
+                };
                 relabelled(&input, &target, |labels| {
                     let captures = pattern.captures(labels.get(&source).unwrap_or(""))?;
                     let mut expanded = String::new();
@@ -128,7 +131,8 @@ impl Naive {
                 let inverse = 1.0 / to;
                 map(&input, |v| Some((v * inverse + 0.5).floor() / inverse))
             }
-            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar" => {
+            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
+            | "histogram_stdvar" => {
                 let figure = |sample: &Sample| {
                     let Point::Histogram(h) = &sample.point else { return None };
                     Some(sample.derived(Point::Float(match name {
@@ -155,7 +159,9 @@ impl Naive {
         t: i64,
     ) -> Result<Value, Failure> {
         let (windows, selector) = match &range.kind {
-            ExprKind::Matrix(matrix) => (self.windows(&matrix.vector, &matrix.range, t)?, Some(&matrix.vector)),
+            ExprKind::Matrix(matrix) => {
+                (self.windows(&matrix.vector, &matrix.range, t)?, Some(&matrix.vector))
+            }
             ExprKind::Subquery(subquery) => (self.subquery(subquery, grid, t)?, None),
             _ => return error("no range"),
         };

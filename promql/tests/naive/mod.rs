@@ -70,7 +70,9 @@ pub enum Value {
 
 /// The labels without name, type and unit.
 fn without_name(labels: &Labels) -> Labels {
-    Labels::from_pairs(labels.iter().filter(|(name, _)| ![METRIC_NAME, "__type__", "__unit__"].contains(name)))
+    Labels::from_pairs(
+        labels.iter().filter(|(name, _)| ![METRIC_NAME, "__type__", "__unit__"].contains(name)),
+    )
 }
 
 /// A series as it is stored, staleness marks included, ascending in time.

@@ -1,6 +1,6 @@
 //! Functions over all samples of a window.
 
-use model::histogram::FloatHistogram;
+use model::histogram::{FloatHistogram, KahanHistogram};
 use promql::value::Point;
 
 use super::rate::{instant_rate, rate};
@@ -76,8 +76,11 @@ fn histogram_total(samples: &[(i64, Point)], mean: bool) -> Option<Point> {
 }
 
 /// The sum or mean of histograms; `None` when they do not fit together.
-pub fn add_up<'a>(mut histograms: impl Iterator<Item = &'a FloatHistogram>, mean: bool) -> Option<FloatHistogram> {
-    let mut total = histograms.next()?.clone();
+pub fn add_up<'a>(
+    mut histograms: impl Iterator<Item = &'a FloatHistogram>,
+    mean: bool,
+) -> Option<FloatHistogram> {
+    let mut total = KahanHistogram::new(histograms.next()?);
     let mut count = 1.0;
     for h in histograms {
         total.add(h).ok()?;
@@ -86,7 +89,7 @@ pub fn add_up<'a>(mut histograms: impl Iterator<Item = &'a FloatHistogram>, mean
     if mean {
         total.div(count);
     }
-    Some(total)
+    Some(total.finish())
 }
 
 fn median_deviation(v: &[f64]) -> f64 {

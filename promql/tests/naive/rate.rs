@@ -59,7 +59,8 @@ pub fn rate(function: &str, window: &Window) -> Option<Point> {
             Some(Point::Float(increase * factor))
         }
         Kind::Histograms(samples) if samples.len() >= 2 => {
-            let resets: Vec<bool> = samples.windows(2).map(|pair| pair[1].1.detect_reset(&pair[0].1)).collect();
+            let resets: Vec<bool> =
+                samples.windows(2).map(|pair| pair[1].1.detect_reset(&pair[0].1)).collect();
             let mut increase = samples[samples.len() - 1].1.clone();
             // What came before a reset right at the beginning was all lost.
             if !(is_counter && resets[0]) {

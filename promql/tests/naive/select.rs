@@ -2,7 +2,9 @@
 
 use model::Labels;
 use model::sample::is_stale;
-use promql::ast::{At, Duration, DurationExpr, DurationExprKind, RangeMode, Subquery, UnaryOp, VectorSelector};
+use promql::ast::{
+    At, Duration, DurationExpr, DurationExprKind, RangeMode, Subquery, UnaryOp, VectorSelector,
+};
 use promql::value::Point;
 
 use super::binary::arithmetic;
@@ -81,7 +83,8 @@ impl Naive {
         let mut found = Vec::new();
         for stored in self.matching(selector) {
             let newest = stored.samples.iter().rev().find(|(at, _)| *at <= t);
-            if let Some((at, point)) = newest.filter(|(at, p)| *at > t - self.lookback && !is_stale_point(p)) {
+            if let Some((at, point)) = newest.filter(|(at, p)| *at > t - self.lookback && !is_stale_point(p))
+            {
                 found.push((*at, Sample { labels: stored.labels.clone(), point: point.clone() }));
             }
         }
@@ -105,7 +108,12 @@ impl Naive {
     }
 
     /// The windows of a range selector; series without samples in them are left out.
-    pub fn windows(&self, selector: &VectorSelector, range: &Duration, t: i64) -> Result<Vec<Window>, Failure> {
+    pub fn windows(
+        &self,
+        selector: &VectorSelector,
+        range: &Duration,
+        t: i64,
+    ) -> Result<Vec<Window>, Failure> {
         let end = self.moment(selector.at, &selector.offset, t)?;
         let start = end - self.duration(range, false)?;
         let (before, after) = match selector.mode {
