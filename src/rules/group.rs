@@ -1,6 +1,6 @@
 //! One group: its rules, what it remembers of them, and one evaluation.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,8 +17,9 @@ use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use super::manager::{Options, Settings};
 use super::template::{self, Environment, Value, links};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{AlertSink, Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
+use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
 use crate::notify::Alert;
+use crate::notify::AlertSink;
 
 /// What all groups share.
 pub struct Shared {
@@ -128,12 +129,9 @@ impl Group {
         self.file == other.file && self.interval_ms == other.interval_ms && self.spec == other.spec
     }
 
-    /// The last time at or before `now` at which the group is due: times are `interval` apart and shifted by an offset
-    /// of the group's own, so that groups do not all start together.
+    /// The last time at or before `now` at which the group is due.
     pub fn slot(&self, now: i64) -> i64 {
-        let identity = Labels::from_pairs([("name", &self.spec.name), ("file", &self.file)]);
-        let offset = (identity.stable_hash() % self.interval_ms.unsigned_abs()) as i64;
-        (now - offset).div_euclid(self.interval_ms) * self.interval_ms + offset
+        slot(&self.file, &self.spec.name, self.interval_ms, now)
     }
 
     fn query_offset(&self) -> i64 {
@@ -146,19 +144,17 @@ impl Group {
         *self.status.lock() = *old.status.lock();
         let mut old_memory = old.memory.lock();
         let mut memory = self.memory.lock();
-        let mut by_identity: HashMap<(&str, &[(String, String)]), Vec<usize>> = HashMap::new();
-        for (at, rule) in old.rules.iter().enumerate().rev() {
-            by_identity.entry((&rule.spec.name, &rule.spec.labels)).or_default().push(at);
-        }
+        let mut unmatched: Vec<usize> = (0..old.rules.len()).collect();
         for (rule, written) in self.rules.iter().zip(&mut memory.written) {
-            let matching = by_identity.get_mut(&(rule.spec.name.as_str(), rule.spec.labels.as_slice()));
-            if let Some(from) = matching.and_then(Vec::pop) {
-                *written = std::mem::take(&mut old_memory.written[from]);
-                let old_rule = &old.rules[from];
-                if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_)))
-                {
-                    rule.alerts.lock().extend(&old_rule.alerts.lock());
-                }
+            let same = |at: &usize| {
+                let old = &old.rules[*at].spec;
+                old.name == rule.spec.name && old.labels == rule.spec.labels
+            };
+            let Some(from) = unmatched.iter().position(same).map(|at| unmatched.remove(at)) else { continue };
+            *written = std::mem::take(&mut old_memory.written[from]);
+            let old_rule = &old.rules[from];
+            if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_))) {
+                rule.alerts.lock().extend(&old_rule.alerts.lock());
             }
         }
         memory.orphans = std::mem::take(&mut old_memory.orphans);
@@ -375,6 +371,14 @@ impl Group {
 /// Tells groups of all files apart.
 pub fn key(file: &str, name: &str) -> String {
     format!("{file};{name}")
+}
+
+/// The last time at or before `now` at which a group is due: times are `interval_ms` apart and shifted by an offset of
+/// the group's own, so that groups do not all start together.
+pub fn slot(file: &str, name: &str, interval_ms: i64, now: i64) -> i64 {
+    let identity = Labels::from_pairs([("name", name), ("file", file)]);
+    let offset = (identity.stable_hash() % interval_ms.unsigned_abs()) as i64;
+    (now - offset).div_euclid(interval_ms) * interval_ms + offset
 }
 
 impl Rule {

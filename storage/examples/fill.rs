@@ -89,7 +89,7 @@ fn write(dir: &str, hours: i64) -> Result<(), Failure> {
         };
         let histogram = Histogram { count: step + step + step + 3, ..histogram };
         appender.append_histogram(None, &labels, t, HistogramSample::Integer(Arc::new(histogram)), 0)?;
-        if step > 20 && step % 20 == 0 {
+        if step > 20 && step.is_multiple_of(20) {
             let labels = Labels::from_pairs([("__name__", "fill_gauge"), ("n", "1"), ("job", "fill")]);
             appender.append(None, &labels, t - 200_001, 42.0, 0)?;
         }

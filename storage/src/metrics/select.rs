@@ -269,7 +269,7 @@ enum Part {
 }
 
 /// A selected series: its labels, and where its samples are.
-struct Selected {
+pub(super) struct Selected {
     labels: Labels,
     parts: Vec<Part>,
     min_t: i64,
@@ -282,6 +282,13 @@ impl SelectedSeries for Selected {
     }
 
     fn cursor(&self) -> Box<dyn Cursor + '_> {
+        Box::new(self.pieces())
+    }
+}
+
+impl Selected {
+    /// Its samples.
+    pub(super) fn pieces(&self) -> PieceCursor {
         let mut pieces = Vec::new();
         for part in &self.parts {
             match part {
@@ -295,7 +302,15 @@ impl SelectedSeries for Selected {
                 Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
             }
         }
-        Box::new(PieceCursor::new(pieces, self.min_t, self.max_t))
+        PieceCursor::new(pieces, self.min_t, self.max_t)
+    }
+
+    /// Its number in the log, if any of its samples are in the head.
+    pub(super) fn log_ref(&self) -> Option<u64> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Block { .. } => None,
+            Part::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),
+        })
     }
 }
 
@@ -328,8 +343,9 @@ impl Ord for Next {
 
 type Found<'s> = Box<dyn Iterator<Item = Result<(Labels, Part), StorageError>> + 's>;
 
-impl SeriesSource for Snapshot {
-    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+impl Snapshot {
+    /// The series that match, ascending by labels.
+    pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Selected>, StorageError> {
         let mut sources: Vec<Found<'_>> = Vec::new();
         for block in self.blocks(selection) {
             sources.push(Box::new(block.select(selection)?.map(move |series| {
@@ -368,7 +384,14 @@ impl SeriesSource for Snapshot {
                 }),
             }
         }
-        let series = selected.into_iter().map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
+        Ok(selected)
+    }
+}
+
+impl SeriesSource for Snapshot {
+    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+        let selected = self.selected(selection)?.into_iter();
+        let series = selected.map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 

@@ -62,12 +62,16 @@ struct Given<'a> {
     exemplars: Vec<RawExemplar<'a>>,
 }
 
-/// The part of a classic histogram that a series is.
-#[derive(Clone, Copy)]
+/// The part of the family's histogram that a series is.
+#[derive(Clone, Copy, PartialEq)]
 enum Part {
     Bucket(f64),
     Count,
     Sum,
+    /// A bucket without a usable bound: it neither counts nor ends the histogram.
+    Unusable,
+    /// Something else.
+    None,
 }
 
 impl<'a> NhcbParser<'a> {
@@ -95,6 +99,10 @@ impl<'a> NhcbParser<'a> {
     }
 
     /// The next entry; after an error there is none.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "entries borrow from the parser, which no Iterator allows"
+    )]
     pub fn next(&mut self) -> Option<Result<Entry<'_>, ParseError>> {
         loop {
             let entry = match self.held.take() {
@@ -104,18 +112,24 @@ impl<'a> NhcbParser<'a> {
             match entry {
                 Some(Ok(Entry::Series(series))) => {
                     let part = self.part(&series);
-                    if self.ends_with(part.is_some())
+                    if self.ends_with(part)
                         && let Some(done) = self.collecting.take()
                         && let Some(histogram) = done.finish(&mut self.given)
                     {
                         self.held = Some(Some(Ok(Entry::Series(series))));
                         return Some(Ok(self.histogram(histogram)));
                     }
-                    let Some(part) = part else { return Some(Ok(Entry::Series(series))) };
+                    let (Part::Bucket(_) | Part::Count | Part::Sum) = part else {
+                        return Some(Ok(Entry::Series(series)));
+                    };
                     self.collect(&series, part);
                     if self.keep_classic {
                         return Some(Ok(Entry::Series(series)));
                     }
+                }
+                Some(Err(error)) => {
+                    self.collecting = None;
+                    return Some(Err(error));
                 }
                 other => {
                     if let Some(done) = self.collecting.take()
@@ -135,32 +149,33 @@ impl<'a> NhcbParser<'a> {
         }
     }
 
-    /// What a series is of the family's histogram, if anything; its labels without `le` are then in `self.labels`, the
+    /// What a series is of the family's histogram. If anything, its labels without `le` are then in `self.labels`, the
     /// metric's name being the family's.
-    fn part(&mut self, series: &Series<'a>) -> Option<Part> {
+    fn part(&mut self, series: &Series<'a>) -> Part {
         if self.kind != MetricType::Histogram || series.labels(false, &mut self.labels).is_err() {
-            return None;
+            return Part::None;
         }
-        let (_, name) = self.labels.iter_mut().find(|(label, _)| label == METRIC_NAME)?;
-        let suffix = name.strip_prefix(self.family.as_str())?;
-        let part = match suffix {
-            "_bucket" => None,
-            "_count" => Some(Part::Count),
-            "_sum" => Some(Part::Sum),
-            _ => return None,
+        let Some((_, name)) = self.labels.iter_mut().find(|(label, _)| label == METRIC_NAME) else {
+            return Part::None;
+        };
+        let part = match name.strip_prefix(self.family.as_str()) {
+            Some("_bucket") => Part::Unusable,
+            Some("_count") => Part::Count,
+            Some("_sum") => Part::Sum,
+            _ => return Part::None,
         };
         *name = self.family.clone().into();
         let le = self.labels.iter().position(|(label, _)| label == "le");
-        let le = le.map(|at| self.labels.remove(at).1);
-        match part {
-            Some(part) => Some(part),
-            None => parse_go_float(&le?).filter(|le| !le.is_nan()).map(Part::Bucket),
+        let le = le.and_then(|at| parse_go_float(&self.labels.remove(at).1));
+        match le.filter(|le| part == Part::Unusable && !le.is_nan()) {
+            Some(le) => Part::Bucket(le),
+            None => part,
         }
     }
 
     /// Whether the histogram that is being collected ends before the series that [`Self::part`] just looked at.
-    fn ends_with(&self, is_part: bool) -> bool {
-        self.collecting.as_ref().is_some_and(|collecting| !is_part || collecting.key != self.key())
+    fn ends_with(&self, part: Part) -> bool {
+        self.collecting.as_ref().is_some_and(|collecting| part == Part::None || collecting.key != self.key())
     }
 
     fn key(&self) -> Vec<u8> {
@@ -192,6 +207,7 @@ impl<'a> NhcbParser<'a> {
                 collecting.histogram.set_sum(v);
                 Ok(())
             }
+            Part::Unusable | Part::None => return,
         };
         collecting.broken |= result.is_err();
     }
@@ -285,7 +301,10 @@ mod tests {
     fn contradictions_are_left_out() {
         let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 3\n# TYPE g gauge\ng 1\n";
         assert_eq!(text(body, false), ["type h histogram", "type g gauge", "g = 1"]);
-        assert_eq!(text("# TYPE h histogram\nh_count 1\nbroken\n", false).len(), 3);
+        assert_eq!(text("# TYPE h histogram\nh_count 1\nbroken\n", false).len(), 2);
+        // A bucket without bound passes by.
+        let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"x\"} 3\nh_count 6\n";
+        assert_eq!(text(body, false)[1..], ["h_bucket{le=x} = 3", "\u{fffd}h [1.0] [5, 1] 6 0"]);
     }
 
     #[test]
