@@ -186,7 +186,9 @@ impl Question {
     fn new(query: String, rng: &mut Rng) -> Self {
         let (start, step) = (200 + rng.below(700), 1 + rng.below(120));
         let end = start + step * rng.below(8);
-        let step = rng.chance(50).then(|| step.to_string());
+        // Which of equals these take depends in a range query on an order that Prometheus leaves to chance.
+        let chooses = query.contains("topk") || query.contains("bottomk");
+        let step = (!chooses && rng.chance(50)).then(|| step.to_string());
         Self { query, start: format!("{start}.993"), end: format!("{end}.993"), step }
     }
 
@@ -324,10 +326,23 @@ fn prometheus_2_gives_the_same_answers() {
     tally.close(usize::MAX);
 }
 
-/// Whether a random query means the same to 2.42 and 3.14: rates are extrapolated differently near a counter's zero, and
-/// subqueries and `@` look at times when a sample may lie at the start of a window.
+/// Whether a random query means the same to 2.42 and 3.14.
 fn versions_agree_on(query: &str) -> bool {
-    !["rate(", "increase(", "delta(", " @ ", ":]", ":17s]", ":30s]", ":1m]"].iter().any(|part| query.contains(part))
+    const LATER: [&str; 6] = [
+        // Extrapolation near a counter's zero.
+        "rate(",
+        "increase(",
+        // Keeps the name in 2.42.
+        "atan2",
+        // NaN and infinities.
+        "stddev",
+        "stdvar",
+        // Not of classic histograms in 2.42.
+        "histogram_fraction",
+    ];
+    // At these times a sample may lie at the very start of a window.
+    const OTHER_TIMES: [&str; 5] = [" @ ", ":]", ":17s]", ":30s]", ":1m]"];
+    !LATER.iter().chain(&OTHER_TIMES).any(|part| query.contains(part))
 }
 
 /// Prometheus tells of each operator and step only what it met last, in an order that may be random; we tell all. What
@@ -341,7 +356,7 @@ fn keep_one_operand_note(ours: &mut Value, theirs: &Value) {
         let told = |note: &Value| theirs[list].as_array().is_some_and(|notes| notes.contains(note));
         let any_told = theirs["warnings"].as_array().into_iter().chain(theirs["infos"].as_array());
         if any_told.flatten().any(of_operators)
-            && let Some(notes) = ours[list].as_array_mut()
+            && let Some(Value::Array(notes)) = ours.get_mut(list)
         {
             notes.retain(|note| !of_operators(note) || told(note));
             if notes.is_empty()
