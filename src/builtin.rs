@@ -42,9 +42,11 @@ mod tests {
 
     #[test]
     fn names_where_the_server_listens() {
-        for (address, target) in
-            [("0.0.0.0:9090", "'localhost:9090'"), ("127.0.0.1:1234", "'127.0.0.1:1234'"), ("[::1]:80", "'[::1]:80'")]
-        {
+        for (address, target) in [
+            ("0.0.0.0:9090", "'localhost:9090'"),
+            ("127.0.0.1:1234", "'127.0.0.1:1234'"),
+            ("[::1]:80", "'[::1]:80'"),
+        ] {
             let text = yaml(address.parse().unwrap(), "/metrics", false);
             assert!(text.contains(target) && !text.contains("9100"), "{text}");
         }

@@ -9,6 +9,12 @@
 //! `PEERS_HOURS` (3): how much of it. `PEERS_RUNS` (5): timings of each query. `PEERS_ONLY`: part of a query's name.
 //! A peer that is not installed is left out. Each server runs alone; what it holds was loaded before its clock starts.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench ends with a message when its surroundings are not as needed, and prints its table"
+)]
+
 mod load;
 mod queries;
 mod recording;

@@ -1,6 +1,8 @@
 //! What the grammar cannot see: types, numbers of arguments, contradicting modifiers. Source: Prometheus
 //! `parser.checkAST`, whose order of findings and whose words are kept.
 
+use std::collections::HashSet;
+
 use model::labels::{METRIC_NAME, Quoted};
 
 use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, ExprKind, Pos, ValueType, VectorSelector};
@@ -91,12 +93,11 @@ impl Checker<'_> {
             matching.cardinality = Cardinality::ManyToMany;
         }
         if matching.on {
-            for label in &matching.labels {
-                for _ in matching.include.iter().filter(|include| *include == label) {
-                    let message =
-                        format!("label {} must not occur in ON and GROUP clause at once", Quoted(label));
-                    self.report(between, message);
-                }
+            let included: HashSet<&String> = matching.include.iter().collect();
+            for label in matching.labels.iter().filter(|label| included.contains(label)) {
+                let message =
+                    format!("label {} must not occur in ON and GROUP clause at once", Quoted(label));
+                self.report(between, message);
             }
         }
         for (side, got) in [(&binary.left, left), (&binary.right, right)] {

@@ -1,6 +1,6 @@
 //! The engine: takes a checked expression, a store and the query's times; gives a value, annotations and figures.
 //!
-//! It knows no queue, no clock and no thread but rayon's: the caller admits queries, hands in the time that passes
+//! It knows no queue and no clock, and works on rayon's threads: the caller admits queries, hands in the time that passes
 //! and the flag that cancels.
 
 use std::sync::atomic::AtomicBool;

@@ -8,17 +8,18 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use storage::{Storage, StorageError};
 
+use super::Api;
 use super::params::{MAX_TIME, MIN_TIME, Params};
 use super::reply::{ApiError, ErrorKind, Reply};
-use super::Api;
 
 impl Api {
     fn admin(&self) -> Result<Arc<Storage>, ApiError> {
         match self.options.admin {
             true => Ok(self.parts()?.storage.clone()),
-            false => {
-                Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled; start with --web.enable-admin-api"))
-            }
+            false => Err(ApiError::new(
+                ErrorKind::Unavailable,
+                "admin APIs disabled; start with --web.enable-admin-api",
+            )),
         }
     }
 }
@@ -67,11 +68,7 @@ pub async fn snapshot(State(api): State<Arc<Api>>, params: Params) -> Result<Rep
             ApiError::parameter("skip_head", format!("unable to parse boolean {text:?}; give true or false"))
         })?,
     };
-    let name = format!(
-        "{}-{:016x}",
-        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
-        api.random_u64()
-    );
+    let name = format!("{}-{:016x}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), api.random_u64());
     let target = name.clone();
     blocking(move || storage.snapshot_to(&target, !skip_head)).await?;
     Reply::json(&SnapshotData { name })

@@ -80,7 +80,8 @@ pub async fn alerts(State(api): State<Arc<Api>>) -> ApiResult {
 /// `/api/v1/alertmanagers`
 pub async fn alertmanagers(State(api): State<Arc<Api>>) -> ApiResult {
     let (active, dropped) = api.parts()?.notify.alertmanagers();
-    let urls = |list: &[String]| -> Vec<_> { list.iter().map(|url| serde_json::json!({ "url": url })).collect() };
+    let urls =
+        |list: &[String]| -> Vec<_> { list.iter().map(|url| serde_json::json!({ "url": url })).collect() };
     Reply::json(&serde_json::json!({
         "activeAlertmanagers": urls(&active),
         "droppedAlertmanagers": urls(&dropped),

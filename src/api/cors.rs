@@ -35,6 +35,9 @@ pub async fn allow(State(origins): State<Arc<Origins>>, request: Request, next: 
     );
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, if origins.any { HeaderValue::from_static("*") } else { origin });
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        if origins.any { HeaderValue::from_static("*") } else { origin },
+    );
     response
 }

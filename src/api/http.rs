@@ -55,7 +55,14 @@ pub async fn serve(listeners: Vec<TcpListener>, router: Router, limits: Limits, 
     let accepting: Vec<_> = listeners
         .into_iter()
         .map(|listener| {
-            tokio::spawn(accept(listener, router.clone(), limits, permits.clone(), graceful.clone(), stop.clone()))
+            tokio::spawn(accept(
+                listener,
+                router.clone(),
+                limits,
+                permits.clone(),
+                graceful.clone(),
+                stop.clone(),
+            ))
         })
         .collect();
     for task in accepting {

@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn streams_what_memory_holds() {
         let (send, mut receive) = mpsc::channel(4);
-        let write = |json: &mut JsonWriter| json.list(0..50_000i64, |json, t| json.point(t * 500, t as f64 / 3.0));
+        let write =
+            |json: &mut JsonWriter| json.list(0..50_000i64, |json, t| json.point(t * 500, t as f64 / 3.0));
         let mut whole = JsonWriter::in_memory();
         write(&mut whole);
         let writer = std::thread::spawn(move || {

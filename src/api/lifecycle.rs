@@ -29,7 +29,8 @@ pub async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> 
         Readiness::Starting => "false",
         Readiness::Stopping => "true",
     };
-    (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], "Service Unavailable").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], "Service Unavailable")
+        .into_response()
 }
 
 /// `POST /-/reload`
@@ -39,9 +40,8 @@ pub async fn reload(State(api): State<Arc<Api>>) -> Response {
     }
     match api.state.request_reload().await {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(reason) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {reason}\n")).into_response()
-        }
+        Err(reason) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {reason}\n"))
+            .into_response(),
     }
 }
 

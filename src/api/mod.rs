@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
@@ -168,8 +168,18 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     if prefix.is_empty() {
         return routes;
     }
-    let home = format!("{prefix}/");
-    Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
+    // A nested "/" is the prefix without a slash at its end; with one it is a path of its own.
+    let (home, query) = (format!("{prefix}/"), format!("{prefix}/query"));
+    Router::new()
+        .route(
+            "/",
+            get({
+                let home = home.clone();
+                move || async move { found(&home) }
+            }),
+        )
+        .route(&home, get(move || async move { found(&query) }))
+        .nest(&prefix, routes)
 }
 
 /// A redirect with status 302, as Prometheus uses.
@@ -181,5 +191,6 @@ fn found(location: &str) -> Response {
 async fn metrics(Shared(api): Shared<Arc<Api>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
     let format = exposition::Format::negotiate(accept);
-    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format)).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format))
+        .into_response()
 }

@@ -56,7 +56,9 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> ApiResul
     let queries = &api.parts()?.queries;
     let stats = params.get("stats").to_owned();
     let request = Request {
-        timeout: params.duration_opt("timeout")?.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+        timeout: params
+            .duration_opt("timeout")?
+            .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
         lookback_delta: lookback(params)?,
         per_step_stats: stats == "all",
     };

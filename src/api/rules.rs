@@ -142,9 +142,8 @@ impl<'a> Wanted<'a> {
 
     fn rule(&self, rule: &RuleView) -> bool {
         let kind = if rule.alerting.is_some() { self.alerting } else { self.recording };
-        let label = |name: &str| {
-            rule.labels.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str())
-        };
+        let label =
+            |name: &str| rule.labels.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
         let matches = |matchers: &Vec<Matcher>| matchers.iter().all(|m| m.matches(label(m.name())));
         kind && (self.names.is_empty() || self.names.contains(rule.name.as_str()))
             && (self.selectors.is_empty() || self.selectors.iter().any(matches))

@@ -6,9 +6,9 @@ use axum::extract::State;
 use serde::Serialize;
 use storage::{BlockInfo, Cardinality};
 
+use super::Api;
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
-use super::Api;
 use crate::version;
 
 #[derive(Serialize)]
@@ -129,7 +129,8 @@ fn retention(time_ms: i64, bytes: u64, percentage: f64) -> String {
 
 /// Milliseconds since the epoch as RFC 3339 in UTC; Go's zero time when it is out of range.
 pub fn rfc3339(t_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(t_ms).map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |t| t.to_string())
+    jiff::Timestamp::from_millisecond(t_ms)
+        .map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |t| t.to_string())
 }
 
 #[derive(Serialize)]

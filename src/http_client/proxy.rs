@@ -291,7 +291,7 @@ mod tests {
         );
         assert_eq!(
             chosen("https://a/"),
-            Some((ProxyKind::Socks5 { remote_dns: true }, "socks5h://s:1080".to_owned(), None))
+            Some((ProxyKind::Socks5 { remote_dns: true }, "socks5h://s:1080/".to_owned(), None))
         );
         assert_eq!(chosen("http://inside/"), None);
         assert_eq!(chosen("http://localhost/"), None);

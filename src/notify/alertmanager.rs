@@ -24,7 +24,8 @@ const PATH_LABEL: &str = "__alerts_path__";
 
 /// The URL where an Alertmanager takes alerts, from its labels.
 pub(super) fn url_of(labels: &LabelsBuilder) -> String {
-    let (scheme, address, path) = (labels.get("__scheme__"), labels.get(ADDRESS_LABEL), labels.get(PATH_LABEL));
+    let (scheme, address, path) =
+        (labels.get("__scheme__"), labels.get(ADDRESS_LABEL), labels.get(PATH_LABEL));
     let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
     format!("{scheme}://{address}{slash}{path}")
 }
@@ -33,7 +34,11 @@ pub(super) fn url_of(labels: &LabelsBuilder) -> String {
 const ANSWER_LIMIT: u64 = 1 << 20;
 
 /// The labels of a discovered Alertmanager before relabelling.
-pub(super) fn discovered_labels(group: &Labels, target: &Labels, config: &AlertmanagerConfig) -> LabelsBuilder {
+pub(super) fn discovered_labels(
+    group: &Labels,
+    target: &Labels,
+    config: &AlertmanagerConfig,
+) -> LabelsBuilder {
     let mut labels = group.to_builder();
     for (name, value) in target.iter() {
         labels.set(name, value);
@@ -68,7 +73,10 @@ impl Serialize for Posted<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let alert = self.0;
         let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("annotations", &Pairs(alert.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))))?;
+        map.serialize_entry(
+            "annotations",
+            &Pairs(alert.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+        )?;
         map.serialize_entry("endsAt", &date_time(alert.ends_at))?;
         map.serialize_entry("startsAt", &date_time(alert.starts_at))?;
         map.serialize_entry("generatorURL", &*alert.generator_url)?;
@@ -207,7 +215,8 @@ impl State {
         let body = body(alerts).map_err(|e| e.to_string())?;
         let url = Url::parse(&self.url).map_err(|e| e.to_string())?;
         let request = Request::post(url, "application/json", body);
-        let answer = self.sending.client.send(request, self.sending.timeout).await.map_err(|e| e.to_string())?;
+        let answer =
+            self.sending.client.send(request, self.sending.timeout).await.map_err(|e| e.to_string())?;
         let status = answer.status;
         // Reading to its end keeps the connection; nobody looks at what it says.
         let _ = answer.read(ANSWER_LIMIT, Vec::new()).await;

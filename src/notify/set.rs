@@ -38,7 +38,8 @@ impl Set {
     ) -> Vec<SendLoop> {
         let mut old = std::mem::take(&mut self.loops);
         self.dropped.clear();
-        let targets = groups.iter().flat_map(|group| group.targets.iter().map(|target| (&group.labels, target)));
+        let targets =
+            groups.iter().flat_map(|group| group.targets.iter().map(|target| (&group.labels, target)));
         for (group, target) in targets {
             let mut labels = discovered_labels(group, target, &self.config);
             let before = url_of(&labels);

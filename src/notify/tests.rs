@@ -52,7 +52,7 @@ impl Fake {
                         let len: usize = len.split("\r\n").next().unwrap().parse().unwrap();
                         if body.len() >= len {
                             let path = head.split(' ').nth(1).unwrap().to_owned();
-                            break (path, serde_json::from_str(body).unwrap());
+                            break (path, serde_json::from_str::<serde_json::Value>(body).unwrap());
                         }
                     }
                     if stream.read_buf(&mut bytes).await.unwrap() == 0 {
@@ -62,7 +62,9 @@ impl Fake {
                 tokio::time::sleep(delay).await;
                 let alerts = body.1.as_array().map_or(0, Vec::len);
                 requests_in.lock().push(body);
-                let _ = stream.write_all(format!("HTTP/1.1 {status} X\r\nconnection: close\r\n\r\n").as_bytes()).await;
+                let _ = stream
+                    .write_all(format!("HTTP/1.1 {status} X\r\nconnection: close\r\n\r\n").as_bytes())
+                    .await;
                 received_in.fetch_add(alerts, Ordering::SeqCst);
             }
         });
@@ -179,8 +181,7 @@ async fn alerts_reach_every_alertmanager() {
 #[tokio::test]
 async fn batches_drops_and_drains() {
     let slow = Fake::start(200, Duration::from_millis(30)).await;
-    let (manager, metrics) =
-        manager(Options { queue_capacity: 6, batch_size: 2, ..Options::default() });
+    let (manager, metrics) = manager(Options { queue_capacity: 6, batch_size: 2, ..Options::default() });
     apply(&manager, vec![(section(10_000), &[&slow.address])]);
     let url = manager.alertmanagers().0[0].clone();
     let dropped = metrics.dropped.with(&[&url]);
@@ -204,7 +205,10 @@ async fn a_failed_request_is_not_repeated_and_disturbs_no_other() {
     let (broken, healthy) = (Fake::start(500, Duration::ZERO).await, Fake::start(200, Duration::ZERO).await);
     let silent = Fake::start(200, Duration::from_secs(60)).await;
     let (manager, metrics) = manager(Options::default());
-    apply(&manager, vec![(section(100), &[&broken.address, &healthy.address, &silent.address, "127.0.0.1:1"])]);
+    apply(
+        &manager,
+        vec![(section(100), &[&broken.address, &healthy.address, &silent.address, "127.0.0.1:1"])],
+    );
     manager.send(vec![alert("A")]);
     broken.wait_for(1).await;
     healthy.wait_for(1).await;
@@ -234,7 +238,11 @@ async fn reloads_keep_queues_of_unchanged_sections() {
     let kept_address: &[&str] = &[&kept.address];
     apply(
         &manager,
-        vec![(section(10_000), kept_address), (section(9_000), &[&gone.address]), (filtered.clone(), &["h:1"])],
+        vec![
+            (section(10_000), kept_address),
+            (section(9_000), &[&gone.address]),
+            (filtered.clone(), &["h:1"]),
+        ],
     );
     let (active, dropped) = manager.alertmanagers();
     assert_eq!((active.len(), dropped), (2, vec!["http://h:1/am/api/v2/alerts".to_owned()]));

@@ -101,6 +101,11 @@ impl Collect for QueryMetrics {
             self.samples_read.get() as f64,
         );
         out.gauge("prometheus_engine_query_log_enabled", "State of the query log.", &[], 0.0);
-        out.counter("prometheus_engine_query_log_failures_total", "The number of query log failures.", &[], 0.0);
+        out.counter(
+            "prometheus_engine_query_log_failures_total",
+            "The number of query log failures.",
+            &[],
+            0.0,
+        );
     }
 }

@@ -98,7 +98,8 @@ impl Queries {
         let queue_time = arrived.elapsed();
         let cancel = Arc::new(AtomicBool::new(false));
         let _cancel_on_drop = CancelOnDrop(cancel.clone());
-        let (engine, storage, metrics) = (self.engine.load_full(), self.storage.clone(), self.metrics.clone());
+        let (engine, storage, metrics) =
+            (self.engine.load_full(), self.storage.clone(), self.metrics.clone());
         let run = move || {
             let _permit = permit;
             let running = metrics.running();

@@ -120,7 +120,10 @@ impl Reader<'_> {
             match seen.insert(group.name.clone(), node.pos) {
                 Some(first) => Err(Fault::new(
                     node.pos,
-                    format!("groupname: {:?} is repeated in the same file; it is first at {first}", group.name),
+                    format!(
+                        "groupname: {:?} is repeated in the same file; it is first at {first}",
+                        group.name
+                    ),
                 )),
                 None => Ok(group),
             }
@@ -275,7 +278,10 @@ mod tests {
         )
         .unwrap();
         let [group] = file.groups.as_slice() else { panic!("{file:?}") };
-        assert_eq!((group.name.as_str(), group.interval_ms, group.query_offset_ms), ("g", Some(30_000), Some(0)));
+        assert_eq!(
+            (group.name.as_str(), group.interval_ms, group.query_offset_ms),
+            ("g", Some(30_000), Some(0))
+        );
         assert_eq!(group.limit, 10);
         let labels = |rule: &RuleSpec| {
             rule.labels.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ")
@@ -292,9 +298,13 @@ mod tests {
 
     #[test]
     fn faults() {
-        let rule = |lines: &str| format!("groups:\n- name: g\n  rules:\n  - {}\n", lines.replace('\n', "\n    "));
+        let rule =
+            |lines: &str| format!("groups:\n- name: g\n  rules:\n  - {}\n", lines.replace('\n', "\n    "));
         for (text, want) in [
-            ("groups: 1".to_owned(), "1:9: groups: expected a list (items that start with \"- \"), found \"1\""),
+            (
+                "groups: 1".to_owned(),
+                "1:9: groups: expected a list (items that start with \"- \"), found \"1\"",
+            ),
             ("grups: []".to_owned(), "1:1: unknown field \"grups\"; did you mean \"groups\"?"),
             ("groups:\n- rules: []".to_owned(), "2:3: Groupname must not be empty"),
             (
@@ -302,17 +312,26 @@ mod tests {
                 "3:3: groupname: \"a\" is repeated in the same file; it is first at 2:3",
             ),
             ("groups:\n- name: a\n  labels: {__name__: x}".to_owned(), "3:11: invalid label name: __name__"),
-            (rule("record: a\nalert: b\nexpr: c"), "4:13: group \"g\", rule \"b\": only one of 'record' and 'alert' must be set"),
+            (
+                rule("record: a\nalert: b\nexpr: c"),
+                "4:13: group \"g\", rule \"b\": only one of 'record' and 'alert' must be set",
+            ),
             (rule("expr: c"), "4:5: group \"g\", rule \"\": one of 'record' or 'alert' must be set"),
             (rule("record: a"), "4:5: group \"g\", rule \"a\": field 'expr' must be set in rule"),
-            (rule("record: a\nexpr: c\nfor: 1m"), "6:10: group \"g\", rule \"a\": invalid field 'for' in recording rule"),
+            (
+                rule("record: a\nexpr: c\nfor: 1m"),
+                "6:10: group \"g\", rule \"a\": invalid field 'for' in recording rule",
+            ),
             (
                 rule("record: 'a{b=\"c\"}'\nexpr: c"),
                 "4:13: group \"g\", rule \"a{b=\\\"c\\\"}\": braces present in the recording rule name; should it be in \
                  expr?: a{b=\"c\"}",
             ),
-            (rule("alert: a\nexpr: c\nfor: x"), "6:10: groups[0].rules[0].for: not a valid duration string: \"x\" \
-             (expected numbers with units y, w, d, h, m, s, ms, largest first, such as 1h30m)"),
+            (
+                rule("alert: a\nexpr: c\nfor: x"),
+                "6:10: groups[0].rules[0].for: not a valid duration string: \"x\" \
+             (expected numbers with units y, w, d, h, m, s, ms, largest first, such as 1h30m)",
+            ),
             (
                 rule("alert: a\nexpr: c\nannotations: {s: '{{ nope }}'}"),
                 "6:18: group \"g\", rule \"a\": annotation \"s\": template: __alert_a:1: function \"nope\" not defined",
@@ -321,8 +340,11 @@ mod tests {
                 rule("alert: a\nexpr: c\nlabels: {s: '{{ $nope }}'}"),
                 "6:13: group \"g\", rule \"a\": label \"s\": template: __alert_a:1: undefined variable \"$nope\"",
             ),
-            (rule("alert: a\nexpr: c\nannotatons: {}"), "6:5: unknown field \"annotatons\" in groups[0].rules[0]; did \
-             you mean \"annotations\"?"),
+            (
+                rule("alert: a\nexpr: c\nannotatons: {}"),
+                "6:5: unknown field \"annotatons\" in groups[0].rules[0]; did \
+             you mean \"annotations\"?",
+            ),
         ] {
             assert_eq!(read(&text).unwrap_err(), format!("r.yml:{want}"));
         }

@@ -1,6 +1,6 @@
 //! One group: its rules, what it remembers of them, and one evaluation.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -146,18 +146,17 @@ impl Group {
         *self.status.lock() = *old.status.lock();
         let mut old_memory = old.memory.lock();
         let mut memory = self.memory.lock();
-        let mut by_identity: HashMap<(&str, &[(String, String)]), Vec<usize>> = HashMap::new();
-        for (at, rule) in old.rules.iter().enumerate().rev() {
-            by_identity.entry((&rule.spec.name, &rule.spec.labels)).or_default().push(at);
-        }
+        let mut unmatched: Vec<usize> = (0..old.rules.len()).collect();
         for (rule, written) in self.rules.iter().zip(&mut memory.written) {
-            let matching = by_identity.get_mut(&(rule.spec.name.as_str(), rule.spec.labels.as_slice()));
-            if let Some(from) = matching.and_then(Vec::pop) {
-                *written = std::mem::take(&mut old_memory.written[from]);
-                let old_rule = &old.rules[from];
-                if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_))) {
-                    rule.alerts.lock().extend(&old_rule.alerts.lock());
-                }
+            let same = |at: &usize| {
+                let old = &old.rules[*at].spec;
+                old.name == rule.spec.name && old.labels == rule.spec.labels
+            };
+            let Some(from) = unmatched.iter().position(same).map(|at| unmatched.remove(at)) else { continue };
+            *written = std::mem::take(&mut old_memory.written[from]);
+            let old_rule = &old.rules[from];
+            if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_))) {
+                rule.alerts.lock().extend(&old_rule.alerts.lock());
             }
         }
         memory.orphans = std::mem::take(&mut old_memory.orphans);
@@ -210,7 +209,8 @@ impl Group {
         let error = match outcome {
             Ok(result) => {
                 samples = result.len();
-                self.write(at, result, t - offset).map_err(|message| QueryFailure { message, cancelled: false })
+                self.write(at, result, t - offset)
+                    .map_err(|message| QueryFailure { message, cancelled: false })
             }
             Err(failure) => Err(failure),
         }

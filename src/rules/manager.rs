@@ -193,7 +193,8 @@ impl Manager {
 
     /// The groups as the API shows them, by file and name.
     pub fn groups(&self) -> Vec<GroupView> {
-        let groups: Vec<Arc<Group>> = self.running.lock().values().map(|running| running.group.clone()).collect();
+        let groups: Vec<Arc<Group>> =
+            self.running.lock().values().map(|running| running.group.clone()).collect();
         let mut views: Vec<GroupView> = groups.iter().map(|group| group.view()).collect();
         views.sort_by(|a, b| (&a.file, &a.name).cmp(&(&b.file, &b.name)));
         views

@@ -73,8 +73,7 @@ impl Metrics {
         for counter in [&self.iterations_missed, &self.iterations, &self.evaluations, &self.failures] {
             counter.with(&[key]);
         }
-        for gauge in
-            [&self.last_evaluation, &self.last_duration, &self.last_rule_duration_sum, &self.samples]
+        for gauge in [&self.last_evaluation, &self.last_duration, &self.last_rule_duration_sum, &self.samples]
         {
             gauge.with(&[key]);
         }

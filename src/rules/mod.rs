@@ -17,6 +17,9 @@ mod restore;
 pub mod template;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use model::Labels;

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn renaming() {
-        let text = "groups:\n- name: g\n  rules:\n  - record: new\n    expr: old\n    labels: {a: x, b: ''}\n";
+        let text =
+            "groups:\n- name: g\n  rules:\n  - record: new\n    expr: old\n    labels: {a: x, b: ''}\n";
         let file = read_file(Path::new("r"), text, NameValidation::Utf8, &Features::default()).unwrap();
         let rule = &file.groups[0].rules[0];
         let sample = |pairs: &[(&str, &str)]| Sample {

@@ -118,7 +118,7 @@ impl Fetcher {
 
 fn format_of(protocol: ScrapeProtocol) -> Format {
     match protocol {
-        ScrapeProtocol::PrometheusProto => Format::Text,
+        ScrapeProtocol::PrometheusProto => Format::Protobuf,
         ScrapeProtocol::OpenMetricsText0_0_1 | ScrapeProtocol::OpenMetricsText1_0_0 => Format::OpenMetrics,
         ScrapeProtocol::PrometheusText0_0_4 | ScrapeProtocol::PrometheusText1_0_0 => Format::Text,
     }

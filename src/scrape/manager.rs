@@ -117,7 +117,7 @@ impl Manager {
             pools.keys().filter(|name| jobs.iter().all(|job| job.job_name != **name)).cloned().collect();
         for name in gone {
             if let Some(pool) = pools.remove(&name) {
-                pool.stop().into_iter().for_each(|ended| drop(tokio::spawn(ended)));
+                pool.remove();
             }
             groups.remove(&name);
         }

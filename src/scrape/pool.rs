@@ -209,6 +209,13 @@ impl Pool {
         }
     }
 
+    /// Ends the job because the configuration has no such job any more: its series are marked stale as those of removed
+    /// targets are. (Prometheus marks nothing then, and the series linger for the lookback.)
+    pub fn remove(self) {
+        self.shared.metrics.forget_job(&self.job.job_name);
+        self.loops.into_values().for_each(LoopHandle::remove);
+    }
+
     /// Ends all loops, marking nothing. The futures complete when they have ended.
     pub fn stop(self) -> Vec<impl Future<Output = ()>> {
         self.shared.metrics.forget_job(&self.job.job_name);

@@ -350,7 +350,11 @@ mod tests {
             (1000, 999, 1000, Some(2), 1000, 1000),
             (100_000, 5000, 1000, Some(2), 5000, 5000),
         ] {
-            assert_eq!(align(last, now, interval, tolerance), Aligned { timestamp, next_from }, "{last} {now}");
+            assert_eq!(
+                align(last, now, interval, tolerance),
+                Aligned { timestamp, next_from },
+                "{last} {now}"
+            );
         }
     }
 

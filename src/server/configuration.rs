@@ -216,8 +216,12 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
             WalCompression::Zstd => Compression::Zstd,
         },
         wal_segment_bytes: positive(flags.storage.wal_segment_size, default.wal_segment_bytes),
-        samples_per_chunk: u16::try_from(flags.storage.samples_per_chunk).unwrap_or(default.samples_per_chunk),
-        block_segment_bytes: positive(flags.storage.max_block_chunk_segment_size, default.block_segment_bytes),
+        samples_per_chunk: u16::try_from(flags.storage.samples_per_chunk)
+            .unwrap_or(default.samples_per_chunk),
+        block_segment_bytes: positive(
+            flags.storage.max_block_chunk_segment_size,
+            default.block_segment_bytes,
+        ),
         exemplars: flags.features.exemplar_storage,
         no_lock_file: flags.storage.no_lockfile,
         ..default

@@ -23,8 +23,8 @@ use crate::api::state::{Readiness, ReloadRequest, State};
 use crate::api::{self, Api, Parts};
 use crate::config::ConfigError;
 use crate::flags::{Flags, LogFormat, LogLevel, Severity};
-use crate::query::metrics::QueryMetrics;
 use crate::query::Queries;
+use crate::query::metrics::QueryMetrics;
 use crate::telemetry::{self, Registry};
 use crate::{builtin, version};
 use configuration::{Configuration, Source, query_options, storage_options};
@@ -112,7 +112,12 @@ fn start_log(flags: &Flags) {
         LogFormat::Json => telemetry::log::LogFormat::Json,
     };
     telemetry::log::start(level, format);
-    tracing::info!(version = version::TRIVIUM, prometheus = version::PROMETHEUS, revision = version::revision(), "Starting Trivium");
+    tracing::info!(
+        version = version::TRIVIUM,
+        prometheus = version::PROMETHEUS,
+        revision = version::revision(),
+        "Starting Trivium"
+    );
     for notice in &flags.notices {
         match notice.severity {
             Severity::Info => tracing::info!(option = %notice.option, "{}", notice.text),
@@ -155,7 +160,12 @@ async fn serve(
     registry.register(state.clone());
     registry.register(http_metrics.clone());
     registry.register(query_metrics.clone());
-    let api = Arc::new(Api::new(api_options(&flags, &first, started)?, state.clone(), registry.clone(), clock.clone()));
+    let api = Arc::new(Api::new(
+        api_options(&flags, &first, started)?,
+        state.clone(),
+        registry.clone(),
+        clock.clone(),
+    ));
     let limits = http::Limits {
         max_connections: usize::try_from(flags.web.max_connections).unwrap_or(512),
         read_timeout: millis(flags.web.read_timeout_ms),
@@ -167,7 +177,8 @@ async fn serve(
     // The store, then what reads and writes it.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
     registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
-    let queries = Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
+    let queries =
+        Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
     let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
     api.open(Parts {
         storage: storage.clone(),
@@ -183,7 +194,11 @@ async fn serve(
         tracing::warn!("the web interface was not built into this binary: {}", api::ui::HOW_TO_BUILD);
     }
     for address in &addresses {
-        tracing::info!("Server is ready to receive web requests: http://{}{}/", shown(*address), api.options.prefix);
+        tracing::info!(
+            "Server is ready to receive web requests: http://{}{}/",
+            shown(*address),
+            api.options.prefix
+        );
     }
 
     loop {
@@ -277,7 +292,11 @@ fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-fn api_options(flags: &Flags, first: &Configuration, started: SystemTime) -> Result<api::Options, ServerError> {
+fn api_options(
+    flags: &Flags,
+    first: &Configuration,
+    started: SystemTime,
+) -> Result<api::Options, ServerError> {
     let external = flags.web.external_url.reveal();
     let external_url = url::Url::parse(&external)
         .map_err(|e| ServerError::Refused(format!("--web.external-url={external}: {e}")))?;

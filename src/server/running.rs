@@ -75,12 +75,8 @@ impl Running {
                 type_and_unit_labels: false,
             },
         };
-        let scrape = Arc::new(scrape::Manager::new(
-            appendable.clone(),
-            clock.clone(),
-            scrape_metrics,
-            scrape_options,
-        ));
+        let scrape =
+            Arc::new(scrape::Manager::new(appendable.clone(), clock.clone(), scrape_metrics, scrape_options));
 
         let positive = |n: i64, default: usize| usize::try_from(n).unwrap_or(default);
         let notify_options = notify::Options {
@@ -173,7 +169,8 @@ impl Running {
         if let Err(e) = self.scrape.apply(&loaded.jobs, external_labels) {
             failures.push(e.to_string());
         }
-        let jobs: Vec<_> = loaded.jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
+        let jobs: Vec<_> =
+            loaded.jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
         self.scrape_discovery.apply(&jobs).await;
 
         if let Err(e) = self.notify.apply(&config.alerting, external_labels.clone()) {

@@ -41,7 +41,9 @@ impl Happenings {
         requests: mpsc::Receiver<ReloadRequest>,
         quit: CancellationToken,
     ) -> Result<Self, ServerError> {
-        let on = |kind| signal(kind).map_err(|source| ServerError::System { action: "listening to signals", source });
+        let on = |kind| {
+            signal(kind).map_err(|source| ServerError::System { action: "listening to signals", source })
+        };
         let every = |period: Duration| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -102,7 +102,14 @@ impl Gather {
     }
 
     /// Buckets that somebody else counted, each for itself; one count more than bounds, the last for +Inf.
-    pub fn buckets(&mut self, name: &'static str, help: &'static str, bounds: &[f64], counts: &[u64], sum: f64) {
+    pub fn buckets(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        bounds: &[f64],
+        counts: &[u64],
+        sum: f64,
+    ) {
         let family = self.family(name, help, Kind::Histogram);
         let mut total = 0;
         for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {

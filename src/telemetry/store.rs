@@ -61,7 +61,11 @@ fn head(out: &mut Gather, s: &Stats) {
     gauges(
         out,
         &[
-            ("prometheus_tsdb_head_series", "Total number of series in the head block.", s.head_series as f64),
+            (
+                "prometheus_tsdb_head_series",
+                "Total number of series in the head block.",
+                s.head_series as f64,
+            ),
             (
                 "prometheus_tsdb_head_stale_series",
                 "Total number of stale series in the head block.",
@@ -77,7 +81,11 @@ fn head(out: &mut Gather, s: &Stats) {
                 "Buckets of the newest native histograms in the head block.",
                 s.head_histogram_buckets as f64,
             ),
-            ("prometheus_tsdb_head_chunks", "Total number of chunks in the head block.", s.head_chunks as f64),
+            (
+                "prometheus_tsdb_head_chunks",
+                "Total number of chunks in the head block.",
+                s.head_chunks as f64,
+            ),
             (
                 "prometheus_tsdb_head_chunks_storage_size_bytes",
                 "Size of the chunks_head directory.",
@@ -195,8 +203,7 @@ fn head(out: &mut Gather, s: &Stats) {
     );
 }
 
-const CLEAN_START: &str =
-    "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean";
+const CLEAN_START: &str = "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean";
 
 fn refused(out: &mut Gather, s: &Stats) {
     by_type(
@@ -280,7 +287,11 @@ fn log(out: &mut Gather, names: &LogNames, s: &LogStats) {
     gauges(
         out,
         &[
-            (names.segment, "Write log segment index that the store is currently writing to.", s.segment as f64),
+            (
+                names.segment,
+                "Write log segment index that the store is currently writing to.",
+                s.segment as f64,
+            ),
             (names.bytes, "Size of the write log directory.", s.bytes as f64),
         ],
     );

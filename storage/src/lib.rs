@@ -27,6 +27,8 @@ pub mod wal;
 mod worker;
 
 #[cfg(test)]
+mod model_test;
+#[cfg(test)]
 mod tests;
 
 pub use admin::BlockInfo;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use model::append::{AppendError, Appendable, SeriesRef};
+use model::append::{AppendError, Appendable, HistogramSample, SeriesRef};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
 use model::read::{Columns, Hints, Selection, SeriesSource};
+use model::sample::{Exemplar, STALE_NAN};
 use model::time::Clock;
 use model::{Labels, MatchOp, Matcher};
 use parking_lot::Mutex;
 
 use crate::fs::SimDisk;
-use crate::{Event, Limits, Observer, Options, Severity, Storage};
+use crate::{Event, ExemplarQuery, Limits, Observer, Options, Severity, Storage};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 pub(crate) const MINUTE: i64 = 60_000;
@@ -196,6 +198,118 @@ fn refusals() {
     assert_eq!((stats.out_of_order_floats, stats.out_of_bounds_floats, stats.too_old_floats), (1, 1, 1));
     assert_eq!(stats.late_floats_appended, 1);
     assert_eq!(all(&storage)["a"].len(), 2);
+}
+
+#[test]
+fn a_sample_that_was_overtaken_is_late_or_dropped() {
+    for (window, want) in [(0, [0, 1]), (HOUR, [1, 0])] {
+        let disk = SimDisk::new(12);
+        let limits = Limits { out_of_order_window: window, ..Limits::default() };
+        let options = Options { limits, ..options() };
+        let storage = open_with(&disk, options.clone()).0;
+        put(&storage, &[("a", 1000, 1.0)]);
+        let mut slow = storage.appender();
+        slow.append(None, &series("a"), 2000, 2.0, 0).unwrap();
+        put(&storage, &[("a", 3000, 3.0)]);
+        let committed = slow.commit().unwrap();
+        assert_eq!([committed.samples, committed.dropped], want);
+        let found = all(&storage);
+        assert_eq!(found["a"].len(), 2 + want[0]);
+        disk.kill();
+        drop(storage);
+        assert_eq!(all(&open_with(&disk, options).0), found);
+    }
+}
+
+#[test]
+fn histograms_and_exemplars_survive() {
+    let disk = SimDisk::new(13);
+    let mut storage = open(&disk);
+    let histogram = |n: u64| Histogram {
+        count: 3 * n,
+        sum: n as f64,
+        positive_spans: vec![Span { offset: (n % 5) as i32, length: 2 }],
+        positive_buckets: vec![n as i64, n as i64],
+        ..Histogram::default()
+    };
+    let custom = |n: u64| FloatHistogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        count: 2.0 * n as f64,
+        sum: n as f64,
+        positive_spans: vec![Span { offset: 0, length: 1 }],
+        positive_buckets: vec![2.0 * n as f64],
+        custom_values: vec![0.5, 1.5],
+        ..FloatHistogram::default()
+    };
+    for n in 1..300u64 {
+        let t = n as i64 * MINUTE;
+        let mut appender = storage.appender();
+        let integer = HistogramSample::Integer(Arc::new(histogram(n)));
+        let of = appender.append_histogram(None, &series("h"), t, integer, 0).unwrap();
+        let float = HistogramSample::Float(Arc::new(custom(n)));
+        appender.append_histogram(None, &series("custom"), t, float, 0).unwrap();
+        let labels = Labels::from_pairs([("trace_id", n.to_string())]);
+        appender.append_exemplar(of, Exemplar { labels, v: n as f64, t: Some(t) }).unwrap();
+        appender.commit().unwrap();
+    }
+    let mut appender = storage.appender();
+    appender.append(None, &series("h"), 300 * MINUTE, STALE_NAN, 0).unwrap();
+    let wrong = Histogram { count: 1, ..Histogram::default() };
+    let refused =
+        appender.append_histogram(None, &series("x"), HOUR, HistogramSample::Integer(Arc::new(wrong)), 0);
+    assert!(matches!(refused, Err(AppendError::OutOfBounds)), "{refused:?}");
+    let wrong = Histogram { count: 1, ..Histogram::default() };
+    let refused = appender.append_histogram(
+        None,
+        &series("x"),
+        300 * MINUTE,
+        HistogramSample::Integer(Arc::new(wrong)),
+        0,
+    );
+    assert!(matches!(refused, Err(AppendError::InvalidHistogram(_))), "{refused:?}");
+    appender.commit().unwrap();
+    let read = |storage: &Storage, name: &str| {
+        let matchers = vec![Matcher::equal("n", name)];
+        let selection = Selection { matchers, min_t: 0, max_t: i64::MAX, limit: 0, hints: Hints::default() };
+        let found = storage.snapshot().select(&selection).unwrap();
+        let (mut columns, mut cursor) = (Columns::default(), found.series[0].cursor());
+        while cursor.next_run(&mut columns).unwrap() {}
+        assert!(columns.float_t.is_empty());
+        columns.histogram_v
+    };
+    for round in 0..3 {
+        let found = read(&storage, "h");
+        assert_eq!(found.len(), 300);
+        for (n, h) in (1..300).zip(&found) {
+            let (mut found, mut want) = (FloatHistogram::clone(h), histogram(n).to_float());
+            found.compact(0);
+            want.compact(0);
+            assert!(found.equals(&want), "{n}: {h:?}");
+        }
+        assert!(found[299].is_stale());
+        for (n, h) in (1..300).zip(&read(&storage, "custom")) {
+            assert!(h.equals(&custom(n)), "{n}: {h:?}");
+        }
+        let stats = storage.stats();
+        assert_eq!((stats.head_histogram_series, stats.head_stale_series), (2, 1));
+        match round {
+            0 => {
+                disk.kill();
+                storage = open(&disk);
+                let query = ExemplarQuery {
+                    matchers: vec![vec![Matcher::equal("n", "h")]],
+                    min_t: 0,
+                    max_t: i64::MAX,
+                };
+                assert_eq!(storage.exemplars(&query).unwrap()[0].exemplars.len(), 299);
+            }
+            1 => {
+                storage.compact().unwrap();
+                assert_eq!(storage.blocks()[0].histogram_samples, 2 * 119);
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]

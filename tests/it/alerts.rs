@@ -74,7 +74,7 @@ fn alert_goes_pending_fires_at_alertmanager_and_resolves() {
     eventually("the alert to be pending", Duration::from_secs(20), || {
         (states(&server) == ["pending"]).then_some(())
     });
-    assert_eq!(server.query("ALERTS")[0]["metric"]["alertstate"], "pending");
+    assert_eq!(server.wait_for("ALERTS")[0]["metric"]["alertstate"], "pending");
     assert!(alerts_at(&alertmanager.url("/api/v2/alerts")).is_empty(), "pending alerts are not sent");
     eventually("the alert to fire", Duration::from_secs(20), || {
         (states(&server) == ["firing"]).then_some(())

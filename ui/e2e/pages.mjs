@@ -50,8 +50,8 @@ try {
 
   await page.getByRole("tab", { name: "Graph" }).click();
   await page.getByRole("img", { name: "Graph of 1 series" }).waitFor();
-  await page.getByLabel("Range").fill("1m");
-  await page.getByLabel("Range").press("Enter");
+  await page.getByRole("textbox", { name: "Range" }).fill("1m");
+  await page.getByRole("textbox", { name: "Range" }).press("Enter");
   await page.waitForURL(/g0\.range_input=1m/);
   await page.locator(".uplot canvas").waitFor();
   const drawn = await page.locator(".uplot canvas").evaluate((canvas) => {

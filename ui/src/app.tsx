@@ -59,7 +59,8 @@ function Header() {
               href={path}
               size="sm"
               fw={location === path ? 700 : 400}
-              c={location === path ? undefined : "dimmed"}
+              c={location === path ? "var(--mantine-color-text)" : "dimmed"}
+              td="none"
               aria-current={location === path ? "page" : undefined}
             >
               <Group gap={6} wrap="nowrap">

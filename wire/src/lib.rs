@@ -2,3 +2,4 @@
 
 pub mod compress;
 pub mod exposition;
+pub mod protobuf;

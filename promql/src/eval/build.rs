@@ -67,8 +67,45 @@ pub(crate) struct Figures {
     pub(crate) buckets: bool,
 }
 
+/// Trees higher than this are built on a stack of their own.
+const LOW: usize = 60;
+/// Enough for a tree of [`crate::ast::MAX_HEIGHT`], whatever the build's optimisation.
+const HIGH_STACK_BYTES: usize = 64 << 20;
+
 /// Builds the plan of an expression.
 pub(crate) fn build(
+    options: &EngineOptions,
+    lookback: i64,
+    by_step: bool,
+    times: QueryTimes,
+    expr: &Expr,
+) -> Result<Plan, QueryError> {
+    if is_low(expr) {
+        return build_here(options, lookback, by_step, times, expr);
+    }
+    let failed = |what: String| QueryError::Execution(format!("planning the query failed: {what}"));
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(HIGH_STACK_BYTES)
+            .spawn_scoped(scope, || build_here(options, lookback, by_step, times, expr))
+            .map_err(|error| failed(error.to_string()))?
+            .join()
+            .unwrap_or_else(|_| Err(failed("it panicked".to_owned())))
+    })
+}
+
+fn is_low(expr: &Expr) -> bool {
+    let mut left = vec![(expr, 0)];
+    while let Some((expr, height)) = left.pop() {
+        if height > LOW {
+            return false;
+        }
+        left.extend(expr.children().into_iter().map(|child| (child, height + 1)));
+    }
+    true
+}
+
+fn build_here(
     options: &EngineOptions,
     lookback: i64,
     by_step: bool,
@@ -227,6 +264,19 @@ impl Builder<'_> {
         }
     }
 
+    /// As [`Self::scalar`], but a node in any case: its values count as held while what follows is evaluated.
+    pub(crate) fn held_scalar(&mut self, expr: &Expr) -> Result<ScalarRef, QueryError> {
+        let scalar = self.scalar(expr)?;
+        Ok(self.held(scalar))
+    }
+
+    fn held(&mut self, scalar: ScalarRef) -> ScalarRef {
+        match scalar {
+            ScalarRef::Const(v) => ScalarRef::Node(self.push(Op::Number(v))),
+            ScalarRef::Node(_) => scalar,
+        }
+    }
+
     /// Builds a part whose type is vector.
     pub(crate) fn vector(&mut self, expr: &Expr) -> Result<Input, QueryError> {
         match self.operand(expr)? {
@@ -305,7 +355,13 @@ impl Builder<'_> {
         let (around, figures) = (std::mem::take(&mut self.around), self.figures);
         let op = binary.op;
         self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
-        let left = self.operand(&binary.left)?;
+        let mut left = self.operand(&binary.left)?;
+        if binary.right.value_type() == ValueType::Vector
+            && let Built::Vector(input) = left
+        {
+            // Before the right side, which counts what is held already.
+            left = Built::Vector(Input::Node(self.place(input)));
+        }
         let right = self.operand(&binary.right)?;
         (self.around, self.figures) = (around, figures);
         Ok(match (left, right) {
@@ -344,7 +400,7 @@ impl Builder<'_> {
                 let built = self.expr(param.without_parens())?;
                 self.around = around;
                 match built {
-                    Built::Scalar(scalar) => Some(scalar),
+                    Built::Scalar(scalar) => Some(self.held(scalar)),
                     _ => return Err(wrong_type(param, ValueType::Scalar)),
                 }
             }

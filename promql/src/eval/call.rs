@@ -10,21 +10,48 @@ use super::label::{LabelJoin, LabelReplace};
 use super::map::Stage;
 use super::plan::{Input, InstantGives, Op, ScalarRef, ScopeId, Source, Stream};
 use super::range::{RangeCall, RangeFn};
-use super::row::{Equals, Row, unite};
-use super::{Evaluator, ScalarColumn, Val, absent, math, sort};
+use super::row::{Equals, Row, count_last, unite};
+use super::{Evaluator, ScalarColumn, ScalarSamples, Val, absent, math, sort};
 use crate::ast::{Call, Expr, ExprKind, Pos, RangeMode, Subquery, ValueType};
 use crate::engine::QueryError;
 
 /// A function that looks at a whole vector.
 #[derive(Debug)]
 pub(crate) enum FrameCall {
-    Absent { input: Input, labels: model::Labels },
-    Sort { input: Input, descending: bool, pos: Pos },
-    SortByLabel { input: Input, labels: Vec<String>, descending: bool, pos: Pos },
-    LabelReplace { input: Input, replace: LabelReplace },
-    LabelJoin { input: Input, join: LabelJoin },
-    Histogram { input: Input, question: HistogramQuestion, pos: Pos },
-    Info { input: Input, call: InfoCall },
+    /// `over_time`: the operand's samples are gone by the time Prometheus counts.
+    Absent {
+        input: Input,
+        labels: model::Labels,
+        over_time: bool,
+    },
+    Sort {
+        input: Input,
+        descending: bool,
+        pos: Pos,
+    },
+    SortByLabel {
+        input: Input,
+        labels: Vec<String>,
+        descending: bool,
+        pos: Pos,
+    },
+    LabelReplace {
+        input: Input,
+        replace: LabelReplace,
+    },
+    LabelJoin {
+        input: Input,
+        join: LabelJoin,
+    },
+    Histogram {
+        input: Input,
+        question: HistogramQuestion,
+        pos: Pos,
+    },
+    Info {
+        input: Input,
+        call: InfoCall,
+    },
 }
 
 /// What is asked of histograms, with operands to be evaluated.
@@ -33,6 +60,16 @@ pub(crate) enum HistogramQuestion {
     Quantile(ScalarRef, Pos),
     Quantiles(String, Vec<(ScalarRef, Pos)>),
     Fraction(ScalarRef, ScalarRef),
+}
+
+impl HistogramQuestion {
+    fn operands(&self) -> Vec<ScalarRef> {
+        match self {
+            Self::Quantile(q, _) => vec![*q],
+            Self::Quantiles(_, qs) => qs.iter().map(|(q, _)| *q).collect(),
+            Self::Fraction(lower, upper) => vec![*lower, *upper],
+        }
+    }
 }
 
 /// Whether a function's result depends on the step even if its operands do not.
@@ -119,12 +156,15 @@ impl Builder<'_> {
         for arg in args.iter().filter(|arg| arg.value_type() == ValueType::Scalar) {
             params.push(self.scalar(arg)?);
         }
-        // Notes point at the first argument, whichever that is, as Prometheus's do.
-        let call = RangeCall { func, input, params, pos: arg(args, 0)?.pos };
+        // Notes point at the first argument, whichever that is; for a subquery Prometheus has forgotten where it was.
+        let first = arg(args, 0)?;
+        let is_subquery = matches!(first.kind, ExprKind::Subquery(_));
+        let pos = if is_subquery { Pos::default() } else { first.pos };
+        let call = RangeCall { func, input, params, pos };
         let stream = Stream { source: Source::Range(Box::new(call)), stages: Vec::new() };
         let input = Input::Stream(Box::new(stream));
-        if name == "absent_over_time" {
-            let frame = FrameCall::Absent { input, labels: absent::labels(range) };
+        if func == RangeFn::Absent {
+            let frame = FrameCall::Absent { input, labels: absent::labels(range), over_time: true };
             return Ok(Built::Vector(Input::Node(self.push(Op::Call(Box::new(frame))))));
         }
         Ok(Built::Vector(input))
@@ -156,10 +196,7 @@ impl Builder<'_> {
             "clamp_max" => {
                 Stage::Clamp { min: ScalarRef::Const(f64::NEG_INFINITY), max: self.scalar(arg(args, 1)?)? }
             }
-            "round" => Stage::Round(match args.get(1) {
-                Some(to) => self.scalar(to)?,
-                None => ScalarRef::Const(1.0),
-            }),
+            "round" => Stage::Round(args.get(1).map(|to| self.scalar(to)).transpose()?),
             "histogram_count" => Stage::Histogram(|h| h.count),
             "histogram_sum" => Stage::Histogram(|h| h.sum),
             "histogram_avg" => Stage::Histogram(|h| h.average()),
@@ -175,7 +212,11 @@ impl Builder<'_> {
             args.iter().skip(from).map(|arg| builder.text(arg)).collect()
         };
         Ok(match name {
-            "absent" => FrameCall::Absent { input: self.vector(first)?, labels: absent::labels(first) },
+            "absent" => FrameCall::Absent {
+                input: self.vector(first)?,
+                labels: absent::labels(first),
+                over_time: false,
+            },
             "sort" | "sort_desc" => {
                 FrameCall::Sort { input: self.vector(first)?, descending: name == "sort_desc", pos }
             }
@@ -207,12 +248,13 @@ impl Builder<'_> {
                 }
             }
             "histogram_quantile" => {
-                let question = HistogramQuestion::Quantile(self.scalar(first)?, first.pos);
+                let question = HistogramQuestion::Quantile(self.held_scalar(first)?, first.pos);
                 let vector = arg(args, 1)?;
                 FrameCall::Histogram { input: self.vector(vector)?, question, pos: vector.pos }
             }
             "histogram_fraction" => {
-                let question = HistogramQuestion::Fraction(self.scalar(first)?, self.scalar(arg(args, 1)?)?);
+                let question =
+                    HistogramQuestion::Fraction(self.held_scalar(first)?, self.held_scalar(arg(args, 1)?)?);
                 let vector = arg(args, 2)?;
                 FrameCall::Histogram { input: self.vector(vector)?, question, pos: vector.pos }
             }
@@ -295,45 +337,53 @@ impl Evaluator<'_> {
     pub(crate) fn frame_call(&mut self, scope: ScopeId, call: &FrameCall) -> Result<Val, QueryError> {
         let grid = self.plan.scopes[scope].grid;
         let steps = grid.steps();
-        let (rows, held) = match call {
-            FrameCall::Absent { input, labels } => {
-                let mut presence = Presence::new(steps);
+        let (rows, held, gathered) = match call {
+            FrameCall::Absent { input, labels, over_time } => {
+                let (mut presence, mut gathered) = (Presence::new(steps), 0);
                 let held = self.consume_input(scope, input, &mut |rows| {
+                    gathered += count_last(&rows, steps);
                     rows.iter().for_each(|row| presence.see(row));
                     Ok(())
                 })?;
-                (presence.complement(labels.clone()).into_iter().collect(), held)
+                let rows = presence.complement(labels.clone()).into_iter().collect();
+                if *over_time {
+                    return self.replace(rows, held);
+                }
+                (rows, held, gathered)
             }
             FrameCall::Sort { input, descending, pos } => {
                 let (rows, held) = self.collect_sorted(scope, input, *pos)?;
-                let single = grid.is_instant();
+                let (single, gathered) = (grid.is_instant(), count_last(&rows, steps));
                 let sorted =
                     if single { sort::by_value(rows, *descending) } else { without_histograms(rows) };
-                (sorted, held)
+                (sorted, held, gathered)
             }
             FrameCall::SortByLabel { input, labels, descending, pos } => {
                 let (rows, held) = self.collect_sorted(scope, input, *pos)?;
-                let single = grid.is_instant();
-                (if single { sort::by_labels(rows, labels, *descending) } else { rows }, held)
+                let (single, gathered) = (grid.is_instant(), count_last(&rows, steps));
+                (if single { sort::by_labels(rows, labels, *descending) } else { rows }, held, gathered)
             }
             FrameCall::LabelReplace { input, replace } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                (replace.apply(rows)?, held)
+                return self.replace(replace.apply(rows)?, held);
             }
             FrameCall::LabelJoin { input, join } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                (join.apply(rows)?, held)
+                return self.replace(join.apply(rows)?, held);
             }
             FrameCall::Histogram { input, question, pos } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                (self.ask_histograms(&rows, question, *pos, scope)?, held)
+                let operands = ScalarSamples::new(&question.operands(), &self.values, steps);
+                let gathered = count_last(&rows, steps) + operands.more;
+                (self.ask_histograms(&rows, question, *pos, scope)?, held + operands.held, gathered)
             }
             FrameCall::Info { input, call } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                (self.info(scope, call, rows)?, held)
+                let gathered = count_last(&rows, steps);
+                (self.info(scope, call, rows)?, held, gathered)
             }
         };
-        self.rows_value(rows, held)
+        self.rows_value(rows, held, gathered)
     }
 
     fn collect_sorted(

@@ -24,10 +24,15 @@ fn is_leap(year: i64) -> bool {
 }
 
 impl Date {
-    /// Breaks down seconds since the Unix epoch.
+    /// Breaks down seconds since the Unix epoch. The first 257 years or so that the type can hold are taken for what
+    /// lies 2^64 seconds later, as Go does it; so NaN, which becomes the least integer, has Prometheus's date.
     pub(crate) fn of_seconds(seconds: i64) -> Self {
-        let days = seconds.div_euclid(86_400);
-        let of_day = seconds.rem_euclid(86_400);
+        // 1 March of the year -292277022400, where Go's calendar begins.
+        const FIRST: i128 = (-292_277_022_400 / 400 * 146_097 - 719_468) * 86_400;
+        let seconds = i128::from(seconds);
+        let seconds = if seconds < FIRST { seconds + (1 << 64) } else { seconds };
+        let days = seconds.div_euclid(86_400) as i64;
+        let of_day = seconds.rem_euclid(86_400) as i64;
         // Days since 0000-03-01, in eras of 400 years that begin in March, so that leap days come last.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
@@ -99,6 +104,7 @@ mod tests {
             assert_eq!((next.hour, next.minute, next.second), (23, 59, 59));
             previous = next;
         }
+        assert_eq!(Date::of_seconds(i64::MIN).day_of_year, 339);
         for extreme in [i64::MIN, i64::MAX] {
             let date = Date::of_seconds(extreme);
             assert!((1..=12).contains(&date.month) && (1..=31).contains(&date.day));

@@ -2,6 +2,7 @@
 //! Source: Prometheus `promql/durations.go`.
 
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationExprKind, UnaryOp};
+use crate::durations::MAX_SECONDS;
 use crate::engine::QueryError;
 
 /// What `step()` and `range()` stand for, in milliseconds.
@@ -33,9 +34,7 @@ pub(crate) fn resolve(duration: &Duration, shape: QueryShape, sign: Sign) -> Res
     if seconds <= 0.0 && sign == Sign::Positive {
         return Err(refuse(expr, "duration must be greater than 0"));
     }
-    // Prometheus keeps nanoseconds in 64 bits.
-    const MOST_SECONDS: f64 = (1u64 << 63) as f64 / 1e9;
-    if seconds.abs() > MOST_SECONDS {
+    if seconds.abs() > MAX_SECONDS {
         return Err(refuse(expr, "duration is out of range"));
     }
     Ok((seconds * 1000.0) as i64)

@@ -104,7 +104,7 @@ impl FloatKernel {
             RangeFn::Count => Self::Count,
             RangeFn::First => Self::First,
             RangeFn::Last => Self::Last,
-            RangeFn::Present => Self::Present,
+            RangeFn::Present | RangeFn::Absent => Self::Present,
             _ => return None,
         })
     }

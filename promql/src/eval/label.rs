@@ -2,7 +2,7 @@
 
 use model::Labels;
 use model::labels::METRIC_NAME;
-use regex::Regex;
+use model::regexp::Regexp;
 
 use super::row::{Equals, Row, unite};
 use crate::engine::QueryError;
@@ -14,7 +14,7 @@ pub(crate) struct LabelReplace {
     target: String,
     replacement: String,
     source: String,
-    regex: Regex,
+    regex: Regexp,
 }
 
 impl LabelReplace {
@@ -25,7 +25,7 @@ impl LabelReplace {
         pattern: &str,
     ) -> Result<Self, QueryError> {
         let refuse = |text: String| QueryError::Execution(text);
-        let regex = Regex::new(&format!("^(?s:{pattern})$"))
+        let regex = Regexp::anchored(pattern)
             .map_err(|_| refuse(format!("invalid regular expression in label_replace(): {pattern}")))?;
         if !is_valid_name(&target) {
             return Err(refuse(format!("invalid destination label name in label_replace(): {target}")));
@@ -39,7 +39,7 @@ impl LabelReplace {
             let value = row.labels.get(&self.source).unwrap_or("");
             if let Some(captures) = self.regex.captures(value) {
                 let mut new = String::new();
-                captures.expand(&self.replacement, &mut new);
+                self.regex.expand(&self.replacement, &captures, &mut new);
                 set(row, &self.target, &new);
             }
         }

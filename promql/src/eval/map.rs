@@ -27,8 +27,8 @@ pub(crate) enum Stage {
     Float(fn(f64) -> f64),
     /// `clamp` and its kin.
     Clamp { min: ScalarRef, max: ScalarRef },
-    /// `round`, to a multiple of the scalar.
-    Round(ScalarRef),
+    /// `round`, to a multiple of the scalar, or to 1.
+    Round(Option<ScalarRef>),
     /// A part of the date that a float means in seconds.
     Date(fn(&Date) -> i64),
     /// The step's time, under `timestamp()`.
@@ -52,6 +52,37 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The scalars it was given, as far as the query wrote them.
+    pub(crate) fn operands(&self) -> Vec<ScalarRef> {
+        let written = |scalar: &ScalarRef| !matches!(scalar, ScalarRef::Const(v) if v.is_infinite());
+        match self {
+            Self::Scalar { scalar, .. } | Self::Round(Some(scalar)) => vec![*scalar],
+            Self::Clamp { min, max } => [*min, *max].into_iter().filter(written).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What a stage did to all rows, in samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Rows with a sample at the last step before it.
+    pub(crate) gathered: usize,
+    /// Samples after it.
+    pub(crate) samples: usize,
+}
+
+impl Tally {
+    /// Adds up two tallies of the same stages.
+    pub(crate) fn add_all(tallies: &mut [Self], more: &[Self]) {
+        for (mine, more) in tallies.iter_mut().zip(more) {
+            mine.gathered += more.gathered;
+            mine.samples += more.samples;
+        }
+    }
+}
+
 /// A stage with its scalars at hand.
 pub(crate) struct ResolvedStage<'a> {
     stage: &'a Stage,
@@ -61,11 +92,12 @@ pub(crate) struct ResolvedStage<'a> {
 }
 
 impl<'a> ResolvedStage<'a> {
+    /// Steps of the grid are at least one.
     pub(crate) fn new(stage: &'a Stage, values: &'a [Val], grid: Grid, delayed: bool) -> Self {
         let (a, b) = match stage {
-            Stage::Scalar { scalar, .. } | Stage::Round(scalar) => (*scalar, *scalar),
+            Stage::Scalar { scalar, .. } | Stage::Round(Some(scalar)) => (*scalar, *scalar),
             Stage::Clamp { min, max } => (*min, *max),
-            _ => (ScalarRef::Const(0.0), ScalarRef::Const(0.0)),
+            _ => (ScalarRef::Const(1.0), ScalarRef::Const(1.0)),
         };
         Self { stage, scalars: [ScalarColumn::new(a, values), ScalarColumn::new(b, values)], grid, delayed }
     }
@@ -75,13 +107,16 @@ impl<'a> ResolvedStage<'a> {
 pub(crate) fn apply_stages(
     stages: &[ResolvedStage<'_>],
     row: &mut Row,
+    tallies: &mut [Tally],
     annotations: &mut Annotations,
 ) -> bool {
-    for resolved in stages {
+    for (resolved, tally) in stages.iter().zip(tallies) {
+        tally.gathered += usize::from(row.has(resolved.grid.steps() - 1));
         resolved.apply(row, annotations);
         if !row.trim() {
             return false;
         }
+        tally.samples += row.samples();
     }
     true
 }
@@ -212,9 +247,9 @@ mod tests {
 
     fn run(stage: Stage, values: &[f64]) -> Option<Vec<f64>> {
         let mut row = Row::floats(Labels::from_pairs([("__name__", "m")]), values.to_vec());
-        let grid = Grid { start: 1000, end: 1000 + values.len() as i64 * 500, interval: 500 };
+        let grid = Grid { start: 1000, end: 1000 + (values.len() as i64 - 1) * 500, interval: 500 };
         let resolved = [ResolvedStage::new(&stage, &[], grid, false)];
-        let left = apply_stages(&resolved, &mut row, &mut Annotations::default());
+        let left = apply_stages(&resolved, &mut row, &mut [Tally::default()], &mut Annotations::default());
         left.then(|| (0..values.len()).map(|step| row.float(step)).collect())
     }
 

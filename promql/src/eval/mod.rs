@@ -152,6 +152,32 @@ impl<'a> ScalarColumn<'a> {
     }
 }
 
+/// What scalar operands of an operation count for.
+#[derive(Clone, Copy, Debug)]
+struct ScalarSamples {
+    /// Beside those counted as held already: constants over all steps, and all of them once more at a step.
+    more: usize,
+    /// Held already, to be given back.
+    held: usize,
+}
+
+impl ScalarSamples {
+    fn new(scalars: &[ScalarRef], values: &[Val], steps: usize) -> Self {
+        let mut samples = Self { more: scalars.len(), held: 0 };
+        for scalar in scalars {
+            match scalar {
+                ScalarRef::Const(_) => samples.more += steps,
+                ScalarRef::Node(id) => {
+                    if let Val::Scalar(values) = &values[*id] {
+                        samples.held += values.len();
+                    }
+                }
+            }
+        }
+        samples
+    }
+}
+
 /// One query under way.
 pub(crate) struct Evaluator<'a> {
     options: &'a EngineOptions,
@@ -242,10 +268,16 @@ impl<'a> Evaluator<'a> {
         Ok(Val::Scalar(values))
     }
 
-    /// Counts rows as held in place of the operands they were made of.
-    fn rows_value(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
+    /// Counts rows as held in place of the operands they were made of. `gathered`: samples of the operands at the
+    /// last step, which Prometheus, going step by step, holds once more.
+    fn rows_value(&mut self, rows: Vec<Row>, operands: usize, gathered: usize) -> Result<Val, QueryError> {
+        self.count.touch(gathered + rows.iter().map(Row::samples).sum::<usize>())?;
+        self.replace(rows, operands)
+    }
+
+    /// Counts rows as held in place of their operands, without a moment in which both are.
+    fn replace(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
         let samples = rows.iter().map(Row::samples).sum();
-        self.count.touch(samples)?;
         self.count.release(operands);
         self.count.hold(samples)?;
         Ok(Val::Rows(rows, samples))
@@ -270,7 +302,7 @@ impl<'a> Evaluator<'a> {
             }
             Val::Rows(mut rows, samples) => {
                 // Before memory is taken for it.
-                self.count.touch(samples.saturating_mul(steps.saturating_sub(1)))?;
+                self.count.hold(samples.saturating_mul(steps.saturating_sub(1)))?;
                 for row in &mut rows {
                     let v = row.float(0);
                     let h = row.histogram(0).cloned();
@@ -278,7 +310,7 @@ impl<'a> Evaluator<'a> {
                     row.values = vec![v; steps];
                     row.histograms = h.map(|h| vec![Some(h); steps]);
                 }
-                self.rows_value(rows, samples)
+                Ok(Val::Rows(rows, samples * steps))
             }
             other => Ok(other),
         }

@@ -28,7 +28,7 @@ pub(crate) fn evaluate(
             Point::Float(floats.v[1..].iter().fold(Mean::of(floats.v[0]), |mean, v| mean.plus(*v)).total())
         }
         RangeFn::Count => Point::Float((floats.len() + histograms.len()) as f64),
-        RangeFn::Present => Point::Float(1.0),
+        RangeFn::Present | RangeFn::Absent => Point::Float(1.0),
         RangeFn::First if first_is_float => Point::Float(floats.v[0]),
         RangeFn::First => Point::Histogram(histograms.v[0].clone()),
         RangeFn::Last if last_is_float => Point::Float(floats.v[floats.len() - 1]),

@@ -45,6 +45,8 @@ pub(crate) enum RangeFn {
     First,
     Last,
     Present,
+    /// As `Present`; the series are forgotten afterwards.
+    Absent,
     TimeOfFirst,
     TimeOfLast,
     TimeOfMin,
@@ -76,7 +78,8 @@ impl RangeFn {
             "mad_over_time" => Self::Mad,
             "first_over_time" => Self::First,
             "last_over_time" => Self::Last,
-            "present_over_time" | "absent_over_time" => Self::Present,
+            "present_over_time" => Self::Present,
+            "absent_over_time" => Self::Absent,
             "ts_of_first_over_time" => Self::TimeOfFirst,
             "ts_of_last_over_time" => Self::TimeOfLast,
             "ts_of_min_over_time" => Self::TimeOfMin,
@@ -87,7 +90,7 @@ impl RangeFn {
 
     /// Whether the result is another metric than the samples were.
     pub(crate) fn drops_name(self) -> bool {
-        !matches!(self, Self::First | Self::Last)
+        !matches!(self, Self::First | Self::Last | Self::Absent)
     }
 
     fn may_use_start_times(self) -> bool {

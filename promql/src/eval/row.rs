@@ -182,6 +182,11 @@ impl Row {
     }
 }
 
+/// How many rows have a sample at the last of so many steps.
+pub(crate) fn count_last(rows: &[Row], steps: usize) -> usize {
+    steps.checked_sub(1).map_or(0, |last| rows.iter().filter(|row| row.has(last)).count())
+}
+
 /// How many samples a histogram counts for: its bytes in Prometheus's memory, with the time, in units of 16.
 pub(crate) fn sample_size(h: &FloatHistogram) -> usize {
     (h.size() + 8) / 16

@@ -3,8 +3,8 @@
 use super::binary::scalar_op;
 use super::date::Date;
 use super::plan::{Op, ScalarRef, ScopeId};
-use super::row::Row;
-use super::{Evaluator, ScalarColumn, Val, math};
+use super::row::{Row, count_last};
+use super::{Evaluator, ScalarColumn, ScalarSamples, Val, math};
 use crate::engine::QueryError;
 use crate::value::is_absent;
 
@@ -21,15 +21,18 @@ impl Evaluator<'_> {
         let values = match op {
             Op::Time => (0..steps).map(|step| grid.time(step) as f64 / 1000.0).collect(),
             Op::ScalarBinary { op, left, right } => {
+                self.give_back(&[*left, *right], steps)?;
                 zip(&self.values, *left, *right, &|a, b| scalar_op(*op, a, b))
             }
             Op::ScalarNegate(inner) => column(&self.values, *inner).into_iter().map(|v| -v).collect(),
             Op::ScalarExtreme { max, left, right } => {
+                self.give_back(&[*left, *right], steps)?;
                 let f = if *max { math::go_max } else { math::go_min };
                 zip(&self.values, *left, *right, &f)
             }
             Op::ScalarOf(input) => {
                 let (rows, held) = self.collect_input(scope, input)?;
+                self.count.touch(count_last(&rows, steps) + steps)?;
                 self.count.release(held);
                 only_floats(&rows, steps)
             }
@@ -37,18 +40,27 @@ impl Evaluator<'_> {
                 let values = column(&self.values, *scalar);
                 let rows =
                     if steps == 0 { Vec::new() } else { vec![Row::floats(model::Labels::empty(), values)] };
-                return self.rows_value(rows, 0);
+                let operand = ScalarSamples::new(&[*scalar], &self.values, steps);
+                return self.rows_value(rows, operand.held, operand.more);
             }
             Op::DateNow(part) => {
                 let at = |step| part(&Date::of_seconds(grid.time(step) / 1000)) as f64;
                 let values: Vec<f64> = (0..steps).map(at).collect();
                 let rows =
                     if steps == 0 { Vec::new() } else { vec![Row::floats(model::Labels::empty(), values)] };
-                return self.rows_value(rows, 0);
+                return self.rows_value(rows, 0, 0);
             }
             _ => Vec::new(),
         };
         self.scalar_value(values)
+    }
+
+    /// Counts the operands of an operation on scalars as held beside its result, and then as given back.
+    fn give_back(&mut self, operands: &[ScalarRef], steps: usize) -> Result<(), QueryError> {
+        let operands = ScalarSamples::new(operands, &self.values, steps);
+        self.count.touch(operands.more + steps)?;
+        self.count.release(operands.held);
+        Ok(())
     }
 }
 

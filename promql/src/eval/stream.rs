@@ -7,12 +7,12 @@ use model::read::Columns;
 use rayon::prelude::*;
 
 use super::instant::evaluate_instant;
-use super::map::{ResolvedStage, apply_stages};
-use super::plan::{Input, RangeSamples, ScopeId, Source, Stream};
+use super::map::{ResolvedStage, Stage, Tally, apply_stages};
+use super::plan::{Input, RangeSamples, ScalarRef, ScopeId, Source, Stream};
 use super::range::{RangeRun, SeriesSamples};
 use super::row::{Equals, Row, unite};
 use super::select::decode;
-use super::{Evaluator, Val};
+use super::{Evaluator, ScalarSamples, Val};
 use crate::annotations::Annotations;
 use crate::engine::QueryError;
 use crate::limits::STAGE_EVALUATION;
@@ -123,13 +123,7 @@ impl Evaluator<'_> {
         if !self.options.delayed_name_removal {
             rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
         }
-        let samples = rows.iter().map(Row::samples).sum();
-        if !stream.stages.is_empty() {
-            self.count.touch(samples)?;
-        }
-        self.count.release(held);
-        self.count.hold(samples)?;
-        Ok((rows, samples))
+        Ok((rows, held))
     }
 
     /// Evaluates a stream and hands its rows on; names that must go are marked, not dropped. Returns how many samples
@@ -179,13 +173,16 @@ impl Evaluator<'_> {
         let delayed = self.options.delayed_name_removal;
         let stages: Vec<_> =
             stream.stages.iter().map(|stage| ResolvedStage::new(stage, values, grid, delayed)).collect();
+        let mut tallies = vec![Tally::default(); stages.len()];
         let Some((equals, early)) = self.clash(stream) else {
-            return self.source(scope, stream, rows, values, &stages, sink);
+            let held = self.source(scope, stream, rows, values, &stages, &mut tallies, sink)?;
+            return self.account_stages(&stream.stages, &tallies, values, grid.steps(), held);
         };
         // Names are dropped where that may make label sets equal: look at them all before going on.
         let (early, late) = stages.split_at(early);
+        let (early_tallies, late_tallies) = tallies.split_at_mut(early.len());
         let mut named = Vec::new();
-        let held = self.source(scope, stream, rows, values, early, &mut |more| {
+        let held = self.source(scope, stream, rows, values, early, early_tallies, &mut |more| {
             named.extend(more);
             Ok(())
         })?;
@@ -193,9 +190,35 @@ impl Evaluator<'_> {
         let mut rows = unite(named, equals)?;
         if !late.is_empty() {
             let annotations = &mut self.annotations;
-            rows.retain_mut(|row| apply_stages(late, row, annotations));
+            rows.retain_mut(|row| apply_stages(late, row, late_tallies, annotations));
         }
         sink(rows)?;
+        self.account_stages(&stream.stages, &tallies, values, grid.steps(), held)
+    }
+
+    /// Counts what stages hold: operands and results of each as a whole, and for the last step once more. Returns how
+    /// many samples the last one's results count for.
+    fn account_stages(
+        &mut self,
+        stages: &[Stage],
+        tallies: &[Tally],
+        values: &[Val],
+        steps: usize,
+        mut held: usize,
+    ) -> Result<usize, QueryError> {
+        for (stage, tally) in stages.iter().zip(tallies) {
+            match stage {
+                Stage::Negate => continue,
+                // The selector below was evaluated for one step at a time.
+                Stage::DropName => self.count.release(std::mem::take(&mut held)),
+                _ => {}
+            }
+            let scalars = ScalarSamples::new(&stage.operands(), values, steps);
+            self.count.touch(scalars.more + tally.gathered + tally.samples)?;
+            self.count.release(held + scalars.held);
+            self.count.hold(tally.samples)?;
+            held = tally.samples;
+        }
         Ok(held)
     }
 
@@ -223,6 +246,7 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates a source and the stages, batch by batch.
+    #[expect(clippy::too_many_arguments, reason = "what belongs to one stream under way")]
     fn source(
         &mut self,
         scope: ScopeId,
@@ -230,6 +254,7 @@ impl Evaluator<'_> {
         mut rows: Vec<Row>,
         values: &[Val],
         stages: &[ResolvedStage<'_>],
+        tallies: &mut [Tally],
         sink: &mut Sink<'_>,
     ) -> Result<usize, QueryError> {
         let grid = self.plan.scopes[scope].grid;
@@ -237,7 +262,7 @@ impl Evaluator<'_> {
         match &stream.source {
             Source::Instant(selector) => {
                 let selected = Arc::clone(&self.selected[selector.selection]);
-                self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
+                self.batches(scope, selected.series.len(), stages, tallies, sink, |index, columns, notes| {
                     let series = selected.series[index].as_ref();
                     decode(series, columns, selector.stats_only, interrupt)?;
                     Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
@@ -245,41 +270,55 @@ impl Evaluator<'_> {
             }
             Source::Range(call) => {
                 let run = RangeRun::new(call, grid, values, self.options, interrupt);
-                match call.input.samples {
+                let params = call.params.iter().filter(|param| matches!(param, ScalarRef::Const(_))).count();
+                self.count.hold(params * grid.steps())?;
+                let held = match call.input.samples {
                     RangeSamples::Selection { id, stats_only } => {
                         let selected = Arc::clone(&self.selected[id]);
-                        self.batches(scope, selected.series.len(), stages, sink, |index, columns, notes| {
-                            let series = selected.series[index].as_ref();
-                            decode(series, columns, stats_only, interrupt)?;
-                            run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
-                        })
+                        self.batches(
+                            scope,
+                            selected.series.len(),
+                            stages,
+                            tallies,
+                            sink,
+                            |index, columns, notes| {
+                                let series = selected.series[index].as_ref();
+                                decode(series, columns, stats_only, interrupt)?;
+                                run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
+                            },
+                        )
                     }
                     RangeSamples::Subquery { scope: inner, .. } => {
                         let inner = self.plan.scopes[inner].grid;
-                        self.batches(scope, rows.len(), stages, sink, |index, columns, notes| {
+                        self.batches(scope, rows.len(), stages, tallies, sink, |index, columns, notes| {
                             let row = &rows[index];
                             let samples = SeriesSamples::of_row(row, &inner, columns);
                             run.evaluate(&row.labels, row.drop_name, &samples, notes)
                         })
                     }
-                }
+                };
+                Ok(held? + call.params.len() * grid.steps())
             }
             Source::Node(_) => {
                 if !stages.is_empty() {
-                    let annotations = rows
+                    let done = rows
                         .par_chunks_mut(TASK)
                         .map(|rows| {
                             let mut annotations = Annotations::default();
+                            let mut tallies = vec![Tally::default(); stages.len()];
                             for row in rows {
-                                if !apply_stages(stages, row, &mut annotations) {
+                                if !apply_stages(stages, row, &mut tallies, &mut annotations) {
                                     row.values.clear();
                                     row.histograms = None;
                                 }
                             }
-                            annotations
+                            (annotations, tallies)
                         })
                         .collect::<Vec<_>>();
-                    annotations.into_iter().for_each(|more| self.annotations.merge(more));
+                    for (annotations, more) in done {
+                        self.annotations.merge(annotations);
+                        Tally::add_all(tallies, &more);
+                    }
                     rows.retain(|row| !row.values.is_empty());
                 }
                 interrupt.check(STAGE_EVALUATION)?;
@@ -296,13 +335,15 @@ impl Evaluator<'_> {
         scope: ScopeId,
         len: usize,
         stages: &[ResolvedStage<'_>],
+        tallies: &mut [Tally],
         sink: &mut Sink<'_>,
         make: impl Fn(usize, &mut Columns, &mut Notes) -> Result<Made, QueryError> + Sync,
     ) -> Result<usize, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         let by_step = self.stats[scope].by_step.is_some();
         let interrupt = self.interrupt;
-        let task = |range: Range<usize>| -> Result<(Vec<Made>, Notes), QueryError> {
+        let task = |range: Range<usize>| -> Result<(Vec<Made>, Vec<Tally>, Notes), QueryError> {
+            let mut tallies = vec![Tally::default(); stages.len()];
             let mut columns = Columns::default();
             let mut notes =
                 Notes { by_step: by_step.then(|| vec![(0, 0); steps]), annotations: Annotations::default() };
@@ -312,11 +353,11 @@ impl Evaluator<'_> {
                 let mut made = make(index, &mut columns, &mut notes)?;
                 made.samples = made.row.as_ref().map_or(0, Row::samples);
                 made.row = made.row.and_then(|mut row| {
-                    apply_stages(stages, &mut row, &mut notes.annotations).then_some(row)
+                    apply_stages(stages, &mut row, &mut tallies, &mut notes.annotations).then_some(row)
                 });
                 all.push(made);
             }
-            Ok((all, notes))
+            Ok((all, tallies, notes))
         };
         let batch = (BATCH_POINTS / steps.max(1)).clamp(BATCH.0, BATCH.1);
         let (mut held, mut pending) = (0, None);
@@ -337,7 +378,8 @@ impl Evaluator<'_> {
             consumed?;
             let mut rows = Vec::with_capacity(to - from);
             for result in done {
-                let (all, notes) = result?;
+                let (all, more, notes) = result?;
+                Tally::add_all(tallies, &more);
                 self.annotations.merge(notes.annotations);
                 self.stats[scope].add_by_step(notes.by_step);
                 for made in all {

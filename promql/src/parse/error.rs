@@ -57,9 +57,9 @@ impl std::error::Error for ParseError {}
 pub struct ParseErrors(Vec<ParseError>);
 
 impl ParseErrors {
-    /// The errors in the order in which Prometheus finds them; `None` when there are none.
-    pub(crate) fn new(errors: Vec<ParseError>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self(errors))
+    /// The errors, of which there is at least one, in the order in which Prometheus finds them.
+    pub(super) fn new(errors: Vec<ParseError>) -> Self {
+        Self(errors)
     }
 
     /// All errors.

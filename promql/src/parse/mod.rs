@@ -79,8 +79,14 @@ pub fn parse(text: &str, features: &Features) -> Result<Expr, ParseErrors> {
         })
     }?;
     let findings = check::check(&mut expr, text);
-    let errors = findings.into_iter().map(|(pos, message)| error(text, pos, message)).collect();
-    ParseErrors::new(errors).map_or(Ok(expr), Err)
+    if findings.is_empty() {
+        return Ok(expr);
+    }
+    // All errors share the query, which may be long.
+    let query: Arc<str> = Arc::from(text);
+    let errors =
+        findings.into_iter().map(|(pos, message)| ParseError { pos, message, query: Arc::clone(&query) });
+    Err(ParseErrors::new(errors.collect()))
 }
 
 /// Parses a selector as `match[]` and federation take it. Selectors that match everything are allowed here; callers

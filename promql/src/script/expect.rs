@@ -1,7 +1,7 @@
 //! What an `eval` command expects beside values: order, failure, annotations, a string.
 
 use model::Labels;
-use regex::Regex;
+use model::regexp::Regexp;
 
 use crate::lex::text::unquote;
 use crate::parse::SeriesValue;
@@ -59,7 +59,7 @@ pub enum Text {
     /// Exactly this one.
     Message(String),
     /// One that the expression is found in.
-    Pattern(Regex),
+    Pattern(Regexp),
 }
 
 impl Text {
@@ -73,7 +73,7 @@ impl Text {
     }
 
     fn pattern(line: usize, pattern: &str) -> Result<Self, ScriptError> {
-        Regex::new(pattern)
+        Regexp::new(pattern)
             .map(Self::Pattern)
             .map_err(|e| error(line, format!("invalid regex {pattern:?}: {e}")))
     }

@@ -3,7 +3,8 @@
 //!
 //! [`parse`] reads a script into commands; [`load`] turns a `load` command's descriptions into samples and hands them
 //! to a [`Store`]; [`run`] has an [`Evaluator`] answer the `eval` commands and [`compare`]s. The store may be
-//! [`memory`] with the engine on it, or a whole server. Source: Prometheus `promql/promqltest`.
+//! [`memory`] with the engine on it ([`target`]), or a whole server. [`random`] makes data and queries instead of reading
+//! them. Source: Prometheus `promql/promqltest`.
 
 pub mod compare;
 pub mod expect;

@@ -8,8 +8,8 @@ use super::value::Value;
 
 /// Their names.
 pub(super) const NAMES: [&str; 19] = [
-    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
-    "println", "slice", "urlquery",
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print",
+    "printf", "println", "slice", "urlquery",
 ];
 
 /// Calls a function by its name, which is one of [`NAMES`].
@@ -29,15 +29,18 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, String> {
         }
         "ne" => compare_two(name, args, |a, b| Ok(!equal(a, b)?)),
         "lt" => compare_two(name, args, |a, b| Ok(order(a, b)? == Some(Ordering::Less))),
-        "le" => compare_two(name, args, |a, b| Ok(matches!(order(a, b)?, Some(Ordering::Less | Ordering::Equal)))),
-        "gt" => compare_two(name, args, |a, b| Ok(order(a, b)? == Some(Ordering::Greater))),
-        "ge" => {
-            compare_two(name, args, |a, b| Ok(matches!(order(a, b)?, Some(Ordering::Greater | Ordering::Equal))))
+        "le" => {
+            compare_two(name, args, |a, b| Ok(matches!(order(a, b)?, Some(Ordering::Less | Ordering::Equal))))
         }
+        "gt" => compare_two(name, args, |a, b| Ok(order(a, b)? == Some(Ordering::Greater))),
+        "ge" => compare_two(name, args, |a, b| {
+            Ok(matches!(order(a, b)?, Some(Ordering::Greater | Ordering::Equal)))
+        }),
         "not" => one(name, args).map(|value| Value::Bool(!value.is_true())),
         "len" => one(name, args).and_then(len),
         "index" => {
-            let (first, keys) = args.split_first().ok_or("wrong number of args for index: want at least 1 got 0")?;
+            let (first, keys) =
+                args.split_first().ok_or("wrong number of args for index: want at least 1 got 0")?;
             keys.iter().try_fold(first.clone(), |value, key| index(&value, key))
         }
         "slice" => slice(args),
@@ -52,7 +55,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, String> {
         "js" => Ok(Value::text(js(&escapable(args)))),
         "urlquery" => Ok(Value::text(url_query(&escapable(args)))),
         _ => Err(match args.first() {
-            Some(value) => format!("non-function {name} of type {}", value.type_name()),
+            Some(value) => format!("non-function {value} of type {}", value.type_name()),
             None => "wrong number of args for call: want at least 1 got 0".to_owned(),
         }),
     }
@@ -88,7 +91,9 @@ fn compare_two(
     }
 }
 
-const INCOMPATIBLE: &str = "incompatible types for comparison";
+fn incompatible(a: &Value, b: &Value) -> String {
+    format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name())
+}
 
 fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     match (a, b) {
@@ -101,7 +106,7 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
         (Value::Labels(_) | Value::Map(_) | Value::Samples(_), _) => {
             Err(format!("non-comparable type {a}: {}", a.type_name()))
         }
-        _ => Err(INCOMPATIBLE.to_owned()),
+        _ => Err(incompatible(a, b)),
     }
 }
 
@@ -111,9 +116,10 @@ fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
         (Value::Int(a), Value::Int(b)) => Ok(Some(a.cmp(b))),
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b)),
         (Value::Text(a), Value::Text(b)) => Ok(Some(a.cmp(b))),
-        (Value::Int(_) | Value::Float(_) | Value::Text(_), Value::Int(_) | Value::Float(_) | Value::Text(_)) => {
-            Err(INCOMPATIBLE.to_owned())
-        }
+        (
+            Value::Int(_) | Value::Float(_) | Value::Text(_),
+            Value::Int(_) | Value::Float(_) | Value::Text(_),
+        ) => Err(incompatible(a, b)),
         _ => Err("invalid type for comparison".to_owned()),
     }
 }
@@ -146,14 +152,17 @@ fn index(value: &Value, key: &Value) -> Result<Value, String> {
             Err(format!("value has type {}; should be string", key.type_name()))
         }
         (Value::Samples(samples), key) => position(key, samples.len()).map(|at| samples[at].clone()),
-        (Value::Text(text), key) => position(key, text.len()).map(|at| Value::Int(text.as_bytes()[at].into())),
+        (Value::Text(text), key) => {
+            position(key, text.len()).map(|at| Value::Int(text.as_bytes()[at].into()))
+        }
         (Value::Nil, _) => Err("index of untyped nil".to_owned()),
         (other, _) => Err(format!("can't index item of type {}", other.type_name())),
     }
 }
 
 fn slice(args: &[Value]) -> Result<Value, String> {
-    let (value, bounds) = args.split_first().ok_or("wrong number of args for slice: want at least 1 got 0")?;
+    let (value, bounds) =
+        args.split_first().ok_or("wrong number of args for slice: want at least 1 got 0")?;
     let len = match value {
         Value::Text(text) => text.len(),
         Value::Samples(samples) => samples.len(),

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, Number, PipeNode, Pos, TemplateNode};
+use gotmpl::parse::{
+    BranchNode, CommandNode, Expr, ListNode, Node, Number, PipeNode, Pos, SmolStr, TemplateNode,
+};
 
 use super::value::Value;
 use super::{Environment, builtins, functions, time};
@@ -134,7 +136,10 @@ impl<'a> Executor<'a> {
         let name = template.name.as_str();
         let defines = self.defines;
         let Some(body) = defines.get(name) else {
-            return Err(self.error(template.pos, "template", format_args!("template {name:?} not defined")));
+            // Go points at the name, which follows the keyword.
+            let pos = Pos::new(template.pos.offset + "template ".len(), template.pos.line);
+            let part = format!("{{{{template {name:?}}}}}");
+            return Err(self.error(pos, &part, format_args!("template {name:?} not defined")));
         };
         let data = match &template.pipe {
             Some(pipe) => self.pipe(pipe, dot)?,
@@ -160,12 +165,20 @@ impl<'a> Executor<'a> {
             }
             Value::Int(n) => {
                 let reason = format!("can't use {n} to iterate over more than one variable");
-                return Err(self.error(branch.pos, &pipe_text(&branch.pipe), reason));
+                return Err(self.error(
+                    pipe_pos(&branch.pipe),
+                    &pipe_text(self.source, &branch.pipe),
+                    reason,
+                ));
             }
             Value::Nil => Vec::new(),
             other => {
                 let reason = format!("range can't iterate over {other}");
-                return Err(self.error(branch.pos, &pipe_text(&branch.pipe), reason));
+                return Err(self.error(
+                    pipe_pos(&branch.pipe),
+                    &pipe_text(self.source, &branch.pipe),
+                    reason,
+                ));
             }
         };
         if items.is_empty() {
@@ -229,19 +242,19 @@ impl<'a> Executor<'a> {
             Expr::Chain(_, inner, fields) if matches!(**inner, Expr::Identifier(..)) => {
                 let Expr::Identifier(_, name) = &**inner else { return Ok(Value::Nil) };
                 let value = self.function(pos, name, args, dot, last)?;
-                self.fields(pos, value, fields, dot, &[], None)
+                self.fields(first, value, fields, dot, &[], None)
             }
-            Expr::Field(_, fields) => self.fields(pos, dot.clone(), fields, dot, args, last),
+            Expr::Field(_, fields) => self.fields(first, dot.clone(), fields, dot, args, last),
             Expr::Variable(_, name, fields) if !fields.is_empty() => {
                 let value = self.variable(pos, name)?;
-                self.fields(pos, value, fields, dot, args, last)
+                self.fields(first, value, fields, dot, args, last)
             }
             Expr::Chain(_, inner, fields) => {
                 let value = self.expr(inner, dot)?;
-                self.fields(pos, value, fields, dot, args, last)
+                self.fields(first, value, fields, dot, args, last)
             }
             _ if !args.is_empty() || last.is_some() => {
-                let part = expr_text(first);
+                let part = expr_text(self.source, first);
                 Err(self.error(pos, &part, format_args!("can't give argument to non-function {part}")))
             }
             Expr::Nil(_) => Err(self.error(pos, "nil", "nil is not a command")),
@@ -271,21 +284,20 @@ impl<'a> Executor<'a> {
             functions::call(name, &values, self.environment)
         };
         result.map_err(|reason| {
-            let wrong_call = reason.starts_with("wrong ");
-            let reason = if wrong_call { reason } else { format!("error calling {name}: {reason}") };
-            self.error(pos, name, reason)
+            if reason.starts_with("wrong ") {
+                return self.error(pos, name, reason);
+            }
+            let mut part = name.to_owned();
+            for arg in args {
+                part.push(' ');
+                part.push_str(&expr_text(self.source, arg));
+            }
+            self.error(pos, &part, format_args!("error calling {name}: {reason}"))
         })
     }
 
     /// `and` and `or` evaluate no further than they must.
-    fn lazy(
-        &mut self,
-        pos: Pos,
-        name: &str,
-        args: &[Expr],
-        dot: &Value,
-        last: Option<Value>,
-    ) -> Walk<Value> {
+    fn lazy(&mut self, pos: Pos, name: &str, args: &[Expr], dot: &Value, last: Option<Value>) -> Walk<Value> {
         let mut value = None;
         for arg in args {
             let next = self.expr(arg, dot)?;
@@ -299,49 +311,45 @@ impl<'a> Executor<'a> {
         })
     }
 
-    /// Follows field names; arguments go to the last, which then must be a method.
+    /// Follows field names; arguments go to the last, which then must be a method. `whole` is the expression that the
+    /// names are part of.
     fn fields(
         &mut self,
-        pos: Pos,
+        whole: &Expr,
         value: Value,
-        fields: &[impl AsRef<str>],
+        fields: &[SmolStr],
         dot: &Value,
         args: &[Expr],
         last: Option<Value>,
     ) -> Walk<Value> {
+        let fail = |this: &Self, reason: String| {
+            this.error(field_pos(whole), &expr_text(this.source, whole), reason)
+        };
         let mut value = value;
         for (i, field) in fields.iter().enumerate() {
-            let field = field.as_ref();
-            let part = || format!(".{}", fields.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("."));
             if i + 1 == fields.len() && (!args.is_empty() || last.is_some()) {
                 let mut values = Vec::new();
                 for arg in args {
                     values.push(self.expr(arg, dot)?);
                 }
-                values.extend(last.clone());
-                return match (&value, field, values.as_slice()) {
+                values.extend(last);
+                return match (&value, field.as_str(), values.as_slice()) {
                     (Value::Time(ns), "Format", [Value::Text(layout)]) => {
                         Ok(Value::text(time::time_format(*ns, layout)))
                     }
-                    _ => Err(self.error(
-                        pos,
-                        &part(),
-                        format_args!("{field} is not a method but has arguments"),
-                    )),
+                    _ => Err(fail(self, format!("{field} is not a method but has arguments"))),
                 };
             }
             value = match value.field(field) {
                 Some(value) => value,
                 None if value == Value::Nil => {
-                    return Err(self.error(
-                        pos,
-                        &part(),
-                        format_args!("nil data; no entry for key {field:?}"),
-                    ));
+                    return Err(fail(self, format!("nil data; no entry for key {field:?}")));
                 }
                 None => {
-                    let reason = format!("can't evaluate field {field} in type {}", value.type_name());
-                    return Err(self.error(pos, &part(), reason));
+                    return Err(fail(
+                        self,
+                        format!("can't evaluate field {field} in type {}", value.type_name()),
+                    ));
                 }
             };
         }
@@ -359,10 +367,10 @@ impl<'a> Executor<'a> {
         let pos = expr.pos();
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),
-            Expr::Field(_, fields) => self.fields(pos, dot.clone(), fields, dot, &[], None),
+            Expr::Field(_, fields) => self.fields(expr, dot.clone(), fields, dot, &[], None),
             Expr::Variable(_, name, fields) => {
                 let value = self.variable(pos, name)?;
-                self.fields(pos, value, fields, dot, &[], None)
+                self.fields(expr, value, fields, dot, &[], None)
             }
             Expr::String(_, text) => Ok(Value::Text(text.clone())),
             Expr::Number(_, Number::Int(n)) => Ok(Value::Int(*n)),
@@ -376,7 +384,7 @@ impl<'a> Executor<'a> {
             Expr::Identifier(_, name) => self.function(pos, name, &[], dot, None),
             Expr::Chain(_, inner, fields) => {
                 let value = self.expr(inner, dot)?;
-                self.fields(pos, value, fields, dot, &[], None)
+                self.fields(expr, value, fields, dot, &[], None)
             }
         }
     }
@@ -389,29 +397,46 @@ pub(super) fn place(source: &str, pos: Pos) -> (usize, usize) {
     (before.matches('\n').count() + 1, before.len() - line_start)
 }
 
-fn pipe_text(pipe: &PipeNode) -> String {
-    let commands: Vec<String> = pipe
-        .commands
-        .iter()
-        .map(|command| command.args.iter().map(expr_text).collect::<Vec<_>>().join(" "))
-        .collect();
-    commands.join(" | ")
+fn pipe_pos(pipe: &PipeNode) -> Pos {
+    pipe.commands.first().and_then(|command| command.args.first()).map_or(pipe.pos, Expr::pos)
 }
 
-fn expr_text(expr: &Expr) -> String {
-    let dotted = |fields: &[gotmpl::parse::SmolStr]| fields.iter().map(|f| format!(".{f}")).collect::<String>();
+/// Where Go sees an expression with fields: at the field that follows the first name.
+fn field_pos(expr: &Expr) -> Pos {
+    let pos = expr.pos();
+    let first = match expr {
+        Expr::Variable(_, name, _) => name.len(),
+        Expr::Field(_, fields) if fields.len() > 1 => 1 + fields[0].len(),
+        _ => 0,
+    };
+    Pos::new(pos.offset + first, pos.line)
+}
+
+fn pipe_text(source: &str, pipe: &PipeNode) -> String {
+    let command = |command: &CommandNode| -> String {
+        let args: Vec<String> = command.args.iter().map(|arg| expr_text(source, arg)).collect();
+        args.join(" ")
+    };
+    pipe.commands.iter().map(command).collect::<Vec<_>>().join(" | ")
+}
+
+/// An expression as Go shows it in errors.
+fn expr_text(source: &str, expr: &Expr) -> String {
+    let dotted = |fields: &[SmolStr]| fields.iter().map(|f| format!(".{f}")).collect::<String>();
     match expr {
         Expr::Dot(_) => ".".to_owned(),
         Expr::Field(_, fields) => dotted(fields),
         Expr::Variable(_, name, fields) => format!("{name}{}", dotted(fields)),
         Expr::Identifier(_, name) => name.to_string(),
         Expr::String(_, text) => model::labels::Quoted(text).to_string(),
-        Expr::Number(_, Number::Int(n)) => n.to_string(),
-        Expr::Number(_, Number::Uint(n)) => n.to_string(),
-        Expr::Number(_, Number::Float(v)) => v.to_string(),
+        Expr::Number(pos, _) => {
+            let rest = source.get(pos.offset..).unwrap_or("");
+            let part = |c: char| c.is_ascii_alphanumeric() || "+-._'\\".contains(c);
+            rest.split(|c| !part(c)).next().unwrap_or("").to_owned()
+        }
         Expr::Bool(_, b) => b.to_string(),
         Expr::Nil(_) => "nil".to_owned(),
-        Expr::Pipe(_, pipe) => format!("({})", pipe_text(pipe)),
-        Expr::Chain(_, inner, fields) => format!("{}{}", expr_text(inner), dotted(fields)),
+        Expr::Pipe(_, pipe) => format!("({})", pipe_text(source, pipe)),
+        Expr::Chain(_, inner, fields) => format!("{}{}", expr_text(source, inner), dotted(fields)),
     }
 }

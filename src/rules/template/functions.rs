@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::case::{to_lower, to_upper};
+use model::labels::Quoted;
 use model::regexp::Regexp;
-use model::time::parse_duration;
+use model::time::{DurationError, parse_duration};
 
 use super::builtins::{count, url_query, wrong_type};
 use super::printf::float_g;
@@ -73,7 +74,9 @@ pub(super) fn call(name: &str, args: &[Value], environment: &Environment<'_>) ->
             Ok(Value::text(sample.labels.get(text(label)?).unwrap_or("")))
         }
         ("value", [Value::Sample(sample)]) => Ok(sample.value.clone()),
-        ("strvalue", [Value::Sample(sample)]) => Ok(Value::text(sample.labels.get("__value__").unwrap_or(""))),
+        ("strvalue", [Value::Sample(sample)]) => {
+            Ok(Value::text(sample.labels.get("__value__").unwrap_or("")))
+        }
         ("label", [_, other]) | ("value" | "strvalue", [other]) => Err(wrong_type("*template.sample", other)),
         ("sortByLabel", [label, Value::Samples(samples)]) => {
             let label = text(label)?;
@@ -97,7 +100,11 @@ pub(super) fn call(name: &str, args: &[Value], environment: &Environment<'_>) ->
         ("humanizePercentage", [value]) => float(value).map(|v| Value::text(float_g(v * 100.0, 4) + "%")),
         ("humanizeTimestamp", [value]) => {
             let v = float(value)?;
-            if v.is_finite() { to_time(v).map(|t| Value::text(t.to_string())) } else { Ok(Value::text(float_g(v, 4))) }
+            if v.is_finite() {
+                to_time(v).map(|t| Value::text(t.to_string()))
+            } else {
+                Ok(Value::text(float_g(v, 4)))
+            }
         }
         ("toTime", [value]) => match float(value)? {
             v if v.is_finite() => to_time(v),
@@ -110,7 +117,10 @@ pub(super) fn call(name: &str, args: &[Value], environment: &Environment<'_>) ->
                 Some(unsigned) => (-1.0, unsigned),
                 None => (1.0, duration),
             };
-            let ms = parse_duration(unsigned).map_err(|e| e.to_string())?;
+            let ms = parse_duration(unsigned).map_err(|e| match e {
+                DurationError::Syntax(_) => format!("not a valid duration string: {}", Quoted(duration)),
+                e => e.to_string(),
+            })?;
             Ok(Value::Float(sign * ms as f64 / 1000.0))
         }
         (name, [value]) => {
@@ -150,7 +160,7 @@ fn float(value: &Value) -> Result<f64, String> {
                 || ["inf", "infinity", "nan"].iter().any(|name| digits.eq_ignore_ascii_case(name));
             match text.parse() {
                 Ok(v) if known => Ok(v),
-                _ => Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", model::labels::Quoted(text))),
+                _ => Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", Quoted(text))),
             }
         }
         other => Err(format!("can't convert {} to float", other.type_name())),
@@ -165,7 +175,12 @@ fn label_of<'a>(sample: &'a Value, label: &str) -> &'a str {
 }
 
 /// Divides (or multiplies) into the range below (or from) a limit and names the factor.
-fn scaled(v: f64, factor: f64, done: impl Fn(f64) -> bool, prefixes: [&'static str; 8]) -> (f64, &'static str) {
+fn scaled(
+    v: f64,
+    factor: f64,
+    done: impl Fn(f64) -> bool,
+    prefixes: [&'static str; 8],
+) -> (f64, &'static str) {
     let (mut v, mut name) = (v, "");
     for prefix in prefixes {
         if done(v.abs()) {

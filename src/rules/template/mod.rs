@@ -51,6 +51,7 @@ impl Template {
     }
 
     fn parse(name: &str, source: String) -> Result<Self, String> {
+        check::check_blocks(name, &source)?;
         let (tree, defines) = Parser::with_name(Some(name), &source, "{{", "}}")
             .and_then(Parser::parse)
             .map_err(|e| without_column(name, &e.to_string()))?;
@@ -77,12 +78,13 @@ impl Template {
 /// Go's parser tells the line only.
 fn without_column(name: &str, message: &str) -> String {
     let prefix = format!("template: {name}:");
+    let message = message.replace("unterminated string", "unterminated quoted string");
     let shortened = message.strip_prefix(&prefix).and_then(|rest| {
         let (line, rest) = rest.split_once(':')?;
         let (column, reason) = rest.split_once(": ")?;
         column.bytes().all(|b| b.is_ascii_digit()).then(|| format!("{prefix}{line}: {reason}"))
     });
-    shortened.unwrap_or_else(|| message.to_owned())
+    shortened.unwrap_or(message)
 }
 
 #[cfg(test)]

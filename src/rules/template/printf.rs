@@ -126,9 +126,13 @@ impl Directive {
             (_, Value::Nil) => return format!("%!{verb}(<nil>)"),
             ('T', value) => value.type_name().to_owned(),
             ('v' | 't', Value::Bool(b)) => b.to_string(),
-            ('v' | 'd', Value::Int(n)) => return self.pad_number(&self.signed(*n < 0, &n.unsigned_abs().to_string())),
+            ('v' | 'd', Value::Int(n)) => {
+                return self.pad_number(&self.signed(*n < 0, &n.unsigned_abs().to_string()));
+            }
             ('b' | 'o' | 'x' | 'X', Value::Int(n)) => return self.pad_number(&self.radix(verb, *n)),
-            ('c', Value::Int(n)) => u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string(),
+            ('c', Value::Int(n)) => {
+                u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
+            }
             ('q', Value::Int(n)) => {
                 format!("'{}'", u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}'))
             }
@@ -138,7 +142,13 @@ impl Directive {
                     return self.pad(&self.signed(false, "NaN"));
                 }
                 if v.is_infinite() {
-                    let sign = if *v < 0.0 { '-' } else if self.space && !self.plus { ' ' } else { '+' };
+                    let sign = if *v < 0.0 {
+                        '-'
+                    } else if self.space && !self.plus {
+                        ' '
+                    } else {
+                        '+'
+                    };
                     return self.pad(&format!("{sign}Inf"));
                 }
                 return self.pad_number(&self.signed(v.is_sign_negative(), &self.float(verb, v.abs())));
@@ -151,9 +161,10 @@ impl Directive {
                 .collect(),
             // Types with a text form of their own.
             ('s' | 'v', Value::Histogram(_) | Value::Time(_) | Value::Duration(_)) => value.to_string(),
-            ('v' | 's', Value::Labels(_) | Value::Map(_) | Value::Sample(_) | Value::Samples(_) | Value::Alert(_)) => {
-                value.to_string()
-            }
+            (
+                'v' | 's',
+                Value::Labels(_) | Value::Map(_) | Value::Sample(_) | Value::Samples(_) | Value::Alert(_),
+            ) => value.to_string(),
             (verb, value) => return format!("%!{verb}({})", typed(value)),
         };
         self.pad(&text)

@@ -73,8 +73,8 @@ pub(super) fn time_field(ns: i64, name: &str) -> Option<Value> {
 
 /// Parts of a time layout, the longer of two that start alike first.
 const LAYOUT: [&str; 27] = [
-    "January", "Jan", "Monday", "Mon", "MST", "2006", "-07:00", "-0700", "-07", "Z07:00", "Z0700", "002", "01", "02",
-    "03", "04", "05", "06", "15", "PM", "pm", "_2", "1", "2", "3", "4", "5",
+    "January", "Jan", "Monday", "Mon", "MST", "2006", "-07:00", "-0700", "-07", "Z07:00", "Z0700", "002",
+    "01", "02", "03", "04", "05", "06", "15", "PM", "pm", "_2", "1", "2", "3", "4", "5",
 ];
 
 /// Go's `Time.Format` with a layout that shows how `Mon Jan 2 15:04:05 MST 2006` would look.

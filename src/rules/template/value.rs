@@ -150,7 +150,9 @@ impl fmt::Display for Value {
             Self::Text(text) => f.write_str(text),
             Self::Labels(labels) => map(f, labels.iter()),
             Self::Map(entries) => map(f, entries.iter()),
-            Self::Sample(sample) => write!(f, "&{{{} {}}}", Self::Labels(sample.labels.clone()), sample.value),
+            Self::Sample(sample) => {
+                write!(f, "&{{{} {}}}", Self::Labels(sample.labels.clone()), sample.value)
+            }
             Self::Samples(samples) => {
                 f.write_str("[")?;
                 for (i, sample) in samples.iter().enumerate() {

@@ -20,6 +20,8 @@ use super::xor_value::XorValue;
 
 /// Bytes before the bit stream.
 const HEADER: usize = 2;
+/// Bytes that a new chunk has room for. A million series have a million of these.
+const FIRST_CAPACITY: usize = 32;
 /// Payload bits of a double delta by the leading ones of its prefix; four ones mean 64.
 const DOD_BITS: [u32; 4] = [0, 14, 17, 20];
 
@@ -42,7 +44,7 @@ impl Default for XorAppender {
 impl XorAppender {
     /// An empty chunk.
     pub fn new() -> Self {
-        let mut bytes = Vec::with_capacity(128);
+        let mut bytes = Vec::with_capacity(FIRST_CAPACITY);
         bytes.extend_from_slice(&[0; HEADER]);
         Self { w: BitWriter::after(bytes, 0), count: 0, t: i64::MIN, delta: 0, value: XorValue::new(0.0) }
     }

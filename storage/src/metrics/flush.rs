@@ -63,7 +63,8 @@ impl MetricsStore {
         if flushed && !self.is_stopping() {
             self.flush_late(work)?;
         }
-        Ok(())
+        // Only now: deletions are needed until the late samples that they hide are out.
+        self.truncate(work)
     }
 
     fn flush_oldest(&self, work: &mut Work) -> Result<(), StorageError> {
@@ -78,7 +79,9 @@ impl MetricsStore {
         let cut = Cut { min_t, max_t, which: Which::InOrder, hint: None };
         self.write_cut(&view, Path::new(ROOT), &cut)?;
         drop(view);
-        self.publish(work, Truncation { min_t: max_t, ..Truncation::default() })
+        self.publish(work, Truncation { min_t: max_t, ..Truncation::default() })?;
+        self.head.advance(max_t);
+        Ok(())
     }
 
     /// Writes late samples as blocks, one for each range that they touch.
@@ -125,7 +128,7 @@ impl MetricsStore {
             commit.id
         };
         work.truncation = Some(Truncation { commit, ..merged });
-        self.truncate(work)
+        Ok(())
     }
 
     /// Writes a part of the head as a block. Returns its meta; `None` when no sample is there.
@@ -219,7 +222,8 @@ impl MetricsStore {
         let start = Instant::now();
         bump(&self.counts.truncations);
         work.truncation = None;
-        let truncated = self.truncate_memory(&truncation).and_then(|removed| {
+        let truncated = self.cover_late(&truncation).and_then(|()| {
+            let removed = self.truncate_memory(&truncation)?;
             self.truncate_logs(&truncation)?;
             Ok(removed)
         });
@@ -229,17 +233,21 @@ impl MetricsStore {
         Ok(())
     }
 
+    /// Notes for good which late chunks are in blocks. Their files may have to stay for other chunks' sake.
+    fn cover_late(&self, truncation: &Truncation) -> Result<(), StorageError> {
+        if truncation.late_below == 0 {
+            return Ok(());
+        }
+        self.head.logs.lock().write_late_covered(truncation.late_below)?;
+        self.sync(true)
+    }
+
     fn truncate_memory(&self, truncation: &Truncation) -> Result<usize, StorageError> {
         let start = Instant::now();
         let head = &self.head;
         let pages = head.table.pages();
         let mut empty = Vec::new();
         let mut lowest_place = u64::MAX;
-        let mut min_t = i64::MAX;
-        {
-            let _commits = head.logs.lock();
-            head.times.begin_truncation();
-        }
         for reference in head.table.references() {
             let Some(mut series) = pages.lock(reference) else { continue };
             let (chunks, before) = (series.chunks(), series.tail());
@@ -250,7 +258,6 @@ impl MetricsStore {
                 empty.push(reference);
                 continue;
             }
-            min_t = min_t.min(series.first_t());
             let late = series.late.iter().flat_map(|late| &late.closed).map(|late| &late.chunk);
             lowest_place =
                 series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
@@ -260,24 +267,29 @@ impl MetricsStore {
         count(&head.counters.series_removed, removed.len() as u64);
         {
             let mut logs = head.logs.lock();
-            logs.spare(removed.iter().map(|(_, log_ref)| *log_ref));
+            logs.spare(removed.iter().map(|(_, log_ref)| (*log_ref, i64::MIN)));
             head.forget_late(&removed);
-            head.times.truncated(truncation.min_t, min_t, head.late_range());
+            head.times.set_late(head.late_range());
         }
+        head.chunks.truncate(lowest_place)?;
         {
             let mut metadata = head.metadata.lock();
             let mut tombstones = head.tombstones.write();
             let mut next = Tombstones::clone(&tombstones);
-            next.drop_before(truncation.min_t);
+            next.drop_before(self.deletions_needed_from(truncation.min_t));
             for (series, _) in &removed {
                 next.remove(series.0);
                 metadata.remove(series);
             }
             *tombstones = Arc::new(next);
         }
-        head.chunks.truncate(lowest_place)?;
         self.counts.timed.lock().gc.add(start);
         Ok(removed.len())
+    }
+
+    /// Deletions that end before this hide nothing in the head.
+    fn deletions_needed_from(&self, min_t: i64) -> i64 {
+        min_t.min(self.head.times.late_min_t.load(SeqCst))
     }
 
     fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {
@@ -313,23 +325,25 @@ impl MetricsStore {
             return Ok(());
         }
         let start = Instant::now();
+        let min_t = self.deletions_needed_from(min_t);
         let in_head = self.head.log_refs();
         let logs = &self.head.logs;
         let keep = |series: SeriesRef| {
-            in_head.binary_search(&series.0).is_ok() || logs.lock().is_spare_after(series.0, to)
+            in_head.binary_search(&series.0).is_ok() || logs.lock().needs_spare(series.0, to, min_t)
         };
         let options = WriterOptions {
             compression: self.options.wal_compression,
             segment_len: self.options.wal_segment_bytes,
         };
         bump(&self.counts.checkpoints);
-        checkpoint::create(&self.disk, dir, to, &Keep { series: &keep, min_t }, options)
+        let keep = Keep { series: &keep, min_t };
+        checkpoint::create(&self.disk, dir, to, &keep, options)
             .inspect_err(|_| bump(&self.counts.checkpoints_failed))?;
         segment::remove_before(&*self.disk, dir, to + 1)?;
         bump(&self.counts.checkpoint_deletions);
         checkpoint::remove_before(&*self.disk, dir, to)
             .inspect_err(|_| bump(&self.counts.checkpoint_deletions_failed))?;
-        self.head.logs.lock().forget_spare(to);
+        self.head.logs.lock().forget_spare(to, min_t);
         self.observer.event(&Event::Checkpointed { first, last: to, took: start.elapsed() });
         Ok(())
     }

@@ -93,16 +93,18 @@ impl Times {
         self.since_min_t.store(i64::MAX, Ordering::SeqCst);
     }
 
-    /// Takes into account what was freed: in-order samples before `cut` are gone, `min_t` is the oldest found after
-    /// that, `late_t` what late samples span. Called under the commit lock.
-    pub(super) fn truncated(&self, cut: i64, min_t: i64, late_t: Option<(i64, i64)>) {
-        if cut > i64::MIN && self.known() {
-            // A head that lost all its samples begins where the blocks end.
-            let min_t = min_t.min(self.since_min_t.load(Ordering::SeqCst));
-            let found = if min_t == i64::MAX { cut } else { min_t.max(cut) };
-            self.min_t.store(found, Ordering::SeqCst);
-            self.max_t.fetch_max(found, Ordering::SeqCst);
-        }
+    /// Notes that in-order samples before `cut` are in blocks, and that `min_t` is the oldest found after that. Called
+    /// under the commit lock.
+    pub(super) fn truncated(&self, cut: i64, min_t: i64) {
+        // A head without samples begins where the blocks end.
+        let min_t = min_t.min(self.since_min_t.load(Ordering::SeqCst));
+        let found = if min_t == i64::MAX { cut } else { min_t.max(cut) };
+        self.min_t.store(found, Ordering::SeqCst);
+        self.max_t.fetch_max(found, Ordering::SeqCst);
+    }
+
+    /// Notes what late samples span. Called under the commit lock.
+    pub(super) fn set_late(&self, late_t: Option<(i64, i64)>) {
         let (first, last) = late_t.unwrap_or((i64::MAX, i64::MIN));
         self.late_min_t.store(first, Ordering::SeqCst);
         self.late_max_t.store(last, Ordering::SeqCst);
@@ -230,6 +232,23 @@ impl Head {
         };
         head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
         head
+    }
+
+    /// Lets the head begin at its oldest in-order sample that is not before `cut`.
+    pub(super) fn advance(&self, cut: i64) {
+        {
+            let _commits = self.logs.lock();
+            self.times.begin_truncation();
+        }
+        let pages = self.table.pages();
+        let mut min_t = i64::MAX;
+        for reference in self.table.references() {
+            if let Some(series) = pages.lock(reference) {
+                min_t = min_t.min(series.first_t_from(cut));
+            }
+        }
+        let _commits = self.logs.lock();
+        self.times.truncated(cut, min_t);
     }
 
     /// Whether any series has late samples.

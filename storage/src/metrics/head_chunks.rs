@@ -172,7 +172,8 @@ impl HeadChunks {
         {
             self.next_file(&mut writer);
         }
-        let at = place(writer.current.number, writer.current.len());
+        let number = writer.current.number;
+        let at = place(number, writer.current.len());
         let start = writer.current.buffer.len();
         writer.current.buffer.extend_from_slice(&log_ref.to_be_bytes());
         writer.current.buffer.extend_from_slice(&min_t.to_be_bytes());
@@ -241,6 +242,25 @@ impl HeadChunks {
             self.next_file(&mut writer);
         }
         place(writer.current.number, 0)
+    }
+
+    /// Lets all chunks written from now on lie at or above a place, as they did before the directory was opened.
+    pub fn skip_to(&self, at: u64) -> Result<(), StorageError> {
+        let number = (at >> 32) as u32;
+        let mut writer = self.writer.lock();
+        if writer.current.number < number
+            && writer.current.is_empty()
+            && writer.oldest == writer.current.number
+        {
+            writer.current = Unfinished::new(number);
+            writer.oldest = number;
+        }
+        while writer.current.number < number {
+            // Numbers must have no gaps: a file without chunks stands for each.
+            writer.current.write(&*self.disk)?;
+            self.next_file(&mut writer);
+        }
+        Ok(())
     }
 
     /// Removes the files that lie whole below a place, which is the lowest of all chunks in use.
@@ -322,12 +342,18 @@ impl Unfinished {
         self.flushed + self.buffer.len() as u64
     }
 
-    /// Writes the buffer, creating the file first; what a failed attempt left behind is cut off again. A file without
-    /// chunks is not made.
+    /// Whether it has no chunk.
+    fn is_empty(&self) -> bool {
+        self.len() <= HEADER as u64
+    }
+
+    /// Writes the buffer. A file without chunks is not made.
     fn flush(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
-        if self.buffer.is_empty() || self.len() <= HEADER as u64 {
-            return Ok(());
-        }
+        if self.buffer.is_empty() || self.is_empty() { Ok(()) } else { self.write(disk) }
+    }
+
+    /// Writes the buffer, creating the file first; what a failed attempt left behind is cut off again.
+    fn write(&mut self, disk: &dyn Disk) -> Result<(), StorageError> {
         let path = path(self.number);
         let shown = disk.display(&path);
         let file = match &mut self.file {

@@ -20,6 +20,7 @@ use crate::wal::record::{
     self, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample, RefSeries,
     RefTombstone,
 };
+use crate::wal::segment::{self, Segment};
 use crate::wal::writer::{PendingSync, Writer, WriterOptions};
 use crate::wal::{Batch, Position};
 
@@ -38,10 +39,25 @@ pub struct Logs {
     records: Batch,
     /// As `records`, for the out-of-order log.
     late_records: Batch,
-    /// Numbers that no series of the head goes by, and the last segment that may use them.
-    spare_refs: HashMap<u64, u64>,
+    /// Numbers that no series of the head goes by and that records may have.
+    spare_refs: HashMap<u64, Spare>,
     /// Why nothing more is written.
     closed: Option<String>,
+}
+
+/// Which records may have a number.
+#[derive(Clone, Copy, Debug)]
+struct Spare {
+    /// The last segment with any.
+    segment: u64,
+    /// The newest time of any.
+    max_t: i64,
+}
+
+impl Spare {
+    fn is_needed(&self, segment: u64, min_t: i64) -> bool {
+        self.segment > segment || self.max_t >= min_t
+    }
 }
 
 impl Logs {
@@ -59,8 +75,15 @@ impl Logs {
         }
     }
 
-    /// Opens the logs for writing. The out-of-order log is opened when there is one.
+    /// Opens the logs for writing. The out-of-order log is opened when there is one. What a killed process left
+    /// unsynced is made durable first: later syncs reach new segments only.
     pub fn open(&mut self) -> Result<(), StorageError> {
+        for dir in [WAL, WBL].map(Path::new) {
+            for Segment { path, .. } in segment::list(&*self.disk, dir)? {
+                let synced = self.disk.open_append(&path).and_then(|mut file| file.sync());
+                synced.map_err(StorageError::doing("syncing", self.disk.display(&path)))?;
+            }
+        }
         if self.disk.stat(Path::new(WBL)).is_ok() {
             self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL), self.options)?);
         }
@@ -81,20 +104,22 @@ impl Logs {
         self.closed.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Notes numbers that no series goes by any more; records up to now may use them.
-    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = u64>) {
+    /// Notes numbers that no series goes by any more, each with the newest time that records may have under it.
+    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = (u64, i64)>) {
         let segment = self.wal.as_ref().map_or(0, |wal| wal.position().segment);
-        self.spare_refs.extend(log_refs.into_iter().map(|log_ref| (log_ref, segment)));
+        let spare = log_refs.into_iter().map(|(log_ref, max_t)| (log_ref, Spare { segment, max_t }));
+        self.spare_refs.extend(spare);
     }
 
-    /// Whether segments behind `segment` may use a number that no series goes by.
-    pub fn is_spare_after(&self, log_ref: u64, segment: u64) -> bool {
-        self.spare_refs.get(&log_ref).is_some_and(|last| *last > segment)
+    /// Whether a number that no series goes by must be kept in a checkpoint of the segments up to `segment` and the
+    /// times from `min_t` on.
+    pub fn needs_spare(&self, log_ref: u64, segment: u64, min_t: i64) -> bool {
+        self.spare_refs.get(&log_ref).is_some_and(|spare| spare.is_needed(segment, min_t))
     }
 
-    /// Forgets numbers that only segments up to `segment` use, which are gone.
-    pub fn forget_spare(&mut self, segment: u64) {
-        self.spare_refs.retain(|_, last| *last > segment);
+    /// Forgets numbers that a checkpoint of the segments up to `segment` and the times from `min_t` on did not keep.
+    pub fn forget_spare(&mut self, segment: u64, min_t: i64) {
+        self.spare_refs.retain(|_, spare| spare.is_needed(segment, min_t));
     }
 
     /// Begins gathering records.
@@ -191,6 +216,13 @@ impl Logs {
         let before = wbl.position();
         wbl.log(&self.late_records)?;
         Ok(before)
+    }
+
+    /// Notes in the out-of-order log that late chunks below a place are in blocks.
+    pub fn write_late_covered(&mut self, place: u64) -> Result<(), StorageError> {
+        self.late_records.clear();
+        self.late_records.push(|out| record::put_late_covered(out, place));
+        self.wbl.as_mut().ok_or_else(closed)?.log(&self.late_records)
     }
 
     /// Takes back what was written to the out-of-order log from a position on.

@@ -20,7 +20,7 @@ use super::merge::{Merged, merge};
 use super::select::{HeadView, Which};
 use super::store::{MetricsStore, ROOT, Work, bump};
 use crate::StorageError;
-use crate::block::meta::BlockMeta;
+use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER};
 use crate::block::plan::{
     Reason, beyond_retention_size, beyond_retention_time, block_ranges, merged_meta, next_merge,
     retention_size,
@@ -57,7 +57,7 @@ impl MetricsStore {
 
     fn merge_all(&self) -> Result<(), StorageError> {
         let ranges = block_ranges(self.options.min_block, self.options.max_block);
-        while let Some(plan) = next_merge(&self.blocks().metas(), &ranges) {
+        while let Some(plan) = next_merge(&self.mergeable(), &ranges) {
             if self.is_stopping() {
                 return Ok(());
             }
@@ -76,6 +76,15 @@ impl MetricsStore {
             }
         }
         Ok(())
+    }
+
+    /// The blocks that may be merged. Blocks of late samples in a time whose in-order samples the head still has are
+    /// not: merged with others they would pass for all of that time, and replay would take the head's for stored.
+    fn mergeable(&self) -> Vec<BlockMeta> {
+        let published = self.published.read();
+        let mut metas = published.blocks.metas();
+        metas.retain(|meta| meta.max_time <= published.from || !meta.has_hint(FROM_OUT_OF_ORDER));
+        metas
     }
 
     /// Makes one block of some, and serves it in their place.

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
@@ -61,8 +62,8 @@ pub struct Replayed {
     pub wal_unknown: Vec<(&'static str, u64)>,
     /// Records of the out-of-order log by kind whose series is unknown.
     pub wbl_unknown: Vec<(&'static str, u64)>,
-    /// Numbers in the log that no series of the head goes by, but that the log may still use.
-    pub spare_refs: Vec<u64>,
+    /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under it.
+    pub spare_refs: Vec<(u64, i64)>,
 }
 
 /// Replays into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
@@ -76,13 +77,17 @@ pub fn replay(
         head,
         disk,
         observer,
-        min_valid_t: head.times.min_valid_t.load(std::sync::atomic::Ordering::SeqCst),
+        min_valid_t: head.times.min_valid_t.load(SeqCst),
         found,
         series: HashMap::new(),
         unknown: HashMap::new(),
         pages: head.table.pages(),
         tombstones: Tombstones::new(),
+        chunks_from: 0,
     };
+    for log_ref in replay.found.in_order.keys().chain(replay.found.late.keys()) {
+        head.table.reserve_log_ref(*log_ref);
+    }
     let mut result = Replayed::default();
     let wal = Path::new(super::log::WAL);
     let first = match checkpoint::last(&**disk, wal)? {
@@ -99,6 +104,7 @@ pub fn replay(
     let damaged = replay.read_log(Path::new(super::log::WBL), 0, Replay::apply_late)?;
     result.wbl_corruptions += u64::from(damaged);
     result.wbl_unknown = replay.report_unknown("wbl");
+    head.chunks.skip_to(replay.chunks_from)?;
     result.spare_refs = replay.finish();
     Ok(result)
 }
@@ -114,6 +120,8 @@ struct Replay<'r> {
     unknown: HashMap<&'static str, u64>,
     pages: Pages,
     tombstones: Tombstones,
+    /// Chunks written from now on must lie here or above.
+    chunks_from: u64,
 }
 
 impl Replay<'_> {
@@ -180,6 +188,8 @@ impl Replay<'_> {
     fn find(&mut self, log_ref: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
         let found = self.series.get(&log_ref.0).copied();
         if found.is_none() {
+            // A power cut may have taken the series' record and left this. Nobody else may get the number.
+            self.head.table.reserve_log_ref(log_ref.0);
             *self.unknown.entry(kind).or_default() += 1;
         }
         found
@@ -235,7 +245,7 @@ impl Replay<'_> {
                     }
                 }
             }
-            Record::MmapMarkers(_) | Record::Unknown(_) => {}
+            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
     }
 
@@ -267,9 +277,7 @@ impl Replay<'_> {
     fn attach(&self, series: &mut Series, in_order: Vec<ClosedChunk>, late: Vec<ClosedChunk>) {
         let chunks_before = series.chunks();
         for chunk in in_order.into_iter().filter(|chunk| chunk.max_t >= self.min_valid_t) {
-            if chunk.min_t > series.last_t() {
-                series.close_open(&self.head.chunks);
-                series.closed.push(chunk);
+            if series.insert_closed(chunk, &self.head.chunks) {
                 self.head.times.note(chunk.min_t.max(self.min_valid_t), chunk.max_t);
             }
         }
@@ -328,9 +336,8 @@ impl Replay<'_> {
             }
             return;
         }
-        if max_t >= self.min_valid_t
-            && let Some(series) = self.find(log_ref, kind)
-        {
+        // Late samples may be older than any in-order one.
+        if let Some(series) = self.find(log_ref, kind) {
             self.tombstones.add(series.0, Interval { min_t, max_t });
         }
     }
@@ -371,6 +378,18 @@ impl Replay<'_> {
                     }
                 }
             }
+            Record::LateCovered(place) => {
+                self.chunks_from = self.chunks_from.max(place);
+                let series: Vec<_> = self.series.values().copied().collect();
+                for series in series {
+                    let Some(mut guard) = self.pages.lock(series) else { continue };
+                    let before = guard.chunks();
+                    if let Some(late) = &mut guard.late {
+                        late.closed.retain(|late| late.chunk.at >= place);
+                    }
+                    self.head.counters.chunks_dropped((before - guard.chunks()) as u64);
+                }
+            }
             _ => {}
         }
     }
@@ -387,8 +406,9 @@ impl Replay<'_> {
     }
 
     /// Drops what turned out to be empty, and publishes the deletions. Returns the numbers that no series goes by.
-    fn finish(self) -> Vec<u64> {
+    fn finish(mut self) -> Vec<(u64, i64)> {
         let head = self.head;
+        self.tombstones.drop_before(self.min_valid_t.min(head.times.late_min_t.load(SeqCst)));
         *head.tombstones.write() = Arc::new(self.tombstones);
         let all = head.table.references();
         for series in &all {
@@ -402,14 +422,15 @@ impl Replay<'_> {
             }
         }
         let removed = head.table.remove(&all, |series| series.is_empty());
-        head.counters.series.fetch_sub(removed.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
         count(&head.counters.series_removed, removed.len() as u64);
-        let goes_by =
-            |log_ref: u64, series| self.pages.lock(series).is_some_and(|guard| guard.log_ref == log_ref);
-        self.series
-            .iter()
-            .filter(|(log_ref, series)| !goes_by(**log_ref, **series))
-            .map(|(log_ref, _)| *log_ref)
-            .collect()
+        let spare = self.series.iter().filter_map(|(log_ref, series)| match self.pages.lock(*series) {
+            Some(guard) if guard.log_ref == *log_ref => None,
+            // Late samples may be of any time.
+            Some(guard) if guard.late.is_some() => Some((*log_ref, i64::MAX)),
+            Some(guard) => Some((*log_ref, guard.last_t())),
+            None => Some((*log_ref, i64::MIN)),
+        });
+        spare.collect()
     }
 }

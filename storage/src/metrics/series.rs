@@ -150,6 +150,13 @@ impl Series {
         }
     }
 
+    /// Time of the oldest in-order sample of the chunks that do not end before `t`; `i64::MAX` without one.
+    pub fn first_t_from(&self, t: i64) -> i64 {
+        let closed = self.closed.iter().find(|chunk| chunk.max_t >= t).map(|chunk| chunk.min_t);
+        let open = || !matches!(self.open, Open::None) && self.last_t() >= t;
+        closed.or_else(|| open().then_some(self.open_min_t)).unwrap_or(i64::MAX)
+    }
+
     /// Time of the oldest in-order sample; `i64::MAX` without one.
     pub fn first_t(&self) -> i64 {
         match (self.closed.first(), &self.open) {
@@ -308,6 +315,23 @@ impl Series {
         Ok(cut)
     }
 
+    /// Takes a full chunk that was found on disk, in its place among the others; returns false when it overlaps one.
+    /// A series that had several numbers in the log gets them out of order.
+    pub(super) fn insert_closed(&mut self, chunk: ClosedChunk, chunks: &HeadChunks) -> bool {
+        if chunk.min_t > self.last_t() {
+            self.close_open(chunks);
+            self.closed.push(chunk);
+            return true;
+        }
+        let at = self.closed.partition_point(|other| other.max_t < chunk.min_t);
+        let free = self.closed.get(at).is_none_or(|next| next.min_t > chunk.max_t);
+        let before_open = matches!(self.open, Open::None) || chunk.max_t < self.open_min_t;
+        if free && before_open {
+            self.closed.insert(at, chunk);
+        }
+        free && before_open
+    }
+
     /// Drops chunks that end before `min_t`, and late ones below a place.
     pub(super) fn truncate(&mut self, min_t: i64, late_below: u64) {
         let keep_from = self.closed.partition_point(|chunk| chunk.max_t < min_t);
@@ -362,4 +386,25 @@ fn chunk_end(start: i64, now: i64, end: i64, ratio: f64) -> i64 {
         return end;
     }
     (start as f64 + (end - start) as f64 / chunks.floor()) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_small() {
+        assert!(size_of::<Series>() <= 216, "{}", size_of::<Series>());
+        assert!(size_of::<Open>() <= 80, "{}", size_of::<Open>());
+    }
+
+    #[test]
+    fn chunks_end_where_a_range_ends() {
+        const HOUR: i64 = 3_600_000;
+        // A sample each 15 s: 480 in two hours, four chunks of the same length.
+        assert_eq!(chunk_end(0, 29 * 15_000, 2 * HOUR, 4.0), HOUR / 2);
+        // Slower than 120 in two hours: one chunk.
+        assert_eq!(chunk_end(0, 29 * 120_000, 2 * HOUR, 4.0), 2 * HOUR);
+        assert_eq!((range_end(-1, HOUR), range_end(0, HOUR), range_end(HOUR, HOUR)), (0, HOUR, 2 * HOUR));
+    }
 }

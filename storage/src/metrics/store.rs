@@ -320,12 +320,14 @@ impl MetricsStore {
             let mut logs = self.head.logs.lock();
             if all { logs.begin_sync()? } else { logs.finished() }
         };
+        let mut result = Ok(());
         for sync in pending {
             let start = Instant::now();
-            sync.run()?;
+            // One log's failure must not keep the other from being synced.
+            result = result.and(sync.run().map(drop));
             self.counts.timed.lock().wal_fsync.add(start);
         }
-        Ok(())
+        result
     }
 
     /// The head.

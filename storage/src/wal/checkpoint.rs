@@ -234,7 +234,7 @@ impl Filter<'_> {
                 }
             }
             // Marks belong to the out-of-order log, which has no checkpoints; the unknown is not needed.
-            Record::MmapMarkers(_) | Record::Unknown(_) => {}
+            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
     }
 

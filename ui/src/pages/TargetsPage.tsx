@@ -1,6 +1,18 @@
 // Targets by job, with their health and last error.
 
-import { Badge, Group, Loader, Paper, Select, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import {
+  Anchor,
+  Badge,
+  Group,
+  Loader,
+  Paper,
+  Select,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { call } from "../api/client";
@@ -117,9 +129,9 @@ function Row({ target, now }: { target: ActiveTarget; now: number }) {
   return (
     <Table.Tr>
       <Table.Td>
-        <a className="mono" href={target.globalUrl}>
+        <Anchor className="mono" href={target.globalUrl}>
           {target.scrapeUrl}
-        </a>
+        </Anchor>
         {target.lastError !== "" && (
           <Text size="sm" c="red" role="status" style={{ overflowWrap: "anywhere" }}>
             {target.lastError}

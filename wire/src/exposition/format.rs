@@ -9,6 +9,8 @@ pub enum Format {
     Text,
     /// OpenMetrics text.
     OpenMetrics,
+    /// Delimited protobuf messages of `io.prometheus.client.MetricFamily`.
+    Protobuf,
 }
 
 /// A Content-Type that names no known format; texts are Prometheus's.
@@ -43,6 +45,7 @@ impl Format {
         match media_type.as_str() {
             "text/plain" => Ok(Self::Text),
             "application/openmetrics-text" => Ok(Self::OpenMetrics),
+            "application/vnd.google.protobuf" => Ok(Self::Protobuf),
             _ => Err(FormatError::Unsupported(content_type.to_owned())),
         }
     }
@@ -123,6 +126,10 @@ mod tests {
             ("text/plain;", Format::Text),
             ("text/plain; a=\"x;\\\"y\"; b=c", Format::Text),
             ("application/openmetrics-text; version=1.0.0", Format::OpenMetrics),
+            (
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+                Format::Protobuf,
+            ),
         ] {
             assert_eq!(Format::of(header), Ok(want), "{header}");
         }

@@ -6,10 +6,13 @@
 //! [`Series::labels`] does the work. Bodies are hostile: nothing here panics on them, allocates more than in
 //! proportion to them, or takes more than linear time.
 
+mod classic;
 mod cursor;
 mod format;
+mod nhcb;
 mod number;
 mod openmetrics;
+mod protobuf;
 mod quote;
 mod series_text;
 #[cfg(test)]
@@ -24,8 +27,10 @@ use model::metadata::MetricType;
 use model::sample::Exemplar;
 
 pub use format::{Format, FormatError};
+pub use nhcb::NhcbParser;
 pub use number::{openmetrics_float, parse_float};
 pub use openmetrics::OpenMetricsParser;
+pub use protobuf::ProtobufParser;
 pub use series_text::{LabelsError, RawLabels, TYPE_LABEL, UNIT_LABEL};
 pub use text::TextParser;
 
@@ -48,22 +53,41 @@ pub enum Parser<'a> {
     Text(TextParser<'a>),
     /// OpenMetrics text.
     OpenMetrics(OpenMetricsParser<'a>),
+    /// Either of these with classic histograms converted.
+    Nhcb(Box<NhcbParser<'a>>),
+    /// Delimited protobuf.
+    Protobuf(Box<ProtobufParser<'a>>),
 }
 
 impl<'a> Parser<'a> {
     /// A parser at the start of a body.
     pub fn new(body: &'a [u8], format: Format, options: &Options) -> Self {
-        match format {
-            Format::Text => Self::Text(TextParser::new(body)),
-            Format::OpenMetrics => Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps)),
+        let keep = options.always_classic;
+        match (format, options.convert_to_nhcb) {
+            (Format::Protobuf, _) => Self::Protobuf(Box::new(ProtobufParser::new(body, *options))),
+            (Format::Text, true) => Self::Nhcb(Box::new(NhcbParser::text(TextParser::new(body), keep))),
+            (Format::OpenMetrics, true) => {
+                let parser = OpenMetricsParser::new(body, options.start_timestamps);
+                Self::Nhcb(Box::new(NhcbParser::openmetrics(parser, keep)))
+            }
+            (Format::Text, false) => Self::Text(TextParser::new(body)),
+            (Format::OpenMetrics, false) => {
+                Self::OpenMetrics(OpenMetricsParser::new(body, options.start_timestamps))
+            }
         }
     }
 
-    /// The next entry; after an error there is none.
+    /// The next entry; after an error there is none. What it borrows lives until the next call.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "entries borrow from the parser, which no Iterator allows"
+    )]
     pub fn next(&mut self) -> Option<Result<Entry<'_>, ParseError>> {
         match self {
             Self::Text(parser) => parser.next(),
             Self::OpenMetrics(parser) => parser.next(),
+            Self::Nhcb(parser) => parser.next(),
+            Self::Protobuf(parser) => parser.next(),
         }
     }
 }

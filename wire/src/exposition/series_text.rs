@@ -143,6 +143,12 @@ fn decode_separated<'p>(key: &'p [u8], rest: &'p [u8], out: &mut RawLabels<'p>) 
     Ok(())
 }
 
+/// Starts a key of the separated form.
+pub(super) fn start_separated(key: &mut Vec<u8>, metric: &str) {
+    key.push(SEPARATOR);
+    key.extend_from_slice(metric.as_bytes());
+}
+
 /// Appends one label to a key of the separated form.
 pub(super) fn push_separated(key: &mut Vec<u8>, name: &str, value: &str) {
     key.push(SEPARATOR);

@@ -12,7 +12,7 @@ use model::Labels;
 
 use super::label_key::{KeyHasher, LabelSubset};
 use super::plan::{Input, ScalarRef, ScopeId};
-use super::row::Row;
+use super::row::{Row, count_last};
 use super::{Evaluator, Val};
 use crate::ast::{AggregateOp, Pos};
 use crate::engine::QueryError;
@@ -98,11 +98,13 @@ impl Evaluator<'_> {
             }
             AggregateOp::CountValues => {
                 let (rows, held) = self.collect_input(scope, &node.input)?;
-                (count_values::evaluate(node, &rows, steps, self.interrupt)?, held)
+                let counts = count_values::evaluate(node, &rows, steps, self.interrupt)?;
+                return self.rows_value(counts, held, count_last(&rows, steps));
             }
             _ => self.fold(scope, node)?,
         };
-        self.rows_value(rows, held)
+        let param = node.param.map_or(0, |_| steps);
+        self.replace(rows, held + param)
     }
 
     /// The parameter at each step; 0 where there is none.

@@ -38,37 +38,60 @@ pub(super) fn evaluate(
         AggregateOp::LimitRatio => rows.iter().map(|row| sample_offset(&row.labels)).collect(),
         _ => Vec::new(),
     };
-    let mut picked: Vec<Vec<usize>> = vec![Vec::new(); count];
     let mut out: Vec<Option<Row>> = rows.iter().map(|_| None).collect();
     let mut order = Vec::new();
-    for (step, param) in params.iter().enumerate().take(steps) {
+    // Some steps at a time, so that each row's values are read where they lie together.
+    let block = (HEAPS / count.max(1)).clamp(1, steps.max(1));
+    let mut picked: Vec<Vec<usize>> = vec![Vec::new(); block * count];
+    for first in (0..steps).step_by(block) {
+        let params = &params[first..steps.min(first + block)];
         picked.iter_mut().for_each(Vec::clear);
-        match node.op {
-            AggregateOp::LimitRatio => {
-                let ratio = param.clamp(-1.0, 1.0);
-                for (at, row) in rows.iter().enumerate() {
-                    if row.has(step) && ratio_takes(ratio, offsets[at]) {
-                        picked[group_of[at]].push(at);
+        for (at, row) in rows.iter().enumerate() {
+            if node.op != AggregateOp::LimitRatio
+                && node.op != AggregateOp::Limitk
+                && row.histograms.is_some()
+            {
+                note_ignored(node, row, first, params, annotations);
+            }
+            for (step, param) in (first..).zip(params) {
+                if !row.has(step) {
+                    continue;
+                }
+                let heap = &mut picked[(step - first) * count + group_of[at]];
+                let value = |at: &usize| value_of(&rows[*at], step);
+                match node.op {
+                    AggregateOp::LimitRatio => {
+                        if ratio_takes(param.clamp(-1.0, 1.0), offsets[at]) {
+                            push(heap, at, &value);
+                        }
                     }
+                    AggregateOp::Limitk => {
+                        if heap.len() < rank_limit(*param, rows.len()) {
+                            push(heap, at, &value);
+                        }
+                    }
+                    AggregateOp::Topk => rank(heap, at, row, step, rank_limit(*param, rows.len()), &value),
+                    _ => rank(heap, at, row, step, rank_limit(*param, rows.len()), &|at: &usize| -value(at)),
                 }
             }
-            AggregateOp::Limitk => {
-                let k = (*param as i64).clamp(0, rows.len() as i64) as usize;
-                for (at, row) in rows.iter().enumerate() {
-                    if picked[group_of[at]].len() < k && row.has(step) {
-                        picked[group_of[at]].push(at);
-                    }
+        }
+        for (index, heap) in picked.iter_mut().enumerate() {
+            let step = first + index / count.max(1);
+            let value = |at: &usize| rows[*at].float(step);
+            // Stable, so that equal values come out as Prometheus's insertion sort leaves them.
+            match node.op {
+                AggregateOp::Topk => heap.sort_by(|a, b| descending(value(a), value(b))),
+                AggregateOp::Bottomk => heap.sort_by(|a, b| descending(-value(a), -value(b))),
+                _ => {}
+            }
+            for at in heap.iter() {
+                if let Some(point) = rows[*at].point(step) {
+                    put(&mut out[*at], &rows[*at], step, point);
+                    order.push(*at);
                 }
             }
-            _ => rank(node, &rows, &group_of, step, *param, &mut picked, annotations),
         }
-        for at in picked.iter().flatten() {
-            if let Some(point) = rows[*at].point(step) {
-                put(&mut out[*at], &rows[*at], step, point);
-                order.push(*at);
-            }
-        }
-        interrupt.worked(10 * rows.len() as u64)?;
+        interrupt.worked(10 * (rows.len() * params.len()) as u64)?;
     }
     if !single {
         order = (0..rows.len()).collect();
@@ -76,6 +99,28 @@ pub(super) fn evaluate(
     let mut results: Vec<Row> = order.into_iter().filter_map(|at| out[at].take()).collect();
     results.retain_mut(Row::trim);
     Ok(results)
+}
+
+/// How many heaps are kept at a time, for so many steps of all groups.
+const HEAPS: usize = 1 << 16;
+
+/// How many samples of a group are picked at most.
+fn rank_limit(param: f64, rows: usize) -> usize {
+    (param as i64).clamp(0, rows as i64) as usize
+}
+
+/// Tells the user that histograms have no rank.
+fn note_ignored(
+    node: &AggregateNode,
+    row: &Row,
+    first: usize,
+    params: &[f64],
+    annotations: &mut Annotations,
+) {
+    let ranked = |(step, param): (usize, &f64)| *param >= 1.0 && row.histogram(step).is_some();
+    if (first..).zip(params).any(ranked) {
+        annotations.histogram_ignored_in_aggregation(node.op.as_str(), node.pos);
+    }
 }
 
 fn put(out: &mut Option<Row>, row: &Row, step: usize, point: Point) {
@@ -120,46 +165,19 @@ fn check(node: &AggregateNode, params: &[f64], annotations: &mut Annotations) ->
     Ok(true)
 }
 
-/// Picks the `k` greatest or least floats of each group, the most extreme first.
-fn rank(
-    node: &AggregateNode,
-    rows: &[Row],
-    group_of: &[usize],
-    step: usize,
-    param: f64,
-    picked: &mut [Vec<usize>],
-    annotations: &mut Annotations,
-) {
-    let k = (param as i64).min(rows.len() as i64);
-    if k < 1 {
+/// Takes a row into the heap of the `k` greatest values.
+fn rank(heap: &mut Vec<usize>, at: usize, row: &Row, step: usize, k: usize, value: &impl Fn(&usize) -> f64) {
+    if k == 0 || row.histogram(step).is_some() {
         return;
     }
-    let k = k as usize;
-    let sign = if node.op == AggregateOp::Topk { 1.0 } else { -1.0 };
-    let value = |at: &usize| sign * rows[*at].float(step);
-    for (at, row) in rows.iter().enumerate() {
-        if row.histogram(step).is_some() {
-            annotations.histogram_ignored_in_aggregation(node.op.as_str(), node.pos);
-            continue;
-        }
-        if !row.has(step) {
-            continue;
-        }
-        let heap = &mut picked[group_of[at]];
-        if heap.len() < k {
-            heap.push(at);
-            sift_up(heap, &value);
-        } else {
-            let (least, v) = (value(&heap[0]), value(&at));
-            if least < v || (least.is_nan() && !v.is_nan()) {
-                heap[0] = at;
-                sift_down(heap, &value);
-            }
-        }
+    if heap.len() < k {
+        push(heap, at, value);
+        return;
     }
-    for heap in picked {
-        // Stable, so that equal values come out as Prometheus's insertion sort leaves them.
-        heap.sort_by(|a, b| descending(value(a), value(b)));
+    let (least, v) = (value(&heap[0]), value(&at));
+    if least < v || (least.is_nan() && !v.is_nan()) {
+        heap[0] = at;
+        sift_down(heap, value);
     }
 }
 
@@ -172,7 +190,13 @@ fn is_less(a: f64, b: f64) -> bool {
     a.is_nan() || a < b
 }
 
-fn sift_up(heap: &mut [usize], value: &impl Fn(&usize) -> f64) {
+/// The value that orders a heap; Prometheus keeps whatever it picks in one, and shows it in that order.
+fn value_of(row: &Row, step: usize) -> f64 {
+    if row.histogram(step).is_some() { 0.0 } else { row.float(step) }
+}
+
+fn push(heap: &mut Vec<usize>, new: usize, value: &impl Fn(&usize) -> f64) {
+    heap.push(new);
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) / 2;

@@ -6,7 +6,7 @@ use super::{AggregateNode, Groups};
 use crate::annotations::Annotations;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
-use crate::value::{ABSENT, is_absent};
+use crate::value::is_absent;
 
 /// Evaluates `quantile`.
 pub(super) fn quantile(
@@ -32,15 +32,27 @@ pub(super) fn quantile(
             annotations.histogram_ignored_in_aggregation("quantile", node.operand_pos);
         }
     }
-    let mut values = Vec::new();
+    // Some steps at a time, so that each row's values are read where they lie together.
+    let mut values: [Vec<f64>; 16] = Default::default();
     let mut results = Vec::with_capacity(members.len());
     for (mut result, rows) in members {
-        for (step, q) in params.iter().enumerate() {
-            values.clear();
-            values.extend(rows.iter().map(|row| row.float(step)).filter(|v| !is_absent(*v)));
-            result.values[step] =
-                if values.is_empty() { ABSENT } else { quantile::quantile(*q, &mut values) };
-            interrupt.worked(10 * rows.len() as u64)?;
+        for (block, qs) in params.chunks(values.len()).enumerate() {
+            let first = block * values.len();
+            values.iter_mut().for_each(Vec::clear);
+            for row in &rows {
+                for (step, values) in (first..).zip(&mut values[..qs.len()]) {
+                    let v = row.float(step);
+                    if !is_absent(v) {
+                        values.push(v);
+                    }
+                }
+            }
+            for ((step, values), q) in (first..).zip(&mut values).zip(qs) {
+                if !values.is_empty() {
+                    result.values[step] = quantile::quantile(*q, values);
+                }
+            }
+            interrupt.worked(50 * (rows.len() * qs.len()) as u64)?;
         }
         if result.trim() {
             results.push(result);

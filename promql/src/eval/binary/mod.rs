@@ -7,6 +7,7 @@ mod stepwise;
 
 use super::label_key::LabelSubset;
 use super::plan::{NodeId, ScopeId};
+use super::row::count_last;
 use super::{Evaluator, Val};
 use crate::ast::{BinaryOp, Matching, Pos};
 use crate::engine::QueryError;
@@ -30,8 +31,7 @@ impl Evaluator<'_> {
         let steps = self.plan.scopes[scope].grid.steps();
         let (left, left_samples) = self.take_rows(binary.left);
         let (right, right_samples) = self.take_rows(binary.right);
-        // At each step Prometheus holds one vector of either side beside the operands.
-        self.count.touch(left.len() + right.len())?;
+        let gathered = count_last(&left, steps) + count_last(&right, steps);
         let subset = LabelSubset::new(binary.matching.on, &binary.matching.labels);
         let rows = if binary.op.is_set() {
             set::evaluate(binary.op, &subset, left, right, steps)?
@@ -48,6 +48,6 @@ impl Evaluator<'_> {
                 &mut self.annotations,
             )?
         };
-        self.rows_value(rows, left_samples + right_samples)
+        self.rows_value(rows, left_samples + right_samples, gathered)
     }
 }

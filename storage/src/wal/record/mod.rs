@@ -14,7 +14,7 @@ use model::metadata::Metadata;
 
 pub use histograms::{HistogramBody, put_float_histograms, put_histograms};
 pub use samples::{put_exemplars, put_exemplars_body, put_samples, read_exemplars_body};
-pub use series::{put_metadata, put_mmap_markers, put_series, put_tombstones, read_labels};
+pub use series::{put_late_covered, put_metadata, put_mmap_markers, put_series, put_tombstones, read_labels};
 
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::varint::put_varint;
@@ -32,6 +32,8 @@ const CUSTOM_FLOAT_HISTOGRAMS: u8 = 10;
 const SAMPLES_V2: u8 = 11;
 const HISTOGRAMS_V2: u8 = 12;
 const FLOAT_HISTOGRAMS_V2: u8 = 13;
+/// Ours, in the out-of-order log only: u64 place. Prometheus passes over kinds that it does not know.
+const LATE_COVERED: u8 = 200;
 
 /// A series and the number by which later records name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +136,8 @@ pub enum Record {
     Histograms(Vec<RefHistogram>),
     /// Float histogram samples.
     FloatHistograms(Vec<RefFloatHistogram>),
+    /// Late head chunks below a place lie in blocks as well.
+    LateCovered(u64),
     /// A kind that this version does not know, to be passed over.
     Unknown(u8),
 }
@@ -149,6 +153,7 @@ impl Record {
             Self::MmapMarkers(_) => "mmapmarkers",
             Self::Metadata(_) => "metadata",
             Self::Histograms(_) | Self::FloatHistograms(_) => "histograms",
+            Self::LateCovered(_) => "latecovered",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -198,6 +203,7 @@ impl Decoder {
             FLOAT_HISTOGRAMS_V2 => {
                 Record::FloatHistograms(histograms::read_v2(&mut r, &mut self.skipped_histograms)?)
             }
+            LATE_COVERED => Record::LateCovered(r.u64()?),
             unknown => Record::Unknown(unknown),
         })
     }

@@ -5,8 +5,8 @@ use model::append::SeriesRef;
 use model::metadata::{Metadata, MetricType};
 
 use super::{
-    METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries, RefTombstone, SERIES,
-    TOMBSTONES,
+    LATE_COVERED, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries, RefTombstone,
+    SERIES, TOMBSTONES,
 };
 use crate::codec::bytes::ByteReader;
 use crate::codec::varint::{put_uvarint, put_varint};
@@ -114,6 +114,12 @@ pub(super) fn read_mmap_markers(r: &mut ByteReader<'_>) -> Result<Vec<RefMmapMar
         markers.push(RefMmapMarker { series: SeriesRef(r.u64()?), chunk: r.u64()? });
     }
     Ok(markers)
+}
+
+/// Appends a record that says that late head chunks below a place lie in blocks as well.
+pub fn put_late_covered(out: &mut Vec<u8>, place: u64) {
+    out.push(LATE_COVERED);
+    out.extend_from_slice(&place.to_be_bytes());
 }
 
 /// Appends a record of metadata. Nothing when there is none.

@@ -1,0 +1,252 @@
+//! The engine from outside: limits, cancellation, figures, options, and failures of the store.
+#![expect(clippy::panic, reason = "a test may end so")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::read::{ReadError, Selection, SeriesSet, SeriesSource};
+use promql::engine::{Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount};
+use promql::script::{Command, MemoryStore, Script, Store, load};
+use promql::value::{Point, Value};
+use promql::{Features, parse};
+
+/// Ten counters with a sample each 10 seconds, and a gauge.
+fn store() -> MemoryStore {
+    let mut text = "load 10s\n".to_owned();
+    for i in 0..10 {
+        text += &format!("  requests_total{{i=\"{i}\"}} {i}+{i}x20\n");
+    }
+    text += "  level 1 2 3 4 5\n";
+    let mut store = MemoryStore::default();
+    let script = Script::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    for (_, command) in script.commands {
+        if let Command::Load(command) = command {
+            let series = load::series(&command, 0).unwrap_or_else(|error| panic!("{error}"));
+            store.load(series).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+    store
+}
+
+/// A query with everything around it.
+struct Case {
+    options: EngineOptions,
+    lookback_delta: Option<i64>,
+    per_step_stats: bool,
+    cancelled: bool,
+    /// Time passes by a millisecond with every look at the clock.
+    deadline: Option<Duration>,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self {
+            options: EngineOptions::default(),
+            lookback_delta: None,
+            per_step_stats: false,
+            cancelled: false,
+            deadline: None,
+        }
+    }
+
+    fn run_on(
+        &self,
+        source: &dyn SeriesSource,
+        query: &str,
+        times: Result<RangeTimes, i64>,
+    ) -> Result<QueryResult, QueryError> {
+        let expr = parse(query, &Features::ALL).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let cancel = AtomicBool::new(self.cancelled);
+        let looks = AtomicU64::new(0);
+        let elapsed = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
+        let context = QueryContext {
+            cancel: &cancel,
+            elapsed: &elapsed,
+            deadline: self.deadline,
+            lookback_delta: self.lookback_delta,
+            per_step_stats: self.per_step_stats,
+            queue_time: Duration::from_millis(7),
+        };
+        let engine = Engine::new(self.options.clone());
+        match times {
+            Ok(times) => engine.range(&expr, source, times, &context),
+            Err(t) => engine.instant(&expr, source, t, &context),
+        }
+    }
+
+    fn instant(&self, query: &str, t: i64) -> Result<QueryResult, QueryError> {
+        self.run_on(&store(), query, Err(t))
+    }
+
+    fn range(&self, query: &str, start: i64, end: i64, step: i64) -> Result<QueryResult, QueryError> {
+        self.run_on(&store(), query, Ok(RangeTimes { start, end, step }))
+    }
+}
+
+fn figures(result: Result<QueryResult, QueryError>) -> (i64, i64, usize) {
+    let samples = result.unwrap_or_else(|error| panic!("{error}")).stats.samples;
+    (samples.total, samples.read, samples.peak)
+}
+
+#[test]
+fn samples_are_counted_as_prometheus_counts_them() {
+    let case = Case::new();
+    for (query, want) in [
+        // total, read, peak
+        ("requests_total", (10, 10, 10)),
+        ("sum(requests_total)", (10, 10, 10)),
+        ("rate(requests_total[1m])", (60, 60, 16)),
+        ("requests_total * 2", (10, 10, 32)),
+        ("max_over_time(level[1m:10s])", (6, 6, 13)),
+        ("1", (0, 0, 1)),
+    ] {
+        assert_eq!(figures(case.instant(query, 60_000)), want, "{query}");
+    }
+    // Windows of 30 s each 10 s overlap: three samples are looked at in each, one is read.
+    assert_eq!(figures(case.range("rate(requests_total[30s])", 60_000, 100_000, 10_000)).0, 150);
+    assert_eq!(figures(case.range("rate(requests_total[30s])", 60_000, 100_000, 10_000)).1, 70);
+    // Evaluated once, looked at in every step.
+    assert_eq!(figures(case.range("level @ 30", 60_000, 100_000, 10_000)), (5, 1, 5));
+}
+
+#[test]
+fn figures_by_step_when_allowed_and_wanted() {
+    let mut case = Case::new();
+    case.per_step_stats = true;
+    let by_step = |case: &Case| {
+        let result = case.range("level", 30_000, 50_000, 10_000).unwrap();
+        (result.stats.samples.total_per_step, result.stats.timings.exec_queue)
+    };
+    assert_eq!(by_step(&case), (None, Duration::from_millis(7)));
+    case.options.per_step_stats = true;
+    let want = [30_000, 40_000, 50_000].map(|t| StepCount { t, samples: 1 });
+    assert_eq!(by_step(&case).0.as_deref(), Some(&want[..]));
+}
+
+#[test]
+fn too_many_samples_are_refused() {
+    let mut case = Case::new();
+    let refused = "query processing would load too many samples into memory in query execution";
+    for (query, needed) in [
+        ("requests_total", 10),
+        ("rate(requests_total[1m])", 16),
+        ("sum(requests_total)", 10),
+        ("level + level", 5),
+    ] {
+        case.options.max_samples = needed;
+        assert!(case.instant(query, 60_000).is_ok(), "{query}");
+        case.options.max_samples = needed - 1;
+        assert_eq!(case.instant(query, 60_000).unwrap_err().to_string(), refused, "{query}");
+    }
+    let mut case = Case::new();
+    case.options.max_bytes = 1000;
+    assert!(case.range("level", 0, 10_000, 1_000).is_ok());
+    assert_eq!(case.range("requests_total", 0, 100_000, 1_000).unwrap_err().to_string(), refused);
+}
+
+#[test]
+fn queries_end_when_told_or_late() {
+    let mut case = Case::new();
+    case.cancelled = true;
+    let error = case.instant("level", 0).unwrap_err();
+    assert_eq!(error.to_string(), "query was canceled in query execution");
+    let mut case = Case::new();
+    case.deadline = Some(Duration::from_millis(6));
+    let error = case.range("sum(rate(requests_total[1m])) + sum(level)", 0, 100_000, 1_000).unwrap_err();
+    assert_eq!(error.to_string(), "query timed out in expression evaluation");
+    case.deadline = Some(Duration::from_secs(60));
+    assert!(case.range("sum(rate(requests_total[1m]))", 0, 100_000, 1_000).is_ok());
+}
+
+#[test]
+fn options_switch_things_off() {
+    let mut case = Case::new();
+    case.options.at_modifier = false;
+    case.options.negative_offset = false;
+    for (query, want) in [
+        ("level @ 10", "@ modifier is disabled"),
+        ("rate(level[1m] @ end())", "@ modifier is disabled"),
+        ("level offset -1m", "negative offset is disabled"),
+        ("max_over_time(level[1m:] offset -1m)", "negative offset is disabled"),
+    ] {
+        assert_eq!(case.instant(query, 0).unwrap_err(), QueryError::Invalid(want.to_owned()), "{query}");
+    }
+    let case = Case::new();
+    for query in ["\"text\"", "level[1m]"] {
+        assert!(matches!(case.range(query, 0, 1, 1), Err(QueryError::Invalid(_))), "{query}");
+    }
+    assert!(matches!(case.range("level", 0, 1, 0), Err(QueryError::Invalid(_))));
+}
+
+#[test]
+fn lookback_of_the_query_replaces_the_engines() {
+    let mut case = Case::new();
+    let at = |case: &Case| match case.instant("level", 99_000).unwrap().value {
+        Value::Vector(samples) => samples.first().map(|sample| sample.point.clone()),
+        _ => None,
+    };
+    assert_eq!(at(&case), Some(Point::Float(5.0)));
+    case.lookback_delta = Some(59_000);
+    assert_eq!(at(&case), None);
+    case.lookback_delta = Some(59_001);
+    assert_eq!(at(&case), Some(Point::Float(5.0)));
+}
+
+#[test]
+fn wide_and_high_trees_are_evaluated() {
+    let case = Case::new();
+    let value = |query: &str| match case.instant(query, 40_000).unwrap().value {
+        Value::Vector(samples) => samples[0].point.clone(),
+        Value::Scalar(scalar) => Point::Float(scalar.v),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(value(&format!("level{}", " + 1".repeat(450))), Point::Float(455.0));
+    assert_eq!(value(&format!("{}level{}", "(".repeat(90), ")".repeat(90))), Point::Float(5.0));
+    assert_eq!(value(&format!("{}level", "-".repeat(91))), Point::Float(-5.0));
+}
+
+/// A store that cannot answer.
+struct Broken;
+
+impl SeriesSource for Broken {
+    fn select(&self, _: &Selection) -> Result<SeriesSet, ReadError> {
+        Err(ReadError::Failed("disk on fire".to_owned()))
+    }
+
+    fn label_names(&self, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A store that has nothing but a warning.
+struct Warning;
+
+impl SeriesSource for Warning {
+    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+        assert_eq!((selection.min_t, selection.max_t, selection.hints.range), (-49_999, 40_000, 30_000));
+        assert_eq!((selection.hints.function.as_str(), selection.hints.step), ("rate", 10_000));
+        Ok(SeriesSet { series: Vec::new(), warnings: vec!["block 7 is damaged".to_owned()] })
+    }
+
+    fn label_names(&self, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn the_store_is_asked_once_and_its_troubles_are_told() {
+    let case = Case::new();
+    let error = case.run_on(&Broken, "level", Err(0)).unwrap_err();
+    assert_eq!(error.to_string(), "expanding series: disk on fire");
+    let times = RangeTimes { start: 0, end: 60_000, step: 10_000 };
+    let result = case.run_on(&Warning, "sum(rate(x[30s] offset 20s))", Ok(times)).unwrap();
+    assert_eq!(result.annotations.strings("q", 0, 0).0, ["block 7 is damaged"]);
+}
