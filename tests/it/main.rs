@@ -15,3 +15,4 @@ mod reload;
 mod scrape;
 mod start;
 mod tidy;
+mod tools;

@@ -15,6 +15,7 @@ use storage::fs::{Disk, Mapped, RealDisk};
 use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
 
 use super::backfill::{Draft, Shared, Target};
+use crate::api::params::{MAX_TIME, MIN_TIME};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
 
@@ -83,12 +84,18 @@ impl Input {
     ) -> Result<(), ToolError> {
         let mut seen: u64 = 0;
         for entry in OpenMetricsParser::new(&self.body, false) {
-            let entry =
-                entry.map_err(|e| ToolError::Line { path: self.path.clone(), line: e.line, message: e.message })?;
+            let entry = entry.map_err(|e| ToolError::Line {
+                path: self.path.clone(),
+                line: e.line,
+                message: e.message,
+            })?;
             let Entry::Series(series) = entry else { continue };
             let Some(t) = series.t else {
                 return Err(self.wrong(&series, "expected timestamp for series got none".into()));
             };
+            if !(MIN_TIME..=MAX_TIME).contains(&t) {
+                return Err(self.wrong(&series, "timestamp out of range".into()));
+            }
             seen += 1;
             if seen.is_multiple_of(REPORT_EVERY) {
                 progress.at(self.offset(&series) as u64);
@@ -131,8 +138,10 @@ impl Input {
                 Some(reference) => *reference,
                 None => {
                     let labels = self.labels(series, &mut raw)?;
-                    let reference =
-                        draft.samples.series(&labels).map_err(|e| self.refused(series, &mut Vec::new(), &e))?;
+                    let reference = draft
+                        .samples
+                        .series(&labels)
+                        .map_err(|e| self.refused(series, &mut Vec::new(), &e))?;
                     known.insert(series.key, reference);
                     reference
                 }
