@@ -15,6 +15,7 @@ use storage::fs::{Disk, Mapped, RealDisk};
 use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
 
 use super::backfill::{Draft, Shared, Target};
+use crate::api::params::{MAX_TIME, MIN_TIME};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
 
@@ -92,6 +93,9 @@ impl Input {
             let Some(t) = series.t else {
                 return Err(self.wrong(&series, "expected timestamp for series got none".into()));
             };
+            if !(MIN_TIME..=MAX_TIME).contains(&t) {
+                return Err(self.wrong(&series, "timestamp out of range".into()));
+            }
             seen += 1;
             if seen.is_multiple_of(REPORT_EVERY) {
                 progress.at(self.offset(&series) as u64);
