@@ -14,7 +14,7 @@ use model::append::SeriesRef;
 use model::read::{Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
 
 use super::block::MetricsBlock;
-use super::head::Head;
+use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
@@ -173,7 +173,10 @@ impl HeadView {
         which: Which,
         out: &mut Vec<Piece>,
     ) {
-        let Some(series) = self.pages.lock(reference) else { return };
+        let Some(series) = self.pages.lock(reference) else {
+            count(&self.head.counters.series_not_found, 1);
+            return;
+        };
         let deleted = self.tombstones.get(reference.0).map(|deleted| Arc::new(deleted.clone()));
         let mut add = |of: (i64, i64), min_t: i64, max_t: i64, source| {
             let (first, last) = (of.0.max(min_t), of.1.min(max_t));
