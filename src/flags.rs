@@ -294,6 +294,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("web.enable-otlp-receiver", "metrics are not received by OTLP"),
     ("web.max-notifications-subscribers", "there are no live notifications"),
     ("web.search.max-limit", "there is no search API"),
+    ("rules.max-concurrent-evals", "rules of a group are evaluated one after the other"),
     ("storage.tsdb.delay-compact-file.path", "compaction does not wait for uploads"),
     ("storage.tsdb.delayed-compaction.max-percent", "compaction is not delayed"),
     ("storage.tsdb.head-chunks-write-queue-size", "head chunks are written without a queue"),

@@ -477,6 +477,72 @@ fn a_full_disk_heals() {
     assert_eq!(all(&open(&disk)), want);
 }
 
+/// Panics when a block was written.
+struct Fragile;
+
+impl Observer for Fragile {
+    fn event(&self, event: &Event) {
+        assert!(!matches!(event, Event::BlockWritten { .. }), "as it was meant to");
+    }
+}
+
+#[test]
+fn a_panic_in_the_background_stops_writes_and_is_seen() {
+    let disk = SimDisk::new(14);
+    let clock = Arc::new(Still(AtomicI64::new(0)));
+    let storage = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Fragile)).unwrap();
+    for minute in 0..4 * 60 {
+        put(&storage, &[("a", minute * MINUTE, 1.0)]);
+    }
+    let want = all(&storage);
+    assert!(matches!(storage.compact(), Err(crate::StorageError::Poisoned(_))));
+    assert_eq!(storage.poisoned().as_deref(), Some("as it was meant to"));
+    let mut appender = storage.appender();
+    appender.append(None, &series("a"), 5 * HOUR, 1.0, 0).unwrap();
+    assert!(appender.commit().unwrap_err().reason.contains("as it was meant to"));
+    assert_eq!(all(&storage), want, "queries go on");
+    disk.kill();
+    drop(storage);
+    assert_eq!(all(&open(&disk)), want);
+}
+
+#[test]
+fn appends_queries_and_flushes_at_once() {
+    let disk = SimDisk::new(15);
+    let storage = open(&disk);
+    // Neither may run so far ahead that the other's samples are out of bounds.
+    let step = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            let (storage, step) = (&storage, &step);
+            scope.spawn(move || {
+                for minute in 0..10 * 60 {
+                    step.wait();
+                    let other = format!("{name} too");
+                    put(
+                        storage,
+                        &[(name, minute * MINUTE, minute as f64), (&other, minute * MINUTE, minute as f64)],
+                    );
+                }
+            });
+        }
+        for _ in 0..30 {
+            storage.compact().unwrap();
+            let found = all(&storage);
+            for name in ["a", "b"] {
+                // Both samples of a commit, or none.
+                assert_eq!(found.get(name), found.get(&format!("{name} too")));
+            }
+        }
+    });
+    storage.compact().unwrap();
+    let found = all(&storage);
+    assert!(found.values().all(|samples| samples.len() == 600));
+    disk.kill();
+    drop(storage);
+    assert_eq!(all(&open(&disk)), found);
+}
+
 #[test]
 fn only_one_may_open_a_directory() {
     let disk = SimDisk::new(10);

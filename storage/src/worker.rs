@@ -99,25 +99,31 @@ impl Worker {
 fn run(store: &MetricsStore, jobs: &Receiver<(Job, Reply)>, poison: &Mutex<Option<String>>) {
     let (mut last_round, mut last_sync) = (Instant::now(), Instant::now());
     loop {
-        let job = match jobs.recv_timeout(TICK) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => None,
+        let (job, reply) = match jobs.recv_timeout(TICK) {
+            Ok((job, reply)) => (Some(job), Some(reply)),
+            Err(RecvTimeoutError::Timeout) => (None, None),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let done = catch_unwind(AssertUnwindSafe(|| match job {
-            Some((job, reply)) => {
-                let result = perform(store, job);
-                // Who asked may have gone.
-                let _ = reply.send(result);
+            Some(job) => perform(store, job),
+            None => {
+                tick(store, &mut last_round, &mut last_sync);
+                Ok(())
             }
-            None => tick(store, &mut last_round, &mut last_sync),
         }));
-        if let Err(panic) = done {
-            let reason = panic_text(&*panic);
-            *poison.lock() = Some(reason.clone());
-            store.poison(&reason);
-            store.observer.event(&Event::Poisoned { reason });
-            return;
+        match (done, reply) {
+            // Who asked may have gone.
+            (Ok(result), Some(reply)) => drop(reply.send(result)),
+            (Ok(_), None) => {}
+            (Err(panic), reply) => {
+                let reason = panic_text(&*panic);
+                *poison.lock() = Some(reason.clone());
+                store.poison(&reason);
+                // Who asked is told only now, and finds the reason.
+                drop(reply);
+                store.observer.event(&Event::Poisoned { reason });
+                return;
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod alerts;
 mod bad_input;
 mod browser;
 mod crash;
+mod differential;
 mod failing_targets;
 mod fakes;
 mod harness;

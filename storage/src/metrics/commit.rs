@@ -109,9 +109,9 @@ impl Head {
             logs.put_floats(&batch.floats);
             logs.put_samples(&batch.histograms);
         }
-        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
-        logs.put_samples(&pending.late);
         logs.put_exemplars(&pending.exemplars);
+        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
+        logs.put_late(&pending.late);
         let taken_back = if pending.late.is_empty() {
             None
         } else {

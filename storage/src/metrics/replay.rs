@@ -84,6 +84,7 @@ pub fn replay(
         pages: head.table.pages(),
         tombstones: Tombstones::new(),
         chunks_from: 0,
+        late_follows: 0,
     };
     for log_ref in replay.found.in_order.keys().chain(replay.found.late.keys()) {
         head.table.reserve_log_ref(*log_ref);
@@ -122,6 +123,8 @@ struct Replay<'r> {
     tombstones: Tombstones,
     /// Chunks written from now on must lie here or above.
     chunks_from: u64,
+    /// Records of late samples that follow in the write-ahead log.
+    late_follows: u8,
 }
 
 impl Replay<'_> {
@@ -140,6 +143,8 @@ impl Replay<'_> {
             match reader.next() {
                 Ok(Some(raw)) => {
                     if raw.segment != at {
+                        // A crash may have left the announcement without what it announced.
+                        self.late_follows = 0;
                         self.observer.event(&Event::Replaying { segment: at, last });
                         at = raw.segment;
                     }
@@ -196,6 +201,10 @@ impl Replay<'_> {
     }
 
     fn apply(&mut self, record: Record) {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return;
+        }
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
         match record {
@@ -245,6 +254,7 @@ impl Replay<'_> {
                     }
                 }
             }
+            Record::LateFollows(records) => self.late_follows = records,
             Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
     }

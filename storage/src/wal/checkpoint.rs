@@ -158,6 +158,7 @@ fn fill(
         batch: Batch::new(),
         metadata: HashMap::new(),
         stats: CheckpointStats::default(),
+        late: 0,
     };
     let mut from = 0;
     if let Some(previous) = previous {
@@ -176,12 +177,19 @@ struct Filter<'a> {
     /// The newest metadata of each series.
     metadata: HashMap<SeriesRef, Metadata>,
     stats: CheckpointStats,
+    /// Records of late samples that follow; the out-of-order log has them.
+    late: u8,
 }
 
 impl Filter<'_> {
     fn copy(&mut self, disk: &dyn Disk, dir: &Path, mut reader: Reader) -> Result<(), StorageError> {
         let mut decoder = Decoder::default();
+        let mut segment = None;
         while let Some(raw) = reader.next()? {
+            if segment.replace(raw.segment) != Some(raw.segment) {
+                // A crash may have left the announcement without what it announced.
+                self.late = 0;
+            }
             let decoded = decoder.decode(raw.bytes).map_err(|e| Corruption {
                 file: disk.display(&super::segment::path(dir, raw.segment)),
                 offset: raw.offset,
@@ -197,6 +205,14 @@ impl Filter<'_> {
     }
 
     fn add(&mut self, record: Record, start_t: bool) {
+        if self.late > 0 {
+            self.late -= 1;
+            return;
+        }
+        if let Record::LateFollows(records) = record {
+            self.late = records;
+            return;
+        }
         let Self { keep: Keep { series: keep, min_t }, batch, metadata, stats, .. } = self;
         let min_t = *min_t;
         match record {
@@ -234,7 +250,8 @@ impl Filter<'_> {
                 }
             }
             // Marks belong to the out-of-order log, which has no checkpoints; the unknown is not needed.
-            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
+            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::LateFollows(_) | Record::Unknown(_) => {
+            }
         }
     }
 
