@@ -421,8 +421,7 @@ impl Flags {
             },
             scrape: ScrapeFlags {
                 adjust_timestamps: v.bool("scrape.adjust-timestamps"),
-                timestamp_tolerance_ns: go_duration_ns(&v.text("scrape.timestamp-tolerance"))
-                    .unwrap_or(0),
+                timestamp_tolerance_ns: go_duration_ns(&v.text("scrape.timestamp-tolerance")).unwrap_or(0),
                 discovery_reload_interval_ms: v.ms("scrape.discovery-reload-interval"),
             },
             alertmanager: AlertmanagerFlags {

@@ -101,7 +101,11 @@ impl Tsdb {
         f.finish()?;
         if tsdb.float_chunk_encoding == Some(FloatChunkEncoding::Xor2) {
             let field = "chunk_encoding";
-            cx.note(f.fault(field, "").pos, f.path_of(field), "float chunks are written as xor; xor2 is read");
+            cx.note(
+                f.fault(field, "").pos,
+                f.path_of(field),
+                "float chunks are written as xor; xor2 is read",
+            );
         }
         if tsdb.stale_series_compaction_threshold > 0.0 {
             let field = "stale_series_compaction_threshold";

@@ -98,7 +98,9 @@ impl Target {
     ) -> Result<(), ToolError> {
         let id = random_id(SystemClock.now_ms());
         let written = draft.samples.write(&self.disk, Path::new(""), id)?;
-        let (Some(meta), Some(shared)) = (written, show.filter(|shared| !shared.quiet)) else { return Ok(()) };
+        let (Some(meta), Some(shared)) = (written, show.filter(|shared| !shared.quiet)) else {
+            return Ok(());
+        };
         let block = open_block(&self.disk, &meta.id.to_string())?;
         progress.aside(|| {
             let mut out = stdout();

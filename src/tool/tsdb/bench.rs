@@ -69,10 +69,7 @@ fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-fn measured<T>(
-    stage: &str,
-    work: impl FnOnce() -> Result<T, ToolError>,
-) -> Result<(T, Duration), ToolError> {
+fn measured<T>(stage: &str, work: impl FnOnce() -> Result<T, ToolError>) -> Result<(T, Duration), ToolError> {
     say(&format!(">> start stage={stage}"))?;
     let start = Instant::now();
     let done = work()?;

@@ -83,8 +83,11 @@ impl Input {
     ) -> Result<(), ToolError> {
         let mut seen: u64 = 0;
         for entry in OpenMetricsParser::new(&self.body, false) {
-            let entry =
-                entry.map_err(|e| ToolError::Line { path: self.path.clone(), line: e.line, message: e.message })?;
+            let entry = entry.map_err(|e| ToolError::Line {
+                path: self.path.clone(),
+                line: e.line,
+                message: e.message,
+            })?;
             let Entry::Series(series) = entry else { continue };
             let Some(t) = series.t else {
                 return Err(self.wrong(&series, "expected timestamp for series got none".into()));
@@ -131,8 +134,10 @@ impl Input {
                 Some(reference) => *reference,
                 None => {
                     let labels = self.labels(series, &mut raw)?;
-                    let reference =
-                        draft.samples.series(&labels).map_err(|e| self.refused(series, &mut Vec::new(), &e))?;
+                    let reference = draft
+                        .samples
+                        .series(&labels)
+                        .map_err(|e| self.refused(series, &mut Vec::new(), &e))?;
                     known.insert(series.key, reference);
                     reference
                 }

@@ -235,7 +235,8 @@ impl Server {
         let config = match &args.http_config_file {
             None => HttpClientConfig::default(),
             Some(_) if !args.url.username().is_empty() => {
-                let message = "cannot set base auth in the server URL and use a http.config.file at the same time";
+                let message =
+                    "cannot set base auth in the server URL and use a http.config.file at the same time";
                 return Err(ToolError::Invalid(message.into()));
             }
             Some(path) => read_http_config(path)?,
@@ -260,13 +261,15 @@ impl Server {
         let ask = async |request: Request| {
             let response = self.client.send(request, PATIENCE).await?;
             let status = response.status;
-            Ok::<_, crate::http_client::HttpError>((status, response.read(MAX_ANSWER_BYTES, Vec::new()).await?))
+            Ok::<_, crate::http_client::HttpError>((
+                status,
+                response.read(MAX_ANSWER_BYTES, Vec::new()).await?,
+            ))
         };
         let (status, body) = self
             .runtime
             .block_on(async {
-                let post =
-                    Request::post(self.url.clone(), "application/x-www-form-urlencoded", form.clone());
+                let post = Request::post(self.url.clone(), "application/x-www-form-urlencoded", form.clone());
                 let answer = ask(post).await?;
                 if !matches!(answer.0, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
                     return Ok(answer);
@@ -331,8 +334,8 @@ mod tests {
 
     #[test]
     fn labels_of_the_rule_win() {
-        let metric =
-            [("__name__", "a"), ("x", "result"), ("y", "result"), ("z", "result")].map(|(n, v)| (n.into(), v.into()));
+        let metric = [("__name__", "a"), ("x", "result"), ("y", "result"), ("z", "result")]
+            .map(|(n, v)| (n.into(), v.into()));
         let want = Labels::from_pairs([("__name__", "r"), ("x", "rule"), ("z", "result")]);
         assert_eq!(recorded(&group().rules[0], &metric.into()), want);
     }

@@ -89,8 +89,7 @@ pub(super) fn write_series(
     let several = selectors.len() > 1;
     for matchers in selectors {
         let hints = Hints::default();
-        let selection =
-            Selection { matchers, min_t: from.min_time, max_t: from.max_time, limit: 0, hints };
+        let selection = Selection { matchers, min_t: from.min_time, max_t: from.max_time, limit: 0, hints };
         series.extend(data.select(&selection, several)?);
     }
     if several {

@@ -12,16 +12,8 @@ use crate::text::go_duration;
 use crate::tool::ToolError;
 use crate::tool::output::{bytes_text, stdout, time_text, write_table};
 
-const HEADER: [&str; 8] = [
-    "BLOCK ULID",
-    "MIN TIME",
-    "MAX TIME",
-    "DURATION",
-    "NUM SAMPLES",
-    "NUM CHUNKS",
-    "NUM SERIES",
-    "SIZE",
-];
+const HEADER: [&str; 8] =
+    ["BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES", "SIZE"];
 
 /// What `tsdb list` takes.
 #[derive(Debug, Args)]

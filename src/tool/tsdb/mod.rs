@@ -82,10 +82,8 @@ pub fn run(command: Tsdb, features: Features) -> Result<(), ToolError> {
 
 /// A data directory that must be there.
 fn open_dir(path: &str) -> Result<Arc<dyn Disk>, ToolError> {
-    fs::metadata(path).map_err(|source| ToolError::File {
-        path: format!("opening the db dir: {path}"),
-        source,
-    })?;
+    fs::metadata(path)
+        .map_err(|source| ToolError::File { path: format!("opening the db dir: {path}"), source })?;
     Ok(Arc::new(RealDisk::new(path)))
 }
 
