@@ -39,7 +39,8 @@ fn three_blocks(c: &mut Criterion<CpuTime>) {
             |into| {
                 let disk = RealDisk::new(into.path());
                 let meta = merged_meta(new_id(0, 1), &metas);
-                merge(&disk, Path::new(""), &inputs, meta, &mut |_| ControlFlow::Continue(())).expect("a block");
+                merge(&disk, Path::new(""), &inputs, meta, &mut |_| ControlFlow::Continue(()))
+                    .expect("a block");
                 into
             },
             BatchSize::PerIteration,
