@@ -93,7 +93,8 @@ impl Load<'_> {
                 (0..of_host).map(|i| labels(i, host)).collect()
             })
             .collect();
-        let mut refs: Vec<Vec<Option<SeriesRef>>> = labels.iter().map(|host| vec![None; host.len()]).collect();
+        let mut refs: Vec<Vec<Option<SeriesRef>>> =
+            labels.iter().map(|host| vec![None; host.len()]).collect();
         let mut samples = 0;
         for step in 0..steps {
             let t = start + step as i64 * INTERVAL_S * 1000;

@@ -15,9 +15,12 @@
     reason = "a bench ends with a message when its surroundings are not as needed, and prints its table"
 )]
 
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod load;
 mod queries;
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod recording;
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod servers;
 
 use std::time::{Duration, Instant};

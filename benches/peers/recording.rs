@@ -25,7 +25,8 @@ impl Scrapes {
         &self.values[(37 * host + step) % self.values.len()]
     }
 
-    /// A series' labels on a host: its own, `instance`, `job`, and more that hosts share, ten in all.
+    /// A series' labels on a host: its own, `instance`, `job`, and more that hosts share, ten in all; of a series that
+    /// has more by itself, those and `instance`.
     pub fn ten_labels(&self, series: usize, host: usize) -> Vec<(String, String)> {
         let own = &self.labels[series];
         let more = [
@@ -40,7 +41,7 @@ impl Scrapes {
             ("os", "linux".to_owned()),
         ];
         let more = more.into_iter().map(|(name, value)| (name.to_owned(), value));
-        own.iter().cloned().chain(more.take(10usize.saturating_sub(own.len()))).collect()
+        own.iter().cloned().chain(more.take(10usize.saturating_sub(own.len()).max(1))).collect()
     }
 }
 

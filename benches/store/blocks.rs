@@ -76,12 +76,15 @@ pub fn write(scrapes: &Scrapes, series: usize) {
         let cpu = server.cpu_seconds() - before;
         let per_sample = |bytes: u64| bytes as f64 / block.samples as f64;
         let index = std::fs::metadata(block.path.join("index")).map_or(0, |file| file.len());
-        table.add(kind, vec![
-            per_sample(disk_bytes(&block.path)),
-            per_sample(disk_bytes(&block.path.join("chunks"))),
-            per_sample(index),
-            cpu * 1e9 / block.samples as f64,
-        ]);
+        table.add(
+            kind,
+            vec![
+                per_sample(disk_bytes(&block.path)),
+                per_sample(disk_bytes(&block.path.join("chunks"))),
+                per_sample(index),
+                cpu * 1e9 / block.samples as f64,
+            ],
+        );
         drop(server);
         std::fs::remove_dir_all(own).expect("its data");
     }
@@ -121,7 +124,8 @@ pub fn compact(scrapes: &Scrapes, series: usize) {
 
 /// Writes out what background work had no time for.
 fn flush(data: &Path) {
-    let options = Options { max_block: Options::default().min_block, background: false, ..Options::default() };
+    let options =
+        Options { max_block: Options::default().min_block, background: false, ..Options::default() };
     let storage = storage::Storage::open(
         std::sync::Arc::new(storage::fs::RealDisk::new(data)),
         std::sync::Arc::new(Now),

@@ -12,13 +12,16 @@
 
 mod blocks;
 #[path = "../peers/load.rs"]
+#[allow(dead_code, reason = "the bench beside it, whose module this is, uses the rest")]
 mod load;
 mod memory;
 #[path = "../peers/recording.rs"]
+#[allow(dead_code, reason = "the bench beside it, whose module this is, uses the rest")]
 mod recording;
 mod restart;
 mod scale;
 #[path = "../peers/servers.rs"]
+#[allow(dead_code, reason = "the bench beside it, whose module this is, uses the rest")]
 mod servers;
 
 use std::path::Path;
@@ -83,7 +86,8 @@ impl Table {
         }
         let Some((own, peers)) = self.rows.split_first() else { return };
         for (name, values) in peers {
-            let cells: Vec<String> = values.iter().zip(&own.1).map(|(v, own)| format!("{:.2}", v / own)).collect();
+            let cells: Vec<String> =
+                values.iter().zip(&own.1).map(|(v, own)| format!("{:.2}", v / own)).collect();
             println!("| {name} / trivium | {} |", cells.join(" | "));
         }
     }

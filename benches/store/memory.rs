@@ -110,11 +110,7 @@ pub fn run(scrapes: &Scrapes, series: usize) {
         let now = targets.start_ms / 1000 + STEPS as i64 * INTERVAL_S;
         let cpu = server.cpu_seconds();
         println!("{}: {}", kind.name(), server.get(&format!("{query}{now}"), Duration::from_secs(300)));
-        table.add(kind, vec![
-            resident / series as f64,
-            resident / 1e6,
-            cpu * 1e9 / (series * STEPS) as f64,
-        ]);
+        table.add(kind, vec![resident / series as f64, resident / 1e6, cpu * 1e9 / (series * STEPS) as f64]);
         drop(server);
         let _ = std::fs::remove_dir_all(own);
     }

@@ -36,9 +36,13 @@ pub fn child() -> Option<usize> {
 
 /// The table.
 pub fn run(most: usize) {
-    println!("| series | ns CPU a sample | µs CPU a new series | bytes resident a series | bytes of logs a sample |");
+    println!(
+        "| series | ns CPU a sample | µs CPU a new series | bytes resident a series | bytes of logs a sample |"
+    );
     println!("|---:|---:|---:|---:|---:|");
-    for series in [10_000, 30_000, 100_000, 300_000, 1_000_000].into_iter().filter(|n| *n <= most.max(100_000)) {
+    for series in
+        [10_000, 30_000, 100_000, 300_000, 1_000_000].into_iter().filter(|n| *n <= most.max(100_000))
+    {
         let own = std::env::current_exe().expect("this program");
         let done = Command::new(own).env(CHILD, series.to_string()).status().expect("a process");
         assert!(done.success());
@@ -57,8 +61,9 @@ pub fn measure(scrapes: &Scrapes, series: usize) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let options = Options { background: false, ..Options::default() };
     let before = resident_bytes(std::process::id());
-    let storage = Storage::open(Arc::new(RealDisk::new(dir.path())), Arc::new(Still), options, Arc::new(Silent))
-        .expect("a store");
+    let storage =
+        Storage::open(Arc::new(RealDisk::new(dir.path())), Arc::new(Still), options, Arc::new(Silent))
+            .expect("a store");
     let mut refs: Vec<SeriesRef> = Vec::with_capacity(series);
     let per_host = scrapes.series();
     let value = |i: usize, step| scrapes.at(i / per_host, step)[i % per_host].unwrap_or(0.0);

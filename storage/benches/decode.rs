@@ -18,10 +18,10 @@ fn xor(c: &mut Criterion<CpuTime>) {
     let step = |n: usize| n as i64 * INTERVAL;
     // As a server stores that moves timestamps onto the interval, and as the recorder's clock gave them.
     let aligned: Vec<i64> = (0..scrapes.times.len()).map(|n| START + step(n)).collect();
-    let every = (scrapes.times[scrapes.times.len() - 1] - scrapes.times[0]) / (scrapes.times.len() as i64 - 1);
-    let unaligned: Vec<i64> =
-        scrapes.times.iter().enumerate().map(|(n, t)| START + t - scrapes.times[0] + step(n) - every * n as i64);
-    let unaligned = unaligned.collect();
+    let every =
+        (scrapes.times[scrapes.times.len() - 1] - scrapes.times[0]) / (scrapes.times.len() as i64 - 1);
+    let jittered = |(n, t): (usize, &i64)| START + t - scrapes.times[0] + step(n) - every * n as i64;
+    let unaligned: Vec<i64> = scrapes.times.iter().enumerate().map(jittered).collect();
     let mut group = c.benchmark_group("decode_xor");
     for (name, times) in [("aligned", aligned), ("unaligned", unaligned)] {
         let mut chunks = Vec::new();

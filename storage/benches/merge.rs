@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::{CpuTime, Feed, INTERVAL};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use storage::block::set::LiveBlock;
 use storage::block::meta::new_id;
 use storage::block::plan::merged_meta;
 use storage::block::set::BlockSet;
@@ -39,7 +40,8 @@ fn three_blocks(c: &mut Criterion<CpuTime>) {
             |into| {
                 let disk = RealDisk::new(into.path());
                 let meta = merged_meta(new_id(0, 1), &metas);
-                merge(&disk, Path::new(""), &inputs, meta, &mut |_| ControlFlow::Continue(())).expect("a block");
+                merge(&disk, Path::new(""), &inputs, meta, &mut |_| ControlFlow::Continue(()))
+                    .expect("a block");
                 into
             },
             BatchSize::PerIteration,

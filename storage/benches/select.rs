@@ -34,13 +34,19 @@ fn select(c: &mut Criterion<CpuTime>) {
     group.sample_size(20);
     let name = "__name__";
     let queries: [(&str, &[(&str, MatchOp, &str)]); 7] = [
-        ("one_series", &[
-            (name, Equal, "node_cpu_seconds_total"),
-            ("instance", Equal, "host-00042:9100"),
-            ("cpu", Equal, "1"),
-            ("mode", Equal, "idle"),
-        ]),
-        ("intersection", &[(name, Equal, "node_cpu_seconds_total"), ("mode", Equal, "idle"), ("zone", Equal, "zone-1")]),
+        (
+            "one_series",
+            &[
+                (name, Equal, "node_cpu_seconds_total"),
+                ("instance", Equal, "host-00042:9100"),
+                ("cpu", Equal, "1"),
+                ("mode", Equal, "idle"),
+            ],
+        ),
+        (
+            "intersection",
+            &[(name, Equal, "node_cpu_seconds_total"), ("mode", Equal, "idle"), ("zone", Equal, "zone-1")],
+        ),
         ("subtraction", &[(name, Equal, "node_cpu_seconds_total"), ("mode", NotEqual, "idle")]),
         ("regex_prefix", &[("instance", Regex, "host-000.*"), (name, Equal, "node_load1")]),
         ("regex_alternatives", &[("instance", Regex, "host-00001:9100|host-00002:9100|host-01000:9100")]),
