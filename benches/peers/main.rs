@@ -22,14 +22,8 @@ mod servers;
 
 use std::time::{Duration, Instant};
 
+use load::Scale;
 use servers::Server;
-
-/// How long the data are and of how many hosts.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    hosts: usize,
-    hours: usize,
-}
 
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)

@@ -294,10 +294,17 @@ impl Group {
         Ok(samples)
     }
 
+    /// An appender that refuses late samples: what a rule finds is no late observation.
+    fn appender(&self) -> Box<dyn Appender + '_> {
+        let mut appender = self.shared.appendable.appender();
+        appender.reject_out_of_order(true);
+        appender
+    }
+
     /// Appends a rule's result at `t` and ends the series that were there last time and are no more. The error is the
     /// last sample's that was refused, or the commit's.
     fn write(&self, at: usize, samples: Vec<Sample>, t: i64) -> Result<(), String> {
-        let mut appender = self.shared.appendable.appender();
+        let mut appender = self.appender();
         let mut written = HashSet::with_capacity(samples.len());
         let mut refused = Refused::default();
         for sample in samples {
@@ -331,7 +338,7 @@ impl Group {
         if memory.orphans.is_empty() {
             return;
         }
-        let mut appender = self.shared.appendable.appender();
+        let mut appender = self.appender();
         end_series(&mut *appender, memory.orphans.iter(), t);
         match appender.commit() {
             Ok(_) => memory.orphans.clear(),

@@ -16,3 +16,4 @@ mod reload;
 mod scrape;
 mod start;
 mod tidy;
+mod tools;

@@ -69,9 +69,9 @@ impl Backfill {
 
     /// Adds a sample, later than those of its series. One that is there already is passed over.
     pub fn add(&mut self, series: SeriesRef, t: i64, v: f64) -> Result<(), AppendError> {
-        let bounds = Bounds { min_valid_t: i64::MIN, head_max_t: i64::MAX, window: 0 };
+        let bounds = Bounds { min_valid_t: i64::MIN, head_max_t: i64::MAX, window: 0, refuse_late: false };
         let mut series = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
-        if series.place_float(t, v, &bounds)? == Place::Next {
+        if series.place_float(t, v, &bounds, &self.head.chunks)? == Place::Next {
             series.push_float(COMMIT, t, v, self.head.rule, &self.head.chunks)?;
             drop(series);
             self.head.times.note(t, t);

@@ -318,7 +318,8 @@ impl MetricsStore {
         };
         bump(&self.counts.checkpoints);
         let keep = Keep { series: &keep, min_t };
-        checkpoint::create(&self.disk, dir, to, &keep, options)
+        let mut passed_over = |damage| self.observer.event(&Event::passed_over(damage));
+        checkpoint::create(&self.disk, dir, to, &keep, options, &mut passed_over)
             .inspect_err(|_| bump(&self.counts.checkpoints_failed))?;
         segment::remove_before(&*self.disk, dir, to + 1)?;
         bump(&self.counts.checkpoint_deletions);

@@ -133,7 +133,7 @@ impl Replay<'_> {
         &mut self,
         dir: &Path,
         first: u64,
-        apply: fn(&mut Self, Record),
+        apply: fn(&mut Self, Record) -> Result<(), String>,
     ) -> Result<bool, StorageError> {
         let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let last = reader.last_segment().unwrap_or(0);
@@ -148,17 +148,12 @@ impl Replay<'_> {
                         self.observer.event(&Event::Replaying { segment: at, last });
                         at = raw.segment;
                     }
-                    match decoder.decode(raw.bytes) {
-                        Ok(record) => apply(self, record),
-                        Err(e) => {
-                            // Its checksum is right: what is wrong was written so, and the next record is sound.
-                            let corruption = Corruption {
-                                file: self.disk.display(&crate::wal::segment::path(dir, raw.segment)),
-                                offset: raw.offset,
-                                reason: e.to_string(),
-                            };
-                            self.repaired(corruption, "the record was passed over".into());
-                        }
+                    let decoded = decoder.decode(raw.bytes).map_err(|e| e.to_string());
+                    if let Err(reason) = decoded.and_then(|record| apply(self, record)) {
+                        // Its checksum is right: what is wrong was written so, and the next record is sound.
+                        let file = self.disk.display(&crate::wal::segment::path(dir, raw.segment));
+                        let corruption = Corruption { file, offset: raw.offset, reason };
+                        self.observer.event(&Event::passed_over(corruption));
                     }
                 }
                 Ok(None) => return Ok(false),
@@ -170,14 +165,9 @@ impl Replay<'_> {
         let repair = repair(&**self.disk, &damage)?;
         let torn = damage.torn;
         if !torn {
-            self.repaired(damage.corruption, repair.action);
+            self.observer.event(&Event::repaired(damage.corruption, repair.action));
         }
         Ok(!torn)
-    }
-
-    fn repaired(&self, corruption: Corruption, action: String) {
-        let Corruption { file, offset, reason } = corruption;
-        self.observer.event(&Event::Repaired { file, offset, reason, action });
     }
 
     fn report_unknown(&mut self, log: &'static str) -> Vec<(&'static str, u64)> {
@@ -200,10 +190,11 @@ impl Replay<'_> {
         found
     }
 
-    fn apply(&mut self, record: Record) {
+    /// An error says that the record makes no sense and that nothing of it was taken.
+    fn apply(&mut self, record: Record) -> Result<(), String> {
         if self.late_follows > 0 {
             self.late_follows -= 1;
-            return;
+            return Ok(());
         }
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
@@ -257,6 +248,7 @@ impl Replay<'_> {
             Record::LateFollows(records) => self.late_follows = records,
             Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
+        Ok(())
     }
 
     fn add_series(&mut self, RefSeries { series: log_ref, labels }: RefSeries) {
@@ -352,7 +344,8 @@ impl Replay<'_> {
         }
     }
 
-    fn apply_late(&mut self, record: Record) {
+    /// As [`Replay::apply`], for the out-of-order log.
+    fn apply_late(&mut self, record: Record) -> Result<(), String> {
         let kind = record.kind();
         match record {
             Record::Samples(samples) => {
@@ -389,6 +382,9 @@ impl Replay<'_> {
                 }
             }
             Record::LateCovered(place) => {
+                if !self.head.chunks.could_begin_at(place) {
+                    return Err(format!("no head chunk file begins at {place:#x}"));
+                }
                 self.chunks_from = self.chunks_from.max(place);
                 let series: Vec<_> = self.series.values().copied().collect();
                 for series in series {
@@ -402,6 +398,7 @@ impl Replay<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {

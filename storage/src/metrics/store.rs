@@ -357,12 +357,7 @@ pub(super) fn open_head(
     if let Some(damage) = damage {
         bump(&head.counters.chunk_corruptions);
         let action = "cut there; later files emptied, because the write-ahead log has the same samples";
-        observer.event(&Event::Repaired {
-            file: damage.file,
-            offset: damage.offset,
-            reason: damage.reason,
-            action: action.into(),
-        });
+        observer.event(&Event::repaired(damage, action));
     }
     let replayed = replay(&head, disk, found, observer)?;
     Ok((head, replayed))
