@@ -48,6 +48,9 @@ pub fn remove_before(disk: &dyn Disk, dir: &Path, number: u64) -> Result<usize, 
         disk.remove_file(&segment.path).map_err(|e| StorageError::io("removing", disk, &segment.path, e))?;
         removed += 1;
     }
+    if removed > 0 {
+        disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", disk, dir, e))?;
+    }
     Ok(removed)
 }
 
