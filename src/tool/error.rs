@@ -2,7 +2,6 @@
 
 use std::io;
 
-use model::read::ReadError;
 use storage::{Corruption, StorageError};
 
 use crate::config::ConfigError;
@@ -58,11 +57,5 @@ impl ToolError {
 impl From<Corruption> for ToolError {
     fn from(e: Corruption) -> Self {
         Self::Storage(e.into())
-    }
-}
-
-impl From<ReadError> for ToolError {
-    fn from(e: ReadError) -> Self {
-        Self::Invalid(e.to_string())
     }
 }

@@ -8,6 +8,7 @@ mod tsdb;
 
 use std::sync::LazyLock;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 pub use error::ToolError;
@@ -16,7 +17,7 @@ use crate::version;
 
 /// Commands that work on configuration and data without a server.
 #[derive(Debug, Parser)]
-#[command(name = "trivium tool", version = version_text(), disable_help_subcommand = true)]
+#[command(name = "trivium tool", version = version_text(), propagate_version = true, disable_help_subcommand = true)]
 struct Cli {
     /// Enable experimental commands.
     #[arg(long, global = true)]
@@ -70,6 +71,9 @@ pub fn run(args: Vec<String>) -> u8 {
 
 /// The first paragraph of a usage error: what is wrong, without help.
 fn one_line(e: &clap::Error) -> String {
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "must select a subcommand".to_owned();
+    }
     let text = e.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     lines.join(" ").trim_start_matches("error: ").to_owned()
@@ -89,6 +93,7 @@ mod tests {
     #[test]
     fn usage_errors_are_one_line() {
         for (args, want) in [
+            (vec!["tsdb"], "must select a subcommand"),
             (vec!["tsdb", "list", "--nonsense"], "unexpected argument '--nonsense' found"),
             (
                 vec!["tsdb", "create-blocks-from", "rules"],

@@ -1,11 +1,7 @@
 //! How far long work is: a bar on standard error, when that is a terminal.
 
-use std::time::Duration;
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Between two drawings of a bar that does not move.
-const TICK: Duration = Duration::from_millis(200);
 const TEMPLATE: &str = "{msg} [{wide_bar}] {percent}% {eta}";
 
 /// A bar; cleared when it is dropped.
@@ -20,7 +16,6 @@ impl Progress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(what.to_owned());
-        bar.enable_steady_tick(TICK);
         Self(bar)
     }
 

@@ -13,7 +13,9 @@ use model::time::Clock;
 use model::{Labels, MatchOp, Matcher};
 use parking_lot::Mutex;
 
+use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::{Disk, SimDisk};
+use crate::metrics::block::MetricsBlock;
 use crate::wal::record::{self, RefMmapMarker, RefSample, RefSeries};
 use crate::wal::writer::WriterOptions;
 use crate::wal::{self, Batch};
@@ -545,6 +547,15 @@ fn deleted_samples_stay_deleted() {
     storage.snapshot_to("copy", true).unwrap();
     assert!(storage.snapshot_to("copy", true).is_err());
     storage.close().unwrap();
+
+    // Where there is no block yet, the head's block begins with its first sample too.
+    let disk = SimDisk::new(8);
+    let storage = open(&disk);
+    put(&storage, &[("a", HOUR, 1.0)]);
+    storage.snapshot_to("copy", true).unwrap();
+    let blocks = BlockSet::<MetricsBlock>::load(&disk, Path::new("snapshots/copy"), &BlockSet::default());
+    let meta = blocks.unwrap().blocks()[0].meta().clone();
+    assert_eq!((meta.min_time, meta.max_time), (HOUR, HOUR + 1));
 }
 
 #[test]

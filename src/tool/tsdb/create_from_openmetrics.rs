@@ -1,9 +1,10 @@
 //! `tsdb create-blocks-from openmetrics`: samples with timestamps to blocks.
 //!
-//! The file is mapped and read once for its times and once more for each block that it has samples for, so that the
-//! series of one block are in memory at a time.
+//! The file is mapped and read once to check it and to count the samples of each block, then as often as it takes to
+//! fill the blocks: as many at a time as a bound on samples allows, at least one. Only their series and open chunks are
+//! in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -15,11 +16,16 @@ use storage::fs::{Disk, Mapped, RealDisk};
 use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
 
 use super::backfill::{Draft, Shared, Target};
+use crate::api::params::{MAX_TIME, MIN_TIME};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
 
 /// Samples between two reports of progress.
 const REPORT_EVERY: u64 = 4096;
+/// Blocks that are filled at a time have no more samples, which bounds their series too.
+const SAMPLES_AT_A_TIME: u64 = 4_000_000;
+/// Blocks that are filled at a time; each may have a file open.
+const BLOCKS_AT_A_TIME: usize = 64;
 
 /// What `tsdb create-blocks-from openmetrics` takes.
 #[derive(Debug, Args)]
@@ -47,15 +53,55 @@ pub fn run(args: Arguments, shared: &Shared) -> Result<(), ToolError> {
     let block_ms = shared.block_ms();
     let mut target = Target::create(&args.output, block_ms)?;
     let progress = Progress::new("checking", input.body.len() as u64);
-    let mut next = input.first_time(&progress)?;
-    while let Some(t) = next {
-        let start = t.div_euclid(block_ms).saturating_mul(block_ms);
-        progress.name(&format!("block from {start}"));
-        let mut draft = target.draft()?;
-        next = input.fill(&mut draft, start, start.saturating_add(block_ms), &progress)?;
-        target.write(draft, Some(shared), &progress)?;
+    let blocks = input.count(block_ms, &progress)?;
+    let (mut done, total) = (0, blocks.len());
+    for starts in portions(&blocks) {
+        progress.name(&format!("blocks {} to {} of {total}", done + 1, done + starts.len()));
+        done += starts.len();
+        let drafts = starts.into_iter().map(|start| Ok((start, Filling::new(target.draft()?))));
+        let mut drafts = drafts.collect::<Result<BTreeMap<_, _>, ToolError>>()?;
+        input.fill(&mut drafts, block_ms, &progress)?;
+        for filled in drafts.into_values() {
+            target.write(filled.draft, Some(shared), &progress)?;
+        }
     }
     Ok(())
+}
+
+/// Blocks by their start, ascending, in portions that are filled at a time. `blocks` has the samples of each.
+fn portions(blocks: &BTreeMap<i64, u64>) -> Vec<Vec<i64>> {
+    let mut portions: Vec<Vec<i64>> = Vec::new();
+    let mut room = 0;
+    for (&start, &samples) in blocks {
+        match portions.last_mut() {
+            Some(last) if samples <= room && last.len() < BLOCKS_AT_A_TIME => {
+                last.push(start);
+                room -= samples;
+            }
+            _ => {
+                portions.push(vec![start]);
+                room = SAMPLES_AT_A_TIME.saturating_sub(samples);
+            }
+        }
+    }
+    portions
+}
+
+/// A block being filled.
+struct Filling<'a> {
+    draft: Draft,
+    /// Series by their text in the file.
+    known: HashMap<&'a [u8], SeriesRef>,
+}
+
+impl Filling<'_> {
+    fn new(draft: Draft) -> Self {
+        Self { draft, known: HashMap::new() }
+    }
+}
+
+fn block_start(t: i64, block_ms: i64) -> i64 {
+    t.div_euclid(block_ms).saturating_mul(block_ms)
 }
 
 /// A file's bytes: mapped, or copied where it cannot be, as with a pipe.
@@ -92,6 +138,9 @@ impl Input {
             let Some(t) = series.t else {
                 return Err(self.wrong(&series, "expected timestamp for series got none".into()));
             };
+            if !(MIN_TIME..=MAX_TIME).contains(&t) {
+                return Err(self.wrong(&series, "timestamp out of range".into()));
+            }
             seen += 1;
             if seen.is_multiple_of(REPORT_EVERY) {
                 progress.at(self.offset(&series) as u64);
@@ -101,50 +150,44 @@ impl Input {
         Ok(())
     }
 
-    /// The earliest time; `None` without samples. Checks the whole file.
-    fn first_time(&self, progress: &Progress) -> Result<Option<i64>, ToolError> {
-        let mut first = None;
+    /// The blocks that the file has samples for, by their start, with the number of samples. Checks the whole file.
+    fn count(&self, block_ms: i64, progress: &Progress) -> Result<BTreeMap<i64, u64>, ToolError> {
+        let mut blocks = BTreeMap::new();
         self.for_each(progress, |_, t| {
-            first = Some(first.map_or(t, |first: i64| first.min(t)));
+            *blocks.entry(block_start(t, block_ms)).or_default() += 1;
             Ok(())
         })?;
-        Ok(first)
+        Ok(blocks)
     }
 
-    /// Adds the samples of a time to a block. Returns the earliest time that is left.
-    fn fill(
-        &self,
-        draft: &mut Draft,
-        start: i64,
-        end: i64,
+    /// Adds their samples to some blocks.
+    fn fill<'a>(
+        &'a self,
+        blocks: &mut BTreeMap<i64, Filling<'a>>,
+        block_ms: i64,
         progress: &Progress,
-    ) -> Result<Option<i64>, ToolError> {
-        let mut next = None;
-        let mut known: HashMap<&[u8], SeriesRef> = HashMap::new();
+    ) -> Result<(), ToolError> {
         let mut raw = RawLabels::new();
         self.for_each(progress, |series, t| {
-            if t >= end {
-                next = Some(next.map_or(t, |next: i64| next.min(t)));
-            }
             let Value::Float(v) = series.value else { return Ok(()) };
-            if !(start..end).contains(&t) {
+            let Some(Filling { draft, known }) = blocks.get_mut(&block_start(t, block_ms)) else {
                 return Ok(());
-            }
+            };
             let reference = match known.get(series.key) {
                 Some(reference) => *reference,
                 None => {
                     let labels = self.labels(series, &mut raw)?;
-                    let reference = draft
-                        .samples
-                        .series(&labels)
-                        .map_err(|e| self.refused(series, &mut Vec::new(), &e))?;
+                    let reference =
+                        draft.samples.series(&labels).map_err(|e| self.refused(series, &labels, &e))?;
                     known.insert(series.key, reference);
                     reference
                 }
             };
-            draft.samples.add(reference, t, v).map_err(|e| self.refused(series, &mut raw, &e))
-        })?;
-        Ok(next)
+            draft.samples.add(reference, t, v).or_else(|e| {
+                let labels = self.labels(series, &mut raw)?;
+                Err(self.refused(series, &labels, &e))
+            })
+        })
     }
 
     fn labels<'a>(&'a self, series: &Series<'a>, raw: &mut RawLabels<'a>) -> Result<Labels, ToolError> {
@@ -163,11 +206,8 @@ impl Input {
         Ok(labels)
     }
 
-    fn refused<'a>(&'a self, series: &Series<'a>, raw: &mut RawLabels<'a>, e: &AppendError) -> ToolError {
-        match self.labels(series, raw) {
-            Ok(labels) => self.wrong(series, format!("add sample: {e}: {labels}")),
-            Err(e) => e,
-        }
+    fn refused(&self, series: &Series<'_>, labels: &Labels, e: &AppendError) -> ToolError {
+        self.wrong(series, format!("add sample: {e}: {labels}"))
     }
 
     fn wrong(&self, series: &Series<'_>, message: String) -> ToolError {
@@ -185,6 +225,16 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_filled_together_within_bounds() {
+        let most = SAMPLES_AT_A_TIME;
+        let blocks = [(0, most), (1, most + 1), (2, 1), (3, most - 1), (4, 1)];
+        assert_eq!(portions(&blocks.into()), [vec![0], vec![1], vec![2, 3], vec![4]]);
+        let blocks = (0..100).map(|start| (start, 1)).collect();
+        assert_eq!(portions(&blocks).iter().map(Vec::len).collect::<Vec<_>>(), [64, 36]);
+        assert!(portions(&BTreeMap::new()).is_empty());
+    }
 
     #[test]
     fn labels_of_the_command_line() {

@@ -21,7 +21,7 @@ use crate::tool::progress::Progress;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    from: From,
+    source: Source,
     /// Output format of the dump.
     #[arg(long, value_enum, default_value = "prom")]
     format: Format,
@@ -29,7 +29,7 @@ pub struct Arguments {
 
 /// What to dump.
 #[derive(Debug, Args)]
-pub struct From {
+pub struct Source {
     /// Root directory where a sandbox directory will be created, this sandbox is used in case WAL replay generates
     /// chunks (default is the system's directory for temporary files). The sandbox is cleaned up at the end.
     #[arg(long)]
@@ -56,7 +56,7 @@ enum Format {
 
 /// Prints the samples, or the series.
 pub fn run(args: Arguments) -> Result<(), ToolError> {
-    let mut out = write_series(&args.from, |out, series| match args.format {
+    let mut out = write_series(&args.source, |out, series| match args.format {
         Format::Prom => {
             let name = series.labels().to_string();
             for_each_sample(series, |sample| {
@@ -71,25 +71,26 @@ pub fn run(args: Arguments) -> Result<(), ToolError> {
 
 /// Hands every selected series to `write`, each once. Returns the output.
 pub(super) fn write_series(
-    from: &From,
+    source: &Source,
     mut write: impl FnMut(&mut Out, &StoredSeries) -> Result<(), ToolError>,
 ) -> Result<Out, ToolError> {
-    let disk = open_dir(&from.path)?;
-    let selectors = from.selectors.iter().map(|text| selector(text)).collect::<Result<Vec<_>, _>>()?;
+    let disk = open_dir(&source.path)?;
+    let selectors = source.selectors.iter().map(|text| selector(text)).collect::<Result<Vec<_>, _>>()?;
     let mut sandbox = tempfile::Builder::new();
     sandbox.prefix("tmp_dbro_sandbox");
-    let root = from.sandbox_dir_root.clone().map_or_else(std::env::temp_dir, Into::into);
+    let root = source.sandbox_dir_root.clone().map_or_else(std::env::temp_dir, Into::into);
     let sandbox = sandbox
         .tempdir_in(&root)
         .map_err(ToolError::file(format!("setting up sandbox dir: {}", root.display())))?;
     let scratch = Arc::new(RealDisk::new(sandbox.path()));
-    let data = ReadOnly::open(disk, scratch, from.max_time, &Warnings)?;
+    let data = ReadOnly::open(disk, scratch, source.max_time, &Warnings)?;
 
     let mut series = Vec::new();
     let several = selectors.len() > 1;
     for matchers in selectors {
         let hints = Hints::default();
-        let selection = Selection { matchers, min_t: from.min_time, max_t: from.max_time, limit: 0, hints };
+        let selection =
+            Selection { matchers, min_t: source.min_time, max_t: source.max_time, limit: 0, hints };
         series.extend(data.select(&selection, several)?);
     }
     if several {

@@ -9,19 +9,19 @@ use model::float::FloatG;
 use model::labels::{METRIC_NAME, Quoted};
 use storage::metrics::StoredValue;
 
-use super::dump::{From, for_each_sample, write_series};
+use super::dump::{Source, for_each_sample, write_series};
 use crate::tool::ToolError;
 
 /// What `tsdb dump-openmetrics` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    from: From,
+    source: Source,
 }
 
 /// Prints the samples. A series ends at its first native histogram, as in promtool.
 pub fn run(args: Arguments) -> Result<(), ToolError> {
-    let mut out = write_series(&args.from, |out, series| {
+    let mut out = write_series(&args.source, |out, series| {
         let name = series_text(series.labels());
         for_each_sample(series, |sample| {
             let StoredValue::Float(v) = sample.value else { return Ok(false) };

@@ -48,15 +48,15 @@ mod tests {
     #[test]
     fn draws_buckets() {
         let mut out = Vec::new();
-        write_histogram(&mut out, "samples", vec![1, 2, 15, 119], 8).unwrap();
+        write_histogram(&mut out, "samples", vec![1, 2, 15, 99], 8).unwrap();
         write_histogram(&mut out, "bytes", vec![], 8).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "samples (min/avg/max): 1/34/119");
+        assert_eq!(lines[0], "samples (min/avg/max): 1/29/99");
         assert_eq!(lines[1], format!("[  1,  10]: 2 {}", "#".repeat(25)));
-        assert_eq!(lines[12], format!("[111, 120]: 1 {}", "#".repeat(12)));
-        assert_eq!(lines[13], "[121, 130]: 0 ");
-        assert_eq!(lines[15], "bytes: N/A");
+        assert_eq!(lines[10], format!("[ 91, 100]: 1 {}", "#".repeat(12)));
+        assert_eq!(lines[11], "[101, 110]: 0 ");
+        assert_eq!(lines[13], "bytes: N/A");
         for (least, most, want) in [(0, 9, 10), (0, 120, 100), (3, 103, 10), (0, u64::MAX, STEP_MAX)] {
             assert_eq!(step(least, most), want, "{least} {most}");
         }

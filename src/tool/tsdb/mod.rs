@@ -11,10 +11,12 @@ mod histogram;
 mod list;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use promql::Features;
+use storage::block::set::LiveBlock;
 use storage::fs::{Disk, RealDisk};
 use storage::metrics::block::MetricsBlock;
 use storage::observer::{Event, Observer, Severity};
@@ -89,8 +91,7 @@ fn open_dir(path: &str) -> Result<Arc<dyn Disk>, ToolError> {
 
 /// A block by its directory's name.
 fn open_block(disk: &dyn Disk, id: &str) -> Result<MetricsBlock, ToolError> {
-    use storage::block::set::LiveBlock;
-    Ok(MetricsBlock::open(disk, std::path::Path::new(id))?)
+    Ok(MetricsBlock::open(disk, Path::new(id))?)
 }
 
 /// Tells on standard error what was repaired for reading.

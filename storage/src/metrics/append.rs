@@ -264,7 +264,7 @@ impl Appender for HeadAppender<'_> {
         {
             return add_float(head, &mut self.pending, series, guard, t, v, &bounds);
         }
-        let series = self.series(None, labels)?;
+        let series = self.series(known, labels)?;
         let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
         add_float(head, &mut self.pending, series, guard, t, v, &bounds)
     }

@@ -193,7 +193,8 @@ struct Tally {
     late_t: Option<(i64, i64)>,
 }
 
-fn widen(range: &mut Option<(i64, i64)>, t: i64) {
+/// Takes a time into a range.
+pub(super) fn widen(range: &mut Option<(i64, i64)>, t: i64) {
     *range = Some(range.map_or((t, t), |(min_t, max_t)| (min_t.min(t), max_t.max(t))));
 }
 

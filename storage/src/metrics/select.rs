@@ -53,7 +53,9 @@ pub struct HeadView {
     tombstones: Arc<Tombstones>,
     /// In-order samples before this are in blocks.
     from: i64,
-    /// What in-order and late samples span.
+    /// Oldest in-order sample of the head, be it in blocks too or not.
+    first_t: i64,
+    /// What in-order and late samples span; never less, but maybe more.
     spans: [(i64, i64); 2],
 }
 
@@ -87,11 +89,12 @@ impl HeadView {
         let pages = head.table.pages();
         let tombstones = head.tombstones.read().clone();
         let times = &head.times;
+        let first_t = times.min_t.load(SeqCst);
         let spans = [
-            (times.min_t.load(SeqCst).min(from), times.max_t.load(SeqCst)),
+            (first_t.min(from), times.max_t.load(SeqCst)),
             (times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst)),
         ];
-        Self { head, view, pages, tombstones, from, spans }
+        Self { head, view, pages, tombstones, from, first_t, spans }
     }
 
     /// Matching series with chunks in the selected time, ascending by labels.
@@ -247,7 +250,7 @@ impl HeadView {
     /// First and last time of all samples; `None` without any.
     pub fn span(&self) -> Option<(i64, i64)> {
         let [in_order, late] = self.spans;
-        let span = (in_order.0.max(self.from).min(late.0), in_order.1.max(late.1));
+        let span = (self.first_t.max(self.from).min(late.0), in_order.1.max(late.1));
         (span.0 <= span.1).then_some(span)
     }
 
