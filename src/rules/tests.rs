@@ -20,6 +20,7 @@ use super::group::{Group, Shared};
 use super::view::Health;
 use super::*;
 use crate::config::global::NameValidation;
+use crate::notify::{Alert, AlertSink};
 
 type Data = BTreeMap<Labels, BTreeMap<i64, f64>>;
 

@@ -158,7 +158,7 @@ impl Logs {
     pub fn put_late(&mut self, samples: &[PendingSample]) {
         self.late_records.clear();
         put_samples(&mut self.late_records, samples);
-        // At most one of floats and two of each kind of histogram.
+        // At most five.
         let records = self.late_records.records().len() as u8;
         if records > 0 {
             self.records.push(|out| record::put_late_follows(out, records));

@@ -115,17 +115,15 @@ pub fn replay(
     Ok(result)
 }
 
-/// A record and its segment, or what is wrong with a record whose checksum is right: it was written so, and the next
-/// one is sound.
-type Decoded = (u64, Result<Record, Corruption>);
+/// A record and where it stands, or what makes no sense about it.
+struct Decoded {
+    segment: u64,
+    offset: u64,
+    record: Result<Record, String>,
+}
 
 /// Reads a log to its end, or to where it is damaged, which is returned.
-fn read_records(
-    disk: &dyn Disk,
-    dir: &Path,
-    mut reader: Reader,
-    to: &SyncSender<Decoded>,
-) -> Result<Option<Box<Damage>>, StorageError> {
+fn read_records(mut reader: Reader, to: &SyncSender<Decoded>) -> Result<Option<Box<Damage>>, StorageError> {
     let mut decoder = Decoder::default();
     loop {
         let raw = match reader.next() {
@@ -134,12 +132,8 @@ fn read_records(
             Err(ReadLogError::Storage(e)) => return Err(e),
             Err(ReadLogError::Damaged(damage)) => return Ok(Some(damage)),
         };
-        let decoded = decoder.decode(raw.bytes).map_err(|e| Corruption {
-            file: disk.display(&crate::wal::segment::path(dir, raw.segment)),
-            offset: raw.offset,
-            reason: e.to_string(),
-        });
-        if to.send((raw.segment, decoded)).is_err() {
+        let record = decoder.decode(raw.bytes).map_err(|e| e.to_string());
+        if to.send(Decoded { segment: raw.segment, offset: raw.offset, record }).is_err() {
             // Who stores them panicked.
             return Ok(None);
         }
@@ -171,29 +165,29 @@ impl Replay<'_> {
         &mut self,
         dir: &Path,
         first: u64,
-        apply: fn(&mut Self, Record),
+        apply: fn(&mut Self, Record) -> Result<(), String>,
     ) -> Result<bool, StorageError> {
         let reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let last = reader.last_segment().unwrap_or(0);
-        let disk = self.disk.clone();
         let (sender, receiver) = sync_channel(RECORDS_AHEAD);
         // Reading, decompressing and decoding cost about as much as storing: each has its thread.
         let ended = std::thread::scope(|scope| {
             let reading = std::thread::Builder::new()
                 .name("replay".into())
-                .spawn_scoped(scope, move || read_records(&*disk, dir, reader, &sender))
+                .spawn_scoped(scope, move || read_records(reader, &sender))
                 .map_err(StorageError::doing("starting", "the replay thread"))?;
             let mut at = first;
-            for (segment, decoded) in receiver {
+            for Decoded { segment, offset, record } in receiver {
                 if segment != at {
                     // A crash may have left the announcement without what it announced.
                     self.late_follows = 0;
                     self.observer.event(&Event::Replaying { segment: at, last });
                     at = segment;
                 }
-                match decoded {
-                    Ok(record) => apply(self, record),
-                    Err(corruption) => self.repaired(corruption, "the record was passed over".into()),
+                if let Err(reason) = record.and_then(|record| apply(self, record)) {
+                    // Its checksum is right: what is wrong was written so, and the next record is sound.
+                    let file = self.disk.display(&crate::wal::segment::path(dir, segment));
+                    self.observer.event(&Event::passed_over(Corruption { file, offset, reason }));
                 }
             }
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -205,14 +199,9 @@ impl Replay<'_> {
         let repair = repair(&**self.disk, &damage)?;
         let torn = damage.torn;
         if !torn {
-            self.repaired(damage.corruption, repair.action);
+            self.observer.event(&Event::repaired(damage.corruption, repair.action));
         }
         Ok(!torn)
-    }
-
-    fn repaired(&self, corruption: Corruption, action: String) {
-        let Corruption { file, offset, reason } = corruption;
-        self.observer.event(&Event::Repaired { file, offset, reason, action });
     }
 
     fn report_unknown(&mut self, log: &'static str) -> Vec<(&'static str, u64)> {
@@ -235,10 +224,11 @@ impl Replay<'_> {
         found
     }
 
-    fn apply(&mut self, record: Record) {
+    /// An error says that the record makes no sense and that nothing of it was taken.
+    fn apply(&mut self, record: Record) -> Result<(), String> {
         if self.late_follows > 0 {
             self.late_follows -= 1;
-            return;
+            return Ok(());
         }
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
@@ -292,6 +282,7 @@ impl Replay<'_> {
             Record::LateFollows(records) => self.late_follows = records,
             Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
+        Ok(())
     }
 
     fn add_series(&mut self, RefSeries { series: log_ref, labels }: RefSeries) {
@@ -387,7 +378,8 @@ impl Replay<'_> {
         }
     }
 
-    fn apply_late(&mut self, record: Record) {
+    /// As [`Replay::apply`], for the out-of-order log.
+    fn apply_late(&mut self, record: Record) -> Result<(), String> {
         let kind = record.kind();
         match record {
             Record::Samples(samples) => {
@@ -424,6 +416,9 @@ impl Replay<'_> {
                 }
             }
             Record::LateCovered(place) => {
+                if !self.head.chunks.could_begin_at(place) {
+                    return Err(format!("no head chunk file begins at {place:#x}"));
+                }
                 self.chunks_from = self.chunks_from.max(place);
                 let series: Vec<_> = self.series.values().copied().collect();
                 for series in series {
@@ -437,6 +432,7 @@ impl Replay<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {

@@ -39,6 +39,8 @@ const FLOAT_HISTOGRAMS_V2: u8 = 13;
 const LATE_COVERED: u8 = 200;
 /// Ours, in the write-ahead log: u8 number of records. Passed over as well.
 const LATE_FOLLOWS: u8 = 201;
+/// Records of late samples of one commit: one of floats and two of each kind of histogram.
+const LATE_RECORDS_MAX: u8 = 5;
 
 /// A series and the number by which later records name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +178,9 @@ pub enum RecordError {
     /// Text is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
+    /// More records of late samples are announced than one commit writes.
+    #[error("{0} records of late samples are announced")]
+    LateFollows(u8),
     /// A histogram makes no sense.
     #[error("invalid histogram: {0}")]
     Histogram(String),
@@ -212,7 +217,10 @@ impl Decoder {
                 Record::FloatHistograms(histograms::read_v2(&mut r, &mut self.skipped_histograms)?)
             }
             LATE_COVERED => Record::LateCovered(r.u64()?),
-            LATE_FOLLOWS => Record::LateFollows(r.u8()?),
+            LATE_FOLLOWS => match r.u8()? {
+                records @ ..=LATE_RECORDS_MAX => Record::LateFollows(records),
+                records => return Err(RecordError::LateFollows(records)),
+            },
             unknown => Record::Unknown(unknown),
         })
     }
