@@ -62,7 +62,7 @@ pub fn write(scrapes: &Scrapes, series: usize) {
     let series = setting("STORE_BLOCK_SERIES", series / 10);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let data = dir.path().join("data");
-    let start = (crate::load::end_seconds() - 4 * HOUR) / (2 * HOUR) * 2 * HOUR;
+    let start = (load::end_seconds() - 4 * HOUR) / (2 * HOUR) * 2 * HOUR;
     let steps = (3 * HOUR / INTERVAL_S) as usize + 5;
     let options = Options { background: false, ..Options::default() };
     load(scrapes, series, steps, start + (steps as i64 - 1) * INTERVAL_S, options, &data);
@@ -98,7 +98,7 @@ pub fn compact(scrapes: &Scrapes, series: usize) {
     let data = dir.path().join("data");
     // The newest block is left alone, so there is a fourth; the head gives it away an hour after its end.
     let steps = (9 * HOUR / INTERVAL_S) as usize + 5;
-    let start = (crate::load::end_seconds() - 10 * HOUR) / (6 * HOUR) * 6 * HOUR;
+    let start = (load::end_seconds() - 10 * HOUR) / (6 * HOUR) * 6 * HOUR;
     let options = Options { max_block: Options::default().min_block, ..Options::default() };
     load(scrapes, series, steps, start + (steps as i64 - 1) * INTERVAL_S, options, &data);
     flush(&data);
@@ -140,6 +140,6 @@ struct Now;
 
 impl model::time::Clock for Now {
     fn now_ms(&self) -> i64 {
-        crate::load::end_seconds() * 1000
+        load::end_seconds() * 1000
     }
 }

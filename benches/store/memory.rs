@@ -106,7 +106,7 @@ pub fn run(scrapes: &Scrapes, series: usize) {
             std::thread::sleep(Duration::from_millis(200));
         }
         let resident = server.resident_bytes() as f64;
-        let query = "/api/v1/query?query=sum(count_over_time({job=%22node%22,os=%22linux%22}[2h]))&time=";
+        let query = "/api/v1/query?query=sum(count_over_time(node_load1[2h]))&time=";
         let now = targets.start_ms / 1000 + STEPS as i64 * INTERVAL_S;
         let cpu = server.cpu_seconds();
         println!("{}: {}", kind.name(), server.get(&format!("{query}{now}"), Duration::from_secs(300)));

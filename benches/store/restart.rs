@@ -16,8 +16,8 @@ pub fn run(scrapes: &Scrapes, series: usize) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let full = dir.path().join("full");
     let options = Options { background: false, ..Options::default() };
-    let samples = load(scrapes, series, STEPS, crate::load::end_seconds(), options, &full);
-    let log = crate::load::disk_bytes(&full.join("wal"));
+    let samples = load(scrapes, series, STEPS, load::end_seconds(), options, &full);
+    let log = load::disk_bytes(&full.join("wal"));
     println!("{samples} samples of {series} series, {log} bytes of log\n");
     let bare = dir.path().join("bare");
     servers::copy(&full, &bare);
