@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Scale;
-use crate::load;
+use crate::load::{self, Data};
 use crate::recording::Scrapes;
 
 /// A server that can be measured.
@@ -29,6 +29,8 @@ pub fn installed() -> Vec<Kind> {
 pub struct Server {
     child: Child,
     port: u16,
+    /// Keeps its connection, as a dashboard's data source does.
+    agent: ureq::Agent,
 }
 
 impl Kind {
@@ -58,15 +60,18 @@ impl Kind {
 
     /// Starts it on a copy of `data`, or imports the samples where it has a format of its own; waits until it answers
     /// with all of them.
-    pub fn start(self, dir: &Path, data: &Path, scrapes: &Scrapes, scale: Scale, end_s: i64) -> Server {
+    pub fn start(self, dir: &Path, data: &Data, scrapes: &Scrapes, scale: Scale) -> Server {
         let program = self.program().expect("only installed servers are started");
         let port =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let own = dir.join(format!("{}-data", self.name()).replace("prometheus-data", "prometheus-copy"));
+        let own = match self {
+            Self::Trivium | Self::Prometheus => dir.join(self.name()),
+            Self::VictoriaMetrics => data.victoria.clone(),
+        };
         let mut command = Command::new(program);
         match self {
             Self::Trivium | Self::Prometheus => {
-                copy(data, &own);
+                copy(&data.store, &own);
                 let config = dir.join("idle.yml");
                 std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
                 command
@@ -89,16 +94,17 @@ impl Kind {
         }
         let child =
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
-        let server = Server { child, port };
+        let server = Server { child, port, agent: ureq::Agent::new_with_defaults() };
         let ready = if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" };
         server.wait_for(ready);
-        if self == Self::VictoriaMetrics {
+        if self == Self::VictoriaMetrics && !data.is_imported() {
             for host in 0..scale.hosts {
-                let lines = load::import_lines(scrapes, scale, end_s, host);
+                let lines = load::import_lines(scrapes, scale, data.end_s, host);
                 ureq::post(format!("http://127.0.0.1:{port}/api/v1/import")).send(lines).expect("an import");
             }
             server.get("/internal/force_flush", Duration::from_secs(60));
             server.get("/internal/force_merge", Duration::from_secs(600));
+            data.imported();
         }
         server
     }
@@ -126,7 +132,9 @@ impl Server {
 
     /// The body of an answer with status 200.
     pub fn get(&self, path: &str, patience: Duration) -> String {
-        let mut response = ureq::get(format!("http://127.0.0.1:{}{path}", self.port))
+        let mut response = self
+            .agent
+            .get(format!("http://127.0.0.1:{}{path}", self.port))
             .config()
             .timeout_global(Some(patience))
             .build()
@@ -148,9 +156,16 @@ impl Server {
     }
 }
 
+/// Ends as it would on any machine, so that it writes out what it holds.
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > give_up {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Made {
 /// Series that one task evaluates without looking left or right.
 const TASK: usize = 32;
 /// Fewer series than this are not worth waking other threads for.
-const SEQUENTIAL: usize = 8;
+const SEQUENTIAL: usize = 24;
 /// Points that a batch may hold, and bounds for its number of series.
 const BATCH_POINTS: usize = 2 << 20;
 const BATCH: (usize, usize) = (64, 8192);
@@ -264,7 +264,7 @@ impl Evaluator<'_> {
                 let selected = Arc::clone(&self.selected[selector.selection]);
                 self.batches(scope, selected.series.len(), stages, tallies, sink, |index, columns, notes| {
                     let series = selected.series[index].as_ref();
-                    decode(series, columns, selector.stats_only, interrupt)?;
+                    decode(series, columns, selector.stats_only)?;
                     Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
                 })
             }
@@ -283,7 +283,7 @@ impl Evaluator<'_> {
                             sink,
                             |index, columns, notes| {
                                 let series = selected.series[index].as_ref();
-                                decode(series, columns, stats_only, interrupt)?;
+                                decode(series, columns, stats_only)?;
                                 run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
                             },
                         )
