@@ -1,7 +1,7 @@
 //! Loads a recording, once into a data directory in Prometheus's format, once as lines that VictoriaMetrics imports.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -40,6 +40,47 @@ pub fn end_seconds() -> i64 {
     (now.as_secs() as i64 - 900) / 60 * 60
 }
 
+/// What was loaded, for this run or an earlier one.
+pub struct Data {
+    /// The last scrape's time.
+    pub end_s: i64,
+    /// A data directory in Prometheus's format; to be copied, not to be served.
+    pub store: PathBuf,
+    /// VictoriaMetrics's data directory; there once the samples were imported.
+    pub victoria: PathBuf,
+}
+
+impl Data {
+    /// Takes what an earlier run left in `dir`, or loads it.
+    pub fn open(dir: &Path, scrapes: &Scrapes, scale: Scale) -> Self {
+        let (store, victoria, end) = (dir.join("store"), dir.join("victoria"), dir.join("end"));
+        let kept = std::fs::read_to_string(&end).ok().and_then(|text| text.trim().parse().ok());
+        let end_s = kept.unwrap_or_else(|| {
+            let end_s = end_seconds();
+            let _ = std::fs::remove_dir_all(dir);
+            let samples = into_store(scrapes, scale, end_s, &store);
+            println!("loaded {samples} samples");
+            std::fs::write(&end, end_s.to_string()).expect("a note of the time");
+            end_s
+        });
+        Self { end_s, store, victoria }
+    }
+
+    fn import_mark(&self) -> PathBuf {
+        self.victoria.with_extension("imported")
+    }
+
+    /// Whether VictoriaMetrics has all samples.
+    pub fn is_imported(&self) -> bool {
+        self.import_mark().exists()
+    }
+
+    /// Notes that it has.
+    pub fn imported(&self) {
+        std::fs::write(self.import_mark(), "").expect("a note of the import");
+    }
+}
+
 fn steps(scale: Scale) -> usize {
     scale.hours * 3600 / INTERVAL_S as usize
 }
@@ -49,7 +90,7 @@ fn host_pairs(host: usize) -> [(String, String); 2] {
 }
 
 /// Writes all samples through the store; gives their number.
-pub fn into_store(scrapes: &Scrapes, scale: Scale, end_s: i64, dir: &Path) -> u64 {
+fn into_store(scrapes: &Scrapes, scale: Scale, end_s: i64, dir: &Path) -> u64 {
     let labels = |series: usize, host| {
         Labels::from_pairs(scrapes.labels[series].iter().cloned().chain(host_pairs(host)))
     };
@@ -82,6 +123,7 @@ impl Load<'_> {
     /// of a series on a host.
     pub fn into_store(self, labels: &dyn Fn(usize, usize) -> Labels, dir: &Path) -> u64 {
         let Self { scrapes, series, steps, end_s, options } = self;
+        std::fs::create_dir_all(dir).expect("a directory");
         let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
         let clock = Arc::new(Manual(AtomicI64::new(start)));
         let storage = Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), options, Arc::new(Silent))

@@ -7,6 +7,9 @@
 //!
 //! `PEERS_RECORDING`: a recording (see [`recording`]); without it the bench says so and ends. `PEERS_HOSTS` (200),
 //! `PEERS_HOURS` (3): how much of it. `PEERS_RUNS` (5): timings of each query. `PEERS_ONLY`: part of a query's name.
+//! `PEERS_SERVERS` (all): names of servers, with commas. `PEERS_KEEP`: a directory that keeps what was loaded for the
+//! next run of the same size. `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs that are not on the PATH.
+//!
 //! A peer that is not installed is left out. Each server runs alone; what it holds was loaded before its clock starts.
 
 #![expect(
@@ -39,19 +42,23 @@ fn main() {
     };
     let scale = Scale { hosts: setting("PEERS_HOSTS", 200), hours: setting("PEERS_HOURS", 3) };
     let only = std::env::var("PEERS_ONLY").unwrap_or_default();
+    let wanted = std::env::var("PEERS_SERVERS").unwrap_or_default();
     let scrapes = recording::read(&path);
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    println!("loading {} hosts x {} series x {} h", scale.hosts, scrapes.series(), scale.hours);
-    let end_s = load::end_seconds();
-    let data = dir.path().join("prometheus-data");
-    let samples = load::into_store(&scrapes, scale, end_s, &data);
-    println!("{samples} samples, {} bytes on disk", load::disk_bytes(&data));
+    println!("{} hosts x {} series x {} h", scale.hosts, scrapes.series(), scale.hours);
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let kept = std::env::var("PEERS_KEEP").map(std::path::PathBuf::from);
+    let kept = kept.unwrap_or_else(|_| temporary.path().to_owned());
+    let data = load::Data::open(&kept.join(format!("{}x{}", scale.hosts, scale.hours)), &scrapes, scale);
+    println!("{} bytes on disk", load::disk_bytes(&data.store));
+    let end_s = data.end_s;
 
     let queries: Vec<queries::Query> =
         queries::all(scale).into_iter().filter(|q| q.name.contains(&only)).collect();
     let mut columns = Vec::new();
-    for kind in servers::installed() {
-        let server = kind.start(dir.path(), &data, &scrapes, scale, end_s);
+    let is_wanted =
+        |kind: &servers::Kind| wanted.is_empty() || wanted.split(',').any(|name| name == kind.name());
+    for kind in servers::installed().into_iter().filter(is_wanted) {
+        let server = kind.start(temporary.path(), &data, &scrapes, scale);
         let timings: Vec<Answered> = queries.iter().map(|q| time(&server, q, end_s)).collect();
         println!(
             "{}: {:.0} MB resident after the queries",
@@ -107,6 +114,18 @@ fn print_table(queries: &[queries::Query], columns: &[(&str, Vec<Answered>)]) {
             timings.iter().zip(&columns[0].1).map(|(peer, own)| peer.seconds / own.seconds).collect();
         let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
         let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        println!("\n{name} / trivium: geometric mean {mean:.2}, smallest {worst:.2}");
+        let slower = ratios.iter().filter(|ratio| **ratio < 1.0).count();
+        println!(
+            "\n{name} / {}: geometric mean {mean:.2}, smallest {worst:.2}, {slower} of {} below 1",
+            columns[0].0,
+            ratios.len()
+        );
+    }
+    // A scalar is one series to VictoriaMetrics and none to the others.
+    for (i, query) in queries.iter().enumerate() {
+        let series: Vec<usize> = columns.iter().map(|(_, timings)| timings[i].series).collect();
+        if series.iter().any(|n| *n != series[0]) {
+            println!("different numbers of series, {series:?}: {}", query.name);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::load::{self, Scale};
+use crate::load::{self, Data, Scale};
 use crate::recording::Scrapes;
 
 /// A server that can be measured.
@@ -30,6 +30,8 @@ pub struct Server {
     port: u16,
     /// How long it took from its start until it was ready.
     pub ready_after: Duration,
+    /// Keeps its connection, as a dashboard's data source does.
+    agent: ureq::Agent,
 }
 
 impl Kind {
@@ -59,22 +61,26 @@ impl Kind {
 
     /// Starts it on a copy of `data`, or imports the samples where it has a format of its own; waits until it answers
     /// with all of them.
-    pub fn start(self, dir: &Path, data: &Path, scrapes: &Scrapes, scale: Scale, end_s: i64) -> Server {
-        let own = self.own_data(dir);
+    pub fn start(self, dir: &Path, data: &Data, scrapes: &Scrapes, scale: Scale) -> Server {
+        let own = match self {
+            Self::Trivium | Self::Prometheus => self.own_data(dir),
+            Self::VictoriaMetrics => data.victoria.clone(),
+        };
         let config = dir.join("idle.yml");
         std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
         if self != Self::VictoriaMetrics {
-            copy(data, &own);
+            copy(&data.store, &own);
         }
         let server = self.launch(&own, &config);
-        if self == Self::VictoriaMetrics {
+        if self == Self::VictoriaMetrics && !data.is_imported() {
             for host in 0..scale.hosts {
-                let lines = load::import_lines(scrapes, scale, end_s, host);
+                let lines = load::import_lines(scrapes, scale, data.end_s, host);
                 let url = format!("http://127.0.0.1:{}/api/v1/import", server.port);
                 ureq::post(url).send(lines).expect("an import");
             }
             server.get("/internal/force_flush", Duration::from_secs(60));
             server.get("/internal/force_merge", Duration::from_secs(600));
+            data.imported();
         }
         server
     }
@@ -114,7 +120,8 @@ impl Kind {
         let begin = Instant::now();
         let child =
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
-        let mut server = Server { child, port, ready_after: Duration::ZERO };
+        let agent = ureq::Agent::new_with_defaults();
+        let mut server = Server { child, port, ready_after: Duration::ZERO, agent };
         server.wait_for(if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" });
         server.ready_after = begin.elapsed();
         server
@@ -144,7 +151,9 @@ impl Server {
 
     /// The body of an answer with status 200.
     pub fn get(&self, path: &str, patience: Duration) -> String {
-        let mut response = ureq::get(format!("http://127.0.0.1:{}{path}", self.port))
+        let mut response = self
+            .agent
+            .get(format!("http://127.0.0.1:{}{path}", self.port))
             .config()
             .timeout_global(Some(patience))
             .build()
@@ -172,10 +181,17 @@ impl Server {
     }
 }
 
+/// Ends as it would on any machine, so that it writes out what it holds.
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > give_up {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -9,11 +9,17 @@ pub fn push_float(out: &mut String, v: f64) {
     if v.is_infinite() {
         return out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
     }
-    if v.fract() == 0.0 && v.abs() < 1e15 {
+    // By conversion, which takes no call of a function.
+    if (v as i64) as f64 == v && v.abs() < 1e15 {
         return push_integer(out, v);
     }
     let mut buffer = zmij::Buffer::new();
-    push_shaped(out, buffer.format_finite(v), v);
+    let shortest = buffer.format_finite(v);
+    if v.abs() >= 1e-6 && v.abs() < 1e15 && !shortest.contains(['e', 'E']) {
+        // A fraction without an exponent is in the API's form already.
+        return out.push_str(shortest);
+    }
+    push_shaped(out, shortest, v);
 }
 
 /// Appends an integral float below 2^53 in magnitude; keeps the sign of -0.
@@ -25,18 +31,29 @@ fn push_integer(out: &mut String, v: f64) {
 }
 
 fn push_u64(out: &mut String, mut n: u64) {
-    let mut digits = [0u8; 20];
+    let mut digits = [b'0'; 20];
     let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
+    while n >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
+        n /= 100;
     }
-    out.extend(digits[at..].iter().map(|d| *d as char));
+    at -= 2;
+    digits[at..at + 2].copy_from_slice(&PAIRS[n as usize]);
+    at += usize::from(n < 10);
+    out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
 
 /// Brings shortest digits, written in any of the usual forms, into Prometheus's form.
 fn push_shaped(out: &mut String, shortest: &str, v: f64) {

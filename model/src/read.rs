@@ -40,6 +40,8 @@ pub struct Hints {
     pub grouping: Vec<String>,
     /// Whether `grouping` is `by` (true) or `without` (false).
     pub by: bool,
+    /// Of each series only the newest sample within the time bounds counts; a store may give just that one.
+    pub newest: bool,
 }
 
 /// Which series, over which time.
@@ -133,6 +135,15 @@ pub trait Series: Send + Sync {
 
     /// A cursor over its samples within the selection's bounds. May be called more than once, from any thread.
     fn cursor(&self) -> Box<dyn Cursor + '_>;
+
+    /// Puts all its samples within the selection's bounds into `out`, which is emptied first: what a cursor would
+    /// give. A store may know a shorter way.
+    fn read(&self, out: &mut Columns) -> Result<(), ReadError> {
+        out.clear();
+        let mut cursor = self.cursor();
+        while cursor.next_run(out)? {}
+        Ok(())
+    }
 }
 
 /// Series that answer a selection, and what went wrong without spoiling the answer.

@@ -121,6 +121,14 @@ pub enum Floats {
 }
 
 impl Floats {
+    /// How many values are held, absent ones included.
+    pub fn places(&self) -> usize {
+        match self {
+            Self::Steps { values, .. } => values.len(),
+            Self::Samples { v, .. } => v.len(),
+        }
+    }
+
     /// The samples as pairs of time in milliseconds and value.
     pub fn iter(&self) -> FloatIter<'_> {
         FloatIter { floats: self, next: 0 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount};
-use promql::value::Value;
+use promql::value::{Series, Value};
 use storage::ExemplarQuery;
 
 use super::Api;
@@ -105,16 +105,31 @@ fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
         ));
     }
     let with_stats = !stats.is_empty();
-    let mut reply = Reply::stream(move |json| {
+    let small = is_small(&value);
+    let write = move |json: &mut JsonWriter| {
         write_result(json, &value);
         if with_stats {
             json.raw(",\"stats\":");
             write_stats(json, &figures);
         }
         json.raw("}");
-    });
+    };
+    let mut reply = if small { Reply::at_once(write) } else { Reply::stream(write) };
     (reply.warnings, reply.infos) = (warnings, infos);
     reply
+}
+
+/// Whether writing a value takes less time than handing it to another thread.
+fn is_small(value: &Value) -> bool {
+    const FEW: usize = 256;
+    match value {
+        Value::Scalar(_) | Value::String(_) => true,
+        Value::Vector(samples) => samples.len() <= FEW / 4,
+        Value::Matrix(series) => {
+            let points = |series: &Series| 4 + series.floats.places() + 16 * series.histograms.len();
+            series.len() <= FEW / 4 && series.iter().map(points).sum::<usize>() <= FEW
+        }
+    }
 }
 
 fn truncate(value: &mut Value, limit: usize) -> bool {

@@ -131,6 +131,11 @@ impl Reply {
         Self::with(Some(Box::new(write)), true)
     }
 
+    /// An answer that is known to be small: `write` runs where the answer is made.
+    pub fn at_once(write: impl FnOnce(&mut JsonWriter) + Send + 'static) -> Self {
+        Self::with(Some(Box::new(write)), false)
+    }
+
     /// An answer without data.
     pub fn empty() -> Self {
         Self::with(None, false)

@@ -83,6 +83,13 @@ fn labels(name: &str) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("n", name)])
 }
 
+/// Times and bits of all samples, floats before histograms.
+fn samples(columns: &Columns) -> Vec<(i64, u64)> {
+    let floats = columns.float_t.iter().copied().zip(columns.float_v.iter().map(|v| v.to_bits()));
+    let sums = columns.histogram_v.iter().map(|h| h.sum.to_bits());
+    floats.chain(columns.histogram_t.iter().copied().zip(sums)).collect()
+}
+
 fn read(source: &dyn SeriesSource) -> Map {
     let selection = Selection {
         matchers: Vec::new(),
@@ -91,13 +98,18 @@ fn read(source: &dyn SeriesSource) -> Map {
         limit: 0,
         hints: Hints::default(),
     };
+    let newest = Selection { hints: Hints { newest: true, ..Hints::default() }, ..selection.clone() };
+    let newest = source.select(&newest).unwrap().series;
     let mut map = Map::new();
-    for series in source.select(&selection).unwrap().series {
+    for (series, newest) in source.select(&selection).unwrap().series.into_iter().zip(newest) {
         let (mut columns, mut cursor) = (Columns::default(), series.cursor());
         while cursor.next_run(&mut columns).unwrap() {}
-        let floats = columns.float_t.iter().copied().zip(columns.float_v.iter().map(|v| v.to_bits()));
-        let sums = columns.histogram_v.iter().map(|h| h.sum.to_bits());
-        let samples: Vec<_> = floats.chain(columns.histogram_t.iter().copied().zip(sums)).collect();
+        let samples = samples(&columns);
+        // The shorter ways give the same.
+        series.read(&mut columns).unwrap();
+        assert_eq!(self::samples(&columns), samples);
+        newest.read(&mut columns).unwrap();
+        assert_eq!(self::samples(&columns).into_iter().max(), samples.iter().copied().max());
         let count = samples.len();
         let samples: BTreeMap<_, _> = samples.into_iter().collect();
         assert_eq!(samples.len(), count, "a time twice in {}", series.labels());

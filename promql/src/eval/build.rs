@@ -446,7 +446,9 @@ impl Builder<'_> {
         let gives = gives.unwrap_or(if smoothed { InstantGives::Smoothed } else { InstantGives::Value });
         let extent = if smoothed { Extent::Smoothed(self.lookback) } else { Extent::Plain };
         let reach = if smoothed { 0 } else { self.lookback };
-        let selection = self.select(selector, when, reach, extent, 0);
+        // At a single moment, nothing but the newest sample is looked at.
+        let newest = !smoothed && (self.grid().steps() == 1 || when.at.is_some());
+        let selection = self.select(selector, when, reach, extent, (0, newest));
         let stats_only = self.stats_only();
         let source = Source::Instant(InstantSelector {
             selection,
@@ -463,14 +465,15 @@ impl Builder<'_> {
         self.figures.wanted && !self.figures.buckets
     }
 
-    /// Adds the selection of a selector that looks `reach` into the past of the moments it sees.
+    /// Adds the selection of a selector that looks `reach` into the past of the moments it sees; with the range and
+    /// whether the newest sample is enough, as hints.
     fn select(
         &mut self,
         selector: &VectorSelector,
         when: When,
         reach: i64,
         extent: Extent,
-        range: i64,
+        (range, newest): (i64, bool),
     ) -> usize {
         let grid = self.grid();
         let (grouping, by) = self.around.grouping.clone().unwrap_or_default();
@@ -484,7 +487,7 @@ impl Builder<'_> {
             min_t,
             max_t,
             limit: 0,
-            hints: Hints { step, range, function: self.around.function.clone(), grouping, by },
+            hints: Hints { step, range, function: self.around.function.clone(), grouping, by, newest },
         })
     }
 
@@ -496,7 +499,7 @@ impl Builder<'_> {
             RangeMode::Anchored => Extent::Anchored(self.lookback),
             RangeMode::Smoothed => Extent::Smoothed(self.lookback),
         };
-        let selection = self.select(&matrix.vector, when, range, extent, range);
+        let selection = self.select(&matrix.vector, when, range, extent, (range, false));
         let samples = RangeSamples::Selection { id: selection, stats_only: self.stats_only() };
         Ok(RangeInput { samples, when, range, extent })
     }

@@ -134,7 +134,7 @@ impl Evaluator<'_> {
         let mut columns = Columns::default();
         let mut rows = Vec::new();
         for series in &selected.series {
-            super::select::decode(series.as_ref(), &mut columns, false, self.interrupt)?;
+            super::select::decode(series.as_ref(), &mut columns, false)?;
             let labels = series.labels();
             let value = evaluate_instant(&plain, &grid, labels, &mut columns, &mut Notes::default());
             if value.row.is_some_and(|row| row.histograms.is_some()) {

@@ -47,7 +47,7 @@ pub(crate) struct Windows<'w> {
 
 impl Windows<'_> {
     /// Sets the result of every window that has a sample.
-    fn each(&self, out: &mut [f64], f: impl Fn(usize, usize, i64) -> f64) {
+    fn each(&self, out: &mut [f64], mut f: impl FnMut(usize, usize, i64) -> f64) {
         let mut end = self.first_end;
         for (place, (lo, hi)) in out.iter_mut().zip(self.spans) {
             if lo < hi {
@@ -123,21 +123,36 @@ impl FloatKernel {
     pub(crate) fn run(&self, floats: Floats<'_>, windows: &Windows<'_>, out: &mut [f64]) {
         let Floats { t, v, .. } = floats;
         match self {
-            Self::Rate { is_counter, divisor, resets } => windows.each(out, |lo, hi, end| {
-                if hi - lo < 2 {
-                    return ABSENT;
-                }
-                let increase = with_resets(v[hi - 1] - v[lo], v, resets, lo, hi);
-                let observed = Observed {
-                    first_t: t[lo],
-                    last_t: t[hi - 1],
-                    intervals: hi - lo - 1,
-                    first: v[lo],
-                    increase,
-                    zero_at: None,
-                };
-                increase * (extrapolation(&observed, end - windows.range, end, *is_counter) / divisor)
-            }),
+            Self::Rate { is_counter, divisor, resets } => {
+                let mut shape = Shape::default();
+                let mut factor = 0.0;
+                windows.each(out, |lo, hi, end| {
+                    if hi - lo < 2 {
+                        return ABSENT;
+                    }
+                    let (first, start) = (v[lo], end - windows.range);
+                    let increase = with_resets(v[hi - 1] - first, v, resets, lo, hi);
+                    let observed = Observed {
+                        first_t: t[lo],
+                        last_t: t[hi - 1],
+                        intervals: hi - lo - 1,
+                        first,
+                        increase,
+                        zero_at: None,
+                    };
+                    let now = Shape::new(&observed, start, end);
+                    if *is_counter && increase > 0.0 && first >= 0.0 && !(first >= increase && now.is_dense())
+                    {
+                        // Zero may be nearer than the window's start.
+                        return increase * (extrapolation(&observed, start, end, true) / divisor);
+                    }
+                    if now != shape {
+                        shape = now;
+                        factor = extrapolation(&observed, start, end, false) / divisor;
+                    }
+                    increase * factor
+                });
+            }
             Self::LastTwo { is_rate } => windows.each(out, |lo, hi, _| {
                 if hi - lo < 2 {
                     return ABSENT;
@@ -178,6 +193,33 @@ impl FloatKernel {
             Self::Last => windows.each(out, |_, hi, _| v[hi - 1]),
             Self::Present => windows.each(out, |_, _, _| 1.0),
         }
+    }
+}
+
+/// How a window's samples lie in it. Scrapes and steps are mostly regular, and the window before had the same shape.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Shape {
+    /// Milliseconds before the first sample, from it to the last, and behind that.
+    before: i64,
+    covered: i64,
+    after: i64,
+    intervals: usize,
+}
+
+impl Shape {
+    fn new(observed: &Observed, start: i64, end: i64) -> Self {
+        Self {
+            before: observed.first_t - start,
+            covered: observed.last_t - observed.first_t,
+            after: end - observed.last_t,
+            intervals: observed.intervals,
+        }
+    }
+
+    /// Whether the samples reach over half of the window's beginning: a counter that was not less than its increase
+    /// at the first sample cannot have been zero since the window's start then.
+    fn is_dense(&self) -> bool {
+        self.before <= self.covered
     }
 }
 
@@ -277,6 +319,7 @@ mod tests {
                 1..30,
             ),
             steps in prop::collection::vec((0usize..30, 1usize..30), 1..10),
+            regular: bool,
         ) {
             let value = |v: i32| match v {
                 i32::MAX => f64::INFINITY,
@@ -284,7 +327,7 @@ mod tests {
                 v => f64::from(v) / 3.0,
             };
             let v: Vec<f64> = values.into_iter().map(value).collect();
-            let t: Vec<i64> = (0..v.len() as i64).map(|i| i * 10_000 + i * i % 7).collect();
+            let t: Vec<i64> = (0..v.len() as i64).map(|i| i * 10_000 + if regular { 0 } else { i * i % 7 }).collect();
             let spans: Vec<(usize, usize)> = steps
                 .into_iter()
                 .map(|(lo, len)| (lo.min(v.len() - 1), (lo.min(v.len() - 1) + len).min(v.len())))

@@ -205,6 +205,7 @@ impl Plan {
                     || old.hints.by != new.hints.by
                     || old.hints.step != new.hints.step
                     || old.hints.range != new.hints.range
+                    || old.hints.newest != new.hints.newest
                 {
                     old.hints = Default::default();
                 }

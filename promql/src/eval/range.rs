@@ -353,12 +353,12 @@ impl<'a> RangeRun<'a> {
         let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
         let range = self.call.input.range;
         let first_end = self.call.input.when.seen_from(self.grid.start);
-        let (mut lo, mut hi) = (0, 0);
+        let (mut los, mut his) = (Bound::default(), Bound::default());
         let mut spans = Vec::with_capacity(out.len());
         for step in 0..out.len() {
             let end = first_end + self.grid.interval * step as i64;
-            let seen = hi;
-            advance(floats.t, &mut lo, &mut hi, end - range, end);
+            let seen = his.at;
+            let (lo, hi) = (los.behind(floats.t, end - range), his.behind(floats.t, end));
             spans.push((lo, hi));
             let len = hi - lo;
             if len > 0 {
@@ -481,6 +481,32 @@ fn advance(t: &[i64], lo: &mut usize, hi: &mut usize, from: i64, to: i64) {
     }
     while *lo < *hi && t[*lo] <= from {
         *lo += 1;
+    }
+}
+
+/// Finds, for moments that never go back, how many samples are not behind them.
+#[derive(Default)]
+struct Bound {
+    at: usize,
+    /// How far it went the last time. Steps and samples are mostly regular, so it goes as far again.
+    stride: usize,
+}
+
+impl Bound {
+    #[inline]
+    fn behind(&mut self, t: &[i64], moment: i64) -> usize {
+        let guess = self.at + self.stride;
+        let before = guess.checked_sub(1).is_none_or(|last| t.get(last).is_some_and(|t| *t <= moment));
+        if before && t.get(guess).is_none_or(|t| *t > moment) {
+            self.at = guess;
+            return guess;
+        }
+        let from = self.at;
+        while self.at < t.len() && t[self.at] <= moment {
+            self.at += 1;
+        }
+        self.stride = self.at - from;
+        self.at
     }
 }
 

@@ -11,6 +11,7 @@ use super::row::{Equals, Row, SharedHistogram, sample_size, unite};
 use super::{Evaluator, Val};
 use crate::ast::ValueType;
 use crate::engine::QueryError;
+use crate::limits::STAGE_EVALUATION;
 use crate::text::lossy;
 use crate::value::{Floats, Scalar, Series, Text, Value, VectorSample};
 
@@ -38,8 +39,9 @@ impl Evaluator<'_> {
         let interrupt = self.interrupt;
         let selected = Arc::clone(&self.selected[id]);
         let read = |columns: &mut Columns, index: usize| -> Result<Option<Series>, QueryError> {
+            interrupt.check(STAGE_EVALUATION)?;
             let series = selected.series[index].as_ref();
-            super::select::decode(series, columns, false, interrupt)?;
+            super::select::decode(series, columns, false)?;
             let samples = SeriesSamples::of_store(columns);
             let within = |t: &[i64]| (t.partition_point(|t| *t <= from), t.partition_point(|t| *t <= to));
             let (lo, hi) = within(samples.floats.t);

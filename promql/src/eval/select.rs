@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use model::read::{Columns, ReadError, Selection, Series, SeriesSource};
 
 use crate::engine::QueryError;
-use crate::limits::{Interrupt, STAGE_EVALUATION};
+use crate::limits::STAGE_EVALUATION;
 
 /// The answer to one selection.
 pub(crate) struct Selected {
@@ -31,22 +31,8 @@ pub(crate) fn select(source: &dyn SeriesSource, selection: &Selection) -> Result
 }
 
 /// Reads all samples of a series; with `stats_only`, histograms are reduced to their figures.
-pub(crate) fn decode(
-    series: &dyn Series,
-    columns: &mut Columns,
-    stats_only: bool,
-    interrupt: &Interrupt<'_>,
-) -> Result<(), QueryError> {
-    const RUNS_BETWEEN_CHECKS: usize = 256;
-    columns.clear();
-    let mut cursor = series.cursor();
-    let mut runs = 0;
-    while cursor.next_run(columns).map_err(store_error)? {
-        runs += 1;
-        if runs % RUNS_BETWEEN_CHECKS == 0 {
-            interrupt.check(STAGE_EVALUATION)?;
-        }
-    }
+pub(crate) fn decode(series: &dyn Series, columns: &mut Columns, stats_only: bool) -> Result<(), QueryError> {
+    series.read(columns).map_err(store_error)?;
     if stats_only {
         super::histogram::reduce_to_stats(&mut columns.histogram_v);
     }

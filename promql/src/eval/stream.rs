@@ -60,10 +60,12 @@ pub(crate) struct Made {
     pub(crate) samples: usize,
 }
 
-/// Series that one task evaluates without looking left or right.
+/// Series that one task evaluates without looking left or right, at most.
 const TASK: usize = 32;
-/// Fewer series than this are not worth waking other threads for.
-const SEQUENTIAL: usize = 8;
+/// Tasks into which few series are split.
+const TASKS: usize = 8;
+/// Series times steps that are not worth waking other threads for.
+const SEQUENTIAL: usize = 128;
 /// Points that a batch may hold, and bounds for its number of series.
 const BATCH_POINTS: usize = 2 << 20;
 const BATCH: (usize, usize) = (64, 8192);
@@ -264,7 +266,7 @@ impl Evaluator<'_> {
                 let selected = Arc::clone(&self.selected[selector.selection]);
                 self.batches(scope, selected.series.len(), stages, tallies, sink, |index, columns, notes| {
                     let series = selected.series[index].as_ref();
-                    decode(series, columns, selector.stats_only, interrupt)?;
+                    decode(series, columns, selector.stats_only)?;
                     Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
                 })
             }
@@ -283,7 +285,7 @@ impl Evaluator<'_> {
                             sink,
                             |index, columns, notes| {
                                 let series = selected.series[index].as_ref();
-                                decode(series, columns, stats_only, interrupt)?;
+                                decode(series, columns, stats_only)?;
                                 run.evaluate(series.labels(), false, &SeriesSamples::of_store(columns), notes)
                             },
                         )
@@ -364,11 +366,12 @@ impl Evaluator<'_> {
         for from in (0..len).step_by(batch) {
             let to = len.min(from + batch);
             let produce = || -> Vec<_> {
-                if to - from <= SEQUENTIAL {
+                if to - from == 1 || (to - from).saturating_mul(steps) <= SEQUENTIAL {
                     return vec![task(from..to)];
                 }
-                let starts: Vec<usize> = (from..to).step_by(TASK).collect();
-                starts.into_par_iter().map(|at| task(at..to.min(at + TASK))).collect()
+                let len = ((to - from) / TASKS).clamp(1, TASK);
+                let starts: Vec<usize> = (from..to).step_by(len).collect();
+                starts.into_par_iter().map(|at| task(at..to.min(at + len))).collect()
             };
             // The last batch is consumed while this one is made.
             let (done, consumed) = match pending.take() {

@@ -215,7 +215,12 @@ impl MemIndex {
 
     /// The labels that pairs stand for. Pairs that the index does not have are left out.
     pub fn labels(&self, pairs: &[PairId]) -> Labels {
-        Labels::from_sorted(pairs.iter().filter_map(|&pair| self.pair(pair)))
+        self.labels_in(&mut String::with_capacity(128), pairs)
+    }
+
+    /// As [`MemIndex::labels`]; for many series in a row, whose labels are all put together in the same buffer.
+    pub fn labels_in(&self, buffer: &mut String, pairs: &[PairId]) -> Labels {
+        Labels::from_sorted_in(buffer, pairs.iter().filter_map(|&pair| self.pair(pair)))
     }
 
     /// Name and value of a pair.

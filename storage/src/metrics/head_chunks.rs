@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::read::Columns;
 use parking_lot::{Mutex, RwLock};
 
 use crate::codec::bytes::ByteReader;
@@ -226,6 +227,37 @@ impl HeadChunks {
         let chunk = slice(&file, offset).map_err(|reason| self.corruption(at, reason))?;
         self.maps.write().insert(number, file);
         Ok(chunk)
+    }
+
+    /// Decodes the samples from `min_t` to `max_t` of some chunks, one after the other, onto the end of `out`.
+    pub fn decode(
+        &self,
+        places: &[u64],
+        min_t: i64,
+        max_t: i64,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        let mut decode = |at: u64, encoding: Encoding, bytes: &[u8]| {
+            chunk::decode(encoding, bytes, min_t, max_t, out)
+                .map_err(|e| StorageError::from(self.corruption(at, e.to_string())))
+        };
+        let mut left = places;
+        {
+            // One lock for all that is mapped already, which is nearly everything.
+            let maps = self.maps.read();
+            while let [at, behind @ ..] = left {
+                let (number, offset) = ((at >> 32) as u32, (at & u64::from(u32::MAX)) as usize);
+                let bytes = maps.get(&number).and_then(|file| file.get(offset..)).unwrap_or(&[]);
+                let Ok(chunk) = parse(bytes) else { break };
+                decode(*at, chunk.encoding, chunk.bytes)?;
+                left = behind;
+            }
+        }
+        for &at in left {
+            let (encoding, bytes) = self.read(at)?;
+            decode(at, encoding, &bytes)?;
+        }
+        Ok(())
     }
 
     /// Says that the chunk at a place cannot be decoded.

@@ -4,14 +4,14 @@
 //! which the head is seen. Selecting looks at indexes alone; a series' chunks are found when a cursor is asked for.
 //! While a snapshot lives, nothing that it may need leaves the head.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use model::Labels;
 use model::append::SeriesRef;
-use model::read::{Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use rayon::prelude::*;
 
 use super::block::MetricsBlock;
 use super::head::{Head, count};
@@ -19,12 +19,12 @@ use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
-use super::series::{Open, Series};
+use super::series::{ClosedChunk, Open, Series};
 use super::table::{Pages, SeriesTable};
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
-use crate::codec::chunk::Encoding;
+use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
 use crate::index::select;
 
@@ -43,6 +43,14 @@ pub enum Which {
         /// The place.
         below: u64,
     },
+}
+
+/// A series found in the head.
+struct Found {
+    labels: Labels,
+    series: SeriesRef,
+    /// The only sample that counts, where that is known.
+    newest: Option<(i64, f64)>,
 }
 
 /// The head as one snapshot sees it.
@@ -108,20 +116,84 @@ impl HeadView {
         selection: &Selection,
         which: Which,
     ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
+        let found = self.found(selection, which)?;
+        Ok(found.into_iter().map(|found| (found.labels, found.series)).collect())
+    }
+
+    fn found(&self, selection: &Selection, which: Which) -> Result<Vec<Found>, StorageError> {
         let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
-        let mut found = Vec::new();
-        for batch in slots.chunks(BATCH) {
-            let index = self.head.table.index().read();
-            for &slot in batch {
-                let Some(series) = self.pages.slot(slot).map(|cell| cell.lock()) else { continue };
-                let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
-                if self.overlaps(&series, selection.min_t, selection.max_t, which) {
-                    found.push((index.labels(&series.pairs), reference));
-                }
+        if slots.len() <= BATCH {
+            let mut found = self.batch(&slots, selection, which);
+            found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+            return Ok(found);
+        }
+        let batches = slots.par_chunks(BATCH).flat_map_iter(|slots| self.batch(slots, selection, which));
+        let mut found: Vec<Found> = batches.collect();
+        found.par_sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(found)
+    }
+
+    /// Those of some slots that have chunks in the selected time.
+    fn batch(&self, slots: &[u32], selection: &Selection, which: Which) -> Vec<Found> {
+        let mut buffer = String::with_capacity(256);
+        let mut found = Vec::with_capacity(slots.len());
+        let index = self.head.table.index().read();
+        for &slot in slots {
+            let Some(series) = self.pages.slot(slot).map(|cell| cell.lock()) else { continue };
+            let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
+            if self.overlaps(&series, selection.min_t, selection.max_t, which) {
+                let newest =
+                    if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
+                let labels = index.labels_in(&mut buffer, &series.pairs);
+                found.push(Found { labels, series: reference, newest });
             }
         }
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(found)
+        found
+    }
+
+    /// The newest float in the selected time, if the series ends in it and has nothing but in-order floats.
+    fn newest(&self, reference: SeriesRef, series: &Series, selection: &Selection) -> Option<(i64, f64)> {
+        let Open::Floats(chunk) = &series.open else { return None };
+        let (min_t, max_t) = self.in_order(series, selection.min_t, selection.max_t)?;
+        let plain = series.late.is_none() && self.tombstones.get(reference.0).is_none();
+        let is_in_time = (min_t..=max_t).contains(&chunk.last_t());
+        (plain && is_in_time).then(|| (chunk.last_t(), chunk.last_v()))
+    }
+
+    /// Appends a series' samples to `out`. False when its in-order samples are not all there is to it; then nothing
+    /// was appended.
+    fn read(
+        &self,
+        reference: SeriesRef,
+        min_t: i64,
+        max_t: i64,
+        out: &mut Columns,
+    ) -> Result<bool, StorageError> {
+        if self.tombstones.get(reference.0).is_some() {
+            return Ok(false);
+        }
+        let (closed, open, min_t, max_t) = {
+            let Some(series) = self.pages.lock(reference) else { return Ok(true) };
+            if series.late.is_some() {
+                return Ok(false);
+            }
+            let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
+            let wanted = |chunk: &&ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
+            let closed: Vec<u64> = series.closed.iter().filter(wanted).map(|chunk| chunk.at).collect();
+            let open = match &series.open {
+                _ if series.open_min_t > max_t || series.last_t() < min_t => None,
+                Open::None => None,
+                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes().to_vec())),
+                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
+            };
+            (closed, open, min_t, max_t)
+        };
+        self.head.chunks.decode(&closed, min_t, max_t, out)?;
+        if let Some((encoding, bytes)) = open {
+            chunk::decode(encoding, &bytes, min_t, max_t, out)
+                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?;
+        }
+        Ok(true)
     }
 
     /// First and last time of the in-order samples to be seen.
@@ -277,7 +349,9 @@ enum Part {
 /// A selected series: its labels, and where its samples are.
 pub(super) struct Selected {
     labels: Labels,
+    /// Blocks by time, then the head.
     parts: Vec<Part>,
+    newest: Option<(i64, f64)>,
     min_t: i64,
     max_t: i64,
 }
@@ -289,6 +363,21 @@ impl SelectedSeries for Selected {
 
     fn cursor(&self) -> Box<dyn Cursor + '_> {
         Box::new(self.pieces())
+    }
+
+    fn read(&self, out: &mut Columns) -> Result<(), ReadError> {
+        out.clear();
+        if let Some((t, v)) = self.newest {
+            out.push_float(t, v, 0);
+            return Ok(());
+        }
+        if self.ascends() && self.read_in_order(out)? {
+            return Ok(());
+        }
+        out.clear();
+        let mut cursor = self.cursor();
+        while cursor.next_run(out)? {}
+        Ok(())
     }
 }
 
@@ -320,75 +409,92 @@ impl Selected {
     }
 }
 
-/// One source's next series, ordered for a heap that gives the least labels first and of equal ones the first source.
-struct Next {
-    labels: Labels,
-    source: usize,
-    part: Part,
-}
+impl Selected {
+    /// Whether the parts and their chunks follow each other in time without overlap.
+    fn ascends(&self) -> bool {
+        let mut last = None;
+        self.parts.iter().all(|part| match part {
+            Part::Block { chunks, .. } => {
+                chunks.iter().all(|chunk| last.replace(chunk.max_t).is_none_or(|last| last < chunk.min_t))
+            }
+            Part::Head(head, _) => last.is_none_or(|last| last < head.from),
+        })
+    }
 
-impl PartialEq for Next {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+    /// Reads the parts one after the other. False when that is not all there is to the series.
+    fn read_in_order(&self, out: &mut Columns) -> Result<bool, StorageError> {
+        for part in &self.parts {
+            match part {
+                Part::Block { block, chunks, deleted } => {
+                    for chunk in chunks {
+                        block.read_chunk(chunk, deleted, self.min_t, self.max_t, out)?;
+                    }
+                }
+                Part::Head(head, series) => {
+                    if !head.read(*series, self.min_t, self.max_t, out)? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
-impl Eq for Next {}
+impl Selected {
+    fn new(labels: Labels, part: Part, newest: Option<(i64, f64)>, selection: &Selection) -> Self {
+        Self { labels, parts: vec![part], newest, min_t: selection.min_t, max_t: selection.max_t }
+    }
 
-impl PartialOrd for Next {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    /// Adds what another source has of the same series.
+    fn add(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+        // Which of the newest samples is the newest shows when they are read.
+        self.newest = None;
     }
 }
 
-impl Ord for Next {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (&self.labels, self.source).cmp(&(&other.labels, other.source))
+/// Merges series in label order, each label set once; what the first list has comes first.
+fn merge(first: Vec<Selected>, second: Vec<Selected>) -> Vec<Selected> {
+    if first.is_empty() || second.is_empty() {
+        return if first.is_empty() { second } else { first };
     }
+    let mut merged: Vec<Selected> = Vec::with_capacity(first.len().max(second.len()));
+    let mut second = second.into_iter().peekable();
+    for mut series in first {
+        while let Some(before) = second.next_if(|other| other.labels < series.labels) {
+            merged.push(before);
+        }
+        if let Some(same) = second.next_if(|other| other.labels == series.labels) {
+            series.add(same);
+        }
+        merged.push(series);
+    }
+    merged.extend(second);
+    merged
 }
-
-type Found<'s> = Box<dyn Iterator<Item = Result<(Labels, Part), StorageError>> + 's>;
 
 impl Snapshot {
     /// The series that match, ascending by labels.
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Selected>, StorageError> {
-        let mut sources: Vec<Found<'_>> = Vec::new();
+        let mut selected = Vec::new();
         for block in self.blocks(selection) {
-            sources.push(Box::new(block.select(selection)?.map(move |series| {
-                let series = series?;
+            let found = block.select_all(selection)?.into_iter().map(|series| {
                 let (chunks, deleted) = (series.chunks.into_boxed_slice(), Arc::new(series.deleted));
-                Ok((series.labels, Part::Block { block: block.clone(), chunks, deleted }))
-            })));
+                let part = Part::Block { block: block.clone(), chunks, deleted };
+                Selected::new(series.labels, part, None, selection)
+            });
+            selected = merge(selected, found.collect());
         }
         if self.head.covers(selection.min_t, selection.max_t) {
-            let found = self.head.select(selection)?;
-            let head = &self.head;
-            sources.push(Box::new(
-                found.into_iter().map(move |(labels, series)| Ok((labels, Part::Head(head.clone(), series)))),
-            ));
+            let found = self.head.found(selection, Which::All)?.into_iter().map(|found| {
+                let part = Part::Head(self.head.clone(), found.series);
+                Selected::new(found.labels, part, found.newest, selection)
+            });
+            selected = merge(selected, found.collect());
         }
-        let mut heap = BinaryHeap::with_capacity(sources.len());
-        for (source, found) in sources.iter_mut().enumerate() {
-            if let Some((labels, part)) = found.next().transpose()? {
-                heap.push(Reverse(Next { labels, source, part }));
-            }
-        }
-        let mut selected: Vec<Selected> = Vec::new();
-        while let Some(Reverse(Next { labels, source, part })) = heap.pop() {
-            if let Some((labels, part)) = sources[source].next().transpose()? {
-                heap.push(Reverse(Next { labels, source, part }));
-            }
-            let full = selection.limit > 0 && selected.len() == selection.limit;
-            match selected.last_mut() {
-                Some(last) if last.labels == labels => last.parts.push(part),
-                _ if full => break,
-                _ => selected.push(Selected {
-                    labels,
-                    parts: vec![part],
-                    min_t: selection.min_t,
-                    max_t: selection.max_t,
-                }),
-            }
+        if selection.limit > 0 {
+            selected.truncate(selection.limit);
         }
         Ok(selected)
     }
