@@ -7,10 +7,10 @@ use std::path::Path;
 
 use common::{CpuTime, Feed, INTERVAL};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use storage::block::set::LiveBlock;
 use storage::block::meta::new_id;
 use storage::block::plan::merged_meta;
 use storage::block::set::BlockSet;
+use storage::block::set::LiveBlock;
 use storage::fs::RealDisk;
 use storage::metrics::block::MetricsBlock;
 use storage::metrics::merge::merge;

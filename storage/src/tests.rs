@@ -232,6 +232,31 @@ fn late_samples_are_refused_on_request() {
     assert_eq!(all(&storage)["a"].iter().map(|(t, _)| t - 10 * HOUR).collect::<Vec<_>>(), [-2, 0, 1]);
 }
 
+#[test]
+fn a_mark_never_means_another_chunk() {
+    let disk = SimDisk::new(23);
+    let limits = Limits { out_of_order_window: 20 * HOUR, ..Limits::default() };
+    let options = Options { limits, late_chunk_samples: 5, ..options() };
+    let storage = open_with(&disk, options.clone()).0;
+    put(&storage, &[("a", 10 * HOUR, 0.0), ("b", 10 * HOUR, 0.0)]);
+    let mut storage = Some(storage);
+    for name in ["a", "b"] {
+        for n in 1..=6 {
+            put(storage.as_ref().unwrap(), &[(name, 9 * HOUR - n * MINUTE, n as f64)]);
+        }
+        // The mark of the full chunk is in the log, the chunk is not yet in its file.
+        disk.kill();
+        storage = Some(open_with(&disk, options.clone()).0);
+    }
+    let storage = storage.unwrap();
+    put(&storage, &[("b", 8 * HOUR, 0.0)]);
+    let want = all(&storage);
+    assert_eq!((want["a"].len(), want["b"].len()), (7, 8));
+    storage.close().unwrap();
+    drop(storage);
+    assert_eq!(all(&open_with(&disk, options).0), want);
+}
+
 /// Adds records behind those of a log.
 fn add_records(disk: &SimDisk, dir: &str, put: impl FnOnce(&mut Batch)) {
     let mut batch = Batch::new();

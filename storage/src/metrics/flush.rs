@@ -115,11 +115,12 @@ impl MetricsStore {
     /// Serves what was written, and notes what can be freed when older snapshots are gone.
     fn publish(&self, work: &mut Work, truncation: Truncation) -> Result<(), StorageError> {
         self.reload((truncation.min_t > i64::MIN).then_some(truncation.min_t))?;
-        let merged = work.truncation.take().map_or(truncation, |earlier| Truncation {
+        let earlier = [work.truncation.take(), work.failed.take()].into_iter().flatten();
+        let merged = earlier.fold(truncation, |merged, earlier| Truncation {
             commit: 0,
-            min_t: earlier.min_t.max(truncation.min_t),
-            late_below: earlier.late_below.max(truncation.late_below),
-            wbl_below: earlier.wbl_below.max(truncation.wbl_below),
+            min_t: merged.min_t.max(earlier.min_t),
+            late_below: merged.late_below.max(earlier.late_below),
+            wbl_below: merged.wbl_below.max(earlier.wbl_below),
         });
         let commit = {
             // An empty commit tells the snapshots before apart from those after.
@@ -208,7 +209,11 @@ impl MetricsStore {
             self.truncate_logs(&truncation)?;
             Ok(removed)
         });
-        let series_removed = truncated.inspect_err(|_| bump(&self.counts.truncations_failed))?;
+        let series_removed = truncated.inspect_err(|_| {
+            bump(&self.counts.truncations_failed);
+            // Deletions must not leave the log before the late samples that they hide.
+            work.failed = Some(truncation);
+        })?;
         let min_t = self.head.times.min_t.load(SeqCst);
         self.observer.event(&Event::HeadTruncated { min_t, series_removed, took: start.elapsed() });
         Ok(())
@@ -276,6 +281,7 @@ impl MetricsStore {
     fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {
         let start = Instant::now();
         if truncation.wbl_below > 0 {
+            // For good: the checkpoint forgets the deletions of what is in there.
             segment::remove_before(&*self.disk, Path::new(WBL), truncation.wbl_below)?;
         }
         if truncation.min_t > i64::MIN {

@@ -403,6 +403,11 @@ impl Replay<'_> {
                 // A mark counts when its chunk is there. 0 stands for samples that went into a block.
                 for marker in markers {
                     if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
+                        // A power cut took the chunk, and maybe its file: the mark must not mean another one day.
+                        let behind = (marker.chunk >> 32 << 32).saturating_add(1 << 32);
+                        if self.head.chunks.could_begin_at(behind) {
+                            self.chunks_from = self.chunks_from.max(behind);
+                        }
                         continue;
                     }
                     if let Some(series) = self.find(marker.series, kind)

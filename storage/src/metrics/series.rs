@@ -456,12 +456,13 @@ mod tests {
         assert_eq!(place_histogram(&series, integer(3.0)), Err(AppendError::Duplicate));
         assert_eq!(series.last_encoding(), Encoding::Xor);
 
-        let kinds: [(&dyn Fn(f64) -> _, &dyn Fn(f64) -> _, _); 2] =
-            [(&integer, &float, Encoding::Histogram), (&float, &integer, Encoding::FloatHistogram)];
-        for (of, other, encoding) in kinds {
+        for encoding in [Encoding::Histogram, Encoding::FloatHistogram] {
+            let is_float = encoding == Encoding::FloatHistogram;
+            let of = |sum| if is_float { float(sum) } else { integer(sum) };
+            let other = |sum| if is_float { integer(sum) } else { float(sum) };
             let mut series = Series::default();
             for t in 1..=3 {
-                series.push_histogram(commit, t, &of(t as f64), RULE, &chunks).unwrap();
+                series.push_histogram(commit, t, &of(f64::from(t as i32)), RULE, &chunks).unwrap();
             }
             series.close_open(&chunks);
             assert_eq!(place_histogram(&series, of(3.0)), Ok(Place::Same));

@@ -63,6 +63,8 @@ pub struct MetricsStore {
 pub(crate) struct Work {
     /// Truncation of the head that waits for snapshots which still need what it frees.
     pub(super) truncation: Option<Truncation>,
+    /// A truncation that failed on its way: the next one does it again.
+    pub(super) failed: Option<Truncation>,
 }
 
 /// What is to be freed.
