@@ -10,7 +10,8 @@
 //! `PEERS_SERVERS` (all): names of servers, with commas. `PEERS_KEEP`: a directory that keeps what was loaded for the
 //! next run of the same size. `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs that are not on the PATH.
 //!
-//! A peer that is not installed is left out. Each server runs alone; what it holds was loaded before its clock starts.
+//! A peer that is not installed is left out. All servers are up, loaded and idle before the first query; they are asked
+//! in turns, one at a time, so that what else the machine does falls on all of them alike.
 
 #![expect(
     clippy::expect_used,
@@ -54,18 +55,24 @@ fn main() {
 
     let queries: Vec<queries::Query> =
         queries::all(scale).into_iter().filter(|q| q.name.contains(&only)).collect();
-    let mut columns = Vec::new();
     let is_wanted =
         |kind: &servers::Kind| wanted.is_empty() || wanted.split(',').any(|name| name == kind.name());
-    for kind in servers::installed().into_iter().filter(is_wanted) {
-        let server = kind.start(temporary.path(), &data, &scrapes, scale);
-        let timings: Vec<Answered> = queries.iter().map(|q| time(&server, q, end_s)).collect();
+    let kinds: Vec<_> = servers::installed().into_iter().filter(is_wanted).collect();
+    let servers: Vec<Server> =
+        kinds.iter().map(|kind| kind.start(temporary.path(), &data, &scrapes, scale)).collect();
+    let mut columns: Vec<(&str, Vec<Answered>)> =
+        kinds.iter().map(|kind| (kind.name(), Vec::new())).collect();
+    for query in &queries {
+        for ((_, answers), answer) in columns.iter_mut().zip(time(&servers, query, end_s)) {
+            answers.push(answer);
+        }
+    }
+    for (kind, server) in kinds.iter().zip(&servers) {
         println!(
             "{}: {:.0} MB resident after the queries",
             kind.name(),
             server.resident_bytes() as f64 / 1e6
         );
-        columns.push((kind.name(), timings));
     }
     print_table(&queries, &columns);
 }
@@ -76,22 +83,32 @@ struct Answered {
     series: usize,
 }
 
-fn time(server: &Server, query: &queries::Query, end_s: i64) -> Answered {
-    let url = query.url(server, end_s);
-    let mut seconds = Vec::new();
-    let mut series = 0;
+/// Asks all servers the same, in turns.
+fn time(servers: &[Server], query: &queries::Query, end_s: i64) -> Vec<Answered> {
+    let mut seconds = vec![Vec::new(); servers.len()];
+    let mut series = vec![0; servers.len()];
     // One for the caches of the operating system, then the ones that count.
     for run in 0..=setting("PEERS_RUNS", 5) {
-        let begin = Instant::now();
-        let body = server.get(&url, Duration::from_secs(120));
-        let took = begin.elapsed().as_secs_f64();
-        series = body.matches("\"metric\":").count();
-        if run > 0 {
-            seconds.push(took);
+        for (at, server) in servers.iter().enumerate() {
+            let url = query.url(server, end_s);
+            let begin = Instant::now();
+            let body = server.get(&url, Duration::from_secs(120));
+            let took = begin.elapsed().as_secs_f64();
+            series[at] = body.matches("\"metric\":").count();
+            if run > 0 {
+                seconds[at].push(took);
+            }
         }
     }
-    seconds.sort_by(f64::total_cmp);
-    Answered { seconds: seconds[seconds.len() / 2], series }
+    let median = |mut seconds: Vec<f64>| {
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
+    };
+    seconds
+        .into_iter()
+        .zip(series)
+        .map(|(seconds, series)| Answered { seconds: median(seconds), series })
+        .collect()
 }
 
 fn print_table(queries: &[queries::Query], columns: &[(&str, Vec<Answered>)]) {
