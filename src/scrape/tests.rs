@@ -56,11 +56,18 @@ impl MemoryAppender<'_> {
         }
         let mut numbers = self.store.numbers.lock();
         let mut series = self.store.series.lock();
-        let number = *numbers.entry(labels.clone()).or_insert_with(|| {
-            series.push(Stored { labels: labels.to_string(), ..Stored::default() });
-            series.len() - 1
-        });
-        assert!(known.is_none_or(|known| known.0 == number as u64 + 1), "another series' reference");
+        let number = match known.map(|known| known.0 as usize - 1).filter(|number| *number < series.len()) {
+            Some(number) => {
+                let same = labels.is_empty() || numbers.get(labels) == Some(&number);
+                assert!(same, "another series' reference");
+                number
+            }
+            None if labels.is_empty() => return Err(AppendError::UnknownSeries),
+            None => *numbers.entry(labels.clone()).or_insert_with(|| {
+                series.push(Stored { labels: labels.to_string(), ..Stored::default() });
+                series.len() - 1
+            }),
+        };
         let pending = self.pending.iter().rev().find(|(n, ..)| *n == number).map(|(_, t, v)| (*t, v.clone()));
         match pending.as_ref().or(series[number].samples.last()) {
             Some((last, _)) if *last > t => return Err(AppendError::OutOfOrder),
