@@ -57,7 +57,8 @@ try {
   const drawn = await page.locator(".uplot canvas").evaluate((canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const found = new Set();
-    for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+    for (let i = 0; i < data.length; i += 4)
+      if (data[i + 3] > 200) found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
     return found.size;
   });
   assert.ok(drawn > 2, `the graph shows ${drawn} colours`);

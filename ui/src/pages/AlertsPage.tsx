@@ -85,7 +85,6 @@ function RuleGroupCard({ group, rules, now }: { group: RuleGroup; rules: Alertin
       >
         {rules.map((rule, i) => (
           // A group may have rules of the same name.
-          // biome-ignore lint/suspicious/noArrayIndexKey: see above
           <Accordion.Item key={`${rule.name} ${i}`} value={rule.name}>
             <Accordion.Control>
               <Group justify="space-between" pr="sm">

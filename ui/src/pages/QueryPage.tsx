@@ -18,7 +18,6 @@ export function QueryPage() {
       {panels.map((panel, i) => (
         <QueryPanel
           // Panels have no names of their own; their place is what the URL knows.
-          // biome-ignore lint/suspicious/noArrayIndexKey: see above
           key={i}
           panel={panel}
           onChange={(changed) => show(panels.map((p, j) => (j === i ? changed : p)))}
