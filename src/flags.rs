@@ -11,6 +11,7 @@ use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
+pub(crate) use value::go_duration_ns;
 
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
@@ -293,6 +294,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("web.enable-otlp-receiver", "metrics are not received by OTLP"),
     ("web.max-notifications-subscribers", "there are no live notifications"),
     ("web.search.max-limit", "there is no search API"),
+    ("rules.max-concurrent-evals", "rules of a group are evaluated one after the other"),
     ("storage.tsdb.delay-compact-file.path", "compaction does not wait for uploads"),
     ("storage.tsdb.delayed-compaction.max-percent", "compaction is not delayed"),
     ("storage.tsdb.head-chunks-write-queue-size", "head chunks are written without a queue"),
@@ -419,8 +421,7 @@ impl Flags {
             },
             scrape: ScrapeFlags {
                 adjust_timestamps: v.bool("scrape.adjust-timestamps"),
-                timestamp_tolerance_ns: value::go_duration_ns(&v.text("scrape.timestamp-tolerance"))
-                    .unwrap_or(0),
+                timestamp_tolerance_ns: go_duration_ns(&v.text("scrape.timestamp-tolerance")).unwrap_or(0),
                 discovery_reload_interval_ms: v.ms("scrape.discovery-reload-interval"),
             },
             alertmanager: AlertmanagerFlags {

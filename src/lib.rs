@@ -14,4 +14,5 @@ pub mod scrape;
 pub mod server;
 pub mod telemetry;
 mod text;
+pub mod tool;
 pub mod version;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use trivium::flags::{self, Command};
-use trivium::{server, version};
+use trivium::{server, tool, version};
 
 fn main() -> ExitCode {
     let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -20,10 +20,7 @@ fn main() -> ExitCode {
         Ok(Command::Help) => say(&flags::help()),
         Ok(Command::Version) => say(&format!("{}\n", version::long())),
         Ok(Command::Documentation) => say(&flags::documentation()),
-        Ok(Command::Tool(_)) => {
-            say_err("trivium tool: there are no tools in this version; promtool works with this server\n");
-            ExitCode::from(2)
-        }
+        Ok(Command::Tool(args)) => ExitCode::from(tool::run(args)),
         Err(e) => {
             say_err(&format!("{e}\n"));
             ExitCode::from(e.exit_code)

@@ -12,11 +12,19 @@ use storage::fs::RealDisk;
 use storage::observer::Silent;
 use storage::{Options, Storage};
 
-use crate::Scale;
 use crate::recording::Scrapes;
 
 /// Seconds between two scrapes.
 pub const INTERVAL_S: i64 = 15;
+
+/// How long the data are and of how many hosts.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Hosts that show the recording.
+    pub hosts: usize,
+    /// For how many hours.
+    pub hours: usize,
+}
 
 struct Manual(AtomicI64);
 
@@ -27,7 +35,7 @@ impl Clock for Manual {
 }
 
 /// The last scrape's time: a quarter of an hour ago, on a whole minute, inside every peer's default retention.
-fn end_seconds() -> i64 {
+pub fn end_seconds() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
     (now.as_secs() as i64 - 900) / 60 * 60
 }
@@ -83,41 +91,71 @@ fn host_pairs(host: usize) -> [(String, String); 2] {
 
 /// Writes all samples through the store; gives their number.
 fn into_store(scrapes: &Scrapes, scale: Scale, end_s: i64, dir: &Path) -> u64 {
-    std::fs::create_dir_all(dir).expect("a directory");
-    let steps = steps(scale);
-    let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
-    let clock = Arc::new(Manual(AtomicI64::new(start)));
-    let storage =
-        Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), Options::default(), Arc::new(Silent))
+    let labels = |series: usize, host| {
+        Labels::from_pairs(scrapes.labels[series].iter().cloned().chain(host_pairs(host)))
+    };
+    let load = Load {
+        scrapes,
+        series: scale.hosts * scrapes.series(),
+        steps: steps(scale),
+        end_s,
+        options: Options::default(),
+    };
+    load.into_store(&labels, dir)
+}
+
+/// Samples to be stored.
+pub struct Load<'a> {
+    /// Where they come from.
+    pub scrapes: &'a Scrapes,
+    /// Of how many series; those of whole hosts and a part of the last one.
+    pub series: usize,
+    /// How many of each.
+    pub steps: usize,
+    /// The last one's time.
+    pub end_s: i64,
+    /// With what store.
+    pub options: Options,
+}
+
+impl Load<'_> {
+    /// Writes all samples through a store, a commit for each host and step; gives their number. `labels` are those
+    /// of a series on a host.
+    pub fn into_store(self, labels: &dyn Fn(usize, usize) -> Labels, dir: &Path) -> u64 {
+        let Self { scrapes, series, steps, end_s, options } = self;
+        std::fs::create_dir_all(dir).expect("a directory");
+        let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
+        let clock = Arc::new(Manual(AtomicI64::new(start)));
+        let storage = Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), options, Arc::new(Silent))
             .unwrap_or_else(|e| panic!("{e}"));
-    let labels: Vec<Vec<Labels>> = (0..scale.hosts)
-        .map(|host| {
-            let with_host = |pairs: &Vec<(String, String)>| {
-                Labels::from_pairs(pairs.iter().cloned().chain(host_pairs(host)))
-            };
-            scrapes.labels.iter().map(with_host).collect()
-        })
-        .collect();
-    let mut refs: Vec<Vec<Option<SeriesRef>>> = vec![vec![None; scrapes.series()]; scale.hosts];
-    let mut samples = 0;
-    for step in 0..steps {
-        let t = start + step as i64 * INTERVAL_S * 1000;
-        clock.0.store(t, Ordering::Relaxed);
-        for host in 0..scale.hosts {
-            let mut appender = storage.appender();
-            for (i, value) in scrapes.at(host, step).iter().enumerate() {
-                if let Some(v) = value {
-                    let known = refs[host][i];
-                    let appended = appender.append(known, &labels[host][i], t, *v, 0);
-                    refs[host][i] = Some(appended.unwrap_or_else(|e| panic!("{}: {e}", labels[host][i])));
-                    samples += 1;
+        let hosts = series.div_ceil(scrapes.series());
+        let labels: Vec<Vec<Labels>> = (0..hosts)
+            .map(|host| {
+                let of_host = scrapes.series().min(series - host * scrapes.series());
+                (0..of_host).map(|i| labels(i, host)).collect()
+            })
+            .collect();
+        let mut refs: Vec<Vec<Option<SeriesRef>>> =
+            labels.iter().map(|host| vec![None; host.len()]).collect();
+        let mut samples = 0;
+        for step in 0..steps {
+            let t = start + step as i64 * INTERVAL_S * 1000;
+            clock.0.store(t, Ordering::Relaxed);
+            for (host, (labels, refs)) in labels.iter().zip(&mut refs).enumerate() {
+                let mut appender = storage.appender();
+                for ((labels, known), value) in labels.iter().zip(refs).zip(scrapes.at(host, step)) {
+                    if let Some(v) = value {
+                        let appended = appender.append(*known, labels, t, *v, 0);
+                        *known = Some(appended.unwrap_or_else(|e| panic!("{labels}: {e}")));
+                        samples += 1;
+                    }
                 }
+                appender.commit().unwrap_or_else(|e| panic!("{e}"));
             }
-            appender.commit().unwrap_or_else(|e| panic!("{e}"));
         }
+        storage.close().unwrap_or_else(|e| panic!("{e}"));
+        samples
     }
-    storage.close().unwrap_or_else(|e| panic!("{e}"));
-    samples
 }
 
 /// All series of one host as lines for `/api/v1/import`.

@@ -19,21 +19,18 @@
     reason = "a bench ends with a message when its surroundings are not as needed, and prints its table"
 )]
 
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod load;
 mod queries;
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod recording;
+#[allow(dead_code, reason = "the store bench uses the rest")]
 mod servers;
 
 use std::time::{Duration, Instant};
 
+use load::Scale;
 use servers::Server;
-
-/// How long the data are and of how many hosts.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    hosts: usize,
-    hours: usize,
-}
 
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)

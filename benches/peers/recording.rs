@@ -8,6 +8,8 @@ use std::io::Read;
 pub struct Scrapes {
     /// Each series' labels: name and value pairs, `__name__` included.
     pub labels: Vec<Vec<(String, String)>>,
+    /// When each scrape was, in milliseconds since the epoch.
+    pub times: Vec<i64>,
     /// For each scrape a value for each series; `None` where it was missing.
     pub values: Vec<Vec<Option<f64>>>,
 }
@@ -22,6 +24,25 @@ impl Scrapes {
     pub fn at(&self, host: usize, step: usize) -> &[Option<f64>] {
         &self.values[(37 * host + step) % self.values.len()]
     }
+
+    /// A series' labels on a host: its own, `instance`, `job`, and more that hosts share, ten in all; of a series that
+    /// has more by itself, those and `instance`.
+    pub fn ten_labels(&self, series: usize, host: usize) -> Vec<(String, String)> {
+        let own = &self.labels[series];
+        let more = [
+            ("instance", format!("host-{host:05}:9100")),
+            ("job", "node".to_owned()),
+            ("cluster", format!("cluster-{:02}", host / 100)),
+            ("rack", format!("rack-{:03}", host / 20)),
+            ("zone", format!("zone-{}", host % 3)),
+            ("team", format!("team-{:02}", host % 20)),
+            ("region", format!("region-{}", host / 500)),
+            ("environment", "production".to_owned()),
+            ("os", "linux".to_owned()),
+        ];
+        let more = more.into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.iter().cloned().chain(more.take(10usize.saturating_sub(own.len()).max(1))).collect()
+    }
 }
 
 /// Reads a recording.
@@ -32,8 +53,11 @@ pub fn read(path: &str) -> Scrapes {
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut labels = Vec::new();
     let mut rows: Vec<Vec<(usize, f64)>> = Vec::new();
+    let mut times = Vec::new();
     for line in text.lines() {
-        if line.starts_with("@@ ") {
+        if let Some(head) = line.strip_prefix("@@ ") {
+            let time = head.split(' ').next().and_then(|time| time.parse().ok());
+            times.push(time.unwrap_or_else(|| panic!("no time in {line:?}")));
             rows.push(Vec::new());
             continue;
         }
@@ -53,7 +77,7 @@ pub fn read(path: &str) -> Scrapes {
             columns
         })
         .collect();
-    Scrapes { labels, values }
+    Scrapes { labels, times, values }
 }
 
 /// `name{a="b",c="d"}` to pairs; recordings hold no escapes but `\\`, `\"` and `\n`.

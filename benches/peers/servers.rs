@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Scale;
-use crate::load::{self, Data};
+use crate::load::{self, Data, Scale};
 use crate::recording::Scrapes;
 
 /// A server that can be measured.
@@ -29,6 +28,8 @@ pub fn installed() -> Vec<Kind> {
 pub struct Server {
     child: Child,
     port: u16,
+    /// How long it took from its start until it was ready.
+    pub ready_after: Duration,
     /// Keeps its connection, as a dashboard's data source does.
     agent: ureq::Agent,
 }
@@ -61,27 +62,51 @@ impl Kind {
     /// Starts it on a copy of `data`, or imports the samples where it has a format of its own; waits until it answers
     /// with all of them.
     pub fn start(self, dir: &Path, data: &Data, scrapes: &Scrapes, scale: Scale) -> Server {
+        let own = match self {
+            Self::Trivium | Self::Prometheus => self.own_data(dir),
+            Self::VictoriaMetrics => data.victoria.clone(),
+        };
+        let config = dir.join("idle.yml");
+        std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
+        if self != Self::VictoriaMetrics {
+            copy(&data.store, &own);
+        }
+        let server = self.launch(&own, &config);
+        if self == Self::VictoriaMetrics && !data.is_imported() {
+            for host in 0..scale.hosts {
+                let lines = load::import_lines(scrapes, scale, data.end_s, host);
+                let url = format!("http://127.0.0.1:{}/api/v1/import", server.port);
+                ureq::post(url).send(lines).expect("an import");
+            }
+            server.get("/internal/force_flush", Duration::from_secs(60));
+            server.get("/internal/force_merge", Duration::from_secs(600));
+            data.imported();
+        }
+        server
+    }
+
+    /// The directory that it gets below another.
+    pub fn own_data(self, dir: &Path) -> PathBuf {
+        dir.join(format!("{}-own", self.name()))
+    }
+
+    /// Starts it on a data directory; waits until it is ready.
+    pub fn launch(self, data: &Path, config: &Path) -> Server {
         let program = self.program().expect("only installed servers are started");
         let port =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let own = match self {
-            Self::Trivium | Self::Prometheus => dir.join(self.name()),
-            Self::VictoriaMetrics => data.victoria.clone(),
-        };
         let mut command = Command::new(program);
         match self {
             Self::Trivium | Self::Prometheus => {
-                copy(&data.store, &own);
-                let config = dir.join("idle.yml");
-                std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
                 command
                     .arg(format!("--config.file={}", config.display()))
-                    .arg(format!("--storage.tsdb.path={}", own.display()))
+                    .arg(format!("--storage.tsdb.path={}", data.display()))
                     .arg(format!("--web.listen-address=127.0.0.1:{port}"));
             }
             Self::VictoriaMetrics => {
                 command
-                    .arg(format!("-storageDataPath={}", own.display()))
+                    .arg(format!("-promscrape.config={}", config.display()))
+                    .arg(format!("-storageDataPath={}", data.display()))
                     .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
                     .args([
                         "-retentionPeriod=10y",
@@ -92,25 +117,19 @@ impl Kind {
                     .args(["-search.disableCache", "-loggerLevel=ERROR"]);
             }
         }
+        let begin = Instant::now();
         let child =
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server that starts");
-        let server = Server { child, port, agent: ureq::Agent::new_with_defaults() };
-        let ready = if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" };
-        server.wait_for(ready);
-        if self == Self::VictoriaMetrics && !data.is_imported() {
-            for host in 0..scale.hosts {
-                let lines = load::import_lines(scrapes, scale, data.end_s, host);
-                ureq::post(format!("http://127.0.0.1:{port}/api/v1/import")).send(lines).expect("an import");
-            }
-            server.get("/internal/force_flush", Duration::from_secs(60));
-            server.get("/internal/force_merge", Duration::from_secs(600));
-            data.imported();
-        }
+        let agent = ureq::Agent::new_with_defaults();
+        let mut server = Server { child, port, ready_after: Duration::ZERO, agent };
+        server.wait_for(if self == Self::VictoriaMetrics { "/health" } else { "/-/ready" });
+        server.ready_after = begin.elapsed();
         server
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory.
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("the loaded data").flatten() {
         let target = to.join(entry.file_name());
@@ -126,7 +145,7 @@ impl Server {
         let give_up = Instant::now() + Duration::from_secs(300);
         while ureq::get(format!("http://127.0.0.1:{}{path}", self.port)).call().is_err() {
             assert!(Instant::now() < give_up, "{path} does not answer");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -150,9 +169,15 @@ impl Server {
 
     /// Resident memory now.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
+        resident_bytes(self.child.id())
+    }
+
+    /// CPU time so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // Fields 14 and 15 of proc(5), counted behind the name in parentheses; Linux counts in hundredths.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(2);
+        fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() as f64 / 100.0
     }
 }
 
@@ -168,4 +193,11 @@ impl Drop for Server {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Resident memory of a process.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

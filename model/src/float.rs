@@ -1,4 +1,5 @@
-//! Floats as text the way Go writes them; Prometheus's answers, logs and test files carry these forms.
+//! Floats as text the way Go writes them, for queries, logs and test files. The API's form is that of
+//! [`crate::number`].
 
 use std::fmt::{self, Write};
 
@@ -6,13 +7,9 @@ use std::fmt::{self, Write};
 #[derive(Clone, Copy, Debug)]
 pub struct FloatG(pub f64);
 
-/// Go's `%f` with the shortest digits, never an exponent; the JSON API's form between 1e-6 and 1e21.
+/// Go's `%f` with the shortest digits, never an exponent.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatF(pub f64);
-
-/// The JSON API's form: plain, but with an exponent below 1e-6 and from 1e21.
-#[derive(Clone, Copy, Debug)]
-pub struct FloatApi(pub f64);
 
 impl fmt::Display for FloatG {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,17 +25,6 @@ impl fmt::Display for FloatG {
 impl fmt::Display for FloatF {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         plain(f, self.0)
-    }
-}
-
-impl fmt::Display for FloatApi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.abs();
-        if magnitude.is_finite() && magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-            exponent(f, self.0)
-        } else {
-            plain(f, self.0)
-        }
     }
 }
 
@@ -71,29 +57,28 @@ mod tests {
 
     #[test]
     fn forms() {
-        for (v, g, f, api) in [
-            (0.0, "0", "0", "0"),
-            (-0.0, "-0", "-0", "-0"),
-            (1.0, "1", "1", "1"),
-            (-1.5, "-1.5", "-1.5", "-1.5"),
-            (100000.0, "100000", "100000", "100000"),
-            (999999.5, "999999.5", "999999.5", "999999.5"),
-            (1e6, "1e+06", "1000000", "1000000"),
-            (123456789.0, "1.23456789e+08", "123456789", "123456789"),
-            (1e20, "1e+20", "100000000000000000000", "100000000000000000000"),
-            (1e21, "1e+21", "1000000000000000000000", "1e+21"),
-            (1e300, "1e+300", &format!("1{}", "0".repeat(300)), "1e+300"),
-            (0.0001, "0.0001", "0.0001", "0.0001"),
-            (0.00001234, "1.234e-05", "0.00001234", "0.00001234"),
-            (1e-6, "1e-06", "0.000001", "0.000001"),
-            (2.5e-7, "2.5e-07", "0.00000025", "2.5e-07"),
-            (f64::INFINITY, "+Inf", "+Inf", "+Inf"),
-            (f64::NEG_INFINITY, "-Inf", "-Inf", "-Inf"),
-            (f64::NAN, "NaN", "NaN", "NaN"),
+        for (v, g, f) in [
+            (0.0, "0", "0"),
+            (-0.0, "-0", "-0"),
+            (1.0, "1", "1"),
+            (-1.5, "-1.5", "-1.5"),
+            (100000.0, "100000", "100000"),
+            (999999.5, "999999.5", "999999.5"),
+            (1e6, "1e+06", "1000000"),
+            (123456789.0, "1.23456789e+08", "123456789"),
+            (1e20, "1e+20", "100000000000000000000"),
+            (1e21, "1e+21", "1000000000000000000000"),
+            (1e300, "1e+300", &format!("1{}", "0".repeat(300))),
+            (0.0001, "0.0001", "0.0001"),
+            (0.00001234, "1.234e-05", "0.00001234"),
+            (1e-6, "1e-06", "0.000001"),
+            (2.5e-7, "2.5e-07", "0.00000025"),
+            (f64::INFINITY, "+Inf", "+Inf"),
+            (f64::NEG_INFINITY, "-Inf", "-Inf"),
+            (f64::NAN, "NaN", "NaN"),
         ] {
             assert_eq!(FloatG(v).to_string(), g);
             assert_eq!(FloatF(v).to_string(), f);
-            assert_eq!(FloatApi(v).to_string(), api);
         }
     }
 }

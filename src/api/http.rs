@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::lenient::Lenient;
+
 /// Connections that are still busy when the server stops may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -129,7 +131,8 @@ async fn serve_connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.read_timeout);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(Lenient::new(stream)), service).into_owned();
     if let Err(e) = graceful.watch(connection).await {
         tracing::debug!(err = %e, peer = %peer, "Connection ended");
     }

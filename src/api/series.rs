@@ -130,6 +130,8 @@ pub async fn series(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
+    // As Prometheus words it: only this endpoint names the parameter.
+    params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
     let question = Question::parse(&params)?;
     read(api.parts()?, move |source| {
         let mut warnings = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::float::FloatF;
 use model::histogram::FloatHistogram;
 use promql::value::{Point, Series, Value};
 
@@ -13,7 +14,14 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
     json.raw(value.value_type().api_name());
     json.raw("\",\"result\":");
     match value {
-        Value::Scalar(scalar) => json.point(scalar.t, scalar.v),
+        Value::Scalar(scalar) => {
+            // Unlike samples, without exponent.
+            json.raw("[");
+            json.timestamp(scalar.t);
+            json.raw(",");
+            json.string(&FloatF(scalar.v).to_string());
+            json.raw("]");
+        }
         Value::String(text) => {
             json.raw("[");
             json.timestamp(text.t);

@@ -43,7 +43,7 @@ use Support::{AlwaysOn, Instead, NoEffect, NotYet, Works};
 
 features! {
     auto_reload_config = "auto-reload-config", Instead("--config.auto-reload"), "Reload when a file changes.";
-    concurrent_rule_eval = "concurrent-rule-eval", Works, "Evaluate independent rules at once.";
+    concurrent_rule_eval = "concurrent-rule-eval", NotYet, "Evaluate independent rules at once.";
     created_timestamp_zero_ingestion = "created-timestamp-zero-ingestion", NotYet, "A zero sample at a counter's start.";
     delayed_compaction = "delayed-compaction", NotYet, "Random delay of compaction.";
     exemplar_storage = "exemplar-storage", Works, "Keep exemplars.";
@@ -69,7 +69,7 @@ features! {
     type_and_unit_labels = "type-and-unit-labels", NotYet, "`__type__` and `__unit__` labels.";
     use_start_timestamps = "use-start-timestamps", NotYet, "Start timestamps in PromQL.";
     use_uncached_io = "use-uncached-io", NoEffect("the page cache is used as before"), "Chunks past the page cache.";
-    xor2_encoding = "xor2-encoding", Instead("storage.tsdb.chunk_encoding.floats in the configuration file"), "XOR2 float chunks.";
+    xor2_encoding = "xor2-encoding", NotYet, "XOR2 float chunks.";
 }
 
 impl Features {

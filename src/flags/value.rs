@@ -49,7 +49,7 @@ pub(super) fn integer(text: &str) -> Result<i64, String> {
 }
 
 /// A Go duration (`1h`, `1.5s`, `2ms`, `10us`) in nanoseconds.
-pub(super) fn go_duration_ns(text: &str) -> Result<i64, String> {
+pub(crate) fn go_duration_ns(text: &str) -> Result<i64, String> {
     let wrong = || {
         format!(
             "not a valid duration: {text:?} (expected numbers with units h, m, s, ms, us, ns, such as 2ms)"

@@ -7,6 +7,7 @@ use model::Labels;
 use model::relabel::Rule;
 use parking_lot::{Mutex, RwLock};
 
+use super::AlertSink;
 use super::alertmanager::SendLoop;
 use super::set::{Set, relabelled};
 use super::{Alert, Metrics};
@@ -14,7 +15,6 @@ use crate::config::alerting::Alerting;
 use crate::config::discovery::SdConfig;
 use crate::discovery::TargetSets;
 use crate::http_client::{HttpClient, SetupError};
-use crate::rules::AlertSink;
 
 /// What flags decide.
 #[derive(Clone, Debug)]

@@ -32,5 +32,11 @@ pub struct Alert {
     pub generator_url: Arc<str>,
 }
 
+/// Takes alerts on their way to Alertmanagers. Must not block.
+pub trait AlertSink: Send + Sync {
+    /// Queues alerts.
+    fn send(&self, alerts: Vec<Alert>);
+}
+
 #[cfg(test)]
 mod tests;

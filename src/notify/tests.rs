@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::AlertSink;
 use super::*;
 use crate::config::alerting::{Alerting, AlertmanagerConfig};
 use crate::config::http_client::HttpClientConfig;
 use crate::discovery::{ADDRESS_LABEL, TargetGroup};
-use crate::rules::AlertSink;
 
 pub(super) fn alert(name: &str) -> Alert {
     Alert {

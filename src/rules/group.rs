@@ -17,8 +17,9 @@ use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use super::manager::{Options, Settings};
 use super::template::{self, Environment, Value, links};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{AlertSink, Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
+use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
 use crate::notify::Alert;
+use crate::notify::AlertSink;
 
 /// What all groups share.
 pub struct Shared {
@@ -128,12 +129,9 @@ impl Group {
         self.file == other.file && self.interval_ms == other.interval_ms && self.spec == other.spec
     }
 
-    /// The last time at or before `now` at which the group is due: times are `interval` apart and shifted by an offset
-    /// of the group's own, so that groups do not all start together.
+    /// The last time at or before `now` at which the group is due.
     pub fn slot(&self, now: i64) -> i64 {
-        let identity = Labels::from_pairs([("name", &self.spec.name), ("file", &self.file)]);
-        let offset = (identity.stable_hash() % self.interval_ms.unsigned_abs()) as i64;
-        (now - offset).div_euclid(self.interval_ms) * self.interval_ms + offset
+        slot(&self.file, &self.spec.name, self.interval_ms, now)
     }
 
     fn query_offset(&self) -> i64 {
@@ -296,10 +294,17 @@ impl Group {
         Ok(samples)
     }
 
+    /// An appender that refuses late samples: what a rule finds is no late observation.
+    fn appender(&self) -> Box<dyn Appender + '_> {
+        let mut appender = self.shared.appendable.appender();
+        appender.reject_out_of_order(true);
+        appender
+    }
+
     /// Appends a rule's result at `t` and ends the series that were there last time and are no more. The error is the
     /// last sample's that was refused, or the commit's.
     fn write(&self, at: usize, samples: Vec<Sample>, t: i64) -> Result<(), String> {
-        let mut appender = self.shared.appendable.appender();
+        let mut appender = self.appender();
         let mut written = HashSet::with_capacity(samples.len());
         let mut refused = Refused::default();
         for sample in samples {
@@ -333,7 +338,7 @@ impl Group {
         if memory.orphans.is_empty() {
             return;
         }
-        let mut appender = self.shared.appendable.appender();
+        let mut appender = self.appender();
         end_series(&mut *appender, memory.orphans.iter(), t);
         match appender.commit() {
             Ok(_) => memory.orphans.clear(),
@@ -373,6 +378,14 @@ impl Group {
 /// Tells groups of all files apart.
 pub fn key(file: &str, name: &str) -> String {
     format!("{file};{name}")
+}
+
+/// The last time at or before `now` at which a group is due: times are `interval_ms` apart and shifted by an offset of
+/// the group's own, so that groups do not all start together.
+pub fn slot(file: &str, name: &str, interval_ms: i64, now: i64) -> i64 {
+    let identity = Labels::from_pairs([("name", name), ("file", file)]);
+    let offset = (identity.stable_hash() % interval_ms.unsigned_abs()) as i64;
+    (now - offset).div_euclid(interval_ms) * interval_ms + offset
 }
 
 impl Rule {

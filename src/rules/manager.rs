@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::file::RuleFile;
 use super::group::{Group, Shared};
 use super::view::GroupView;
-use super::{AlertSink, Metrics, Querier};
+use super::{Metrics, Querier};
+use crate::notify::AlertSink;
 
 /// What flags decide. Durations in milliseconds.
 #[derive(Clone, Debug)]

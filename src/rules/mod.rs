@@ -2,7 +2,7 @@
 //!
 //! Rule files are read by [`file`] and given to the [`Manager`], which runs one task for each [`group`]; a group
 //! evaluates its rules one after the other ([`recording`], [`alerting`]), appends what they give and hands alerts to an
-//! [`AlertSink`]. What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
+//! [`AlertSink`](crate::notify::AlertSink). What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
 //!
 //! Rules query through a [`Querier`] and write through [`model::append::Appendable`]; evaluation runs on blocking
 //! threads, only the timers are tasks.
@@ -26,8 +26,6 @@ use model::Labels;
 use model::histogram::FloatHistogram;
 use model::read::SeriesSource;
 use promql::ast::Expr;
-
-use crate::notify::Alert;
 
 pub use file::{RuleFile, read_file};
 pub use manager::{Manager, Options, Settings};
@@ -69,10 +67,4 @@ pub trait Querier: Send + Sync {
 
     /// What is stored now, for restoring the state of alerts.
     fn snapshot(&self) -> Arc<dyn SeriesSource>;
-}
-
-/// Takes alerts on their way to Alertmanagers. Must not block.
-pub trait AlertSink: Send + Sync {
-    /// Queues alerts.
-    fn send(&self, alerts: Vec<Alert>);
 }

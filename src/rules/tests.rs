@@ -20,6 +20,7 @@ use super::group::{Group, Shared};
 use super::view::Health;
 use super::*;
 use crate::config::global::NameValidation;
+use crate::notify::{Alert, AlertSink};
 
 type Data = BTreeMap<Labels, BTreeMap<i64, f64>>;
 
@@ -57,6 +58,7 @@ impl Store {
 struct Buffer<'a> {
     store: &'a Store,
     samples: Vec<(Labels, i64, f64)>,
+    reject_late: bool,
 }
 
 impl Appender for Buffer<'_> {
@@ -70,7 +72,7 @@ impl Appender for Buffer<'_> {
     ) -> Result<SeriesRef, AppendError> {
         let data = self.store.data.lock();
         if let Some((last_t, last_v)) = data.get(labels).and_then(|samples| samples.last_key_value()) {
-            if *last_t > t {
+            if *last_t > t && self.reject_late {
                 return Err(AppendError::OutOfOrder);
             }
             if *last_t == t && last_v.to_bits() != v.to_bits() {
@@ -102,6 +104,10 @@ impl Appender for Buffer<'_> {
         Ok(())
     }
 
+    fn reject_out_of_order(&mut self, reject: bool) {
+        self.reject_late = reject;
+    }
+
     fn commit(self: Box<Self>) -> Result<Committed, CommitError> {
         if self.store.fail_commits.load(Ordering::Relaxed) {
             return Err(CommitError { reason: "no space left".to_owned(), disk_full: true });
@@ -119,7 +125,7 @@ impl Appender for Buffer<'_> {
 
 impl Appendable for Store {
     fn appender(&self) -> Box<dyn Appender + '_> {
-        Box::new(Buffer { store: self, samples: Vec::new() })
+        Box::new(Buffer { store: self, samples: Vec::new(), reject_late: false })
     }
 }
 

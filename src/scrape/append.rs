@@ -3,7 +3,7 @@
 //! A [`TargetSeries`] is what a target's scrapes share: settings, cache, report series. Everything that one scrape
 //! stores goes through one appender: all of a good body with its report, or of a bad one only stale marks and report.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use model::append::{AppendError, Appendable, Appender, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
@@ -19,6 +19,8 @@ use super::sample_labels::{SampleLabels, SampleLabelsError};
 use super::target::Target;
 use crate::config::scrape::ScrapeJob;
 
+/// For a series that the store knows by its reference.
+static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::empty);
 /// Samples further ahead of our clock are out of bounds.
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
 
@@ -181,9 +183,12 @@ impl TargetSeries {
         }
         appender.reject_out_of_order(true);
         for series in gone {
-            match appender.append(Some(series.reference), &series.labels, t, STALE_NAN, 0) {
-                // Expected when a target goes away and comes back in a new loop.
-                Ok(_) | Err(AppendError::OutOfOrder | AppendError::Duplicate) => {}
+            let labels = series.labels.as_ref().unwrap_or(&NO_LABELS);
+            match appender.append(Some(series.reference), labels, t, STALE_NAN, 0) {
+                // The first two are expected when a target goes away and comes back in a new loop; what the store
+                // does not know any more needs no mark.
+                Ok(_)
+                | Err(AppendError::OutOfOrder | AppendError::Duplicate | AppendError::UnknownSeries) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -336,7 +341,7 @@ impl BodyAppender<'_> {
             Lookup::Dropped => Ok(()),
             Lookup::Known(mut hit) => {
                 let known = hit.series();
-                let labels = self.options.metadata.then(|| known.labels.clone());
+                let labels = known.labels.clone();
                 let offered = match hit.repeated && series.t.is_none() {
                     true => Err(Refusal::Store(AppendError::Duplicate)),
                     false => {
@@ -347,10 +352,15 @@ impl BodyAppender<'_> {
                             job: self.job,
                             appended: &mut self.appended,
                         };
-                        offer.append(appender, Some(known.reference), &known.labels, &series)
+                        let labels = known.labels.as_ref().unwrap_or(&NO_LABELS);
+                        offer.append(appender, Some(known.reference), labels, &series)
                     }
                 };
                 let reference = match offered {
+                    Err(Refusal::Store(AppendError::UnknownSeries)) => {
+                        self.appended -= 1;
+                        return self.new_series(appender, series, tracked);
+                    }
                     Ok(reference) => {
                         hit.set_reference(reference);
                         if tracked {
@@ -372,11 +382,11 @@ impl BodyAppender<'_> {
                 }
                 Ok(())
             }
-            Lookup::Unknown => self.unknown_series(appender, series, tracked),
+            Lookup::Unknown => self.new_series(appender, series, tracked),
         }
     }
 
-    fn unknown_series(
+    fn new_series(
         &mut self,
         appender: &mut dyn Appender,
         series: Series<'_>,
@@ -417,6 +427,7 @@ impl BodyAppender<'_> {
                 if self.options.metadata {
                     self.pass_metadata(appender, reference, &labels, true);
                 }
+                let labels = self.options.metadata.then_some(labels);
                 self.cache.insert(series.key, CachedSeries { reference, labels }, tracked);
                 self.counts.series_added += usize::from(self.limit.is_none());
             }

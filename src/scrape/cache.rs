@@ -4,23 +4,33 @@
 //! Scrapes are numbered. An entry carries the number of the scrape that last saw it and of the one that last stored a
 //! sample for it. A series is gone when the scrape before stored a sample and this one did not, under no text that
 //! leads to the same reference.
+//!
+//! A server has an entry for every active series, so an entry is small: texts are known by 128 bits of hash, and labels
+//! are kept only for a store that wants metadata. Should the store have forgotten a series, its labels are made anew.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use model::append::SeriesRef;
 use model::labels::Labels;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::metadata::MetadataCache;
 
 /// Entries beyond twice those of the last success that are kept while scrapes fail.
 const SLACK: usize = 1000;
 
+/// A text's hash, in halves: a `u128` would be aligned to 16 bytes.
+type Key = [u64; 2];
+
 /// The cache of one target.
 #[derive(Debug)]
 pub struct ScrapeCache {
-    entries: HashMap<Box<[u8]>, Entry>,
+    entries: HashMap<Key, Entry>,
+    /// Random, so that nobody can prepare texts of equal hash.
+    seed: u64,
     scrape: u64,
     /// Entries seen in this scrape.
     seen: usize,
@@ -58,8 +68,8 @@ struct Counts {
 pub struct CachedSeries {
     /// Its reference.
     pub reference: SeriesRef,
-    /// Its labels.
-    pub labels: Labels,
+    /// Its labels, where they are kept.
+    pub labels: Option<Labels>,
 }
 
 /// What the cache knows about a text.
@@ -113,6 +123,7 @@ impl Default for ScrapeCache {
     fn default() -> Self {
         Self {
             entries: HashMap::new(),
+            seed: RandomState::new().hash_one(0),
             // An entry that was never tracked holds 0, which must not be the scrape before the first.
             scrape: 2,
             seen: 0,
@@ -135,9 +146,14 @@ impl ScrapeCache {
         &self.metadata
     }
 
+    fn key(&self, text: &[u8]) -> Key {
+        let hash = xxh3_128_with_seed(text, self.seed);
+        [hash as u64, (hash >> 64) as u64]
+    }
+
     /// Looks a text up and notes that this scrape has it.
     pub fn look_up(&mut self, text: &[u8]) -> Lookup<'_> {
-        let Some(entry) = self.entries.get_mut(text) else {
+        let Some(entry) = self.entries.get_mut(&self.key(text)) else {
             return Lookup::Unknown;
         };
         let repeated = entry.seen == self.scrape;
@@ -157,21 +173,23 @@ impl ScrapeCache {
         }
     }
 
-    /// Remembers the series of a text; `track` as in [`Hit::track`].
+    /// Remembers the series of a text, in place of what was known of it; `track` as in [`Hit::track`].
     pub fn insert(&mut self, text: &[u8], series: CachedSeries, tracked: bool) {
         let mut entry = Entry { series: Some(series), seen: self.scrape, tracked: Tracked::default() };
         if tracked {
             entry.tracked.note(self.scrape, &mut self.counts);
         }
-        self.seen += 1;
-        self.entries.insert(text.into(), entry);
+        self.put(text, entry);
     }
 
     /// Remembers that the series of a text is dropped.
     pub fn insert_dropped(&mut self, text: &[u8]) {
-        self.seen += 1;
-        self.entries
-            .insert(text.into(), Entry { series: None, seen: self.scrape, tracked: Tracked::default() });
+        self.put(text, Entry { series: None, seen: self.scrape, tracked: Tracked::default() });
+    }
+
+    fn put(&mut self, text: &[u8], entry: Entry) {
+        let before = self.entries.insert(self.key(text), entry);
+        self.seen += usize::from(before.is_none_or(|before| before.seen != self.scrape));
     }
 
     /// The series that are gone. Cheap when there are none.
@@ -232,7 +250,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     fn series(reference: u64) -> CachedSeries {
-        CachedSeries { reference: SeriesRef(reference), labels: Labels::empty() }
+        CachedSeries { reference: SeriesRef(reference), labels: None }
     }
 
     /// Scrapes the texts; text `n` leads to reference `n / 2`. Gives the references that are gone.

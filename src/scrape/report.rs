@@ -1,10 +1,9 @@
 //! The series about a scrape itself: `up` and its companions. Source: Prometheus `scrape.go` (`report`).
 
-use model::append::{AppendError, Appender};
+use model::append::{AppendError, Appender, SeriesRef};
 use model::labels::Labels;
 use model::sample::STALE_NAN;
 
-use super::cache::CachedSeries;
 use super::sample_labels::report_labels;
 
 /// Names, in the order in which they are stored; the last three only with `extra_scrape_metrics`.
@@ -64,7 +63,7 @@ impl Report {
 /// The report series of one target in the store.
 #[derive(Debug, Default)]
 pub struct ReportSeries {
-    known: [Option<CachedSeries>; NAMES.len()],
+    known: [Option<(SeriesRef, Labels)>; NAMES.len()],
 }
 
 impl ReportSeries {
@@ -79,13 +78,12 @@ impl ReportSeries {
     ) -> Result<(), AppendError> {
         let series = self.known.iter_mut().zip(NAMES).zip(report.values).take(report.len);
         for ((known, name), v) in series {
-            let labels = match known {
-                Some(series) => series.labels.clone(),
-                None => report_labels(target, name),
+            let (reference, labels) = match known {
+                Some((reference, labels)) => (Some(*reference), labels.clone()),
+                None => (None, report_labels(target, name)),
             };
-            let reference = known.as_ref().map(|series| series.reference);
             match appender.append(reference, &labels, t, v, 0) {
-                Ok(reference) => *known = Some(CachedSeries { reference, labels }),
+                Ok(reference) => *known = Some((reference, labels)),
                 Err(AppendError::OutOfOrder | AppendError::Duplicate) => {}
                 Err(error) => return Err(error),
             }

@@ -308,3 +308,90 @@ pub fn populate_groups(job: &ScrapeJob, groups: &[Arc<TargetGroup>], keep_droppe
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scrape::tests::job;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied())
+    }
+
+    fn target(settings: &str, own: &[(&str, &str)]) -> Result<Target, String> {
+        match populate(&job(settings), &labels(own), &labels(&[("group", "g"), ("__meta_x", "m")])) {
+            Ok(Populated::Target(target)) => Ok(*target),
+            Ok(Populated::Dropped(_)) => Err("dropped".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn defaults_and_own_labels() {
+        let found = target("", &[("__address__", "h:80"), ("group", "own"), ("__tmp", "x")]).unwrap();
+        assert_eq!(found.public_labels, labels(&[("group", "own"), ("instance", "h:80"), ("job", "j")]));
+        assert_eq!(found.url, "http://h:80/metrics");
+        assert_eq!((found.interval_ms, found.timeout_ms), (60_000, 10_000));
+        assert_eq!(found.labels.get("__meta_x"), None);
+        assert_eq!(found.labels.get("__tmp"), Some("x"));
+        assert_eq!(found.discovered_labels.get("__meta_x"), Some("m"));
+        assert_eq!(found.discovered_labels.get("__scrape_interval__"), Some("1m"));
+        assert_eq!(found.discovered_labels.get("instance"), None);
+    }
+
+    #[test]
+    fn labels_decide_over_settings() {
+        let own = [
+            ("__address__", "h"),
+            ("__scheme__", "https"),
+            ("__metrics_path__", "/a b?!"),
+            ("__param_module", "x y"),
+            ("__param_new", "n"),
+            ("__scrape_interval__", "10s"),
+            ("__scrape_timeout__", "1500ms"),
+            ("__scrape_native_histograms__", "T"),
+            ("instance", "i"),
+        ];
+        let found = target("params: {module: [a, b], z: ['~+']}", &own).unwrap();
+        assert_eq!(found.url, "https://h/a%20b%3F%21?module=x+y&module=b&new=n&z=~%2B");
+        assert_eq!((found.interval_ms, found.timeout_ms), (10_000, 1_500));
+        assert!(found.native_histograms && !found.always_classic);
+        assert_eq!(found.public_labels.get("instance"), Some("i"));
+    }
+
+    #[test]
+    fn what_makes_no_target() {
+        for (own, error) in [
+            (&[][..], "no address"),
+            (&[("__address__", "http://h")], "\"http://h\" is not a valid hostname"),
+            (&[("__address__", "h"), ("__scrape_interval__", "0")], "scrape interval cannot be 0"),
+            (&[("__address__", "h"), ("__scrape_timeout__", "0s")], "scrape timeout cannot be 0"),
+            (
+                &[("__address__", "h"), ("__scrape_timeout__", "2m")],
+                "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+            ),
+            (
+                &[("__address__", "h"), ("__scrape_native_histograms__", "yes")],
+                "error parsing scrape native histograms: strconv.ParseBool: parsing \"yes\": invalid syntax",
+            ),
+        ] {
+            assert_eq!(target("", own).unwrap_err(), error);
+        }
+        let error = target("", &[("__address__", "h"), ("__scrape_interval__", "x")]).unwrap_err();
+        assert!(error.starts_with("error parsing scrape interval: "), "{error}");
+        let drop = "relabel_configs: [{source_labels: [group], regex: g, action: drop}]";
+        assert_eq!(target(drop, &[("__address__", "h")]).unwrap_err(), "dropped");
+    }
+
+    #[test]
+    fn turns_are_fixed_and_spread() {
+        let found = target("", &[("__address__", "h")]).unwrap();
+        let turn = |now: i64, seed| now + found.offset_ms(now, seed);
+        assert_eq!(turn(0, 1) % 60_000, turn(123_456, 1) % 60_000);
+        assert!((0..60_000).contains(&found.offset_ms(-5, 1)));
+        assert_ne!(turn(0, 1), turn(0, 2));
+        let other = target("", &[("__address__", "i")]).unwrap();
+        assert_ne!(found.hash(), other.hash());
+        assert_ne!(found.offset_ms(0, 1), other.offset_ms(0, 1));
+    }
+}

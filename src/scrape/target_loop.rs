@@ -199,12 +199,7 @@ impl TargetLoop {
             let tolerance_ms = self.shared.align_tolerance_ms.map(|ms| ms.min(interval_ms / 100));
             let t = align(aligned.unwrap_or(now), now, interval_ms, tolerance_ms);
             aligned = Some(t.next_from);
-            let shutdown = self.shared.shutdown.clone();
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break,
-                () = self.scrape(t.timestamp) => {}
-            }
+            self.scrape(t.timestamp).await;
         }
         Ended { series: self.series, last: self.last, shared: self.shared, control: self.control }
     }
@@ -223,7 +218,7 @@ impl TargetLoop {
         }
     }
 
-    /// One scrape with timestamp `t`. Dropped while fetching it leaves no trace.
+    /// One scrape with timestamp `t`. At shutdown fetching is given up and leaves no trace; storing is finished.
     async fn scrape(&mut self, t: i64) {
         let start = Instant::now();
         if let Some(last) = self.last.replace(start) {
@@ -235,7 +230,15 @@ impl TargetLoop {
         let forced = self.control.forced_error.lock().clone();
         let fetched = match forced {
             Some(error) => Err((error, 0.0)),
-            None => self.fetcher.fetch().await.map_err(|error| self.note_failed_fetch(&error)),
+            None => {
+                let shutdown = self.shared.shutdown.clone();
+                let fetched = tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => return,
+                    fetched = self.fetcher.fetch() => fetched,
+                };
+                fetched.map_err(|error| self.note_failed_fetch(&error))
+            }
         };
         self.store(fetched, t, start).await;
     }

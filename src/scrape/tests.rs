@@ -305,7 +305,7 @@ impl Host for Yaml {
 }
 
 /// A job named `j` with more settings as YAML lines.
-fn job(settings: &str) -> Arc<ScrapeJob> {
+pub(super) fn job(settings: &str) -> Arc<ScrapeJob> {
     let settings = settings.replace('\n', "\n  ");
     let yaml = format!("scrape_configs:\n- job_name: j\n  {settings}\n");
     let loaded = load(Path::new("test.yml"), &Default::default(), &Yaml(yaml)).unwrap();
@@ -706,4 +706,52 @@ async fn a_full_disk_does_not_end_scraping() {
     bench.store.fails.store(false, Ordering::Relaxed);
     bench.until("stored again", |b| b.ups(2)).await;
     bench.manager.stop().await;
+}
+
+#[tokio::test]
+async fn native_histograms_by_protobuf() {
+    use wire::protobuf::Message;
+    let span = Message::new().zigzag(1, 0).varint(2, 3);
+    let bucket = Message::new().varint(1, 2).double(2, 1.0);
+    let histogram = Message::new()
+        .varint(1, 6)
+        .double(2, 9.0)
+        .bytes(3, bucket)
+        .zigzag(5, 8)
+        .bytes(12, span)
+        .zigzags(13, &[1, 1, 1]);
+    let metric = Message::new().bytes(7, histogram);
+    let body = Message::new().bytes(1, "h").varint(3, 4).bytes(4, metric).delimited();
+    let content_type =
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let fake = Fake::start(Answer::Body(content_type, body)).await;
+    for (settings, want) in [
+        // The factor asks for coarser buckets, the limit for fewer of them.
+        (
+            "scrape_native_histograms: true\nnative_histogram_min_bucket_factor: 1.5",
+            vec![("{__name__=\"h\"", "schema 0")],
+        ),
+        (
+            "scrape_native_histograms: true\nnative_histogram_bucket_limit: 2",
+            vec![("{__name__=\"h\"", "schema 7")],
+        ),
+        (
+            "scrape_native_histograms: false",
+            vec![("\"h_count\"", "6"), ("le=\"1.0\"", "2"), ("le=\"+Inf\"", "6")],
+        ),
+        ("convert_classic_histograms_to_nhcb: true", vec![("{__name__=\"h\"", "schema -53 [2, 2] [1.0]")]),
+        (
+            "scrape_native_histograms: true\nalways_scrape_classic_histograms: true",
+            vec![("{__name__=\"h\"", "schema 8"), ("\"h_sum\"", "9")],
+        ),
+    ] {
+        let bench = Bench::new(settings);
+        bench.target(&[&fake.address]);
+        bench.until("two scrapes", |b| b.ups(2)).await;
+        bench.manager.stop().await;
+        for (series, value) in want {
+            let values = bench.store.of(series);
+            assert!(values.first().is_some_and(|v| v.starts_with(value)), "{settings}: {series} {values:?}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Corruption;
+
 /// How serious an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -123,6 +125,17 @@ pub enum Event {
 }
 
 impl Event {
+    /// Something was damaged, and this was done about it.
+    pub fn repaired(damage: Corruption, action: impl Into<String>) -> Self {
+        let Corruption { file, offset, reason } = damage;
+        Self::Repaired { file, offset, reason, action: action.into() }
+    }
+
+    /// A record of a log has the right checksum and makes no sense.
+    pub fn passed_over(damage: Corruption) -> Self {
+        Self::repaired(damage, "the record was passed over")
+    }
+
     /// How serious it is.
     pub fn severity(&self) -> Severity {
         match self {

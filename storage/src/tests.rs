@@ -1,6 +1,7 @@
 //! The store as a whole, on a simulated disk.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -12,7 +13,12 @@ use model::time::Clock;
 use model::{Labels, MatchOp, Matcher};
 use parking_lot::Mutex;
 
-use crate::fs::SimDisk;
+use crate::block::set::{BlockSet, LiveBlock};
+use crate::fs::{Disk, SimDisk};
+use crate::metrics::block::MetricsBlock;
+use crate::wal::record::{self, RefMmapMarker, RefSample, RefSeries};
+use crate::wal::writer::WriterOptions;
+use crate::wal::{self, Batch};
 use crate::{Event, ExemplarQuery, Limits, Observer, Options, Severity, Storage};
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -198,6 +204,125 @@ fn refusals() {
     assert_eq!((stats.out_of_order_floats, stats.out_of_bounds_floats, stats.too_old_floats), (1, 1, 1));
     assert_eq!(stats.late_floats_appended, 1);
     assert_eq!(all(&storage)["a"].len(), 2);
+}
+
+#[test]
+fn late_samples_are_refused_on_request() {
+    let disk = SimDisk::new(21);
+    let limits = Limits { out_of_order_window: HOUR, ..Limits::default() };
+    let storage = open_with(&disk, Options { limits, ..options() }).0;
+    put(&storage, &[("a", 10 * HOUR, 1.0)]);
+    let mut appender = storage.appender();
+    appender.reject_out_of_order(true);
+    let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
+    assert_eq!(add(10 * HOUR - 1, STALE_NAN), Err(AppendError::OutOfOrder));
+    assert_eq!(add(9 * HOUR - 1, STALE_NAN), Err(AppendError::TooOld));
+    assert_eq!(add(10 * HOUR, 2.0), Err(AppendError::Duplicate));
+    assert_eq!(add(10 * HOUR + 1, 2.0), Ok(()));
+    let histogram = || HistogramSample::Integer(Arc::default());
+    let late = appender.append_histogram(None, &series("a"), 10 * HOUR - 1, histogram(), 0);
+    assert_eq!(late.map(drop), Err(AppendError::OutOfOrder));
+    appender.reject_out_of_order(false);
+    let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
+    assert_eq!(add(10 * HOUR - 2, 3.0), Ok(()));
+    assert_eq!(appender.commit().unwrap().samples, 2);
+    let stats = storage.stats();
+    assert_eq!((stats.out_of_order_floats, stats.out_of_order_histograms, stats.too_old_floats), (1, 1, 1));
+    assert_eq!(stats.late_floats_appended, 1);
+    assert_eq!(all(&storage)["a"].iter().map(|(t, _)| t - 10 * HOUR).collect::<Vec<_>>(), [-2, 0, 1]);
+}
+
+#[test]
+fn a_mark_never_means_another_chunk() {
+    let disk = SimDisk::new(23);
+    let limits = Limits { out_of_order_window: 20 * HOUR, ..Limits::default() };
+    let options = Options { limits, late_chunk_samples: 5, ..options() };
+    let storage = open_with(&disk, options.clone()).0;
+    put(&storage, &[("a", 10 * HOUR, 0.0), ("b", 10 * HOUR, 0.0)]);
+    let mut storage = Some(storage);
+    for name in ["a", "b"] {
+        for n in 1..=6 {
+            put(storage.as_ref().unwrap(), &[(name, 9 * HOUR - n * MINUTE, n as f64)]);
+        }
+        // The mark of the full chunk is in the log, the chunk is not yet in its file.
+        disk.kill();
+        storage = Some(open_with(&disk, options.clone()).0);
+    }
+    let storage = storage.unwrap();
+    put(&storage, &[("b", 8 * HOUR, 0.0)]);
+    let want = all(&storage);
+    assert_eq!((want["a"].len(), want["b"].len()), (7, 8));
+    storage.close().unwrap();
+    drop(storage);
+    assert_eq!(all(&open_with(&disk, options).0), want);
+}
+
+/// Adds records behind those of a log.
+fn add_records(disk: &SimDisk, dir: &str, put: impl FnOnce(&mut Batch)) {
+    let mut batch = Batch::new();
+    put(&mut batch);
+    let disk = Arc::new(disk.clone());
+    let mut log = wal::Writer::open(disk, Path::new(dir), WriterOptions::default()).unwrap();
+    log.log(&batch).unwrap();
+    log.close().unwrap();
+}
+
+#[test]
+fn marks_and_numbers_out_of_proportion_do_no_harm() {
+    let disk = SimDisk::new(22);
+    let limits = Limits { out_of_order_window: 20 * HOUR, ..Limits::default() };
+    let options = Options { limits, late_chunk_samples: 5, samples_per_chunk: 10, ..options() };
+    let storage = open_with(&disk, options.clone()).0;
+    for n in 0..100 {
+        put(&storage, &[("a", 10 * HOUR + n * MINUTE, n as f64)]);
+        put(&storage, &[("a", 10 * HOUR - (n + 1) * MINUTE, n as f64)]);
+    }
+    storage.close().unwrap();
+    drop(storage);
+    add_records(&disk, "wbl", |batch| {
+        batch.push(|out| record::put_late_covered(out, u64::MAX));
+        batch.push(|out| record::put_late_covered(out, 0x7fff_ffff << 32));
+        let markers = [0, 1, u64::MAX].map(|n| RefMmapMarker { series: SeriesRef(n), chunk: u64::MAX - n });
+        batch.push(|out| record::put_mmap_markers(out, &markers));
+    });
+    add_records(&disk, "wal", |batch| {
+        let of = |n, name| RefSeries { series: SeriesRef(n), labels: series(name) };
+        batch.push(|out| record::put_series(out, &[of(u64::MAX, "x"), of(u64::MAX - 1, "a"), of(0, "y")]));
+        let sample = |n| RefSample { series: SeriesRef(n), t: 12 * HOUR, start_t: 0, v: 1.0 };
+        batch.push(|out| record::put_samples(out, &[sample(u64::MAX), sample(0)], false));
+        batch.push(|out| record::put_late_follows(out, 6));
+        batch.push(|out| out.extend([2, 1]));
+        batch.push(|out| record::put_samples(out, &[sample(1)], false));
+    });
+    let mut found = None;
+    for time in 0..3 {
+        let (storage, heard) = open_with(&disk, options.clone());
+        let problems = heard.problems().concat();
+        assert_eq!(problems.matches("the record was passed over").count(), 4, "{problems}");
+        let all = all(&storage);
+        assert_eq!((all["a"].len(), all["x"].len(), all["y"].len()), (201 + time, 1, 1));
+        put(&storage, &[("a", 12 * HOUR + 1 + time as i64, 0.0), (&format!("new {time}"), 13 * HOUR, 0.0)]);
+        assert!(disk.list(Path::new("chunks_head")).unwrap().len() < 10);
+        found = Some(super::tests::all(&storage));
+        disk.kill();
+    }
+    // Checkpoints pass over the same records.
+    let (storage, heard) = open_with(&disk, options.clone());
+    assert_eq!(Some(all(&storage)), found);
+    let before = heard.problems().len();
+    for hour in 14..40 {
+        put(&storage, &[("a", hour * HOUR, 1.0)]);
+        storage.compact().unwrap();
+    }
+    assert!(storage.stats().checkpoints > 0);
+    assert_eq!(storage.stats().checkpoints_failed, 0);
+    let problems = heard.problems()[before..].concat();
+    assert_eq!(problems.matches("the record was passed over").count(), 2, "{problems}");
+    let want = all(&storage);
+    disk.kill();
+    drop(storage);
+    let (storage, heard) = open_with(&disk, options);
+    assert_eq!((all(&storage), heard.problems()), (want, vec![]));
 }
 
 #[test]
@@ -422,6 +547,15 @@ fn deleted_samples_stay_deleted() {
     storage.snapshot_to("copy", true).unwrap();
     assert!(storage.snapshot_to("copy", true).is_err());
     storage.close().unwrap();
+
+    // Where there is no block yet, the head's block begins with its first sample too.
+    let disk = SimDisk::new(8);
+    let storage = open(&disk);
+    put(&storage, &[("a", HOUR, 1.0)]);
+    storage.snapshot_to("copy", true).unwrap();
+    let blocks = BlockSet::<MetricsBlock>::load(&disk, Path::new("snapshots/copy"), &BlockSet::default());
+    let meta = blocks.unwrap().blocks()[0].meta().clone();
+    assert_eq!((meta.min_time, meta.max_time), (HOUR, HOUR + 1));
 }
 
 #[test]
@@ -463,6 +597,72 @@ fn a_full_disk_heals() {
     disk.kill();
     drop(storage);
     assert_eq!(all(&open(&disk)), want);
+}
+
+/// Panics when a block was written.
+struct Fragile;
+
+impl Observer for Fragile {
+    fn event(&self, event: &Event) {
+        assert!(!matches!(event, Event::BlockWritten { .. }), "as it was meant to");
+    }
+}
+
+#[test]
+fn a_panic_in_the_background_stops_writes_and_is_seen() {
+    let disk = SimDisk::new(14);
+    let clock = Arc::new(Still(AtomicI64::new(0)));
+    let storage = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Fragile)).unwrap();
+    for minute in 0..4 * 60 {
+        put(&storage, &[("a", minute * MINUTE, 1.0)]);
+    }
+    let want = all(&storage);
+    assert!(matches!(storage.compact(), Err(crate::StorageError::Poisoned(_))));
+    assert_eq!(storage.poisoned().as_deref(), Some("as it was meant to"));
+    let mut appender = storage.appender();
+    appender.append(None, &series("a"), 5 * HOUR, 1.0, 0).unwrap();
+    assert!(appender.commit().unwrap_err().reason.contains("as it was meant to"));
+    assert_eq!(all(&storage), want, "queries go on");
+    disk.kill();
+    drop(storage);
+    assert_eq!(all(&open(&disk)), want);
+}
+
+#[test]
+fn appends_queries_and_flushes_at_once() {
+    let disk = SimDisk::new(15);
+    let storage = open(&disk);
+    // Neither may run so far ahead that the other's samples are out of bounds.
+    let step = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            let (storage, step) = (&storage, &step);
+            scope.spawn(move || {
+                for minute in 0..10 * 60 {
+                    step.wait();
+                    let other = format!("{name} too");
+                    put(
+                        storage,
+                        &[(name, minute * MINUTE, minute as f64), (&other, minute * MINUTE, minute as f64)],
+                    );
+                }
+            });
+        }
+        for _ in 0..30 {
+            storage.compact().unwrap();
+            let found = all(&storage);
+            for name in ["a", "b"] {
+                // Both samples of a commit, or none.
+                assert_eq!(found.get(name), found.get(&format!("{name} too")));
+            }
+        }
+    });
+    storage.compact().unwrap();
+    let found = all(&storage);
+    assert!(found.values().all(|samples| samples.len() == 600));
+    disk.kill();
+    drop(storage);
+    assert_eq!(all(&open(&disk)), found);
 }
 
 #[test]

@@ -99,25 +99,31 @@ impl Worker {
 fn run(store: &MetricsStore, jobs: &Receiver<(Job, Reply)>, poison: &Mutex<Option<String>>) {
     let (mut last_round, mut last_sync) = (Instant::now(), Instant::now());
     loop {
-        let job = match jobs.recv_timeout(TICK) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => None,
+        let (job, reply) = match jobs.recv_timeout(TICK) {
+            Ok((job, reply)) => (Some(job), Some(reply)),
+            Err(RecvTimeoutError::Timeout) => (None, None),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let done = catch_unwind(AssertUnwindSafe(|| match job {
-            Some((job, reply)) => {
-                let result = perform(store, job);
-                // Who asked may have gone.
-                let _ = reply.send(result);
+            Some(job) => perform(store, job),
+            None => {
+                tick(store, &mut last_round, &mut last_sync);
+                Ok(())
             }
-            None => tick(store, &mut last_round, &mut last_sync),
         }));
-        if let Err(panic) = done {
-            let reason = panic_text(&*panic);
-            *poison.lock() = Some(reason.clone());
-            store.poison(&reason);
-            store.observer.event(&Event::Poisoned { reason });
-            return;
+        match (done, reply) {
+            // Who asked may have gone.
+            (Ok(result), Some(reply)) => drop(reply.send(result)),
+            (Ok(_), None) => {}
+            (Err(panic), reply) => {
+                let reason = panic_text(&*panic);
+                *poison.lock() = Some(reason.clone());
+                store.poison(&reason);
+                // Who asked is told only now, and finds the reason.
+                drop(reply);
+                store.observer.event(&Event::Poisoned { reason });
+                return;
+            }
         }
     }
 }
@@ -141,14 +147,15 @@ fn tick(store: &MetricsStore, last_round: &mut Instant, last_sync: &mut Instant)
     }
     report(store, "syncing the write-ahead log", store.sync(all));
     report(store, "writing head chunks", store.flush_chunks());
-    if !store.options.background {
-        return;
+    let due = last_round.elapsed() >= ROUND || store.is_flush_due();
+    match (due, store.options.background) {
+        (true, true) => report(store, "background work", store.round()),
+        (true, false) => store.skip_round(),
+        (false, true) => report(store, "truncating the head", store.truncate_when_free()),
+        (false, false) => {}
     }
-    if last_round.elapsed() >= ROUND || store.is_flush_due() {
-        report(store, "background work", store.round());
+    if due {
         *last_round = Instant::now();
-    } else {
-        report(store, "truncating the head", store.truncate_when_free());
     }
 }
 
@@ -161,4 +168,69 @@ fn report(store: &MetricsStore, work: &'static str, result: Result<(), StorageEr
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::SimDisk;
+    use crate::metrics::append::HeadAppender;
+    use crate::observer::Silent;
+    use crate::options::Options;
+    use crate::tests::{HOUR, Still, series};
+    use model::append::Appender;
+    use std::sync::atomic::AtomicI64;
+
+    fn open(disk: &SimDisk, options: Options) -> MetricsStore {
+        let clock = Arc::new(Still(AtomicI64::new(0)));
+        MetricsStore::open(Arc::new(disk.clone()), clock, options, Arc::new(Silent)).unwrap()
+    }
+
+    fn put(store: &MetricsStore, t: i64) {
+        let mut appender = Box::new(HeadAppender::new(store.head()));
+        appender.append(None, &series("a"), t, 1.0, 0).unwrap();
+        appender.commit().unwrap();
+    }
+
+    #[test]
+    fn the_log_is_synced_when_its_time_has_come() {
+        const TIME: Duration = Duration::from_secs(5);
+        for (sync, since, survives) in [
+            (SyncPolicy::Every(TIME), TIME, true),
+            (SyncPolicy::Every(TIME), Duration::ZERO, false),
+            (SyncPolicy::SegmentEnd, TIME, false),
+        ] {
+            let mut lost = 0;
+            for seed in 0..20 {
+                let disk = SimDisk::new(seed);
+                let options = Options { sync, background: false, ..Options::default() };
+                let store = open(&disk, options.clone());
+                put(&store, HOUR);
+                let mut last_sync = Instant::now().checked_sub(since).unwrap();
+                let before = last_sync;
+                tick(&store, &mut Instant::now(), &mut last_sync);
+                assert_eq!(last_sync > before, survives, "{sync:?} {since:?}");
+                disk.power_cut();
+                drop(store);
+                lost += 1 - open(&disk, options).stats().head_series;
+            }
+            assert_eq!(lost == 0, survives, "{sync:?} {since:?} lost {lost} times");
+        }
+    }
+
+    #[test]
+    fn a_round_that_is_due_is_done_or_counted() {
+        for (background, want) in [(true, (1, 0)), (false, (1, 1))] {
+            let store = open(&SimDisk::new(0), Options { background, ..Options::default() });
+            let (mut last_round, mut last_sync) = (Instant::now(), Instant::now());
+            tick(&store, &mut last_round, &mut last_sync);
+            assert_eq!(store.stats().compactions_triggered, 0);
+            put(&store, 0);
+            put(&store, 4 * HOUR);
+            tick(&store, &mut last_round, &mut last_sync);
+            let stats = store.stats();
+            assert_eq!((stats.compactions_triggered, stats.compactions_skipped), want);
+            assert_eq!(stats.blocks, u64::from(background));
+        }
+    }
 }

@@ -70,4 +70,13 @@ fn not_ready_until_open_and_api_edges() {
     assert_eq!(empty["data"], serde_json::json!({"resultType": "vector", "result": []}));
     let scalar = server.get("/t/api/v1/query?query=1.5&time=10").json();
     assert_eq!(scalar["data"], serde_json::json!({"resultType": "scalar", "result": [10, "1.5"]}));
+
+    // A selector as people type it, quotes and all.
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let line =
+        "GET /t/api/v1/query?query=absent(up{job=\"a<b>\"}) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stream, line.as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("\"job\":\"a<b>\""), "{answer}");
 }

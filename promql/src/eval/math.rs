@@ -1,5 +1,7 @@
 //! Functions of one float, where Go's differ from Rust's.
 
+use super::{hyperbolic, power};
+
 /// Go's `math.Max`: NaN if either is, but +Inf beats NaN; +0 is greater than -0.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
@@ -53,23 +55,23 @@ pub(crate) fn function(name: &str) -> Option<fn(f64) -> f64> {
         "abs" => f64::abs,
         "ceil" => f64::ceil,
         "floor" => f64::floor,
-        "exp" => f64::exp,
+        "exp" => power::exp,
         "sqrt" => f64::sqrt,
-        "ln" => f64::ln,
-        "log2" => f64::log2,
-        "log10" => f64::log10,
+        "ln" => power::ln,
+        "log2" => power::log2,
+        "log10" => power::log10,
         "sin" => f64::sin,
         "cos" => f64::cos,
         "tan" => f64::tan,
         "asin" => f64::asin,
         "acos" => f64::acos,
         "atan" => f64::atan,
-        "sinh" => f64::sinh,
-        "cosh" => f64::cosh,
+        "sinh" => hyperbolic::sinh,
+        "cosh" => hyperbolic::cosh,
         "tanh" => f64::tanh,
-        "asinh" => f64::asinh,
-        "acosh" => f64::acosh,
-        "atanh" => f64::atanh,
+        "asinh" => hyperbolic::asinh,
+        "acosh" => hyperbolic::acosh,
+        "atanh" => hyperbolic::atanh,
         "rad" => |v| v * PI / 180.0,
         "deg" => |v| v * 180.0 / PI,
         "sgn" => sign,

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::value::Value;
+use crate::text::go_duration;
 
 fn civil(ns: i64) -> DateTime {
     // 64 bits of nanoseconds lie well within jiff's range of years.
@@ -146,41 +147,6 @@ pub(super) fn time_format(ns: i64, layout: &str) -> String {
     out
 }
 
-/// `1h0m0.5s`, `15ms`, `0s`.
-pub(super) fn duration_text(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "" };
-    let ns = ns.unsigned_abs();
-    let decimal = |unit: u64, name: &str| {
-        let fraction = format!("{:0width$}", ns % unit, width = unit.ilog10() as usize);
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() || unit == 1 { "" } else { "." };
-        let fraction = if unit == 1 { "" } else { fraction };
-        format!("{sign}{}{point}{fraction}{name}", ns / unit)
-    };
-    match ns {
-        0 => "0s".to_owned(),
-        1..1_000 => decimal(1, "ns"),
-        1_000..1_000_000 => decimal(1_000, "µs"),
-        1_000_000..1_000_000_000 => decimal(1_000_000, "ms"),
-        _ => {
-            let seconds = ns / 1_000_000_000;
-            let fraction = format!("{:09}", ns % 1_000_000_000);
-            let fraction = fraction.trim_end_matches('0');
-            let point = if fraction.is_empty() { "" } else { "." };
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            let mut text = sign.to_owned();
-            if hours > 0 {
-                text.push_str(&format!("{hours}h"));
-            }
-            if seconds >= 60 {
-                text.push_str(&format!("{minutes}m"));
-            }
-            text.push_str(&format!("{}{point}{fraction}s", seconds % 60));
-            text
-        }
-    }
-}
-
 /// Go's methods of a duration that take no arguments.
 pub(super) fn duration_field(ns: i64, name: &str) -> Option<Value> {
     Some(match name {
@@ -190,7 +156,7 @@ pub(super) fn duration_field(ns: i64, name: &str) -> Option<Value> {
         "Milliseconds" => Value::Int(ns / 1_000_000),
         "Microseconds" => Value::Int(ns / 1_000),
         "Nanoseconds" => Value::Int(ns),
-        "String" => Value::text(duration_text(ns)),
+        "String" => Value::text(go_duration(ns)),
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! `meta.json`: what a block is. Written byte for byte as Prometheus 3.14 writes it (`tsdb/block.go`).
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -186,6 +187,12 @@ pub fn block_id(dir_name: &str) -> Option<Ulid> {
 /// A new id: `now_ms` is the time since the epoch in milliseconds, `random` 80 random bits.
 pub fn new_id(now_ms: i64, random: u128) -> Ulid {
     Ulid::from_parts(now_ms.max(0) as u64, random)
+}
+
+/// A new id with bits that no other process has.
+pub fn random_id(now_ms: i64) -> Ulid {
+    let random = RandomState::new();
+    new_id(now_ms, u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1)))
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -2,6 +2,9 @@
 
 use super::varint;
 
+/// Bytes by which the memory of a writer grows.
+const GROWTH: usize = 64;
+
 /// Appends bits to bytes. The bytes are complete after every write: the unused low bits of the last one are zero.
 #[derive(Clone, Debug, Default)]
 pub struct BitWriter {
@@ -49,9 +52,21 @@ impl BitWriter {
             value <<= self.free;
             n -= self.free;
         }
+        if self.bytes.capacity() - self.bytes.len() < 8 {
+            self.grow();
+        }
+        // Eight bytes at once, of which those stay that are used, cost less than a copy of unknown length.
         let len = n.div_ceil(8);
-        self.bytes.extend_from_slice(&value.to_be_bytes()[..len as usize]);
+        let end = self.bytes.len() + len as usize;
+        self.bytes.extend_from_slice(&value.to_be_bytes());
+        self.bytes.truncate(end);
         self.free = 8 * len - n;
+    }
+
+    /// Makes room in small steps: a head has an open chunk for each series, and most of them stay short.
+    #[cold]
+    fn grow(&mut self) {
+        self.bytes.reserve_exact(GROWTH);
     }
 
     /// Writes one bit.

@@ -11,11 +11,13 @@ mod buffered;
 mod contract_tests;
 mod disk;
 mod mapped;
+mod overlay;
 pub mod sim;
 
 pub use buffered::BufferedFile;
 pub use disk::RealDisk;
 pub use mapped::Mapped;
+pub use overlay::OverlayDisk;
 pub use sim::SimDisk;
 
 /// One entry of a directory.

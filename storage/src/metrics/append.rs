@@ -27,6 +27,7 @@ pub struct HeadAppender<'h> {
     pages: Pages,
     /// Known from the first sample on.
     bounds: Option<Bounds>,
+    refuse_late: bool,
     pending: Pending,
 }
 
@@ -106,11 +107,18 @@ impl<'h> HeadAppender<'h> {
     pub fn new(head: &'h Head) -> Self {
         head.counters.active_appenders.fetch_add(1, Ordering::Relaxed);
         count(&head.counters.appenders_created, 1);
-        Self { head, pages: head.table.pages(), bounds: None, pending: Pending::default() }
+        Self {
+            head,
+            pages: head.table.pages(),
+            bounds: None,
+            refuse_late: false,
+            pending: Pending::default(),
+        }
     }
 
     fn bounds(&mut self, t: i64) -> Bounds {
-        *self.bounds.get_or_insert_with(|| self.head.bounds(t))
+        let bounds = *self.bounds.get_or_insert_with(|| self.head.bounds(t));
+        Bounds { refuse_late: self.refuse_late, ..bounds }
     }
 
     /// The series of a reference that is still good, or of the labels.
@@ -153,7 +161,7 @@ fn add_float(
     v: f64,
     bounds: &Bounds,
 ) -> Result<SeriesRef, AppendError> {
-    let place = match guard.place_float(t, v, bounds) {
+    let place = match guard.place_float(t, v, bounds, &head.chunks) {
         Ok(place) => place,
         Err(error) => {
             drop(guard);
@@ -188,7 +196,10 @@ fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: b
         _ => return error,
     };
     count(counter.of(histogram), 1);
-    note_late(head, t, bounds);
+    // With a window, a sample is out of order only by the appender's wish.
+    if bounds.window == 0 || error != AppendError::OutOfOrder {
+        note_late(head, t, bounds);
+    }
     error
 }
 
@@ -253,7 +264,7 @@ impl Appender for HeadAppender<'_> {
         {
             return add_float(head, &mut self.pending, series, guard, t, v, &bounds);
         }
-        let series = self.series(None, labels)?;
+        let series = self.series(known, labels)?;
         let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
         add_float(head, &mut self.pending, series, guard, t, v, &bounds)
     }
@@ -278,7 +289,7 @@ impl Appender for HeadAppender<'_> {
         valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
         let Some(mut guard) = self.pages.lock(series) else { return Err(AppendError::UnknownSeries) };
-        match guard.place_histogram(t, &v, &bounds) {
+        match guard.place_histogram(t, &v, &bounds, &head.chunks) {
             Ok(place) => {
                 if !guard.logged {
                     self.pending.unlogged.push(series);
@@ -318,6 +329,10 @@ impl Appender for HeadAppender<'_> {
             self.pending.metadata.push((series, log_ref, metadata.clone()));
         }
         Ok(())
+    }
+
+    fn reject_out_of_order(&mut self, reject: bool) {
+        self.refuse_late = reject;
     }
 
     fn commit(mut self: Box<Self>) -> Result<Committed, CommitError> {

@@ -12,9 +12,10 @@ use super::head::{Head, count};
 use super::isolation::Commit;
 use super::late::{LateSample, Value};
 use super::log::Logs;
-use super::series::{Bounds, Open, Place, Series};
+use super::series::{Bounds, Place, Series};
 use super::table::Pages;
 use crate::StorageError;
+use crate::codec::chunk::Encoding;
 use crate::wal::record::{RefSample, RefSeries};
 
 impl Head {
@@ -29,7 +30,12 @@ impl Head {
             return Ok(Committed::default());
         }
         // Without samples there is nothing to measure against them.
-        let mut bounds = bounds.unwrap_or(Bounds { min_valid_t: i64::MIN, head_max_t: i64::MIN, window: 0 });
+        let mut bounds = bounds.unwrap_or(Bounds {
+            min_valid_t: i64::MIN,
+            head_max_t: i64::MIN,
+            window: 0,
+            refuse_late: false,
+        });
         let mut logs = self.logs.lock();
         logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
@@ -109,9 +115,9 @@ impl Head {
             logs.put_floats(&batch.floats);
             logs.put_samples(&batch.histograms);
         }
-        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
-        logs.put_samples(&pending.late);
         logs.put_exemplars(&pending.exemplars);
+        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
+        logs.put_late(&pending.late);
         let taken_back = if pending.late.is_empty() {
             None
         } else {
@@ -187,7 +193,8 @@ struct Tally {
     late_t: Option<(i64, i64)>,
 }
 
-fn widen(range: &mut Option<(i64, i64)>, t: i64) {
+/// Takes a time into a range.
+pub(super) fn widen(range: &mut Option<(i64, i64)>, t: i64) {
     *range = Some(range.map_or((t, t), |(min_t, max_t)| (min_t.min(t), max_t.max(t))));
 }
 
@@ -210,7 +217,7 @@ impl Apply<'_> {
                 value,
             });
         }
-        let placed = series.place_float(sample.t, sample.v, &self.bounds);
+        let placed = series.place_float(sample.t, sample.v, &self.bounds, &self.head.chunks);
         if !matches!(placed, Ok(Place::Next)) {
             drop(series);
             let value = Value::Float(sample.v);
@@ -236,7 +243,7 @@ impl Apply<'_> {
             return;
         };
         series.pending = false;
-        let placed = series.place_histogram(sample.t, histogram, &self.bounds);
+        let placed = series.place_histogram(sample.t, histogram, &self.bounds, &self.head.chunks);
         if !matches!(placed, Ok(Place::Next)) {
             drop(series);
             return self.misplaced(placed, sample.clone());
@@ -313,14 +320,14 @@ impl Apply<'_> {
 
 /// The staleness mark for a series whose newest sample is a histogram; `None` when it is a float or nothing.
 pub(super) fn stale_mark(series: &Series, v: f64) -> Option<HistogramSample> {
-    match &series.open {
-        Open::Histograms(chunk) if chunk.is_float() => {
-            Some(HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() })))
-        }
-        Open::Histograms(_) => {
+    match series.last_encoding() {
+        Encoding::Histogram | Encoding::HistogramSt => {
             Some(HistogramSample::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() })))
         }
-        Open::Floats(_) | Open::None => None,
+        Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
+            Some(HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() })))
+        }
+        Encoding::None | Encoding::Xor | Encoding::Xor2 => None,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::block::chunks::Chunk;
 use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER};
 use crate::block::tombstones::Tombstones;
 use crate::codec::chunk::Encoding;
+use crate::fs::Disk;
 use crate::observer::Event;
 use crate::wal::checkpoint::{self, Keep};
 use crate::wal::segment;
@@ -114,11 +115,12 @@ impl MetricsStore {
     /// Serves what was written, and notes what can be freed when older snapshots are gone.
     fn publish(&self, work: &mut Work, truncation: Truncation) -> Result<(), StorageError> {
         self.reload((truncation.min_t > i64::MIN).then_some(truncation.min_t))?;
-        let merged = work.truncation.take().map_or(truncation, |earlier| Truncation {
+        let earlier = [work.truncation.take(), work.failed.take()].into_iter().flatten();
+        let merged = earlier.fold(truncation, |merged, earlier| Truncation {
             commit: 0,
-            min_t: earlier.min_t.max(truncation.min_t),
-            late_below: earlier.late_below.max(truncation.late_below),
-            wbl_below: earlier.wbl_below.max(truncation.wbl_below),
+            min_t: merged.min_t.max(earlier.min_t),
+            late_below: merged.late_below.max(earlier.late_below),
+            wbl_below: merged.wbl_below.max(earlier.wbl_below),
         });
         let commit = {
             // An empty commit tells the snapshots before apart from those after.
@@ -163,38 +165,18 @@ impl MetricsStore {
         parent: &Path,
         cut: &Cut,
     ) -> Result<Option<BlockMeta>, StorageError> {
-        let last_t = cut.max_t.saturating_sub(1);
-        let selection = Selection {
-            matchers: Vec::new(),
-            min_t: cut.min_t,
-            max_t: last_t,
-            limit: 0,
-            hints: model::read::Hints::default(),
-        };
-        let series: Vec<(Labels, SeriesRef)> = view.select_of(&selection, cut.which)?;
-        if series.is_empty() {
-            return Ok(None);
-        }
-        let symbols = SymbolTable::of(series.iter().map(|(labels, _)| labels));
         let mut meta = BlockMeta::level_1(self.new_id(), cut.min_t, cut.max_t);
         if let Some(hint) = cut.hint {
             meta.add_hint(hint);
         }
-        let mut writer = BlockWriter::create_with(&*self.disk, parent, meta.id, &symbols)?
-            .with_segment_len_max(self.options.block_segment_bytes);
-        let mut pieces = Vec::new();
-        for (labels, reference) in &series {
+        let segment_len = self.options.block_segment_bytes;
+        write_block(&*self.disk, parent, view, meta, cut.which, segment_len, &mut |chunks| {
             if self.is_stopping() {
                 return Err(StorageError::Invalid("the store is closing".into()));
             }
-            pieces.clear();
-            view.pieces_of(*reference, cut.min_t, last_t, cut.which, &mut pieces);
-            let chunks = block_chunks(view, &mut pieces, cut.min_t, last_t)?;
-            let timed: Vec<_> = chunks.iter().map(BlockChunk::timed).collect();
-            self.note_chunks(&timed);
-            writer.add_labels(&symbols, labels, &timed)?;
-        }
-        writer.finish(meta)
+            self.note_chunks(chunks);
+            Ok(())
+        })
     }
 
     fn note_chunks(&self, chunks: &[TimedChunk<'_>]) {
@@ -227,7 +209,11 @@ impl MetricsStore {
             self.truncate_logs(&truncation)?;
             Ok(removed)
         });
-        let series_removed = truncated.inspect_err(|_| bump(&self.counts.truncations_failed))?;
+        let series_removed = truncated.inspect_err(|_| {
+            bump(&self.counts.truncations_failed);
+            // Deletions must not leave the log before the late samples that they hide.
+            work.failed = Some(truncation);
+        })?;
         let min_t = self.head.times.min_t.load(SeqCst);
         self.observer.event(&Event::HeadTruncated { min_t, series_removed, took: start.elapsed() });
         Ok(())
@@ -295,6 +281,7 @@ impl MetricsStore {
     fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {
         let start = Instant::now();
         if truncation.wbl_below > 0 {
+            // For good: the checkpoint forgets the deletions of what is in there.
             segment::remove_before(&*self.disk, Path::new(WBL), truncation.wbl_below)?;
         }
         if truncation.min_t > i64::MIN {
@@ -337,7 +324,8 @@ impl MetricsStore {
         };
         bump(&self.counts.checkpoints);
         let keep = Keep { series: &keep, min_t };
-        checkpoint::create(&self.disk, dir, to, &keep, options)
+        let mut passed_over = |damage| self.observer.event(&Event::passed_over(damage));
+        checkpoint::create(&self.disk, dir, to, &keep, options, &mut passed_over)
             .inspect_err(|_| bump(&self.counts.checkpoints_failed))?;
         segment::remove_before(&*self.disk, dir, to + 1)?;
         bump(&self.counts.checkpoint_deletions);
@@ -352,6 +340,39 @@ impl MetricsStore {
     pub fn flush_chunks(&self) -> Result<(), StorageError> {
         self.head.chunks.flush()
     }
+}
+
+/// Writes the samples of a view that lie in the times of `meta` as a block inside `parent`. `written` hears of the
+/// chunks of each series, and may break it off. Returns the meta; `None` when no sample is there.
+pub(super) fn write_block(
+    disk: &dyn Disk,
+    parent: &Path,
+    view: &HeadView,
+    meta: BlockMeta,
+    which: Which,
+    segment_len: u64,
+    written: &mut dyn FnMut(&[TimedChunk<'_>]) -> Result<(), StorageError>,
+) -> Result<Option<BlockMeta>, StorageError> {
+    let (min_t, max_t) = (meta.min_time, meta.max_time.saturating_sub(1));
+    let hints = model::read::Hints::default();
+    let selection = Selection { matchers: Vec::new(), min_t, max_t, limit: 0, hints };
+    let series: Vec<(Labels, SeriesRef)> = view.select_of(&selection, which)?;
+    if series.is_empty() {
+        return Ok(None);
+    }
+    let symbols = SymbolTable::of(series.iter().map(|(labels, _)| labels));
+    let mut writer =
+        BlockWriter::create_with(disk, parent, meta.id, &symbols)?.with_segment_len_max(segment_len);
+    let mut pieces = Vec::new();
+    for (labels, reference) in &series {
+        pieces.clear();
+        view.pieces_of(*reference, min_t, max_t, which, &mut pieces);
+        let chunks = block_chunks(view, &mut pieces, min_t, max_t)?;
+        let timed: Vec<_> = chunks.iter().map(BlockChunk::timed).collect();
+        written(&timed)?;
+        writer.add_labels(&symbols, labels, &timed)?;
+    }
+    writer.finish(meta)
 }
 
 /// A chunk for a block.

@@ -311,6 +311,7 @@ impl Head {
             min_valid_t: ahead_of_flush.max(self.times.min_valid_t.load(Ordering::SeqCst)),
             head_max_t: max_t,
             window: self.window.load(Ordering::Relaxed),
+            refuse_late: false,
         }
     }
 }

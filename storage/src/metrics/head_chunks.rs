@@ -6,6 +6,7 @@
 //! has grown.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,11 @@ const BUFFER: usize = 256 << 10;
 const CHUNK_HEAD: usize = 25;
 /// Marks an out-of-order chunk in the encoding byte.
 const LATE_BIT: u8 = 0x80;
+/// Files with higher numbers are not ours, so that counting on from the last never ends.
+const NUMBER_MAX: u32 = u32::MAX / 2;
+/// So many files may be missing behind the last one, because a power cut took their names. Together they would hold
+/// 128 GiB of chunks.
+const MISSING_MAX: u32 = 1024;
 /// Chunks are not longer than this; what says so is damaged.
 const CHUNK_LEN_MAX: u64 = 64 << 20;
 
@@ -99,6 +105,12 @@ fn path(number: u32) -> PathBuf {
     Path::new(DIR).join(format!("{number:06}"))
 }
 
+/// The number of the file with a name.
+fn number_of(name: &str) -> Option<u32> {
+    let number = name.parse().ok()?;
+    (number <= NUMBER_MAX && name == format!("{number:06}")).then_some(number)
+}
+
 fn header() -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC.to_be_bytes());
@@ -125,9 +137,12 @@ impl HeadChunks {
             .map_err(StorageError::doing("listing", &shown))?
             .iter()
             .filter(|entry| !entry.is_dir)
-            .filter_map(|entry| entry.name.parse().ok())
+            .filter_map(|entry| number_of(&entry.name))
             .collect();
         numbers.sort_unstable();
+        // What is far behind the others is not of this head.
+        let far = numbers.windows(2).position(|pair| pair[1] - pair[0] > MISSING_MAX);
+        numbers.truncate(far.map_or(numbers.len(), |last| last + 1));
         let mut maps = BTreeMap::new();
         let mut damage = None;
         for (at, &number) in numbers.iter().enumerate() {
@@ -143,7 +158,8 @@ impl HeadChunks {
             if let Err((offset, reason)) = scanned {
                 damage = Some(Corruption { file: shown, offset, reason });
                 drop(file);
-                cut(&*disk, &numbers[at..], offset)?;
+                let first = if gap { numbers[at - 1] + 1 } else { number };
+                cut(&*disk, first..=numbers[numbers.len() - 1], offset)?;
                 maps.insert(number, map(&*disk, number)?);
                 break;
             }
@@ -276,14 +292,24 @@ impl HeadChunks {
         place(writer.current.number, 0)
     }
 
-    /// Lets all chunks written from now on lie at or above a place, as they did before the directory was opened.
+    /// Whether a place may be where a file began before the directory was opened.
+    pub fn could_begin_at(&self, at: u64) -> bool {
+        let (number, offset) = ((at >> 32) as u32, at as u32);
+        let writer = self.writer.lock();
+        let highest = if writer.has_no_chunks() {
+            NUMBER_MAX
+        } else {
+            writer.current.number.saturating_add(MISSING_MAX)
+        };
+        offset == 0 && number <= highest
+    }
+
+    /// Lets all chunks written from now on lie at or above a place, as they did before the directory was opened. The
+    /// place is one that [`HeadChunks::could_begin_at`] allows.
     pub fn skip_to(&self, at: u64) -> Result<(), StorageError> {
         let number = (at >> 32) as u32;
         let mut writer = self.writer.lock();
-        if writer.current.number < number
-            && writer.current.is_empty()
-            && writer.oldest == writer.current.number
-        {
+        if writer.current.number < number && writer.has_no_chunks() {
             writer.current = Unfinished::new(number);
             writer.oldest = number;
         }
@@ -356,6 +382,11 @@ impl HeadChunks {
 }
 
 impl Writer {
+    /// Whether there is no file and nothing to write to one.
+    fn has_no_chunks(&self) -> bool {
+        self.current.is_empty() && self.oldest == self.current.number
+    }
+
     fn buffered(&self, number: u32, offset: usize) -> Option<(Encoding, ChunkBytes)> {
         let files = std::iter::once(&self.current).chain(&self.unfinished);
         let file = files.into_iter().find(|file| file.number == number)?;
@@ -406,18 +437,17 @@ fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
     disk.map(&path(number)).map_err(StorageError::doing("mapping", disk.display(&path(number))))
 }
 
-/// Cuts the first of the files at `offset` and empties the others. They stay, because numbers must have no gaps, and
+/// Cuts the first of the files at `offset` and empties the others, or makes them. They stay, because numbers must have no gaps, and
 /// a number that is given again would let an old mark in the out-of-order log stand for a new chunk.
-fn cut(disk: &dyn Disk, numbers: &[u32], offset: u64) -> Result<(), StorageError> {
-    for (at, number) in numbers.iter().enumerate() {
-        let shown = disk.display(&path(*number));
+fn cut(disk: &dyn Disk, numbers: RangeInclusive<u32>, offset: u64) -> Result<(), StorageError> {
+    for (at, number) in numbers.enumerate() {
+        let shown = disk.display(&path(number));
         if at == 0 && offset > HEADER as u64 {
-            let mut file =
-                disk.open_append(&path(*number)).map_err(StorageError::doing("opening", &shown))?;
+            let mut file = disk.open_append(&path(number)).map_err(StorageError::doing("opening", &shown))?;
             file.truncate(offset).map_err(StorageError::doing("truncating", &shown))?;
             file.sync().map_err(StorageError::doing("syncing", &shown))?;
         } else {
-            let mut file = disk.create(&path(*number)).map_err(StorageError::doing("creating", &shown))?;
+            let mut file = disk.create(&path(number)).map_err(StorageError::doing("creating", &shown))?;
             file.append(&header()).map_err(StorageError::doing("writing", &shown))?;
             file.sync().map_err(StorageError::doing("syncing", &shown))?;
         }
@@ -528,4 +558,77 @@ fn scan(file: &[u8], number: u32, mut found: impl FnMut(FoundChunk)) -> Result<(
         offset += chunk.len;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::SimDisk;
+
+    /// Opens the files there are; returns the chunks' numbers, whether there is damage, and the next chunk's file.
+    fn open(disk: &Arc<dyn Disk>) -> (Vec<u64>, bool, u64) {
+        let mut found = Vec::new();
+        let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.push(chunk.log_ref)).unwrap();
+        let next = chunks.write(9, 0, 0, Encoding::Xor, false, &[0, 0]) >> 32;
+        (found, damage.is_some(), next)
+    }
+
+    fn file(disk: &Arc<dyn Disk>, name: &str, log_ref: Option<u64>) {
+        let mut bytes = header().to_vec();
+        if let Some(log_ref) = log_ref {
+            bytes.extend_from_slice(&log_ref.to_be_bytes());
+            bytes.extend_from_slice(&[0; 16]);
+            bytes.extend_from_slice(&[Encoding::Xor as u8, 2, 0, 0]);
+            let crc = Crc32c::of(&bytes[HEADER..]).to_bytes();
+            bytes.extend_from_slice(&crc);
+        }
+        disk.create_dir_all(Path::new(DIR)).unwrap();
+        disk.create(&Path::new(DIR).join(name)).unwrap().append(&bytes).unwrap();
+    }
+
+    #[test]
+    fn names_and_numbers_are_bounded() {
+        let cases: [(&[&str], &[u64], bool, u64); 8] = [
+            (&[], &[], false, 1),
+            (&["000001", "000002"], &[1, 2], false, 3),
+            (&["000007"], &[1], false, 8),
+            (&["000001", "1", "+00002", "2.tmp"], &[1], false, 2),
+            (&["4294967295"], &[], false, 1),
+            (&["000001", "2147483647"], &[1], false, 2),
+            (&["000001", "000003", "000004"], &[1], true, 5),
+            (&["000001", "000002", "900000", "900001"], &[1, 2], false, 3),
+        ];
+        for (names, want, damaged, next) in cases {
+            let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(0));
+            names.iter().zip(1..).for_each(|(name, log_ref)| file(&disk, name, Some(log_ref)));
+            assert_eq!(open(&disk), (want.to_vec(), damaged, next), "{names:?}");
+            assert_eq!(open(&disk), (want.to_vec(), false, next), "{names:?}, once more");
+        }
+    }
+
+    #[test]
+    fn only_a_likely_beginning_is_skipped_to() {
+        let far = u64::from(MISSING_MAX);
+        let cases: [(&[&str], u64, bool, usize); 8] = [
+            (&[], 1 << 32, true, 0),
+            (&[], 70_000 << 32, true, 0),
+            (&[], u64::MAX, false, 0),
+            (&[], 5 << 32 | 8, false, 0),
+            (&["000001"], 4 << 32, true, 3),
+            (&["000001"], (2 + far) << 32, true, 2 + MISSING_MAX as usize - 1),
+            (&["000001"], (3 + far) << 32, false, 1),
+            (&["000001"], u64::from(u32::MAX) << 32, false, 1),
+        ];
+        for (names, place, likely, files) in cases {
+            let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(0));
+            names.iter().for_each(|name| file(&disk, name, Some(1)));
+            let (chunks, _) = HeadChunks::open(disk.clone(), |_| {}).unwrap();
+            assert_eq!(chunks.could_begin_at(place), likely, "{names:?} {place:x}");
+            if likely {
+                chunks.skip_to(place).unwrap();
+                assert!(chunks.write(1, 0, 0, Encoding::Xor, false, &[0, 0]) >= place);
+            }
+            assert_eq!(disk.list(Path::new(DIR)).unwrap().len(), files, "{names:?} {place:x}");
+        }
+    }
 }

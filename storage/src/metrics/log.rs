@@ -154,6 +154,20 @@ impl Logs {
         put_samples(&mut self.records, samples);
     }
 
+    /// Adds late samples, marked as such.
+    pub fn put_late(&mut self, samples: &[PendingSample]) {
+        self.late_records.clear();
+        put_samples(&mut self.late_records, samples);
+        // At most five.
+        let records = self.late_records.records().len() as u8;
+        if records > 0 {
+            self.records.push(|out| record::put_late_follows(out, records));
+        }
+        for record in self.late_records.records() {
+            self.records.push(|out| out.extend_from_slice(record));
+        }
+    }
+
     /// Adds exemplars.
     pub fn put_exemplars(&mut self, exemplars: &[(SeriesRef, u64, Exemplar)]) {
         let exemplars: Vec<_> = exemplars

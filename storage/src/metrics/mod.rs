@@ -10,6 +10,7 @@ use model::append::HistogramSample;
 use model::histogram::FloatHistogram;
 
 pub mod append;
+pub mod backfill;
 pub mod block;
 pub mod block_writer;
 pub mod commit;
@@ -24,12 +25,15 @@ pub mod maintain;
 pub mod merge;
 pub mod open_histogram;
 pub mod pieces;
+pub mod read_only;
 mod recode;
 pub mod replay;
 pub mod select;
 pub mod series;
 pub mod store;
 pub mod table;
+
+pub use recode::{Sample as StoredSample, Value as StoredValue, samples as stored_samples};
 
 /// A histogram as queries read it.
 pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {

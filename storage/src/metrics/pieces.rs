@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use model::histogram::ResetHint;
+use model::histogram::{FloatHistogram, ResetHint};
 use model::read::{Columns, Cursor, ReadError};
 
 use super::block::MetricsBlock;
 use super::head_chunks::{ChunkBytes, HeadChunks};
+use super::{StoredSample, StoredValue, stored_samples};
 use crate::StorageError;
+use crate::block::chunks::Chunk;
 use crate::block::tombstones::Intervals;
 use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
@@ -89,6 +91,34 @@ impl Piece {
         }
     }
 
+    /// The samples from `min_t` to `max_t` in the form in which they are stored, without deleted ones.
+    fn stored(&self, min_t: i64, max_t: i64) -> Result<Vec<StoredSample>, StorageError> {
+        let (min_t, max_t) = (min_t.max(self.min_t), max_t.min(self.max_t));
+        let mut samples = match &self.source {
+            Source::Block(block, chunk, deleted) => {
+                let samples = stored_samples(block.chunk(chunk)?);
+                let mut samples = samples.map_err(|e| block.chunks().corrupt(chunk.at, e.to_string()))?;
+                samples.retain(|sample| !deleted.contains(sample.t));
+                samples
+            }
+            Source::Head(chunks, at, seen) => {
+                let (encoding, bytes) = chunks.read(*at)?;
+                let samples = stored_samples(Chunk { encoding, data: &bytes });
+                let mut samples = samples.map_err(|e| chunks.corruption(*at, e.to_string()))?;
+                let mut seen = seen.iter().flat_map(|seen| seen.iter());
+                samples.retain(|_| seen.next().copied().unwrap_or(true));
+                samples
+            }
+            Source::Open(encoding, bytes) => {
+                let samples = stored_samples(Chunk { encoding: *encoding, data: bytes });
+                samples.map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?
+            }
+            Source::Plain(columns) => plain_samples(columns),
+        };
+        samples.retain(|sample| (min_t..=max_t).contains(&sample.t) && !self.deletes(sample.t));
+        Ok(samples)
+    }
+
     pub(super) fn has_deleted(&self, min_t: i64, max_t: i64) -> bool {
         self.deleted.as_ref().is_some_and(|deleted| deleted.overlap(min_t, max_t))
     }
@@ -105,6 +135,25 @@ fn copy(from: &Columns, out: &mut Columns, mut keep: impl FnMut(i64) -> bool) {
             push(from, sample, out);
         }
     }
+}
+
+/// Samples that are in no chunk, ascending. Histograms of them are in the form of queries.
+fn plain_samples(columns: &Columns) -> Vec<StoredSample> {
+    let start_t = |of: &[i64], at: usize| of.get(at).copied().unwrap_or(0);
+    let samples = in_order(columns, 0).into_iter();
+    let samples = samples.map(|Sample { t, histogram, at, .. }| match histogram {
+        true => StoredSample {
+            t,
+            start_t: start_t(&columns.histogram_start_t, at),
+            value: StoredValue::FloatHistogram(FloatHistogram::clone(&columns.histogram_v[at])),
+        },
+        false => StoredSample {
+            t,
+            start_t: start_t(&columns.float_start_t, at),
+            value: StoredValue::Float(columns.float_v[at]),
+        },
+    });
+    samples.collect()
 }
 
 /// A sample by its place in columns.
@@ -169,6 +218,21 @@ impl PieceCursor {
         Some(cluster.into_iter().map(|(_, piece)| piece).collect())
     }
 
+    /// The next samples in the form in which they are stored; `None` at the end. Of samples at the same time, the
+    /// first given counts.
+    pub(super) fn next_stored(&mut self) -> Result<Option<Vec<StoredSample>>, StorageError> {
+        let Some(cluster) = self.next_cluster() else { return Ok(None) };
+        let mut samples = Vec::new();
+        for piece in &cluster {
+            samples.extend(piece.stored(self.min_t, self.max_t)?);
+        }
+        if cluster.len() > 1 {
+            samples.sort_by_key(|sample| sample.t);
+            samples.dedup_by_key(|sample| sample.t);
+        }
+        Ok(Some(samples))
+    }
+
     fn read(&self, cluster: &[Piece], out: &mut Columns) -> Result<(), ReadError> {
         let (min_t, max_t) = (self.min_t, self.max_t);
         if let [piece] = cluster
@@ -198,7 +262,7 @@ impl PieceCursor {
 }
 
 /// What a histogram said of the one before it does not hold when another has come between.
-fn forget_resets(histograms: &mut [Arc<model::histogram::FloatHistogram>]) {
+fn forget_resets(histograms: &mut [Arc<FloatHistogram>]) {
     for histogram in histograms {
         if matches!(histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
             Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;

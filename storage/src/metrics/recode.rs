@@ -14,7 +14,7 @@ const SAMPLES_MAX: usize = 120;
 
 /// A sample of a chunk.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
+pub struct Sample {
     /// Milliseconds since the Unix epoch.
     pub t: i64,
     /// Start timestamp, 0 for unknown.
@@ -25,9 +25,12 @@ pub(super) struct Sample {
 
 /// A value of a sample, in the form that its chunk has.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub enum Value {
+    /// A number.
     Float(f64),
+    /// A native histogram with integer counts.
     Histogram(Histogram),
+    /// A native histogram with float counts.
     FloatHistogram(FloatHistogram),
 }
 
@@ -41,7 +44,7 @@ pub(super) struct Recoded {
 }
 
 /// All samples of a chunk, ascending.
-pub(super) fn samples(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
+pub fn samples(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
     let start = chunk.encoding.has_start_t();
     match chunk.encoding {
         Encoding::None => Ok(Vec::new()),

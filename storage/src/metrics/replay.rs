@@ -4,16 +4,17 @@
 //! holds, or a block, are passed over. Damage ends the log that has it: it is repaired and reported, and what came
 //! before it stays.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
+use hashbrown::{HashMap, HashSet};
 use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
 use model::sample::is_stale;
 
-use super::commit::stale_mark;
+use super::commit::{stale_mark, widen};
 use super::head::{Head, count};
 use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
@@ -23,7 +24,7 @@ use super::table::Pages;
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::wal::reader::ReadLogError;
+use crate::wal::reader::{Damage, ReadLogError};
 use crate::wal::record::{Decoder, Record, RefSample, RefSeries, RefTombstone};
 use crate::wal::repair::repair;
 use crate::wal::{Reader, checkpoint};
@@ -31,6 +32,9 @@ use crate::{Corruption, StorageError};
 
 /// Replayed samples belong to no commit: every snapshot sees them.
 const REPLAYED: Commit = Commit { id: 0, oldest_view: u64::MAX };
+
+/// Records that are decoded before they can be stored. One is a commit, of a few hundred kilobytes at most as a rule.
+const RECORDS_AHEAD: usize = 32;
 
 /// Chunks by their series' number in the log.
 #[derive(Default)]
@@ -80,10 +84,12 @@ pub fn replay(
         min_valid_t: head.times.min_valid_t.load(SeqCst),
         found,
         series: HashMap::new(),
+        span: None,
         unknown: HashMap::new(),
         pages: head.table.pages(),
         tombstones: Tombstones::new(),
         chunks_from: 0,
+        late_follows: 0,
     };
     for log_ref in replay.found.in_order.keys().chain(replay.found.late.keys()) {
         head.table.reserve_log_ref(*log_ref);
@@ -109,6 +115,31 @@ pub fn replay(
     Ok(result)
 }
 
+/// A record and where it stands, or what makes no sense about it.
+struct Decoded {
+    segment: u64,
+    offset: u64,
+    record: Result<Record, String>,
+}
+
+/// Reads a log to its end, or to where it is damaged, which is returned.
+fn read_records(mut reader: Reader, to: &SyncSender<Decoded>) -> Result<Option<Box<Damage>>, StorageError> {
+    let mut decoder = Decoder::default();
+    loop {
+        let raw = match reader.next() {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Ok(None),
+            Err(ReadLogError::Storage(e)) => return Err(e),
+            Err(ReadLogError::Damaged(damage)) => return Ok(Some(damage)),
+        };
+        let record = decoder.decode(raw.bytes).map_err(|e| e.to_string());
+        if to.send(Decoded { segment: raw.segment, offset: raw.offset, record }).is_err() {
+            // Who stores them panicked.
+            return Ok(None);
+        }
+    }
+}
+
 struct Replay<'r> {
     head: &'r Head,
     disk: &'r Arc<dyn Disk>,
@@ -117,11 +148,15 @@ struct Replay<'r> {
     found: FoundChunks,
     /// Series by their numbers in the log.
     series: HashMap<u64, SeriesRef>,
+    /// What the stored in-order samples span that the head does not know of yet.
+    span: Option<(i64, i64)>,
     unknown: HashMap<&'static str, u64>,
     pages: Pages,
     tombstones: Tombstones,
     /// Chunks written from now on must lie here or above.
     chunks_from: u64,
+    /// Records of late samples that follow in the write-ahead log.
+    late_follows: u8,
 }
 
 impl Replay<'_> {
@@ -130,49 +165,43 @@ impl Replay<'_> {
         &mut self,
         dir: &Path,
         first: u64,
-        apply: fn(&mut Self, Record),
+        apply: fn(&mut Self, Record) -> Result<(), String>,
     ) -> Result<bool, StorageError> {
-        let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
+        let reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let last = reader.last_segment().unwrap_or(0);
-        let mut decoder = Decoder::default();
-        let mut at = first;
-        let damage = loop {
-            match reader.next() {
-                Ok(Some(raw)) => {
-                    if raw.segment != at {
-                        self.observer.event(&Event::Replaying { segment: at, last });
-                        at = raw.segment;
-                    }
-                    match decoder.decode(raw.bytes) {
-                        Ok(record) => apply(self, record),
-                        Err(e) => {
-                            // Its checksum is right: what is wrong was written so, and the next record is sound.
-                            let corruption = Corruption {
-                                file: self.disk.display(&crate::wal::segment::path(dir, raw.segment)),
-                                offset: raw.offset,
-                                reason: e.to_string(),
-                            };
-                            self.repaired(corruption, "the record was passed over".into());
-                        }
-                    }
+        let (sender, receiver) = sync_channel(RECORDS_AHEAD);
+        // Reading, decompressing and decoding cost about as much as storing: each has its thread.
+        let ended = std::thread::scope(|scope| {
+            let reading = std::thread::Builder::new()
+                .name("replay".into())
+                .spawn_scoped(scope, move || read_records(reader, &sender))
+                .map_err(StorageError::doing("starting", "the replay thread"))?;
+            let mut at = first;
+            for Decoded { segment, offset, record } in receiver {
+                if segment != at {
+                    // A crash may have left the announcement without what it announced.
+                    self.late_follows = 0;
+                    self.observer.event(&Event::Replaying { segment: at, last });
+                    at = segment;
                 }
-                Ok(None) => return Ok(false),
-                Err(ReadLogError::Storage(e)) => return Err(e),
-                Err(ReadLogError::Damaged(damage)) => break damage,
+                if let Err(reason) = record.and_then(|record| apply(self, record)) {
+                    // Its checksum is right: what is wrong was written so, and the next record is sound.
+                    let file = self.disk.display(&crate::wal::segment::path(dir, segment));
+                    self.observer.event(&Event::passed_over(Corruption { file, offset, reason }));
+                }
             }
-        };
-        drop(reader);
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        if let Some((min_t, max_t)) = self.span.take() {
+            self.head.times.note(min_t, max_t);
+        }
+        let Some(damage) = ended else { return Ok(false) };
         let repair = repair(&**self.disk, &damage)?;
         let torn = damage.torn;
         if !torn {
-            self.repaired(damage.corruption, repair.action);
+            self.observer.event(&Event::repaired(damage.corruption, repair.action));
         }
         Ok(!torn)
-    }
-
-    fn repaired(&self, corruption: Corruption, action: String) {
-        let Corruption { file, offset, reason } = corruption;
-        self.observer.event(&Event::Repaired { file, offset, reason, action });
     }
 
     fn report_unknown(&mut self, log: &'static str) -> Vec<(&'static str, u64)> {
@@ -195,7 +224,12 @@ impl Replay<'_> {
         found
     }
 
-    fn apply(&mut self, record: Record) {
+    /// An error says that the record makes no sense and that nothing of it was taken.
+    fn apply(&mut self, record: Record) -> Result<(), String> {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return Ok(());
+        }
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
         match record {
@@ -245,8 +279,10 @@ impl Replay<'_> {
                     }
                 }
             }
+            Record::LateFollows(records) => self.late_follows = records,
             Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
+        Ok(())
     }
 
     fn add_series(&mut self, RefSeries { series: log_ref, labels }: RefSeries) {
@@ -304,7 +340,7 @@ impl Replay<'_> {
             self.head.counters.chunks_made(u64::from(made));
             self.head.counters.tail_changed(before, series.tail());
             drop(series);
-            self.head.times.note(sample.t, sample.t);
+            widen(&mut self.span, sample.t);
         }
     }
 
@@ -318,7 +354,7 @@ impl Replay<'_> {
             self.head.counters.chunks_made(u64::from(made));
             self.head.counters.tail_changed(before, series.tail());
             drop(series);
-            self.head.times.note(t, t);
+            widen(&mut self.span, t);
         }
     }
 
@@ -342,7 +378,8 @@ impl Replay<'_> {
         }
     }
 
-    fn apply_late(&mut self, record: Record) {
+    /// As [`Replay::apply`], for the out-of-order log.
+    fn apply_late(&mut self, record: Record) -> Result<(), String> {
         let kind = record.kind();
         match record {
             Record::Samples(samples) => {
@@ -366,6 +403,11 @@ impl Replay<'_> {
                 // A mark counts when its chunk is there. 0 stands for samples that went into a block.
                 for marker in markers {
                     if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
+                        // A power cut took the chunk, and maybe its file: the mark must not mean another one day.
+                        let behind = (marker.chunk >> 32 << 32).saturating_add(1 << 32);
+                        if self.head.chunks.could_begin_at(behind) {
+                            self.chunks_from = self.chunks_from.max(behind);
+                        }
                         continue;
                     }
                     if let Some(series) = self.find(marker.series, kind)
@@ -379,6 +421,9 @@ impl Replay<'_> {
                 }
             }
             Record::LateCovered(place) => {
+                if !self.head.chunks.could_begin_at(place) {
+                    return Err(format!("no head chunk file begins at {place:#x}"));
+                }
                 self.chunks_from = self.chunks_from.max(place);
                 let series: Vec<_> = self.series.values().copied().collect();
                 for series in series {
@@ -392,6 +437,7 @@ impl Replay<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {

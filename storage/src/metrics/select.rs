@@ -14,7 +14,7 @@ use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSerie
 use rayon::prelude::*;
 
 use super::block::MetricsBlock;
-use super::head::Head;
+use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
@@ -61,7 +61,9 @@ pub struct HeadView {
     tombstones: Arc<Tombstones>,
     /// In-order samples before this are in blocks.
     from: i64,
-    /// What in-order and late samples span.
+    /// Oldest in-order sample of the head, be it in blocks too or not.
+    first_t: i64,
+    /// What in-order and late samples span; never less, but maybe more.
     spans: [(i64, i64); 2],
 }
 
@@ -95,11 +97,12 @@ impl HeadView {
         let pages = head.table.pages();
         let tombstones = head.tombstones.read().clone();
         let times = &head.times;
+        let first_t = times.min_t.load(SeqCst);
         let spans = [
-            (times.min_t.load(SeqCst).min(from), times.max_t.load(SeqCst)),
+            (first_t.min(from), times.max_t.load(SeqCst)),
             (times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst)),
         ];
-        Self { head, view, pages, tombstones, from, spans }
+        Self { head, view, pages, tombstones, from, first_t, spans }
     }
 
     /// Matching series with chunks in the selected time, ascending by labels.
@@ -242,7 +245,10 @@ impl HeadView {
         which: Which,
         out: &mut Vec<Piece>,
     ) {
-        let Some(series) = self.pages.lock(reference) else { return };
+        let Some(series) = self.pages.lock(reference) else {
+            count(&self.head.counters.series_not_found, 1);
+            return;
+        };
         let deleted = self.tombstones.get(reference.0).map(|deleted| Arc::new(deleted.clone()));
         let mut add = |of: (i64, i64), min_t: i64, max_t: i64, source| {
             let (first, last) = (of.0.max(min_t), of.1.min(max_t));
@@ -316,7 +322,7 @@ impl HeadView {
     /// First and last time of all samples; `None` without any.
     pub fn span(&self) -> Option<(i64, i64)> {
         let [in_order, late] = self.spans;
-        let span = (in_order.0.max(self.from).min(late.0), in_order.1.max(late.1));
+        let span = (self.first_t.max(self.from).min(late.0), in_order.1.max(late.1));
         (span.0 <= span.1).then_some(span)
     }
 
@@ -341,7 +347,7 @@ enum Part {
 }
 
 /// A selected series: its labels, and where its samples are.
-struct Selected {
+pub(super) struct Selected {
     labels: Labels,
     /// Blocks by time, then the head.
     parts: Vec<Part>,
@@ -356,20 +362,7 @@ impl SelectedSeries for Selected {
     }
 
     fn cursor(&self) -> Box<dyn Cursor + '_> {
-        let mut pieces = Vec::new();
-        for part in &self.parts {
-            match part {
-                Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
-                    min_t: chunk.min_t,
-                    max_t: chunk.max_t,
-                    whole: true,
-                    deleted: None,
-                    source: Source::Block(block.clone(), *chunk, deleted.clone()),
-                })),
-                Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
-            }
-        }
-        Box::new(PieceCursor::new(pieces, self.min_t, self.max_t))
+        Box::new(self.pieces())
     }
 
     fn read(&self, out: &mut Columns) -> Result<(), ReadError> {
@@ -385,6 +378,34 @@ impl SelectedSeries for Selected {
         let mut cursor = self.cursor();
         while cursor.next_run(out)? {}
         Ok(())
+    }
+}
+
+impl Selected {
+    /// Its samples.
+    pub(super) fn pieces(&self) -> PieceCursor {
+        let mut pieces = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
+                    min_t: chunk.min_t,
+                    max_t: chunk.max_t,
+                    whole: true,
+                    deleted: None,
+                    source: Source::Block(block.clone(), *chunk, deleted.clone()),
+                })),
+                Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
+            }
+        }
+        PieceCursor::new(pieces, self.min_t, self.max_t)
+    }
+
+    /// Its number in the log, if any of its samples are in the head.
+    pub(super) fn log_ref(&self) -> Option<u64> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Block { .. } => None,
+            Part::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),
+        })
     }
 }
 
@@ -453,8 +474,9 @@ fn merge(first: Vec<Selected>, second: Vec<Selected>) -> Vec<Selected> {
     merged
 }
 
-impl SeriesSource for Snapshot {
-    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+impl Snapshot {
+    /// The series that match, ascending by labels.
+    pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Selected>, StorageError> {
         let mut selected = Vec::new();
         for block in self.blocks(selection) {
             let found = block.select_all(selection)?.into_iter().map(|series| {
@@ -474,7 +496,14 @@ impl SeriesSource for Snapshot {
         if selection.limit > 0 {
             selected.truncate(selection.limit);
         }
-        let series = selected.into_iter().map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
+        Ok(selected)
+    }
+}
+
+impl SeriesSource for Snapshot {
+    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+        let selected = self.selected(selection)?.into_iter();
+        let series = selected.map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 

@@ -9,6 +9,8 @@ use super::head_chunks::HeadChunks;
 use super::isolation::{Commit, Versions};
 use super::late::Late;
 use super::open_histogram::OpenHistogram;
+use super::recode::{self, Value};
+use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::gorilla::XorAppender;
 use crate::index::mem::PairId;
@@ -119,16 +121,18 @@ pub struct Bounds {
     pub head_max_t: i64,
     /// How much older than that out-of-order samples may be; 0 refuses them.
     pub window: i64,
+    /// Whether late samples are refused even within the window.
+    pub refuse_late: bool,
 }
 
 impl Bounds {
     /// Where a sample that cannot be the next goes.
     pub(super) fn place_late(&self, t: i64) -> Result<Place, AppendError> {
         if self.window > 0 {
-            if t >= self.head_max_t.saturating_sub(self.window) {
-                return Ok(Place::Late);
+            if t < self.head_max_t.saturating_sub(self.window) {
+                return Err(AppendError::TooOld);
             }
-            return Err(AppendError::TooOld);
+            return if self.refuse_late { Err(AppendError::OutOfOrder) } else { Ok(Place::Late) };
         }
         Err(if t < self.min_valid_t { AppendError::OutOfBounds } else { AppendError::OutOfOrder })
     }
@@ -190,20 +194,28 @@ impl Series {
 
     /// Where a float sample belongs, or why it is refused.
     #[inline]
-    pub fn place_float(&self, t: i64, v: f64, bounds: &Bounds) -> Result<Place, AppendError> {
+    pub fn place_float(
+        &self,
+        t: i64,
+        v: f64,
+        bounds: &Bounds,
+        chunks: &HeadChunks,
+    ) -> Result<Place, AppendError> {
         if t >= bounds.min_valid_t {
             let last_t = self.last_t();
             if t > last_t {
                 return Ok(Place::Next);
             }
             if t == last_t {
-                return match &self.open {
-                    Open::Floats(chunk) if chunk.last_v().to_bits() != v.to_bits() => {
-                        Err(AppendError::Duplicate)
-                    }
-                    Open::Histograms(_) => Err(AppendError::Duplicate),
-                    Open::Floats(_) | Open::None => Ok(Place::Same),
+                let same = match &self.open {
+                    Open::Floats(chunk) => chunk.last_v().to_bits() == v.to_bits(),
+                    Open::Histograms(_) => false,
+                    Open::None => match self.last_closed(chunks) {
+                        Some(Value::Float(last)) => last.to_bits() == v.to_bits(),
+                        last => last.is_none(),
+                    },
                 };
+                return if same { Ok(Place::Same) } else { Err(AppendError::Duplicate) };
             }
         }
         bounds.place_late(t)
@@ -215,6 +227,7 @@ impl Series {
         t: i64,
         v: &HistogramSample,
         bounds: &Bounds,
+        chunks: &HeadChunks,
     ) -> Result<Place, AppendError> {
         if t >= bounds.min_valid_t {
             let last_t = self.last_t();
@@ -222,14 +235,36 @@ impl Series {
                 return Ok(Place::Next);
             }
             if t == last_t {
-                return match &self.open {
-                    Open::Histograms(chunk) if chunk.last_is(v) => Ok(Place::Same),
-                    Open::None => Ok(Place::Same),
-                    Open::Floats(_) | Open::Histograms(_) => Err(AppendError::Duplicate),
+                let same = match &self.open {
+                    Open::Floats(_) => false,
+                    Open::Histograms(chunk) => chunk.last_is(v),
+                    Open::None => match (self.last_closed(chunks), v) {
+                        (Some(Value::Histogram(last)), HistogramSample::Integer(v)) => last.equals(v),
+                        (Some(Value::FloatHistogram(last)), HistogramSample::Float(v)) => last.equals(v),
+                        (last, _) => last.is_none(),
+                    },
                 };
+                return if same { Ok(Place::Same) } else { Err(AppendError::Duplicate) };
             }
         }
         bounds.place_late(t)
+    }
+
+    /// The last sample of the last full chunk, where the series was brought back without an open one. `None` when
+    /// there is none or it cannot be read, which is for queries to report.
+    #[cold]
+    fn last_closed(&self, chunks: &HeadChunks) -> Option<Value> {
+        let (encoding, bytes) = chunks.read(self.closed.last()?.at).ok()?;
+        Some(recode::samples(Chunk { encoding, data: &bytes }).ok()?.pop()?.value)
+    }
+
+    /// How the chunk is encoded that has the newest in-order sample.
+    pub(super) fn last_encoding(&self) -> Encoding {
+        match &self.open {
+            Open::Floats(_) => Encoding::Xor,
+            Open::Histograms(chunk) => chunk.encoding(),
+            Open::None => self.closed.last().map_or(Encoding::None, |chunk| chunk.encoding),
+        }
     }
 
     /// Adds a histogram sample behind all others. Returns whether that made a chunk.
@@ -391,11 +426,51 @@ fn chunk_end(start: i64, now: i64, end: i64, ratio: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::histogram::{FloatHistogram, Histogram};
 
     #[test]
     fn a_series_is_small() {
         assert!(size_of::<Series>() <= 216, "{}", size_of::<Series>());
         assert!(size_of::<Open>() <= 80, "{}", size_of::<Open>());
+    }
+
+    #[test]
+    fn the_last_value_is_known_without_an_open_chunk() {
+        const RULE: CutRule = CutRule { range: 7_200_000, samples: 120 };
+        let commit = Commit { id: 1, oldest_view: 0 };
+        let bounds = Bounds { min_valid_t: 0, head_max_t: 3, window: 0, refuse_late: false };
+        let disk = std::sync::Arc::new(crate::fs::SimDisk::new(0));
+        let (chunks, _) = HeadChunks::open(disk, |_| {}).unwrap();
+        let integer = |sum| HistogramSample::Integer(Histogram { sum, ..Histogram::default() }.into());
+        let float = |sum| HistogramSample::Float(FloatHistogram { sum, ..FloatHistogram::default() }.into());
+
+        let mut series = Series::default();
+        for t in 1..=3 {
+            series.push_float(commit, t, f64::from(t as i32), RULE, &chunks).unwrap();
+        }
+        series.close_open(&chunks);
+        let place = |series: &Series, v| series.place_float(3, v, &bounds, &chunks);
+        let place_histogram = |series: &Series, v| series.place_histogram(3, &v, &bounds, &chunks);
+        assert_eq!(place(&series, 3.0), Ok(Place::Same));
+        assert_eq!(place(&series, 2.0), Err(AppendError::Duplicate));
+        assert_eq!(place_histogram(&series, integer(3.0)), Err(AppendError::Duplicate));
+        assert_eq!(series.last_encoding(), Encoding::Xor);
+
+        for encoding in [Encoding::Histogram, Encoding::FloatHistogram] {
+            let is_float = encoding == Encoding::FloatHistogram;
+            let of = |sum| if is_float { float(sum) } else { integer(sum) };
+            let other = |sum| if is_float { integer(sum) } else { float(sum) };
+            let mut series = Series::default();
+            for t in 1..=3 {
+                series.push_histogram(commit, t, &of(f64::from(t as i32)), RULE, &chunks).unwrap();
+            }
+            series.close_open(&chunks);
+            assert_eq!(place_histogram(&series, of(3.0)), Ok(Place::Same));
+            assert_eq!(place_histogram(&series, of(2.0)), Err(AppendError::Duplicate));
+            assert_eq!(place_histogram(&series, other(3.0)), Err(AppendError::Duplicate));
+            assert_eq!(place(&series, 3.0), Err(AppendError::Duplicate));
+            assert_eq!(series.last_encoding(), encoding);
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The metrics store of one data directory: a head, a list of blocks, and what moves samples from one to the other.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +18,7 @@ use super::replay::{FoundChunks, Replayed, replay};
 use super::select::{HeadView, Snapshot};
 use super::series::CutRule;
 use crate::StorageError;
-use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER, FROM_SELECTED_SERIES, FROM_STALE_SERIES, new_id};
+use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER, FROM_SELECTED_SERIES, FROM_STALE_SERIES, random_id};
 use crate::block::publish::{remove_block, remove_leftovers};
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::Disk;
@@ -64,6 +63,8 @@ pub struct MetricsStore {
 pub(crate) struct Work {
     /// Truncation of the head that waits for snapshots which still need what it frees.
     pub(super) truncation: Option<Truncation>,
+    /// A truncation that failed on its way: the next one does it again.
+    pub(super) failed: Option<Truncation>,
 }
 
 /// What is to be freed.
@@ -189,30 +190,8 @@ impl MetricsStore {
         let blocks = BlockSet::load(&*disk, root, &BlockSet::default())?;
         let min_valid_t = in_order_end(&blocks);
 
-        let mut found = FoundChunks::default();
-        let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.add(chunk))?;
-        let writer =
-            WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
         let limits = options.limits;
-        let head_options = HeadOptions {
-            rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
-            late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
-            log_metadata: options.log_metadata,
-            window: limits.out_of_order_window,
-            exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
-        };
-        let head = Head::new(chunks, Logs::new(disk.clone(), writer), min_valid_t, head_options);
-        if let Some(damage) = damage {
-            bump(&head.counters.chunk_corruptions);
-            let action = "cut there; later files emptied, because the write-ahead log has the same samples";
-            observer.event(&Event::Repaired {
-                file: damage.file,
-                offset: damage.offset,
-                reason: damage.reason,
-                action: action.into(),
-            });
-        }
-        let replayed = replay(&head, &disk, found, &*observer)?;
+        let (head, replayed) = open_head(&disk, &options, min_valid_t, &*observer)?;
         {
             let mut logs = head.logs.lock();
             logs.open()?;
@@ -254,9 +233,7 @@ impl MetricsStore {
 
     /// A new block's id.
     pub(super) fn new_id(&self) -> Ulid {
-        let random = RandomState::new();
-        let random = u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1));
-        new_id(self.clock.now_ms(), random)
+        random_id(self.clock.now_ms())
     }
 
     /// Reads the list of blocks from disk and serves it, with the head beginning at `from` if that is given.
@@ -357,6 +334,35 @@ impl MetricsStore {
         self.head.logs.lock().close()?;
         chunks
     }
+}
+
+/// Brings the head back from its chunk files and the logs, which are not open for writing yet.
+pub(super) fn open_head(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    min_valid_t: i64,
+    observer: &dyn Observer,
+) -> Result<(Head, Replayed), StorageError> {
+    let mut found = FoundChunks::default();
+    let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.add(chunk))?;
+    let writer =
+        WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
+    let limits = options.limits;
+    let head_options = HeadOptions {
+        rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
+        late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
+        log_metadata: options.log_metadata,
+        window: limits.out_of_order_window,
+        exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
+    };
+    let head = Head::new(chunks, Logs::new(disk.clone(), writer), min_valid_t, head_options);
+    if let Some(damage) = damage {
+        bump(&head.counters.chunk_corruptions);
+        let action = "cut there; later files emptied, because the write-ahead log has the same samples";
+        observer.event(&Event::repaired(damage, action));
+    }
+    let replayed = replay(&head, disk, found, observer)?;
+    Ok((head, replayed))
 }
 
 /// Where the in-order blocks end: the head takes no samples before. Blocks of a part of the samples do not count.

@@ -20,6 +20,8 @@ use crate::index::select::LabelIndex;
 
 /// Slots of a page.
 const PAGE: usize = 512;
+/// Numbers in the log beyond this were not given by counting: they are not counted on from.
+const LOG_REF_MAX: u64 = u64::MAX / 2;
 /// Parts of the hash table, each with a lock of its own, so that none takes long to grow.
 const SHARDS: usize = 64;
 
@@ -122,7 +124,9 @@ impl SeriesTable {
 
     /// Notes a number that the log uses, so that it is not given again.
     pub fn reserve_log_ref(&self, log_ref: u64) {
-        self.last_log_ref.fetch_max(log_ref, Ordering::Relaxed);
+        if log_ref <= LOG_REF_MAX {
+            self.last_log_ref.fetch_max(log_ref, Ordering::Relaxed);
+        }
     }
 
     /// The series with these labels, and whether it had to be created. A created series gets `log_ref`, or the next

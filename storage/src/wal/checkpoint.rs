@@ -117,13 +117,15 @@ fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
 
 /// Creates the checkpoint that covers everything up to segment `to`, inclusive, from the newest checkpoint and the
 /// segments after it. No writer may be in segment `to` or before. The caller then removes the segments up to `to` and
-/// the older checkpoints. Does nothing when there is such a checkpoint. When it fails, the log is as before.
+/// the older checkpoints. Does nothing when there is such a checkpoint. When it fails, the log is as before. A record
+/// whose checksum is right and that makes no sense is left out, as replay does, and handed to `passed_over`.
 pub fn create(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     to: u64,
     keep: &Keep<'_>,
     options: WriterOptions,
+    passed_over: &mut dyn FnMut(Corruption),
 ) -> Result<CheckpointStats, StorageError> {
     remove_leftovers(&**disk, dir)?;
     let previous = last(&**disk, dir)?;
@@ -132,7 +134,16 @@ pub fn create(
     }
     let name = format!("{CHECKPOINT_PREFIX}{to:0WAL_NAME_DIGITS$}");
     let (tmp, target) = (dir.join(format!("{name}{CHECKPOINT_TMP}")), dir.join(name));
-    let stats = fill(disk, dir, previous, &tmp, to, keep, options);
+    let filter = Writer::open(Arc::clone(disk), &tmp, options).map(|writer| Filter {
+        keep,
+        writer,
+        batch: Batch::new(),
+        metadata: HashMap::new(),
+        stats: CheckpointStats::default(),
+        late: 0,
+        passed_over,
+    });
+    let stats = filter.and_then(|filter| fill(filter, disk, dir, previous, to));
     if stats.is_err() {
         // Otherwise the next start does it. The first error is the one to tell.
         let _ = disk.remove_dir_all(&tmp);
@@ -144,21 +155,12 @@ pub fn create(
 }
 
 fn fill(
+    mut filter: Filter<'_>,
     disk: &Arc<dyn Disk>,
     dir: &Path,
     previous: Option<Checkpoint>,
-    tmp: &Path,
     to: u64,
-    keep: &Keep<'_>,
-    options: WriterOptions,
 ) -> Result<CheckpointStats, StorageError> {
-    let mut filter = Filter {
-        keep,
-        writer: Writer::open(Arc::clone(disk), tmp, options)?,
-        batch: Batch::new(),
-        metadata: HashMap::new(),
-        stats: CheckpointStats::default(),
-    };
     let mut from = 0;
     if let Some(previous) = previous {
         from = previous.segment + 1;
@@ -176,18 +178,28 @@ struct Filter<'a> {
     /// The newest metadata of each series.
     metadata: HashMap<SeriesRef, Metadata>,
     stats: CheckpointStats,
+    /// Records of late samples that follow; the out-of-order log has them.
+    late: u8,
+    passed_over: &'a mut dyn FnMut(Corruption),
 }
 
 impl Filter<'_> {
     fn copy(&mut self, disk: &dyn Disk, dir: &Path, mut reader: Reader) -> Result<(), StorageError> {
         let mut decoder = Decoder::default();
+        let mut segment = None;
         while let Some(raw) = reader.next()? {
-            let decoded = decoder.decode(raw.bytes).map_err(|e| Corruption {
-                file: disk.display(&super::segment::path(dir, raw.segment)),
-                offset: raw.offset,
-                reason: e.to_string(),
-            })?;
-            self.add(decoded, record::has_start_t(raw.bytes));
+            if segment.replace(raw.segment) != Some(raw.segment) {
+                // A crash may have left the announcement without what it announced.
+                self.late = 0;
+            }
+            match decoder.decode(raw.bytes) {
+                Ok(decoded) => self.add(decoded, record::has_start_t(raw.bytes)),
+                Err(e) => (self.passed_over)(Corruption {
+                    file: disk.display(&super::segment::path(dir, raw.segment)),
+                    offset: raw.offset,
+                    reason: e.to_string(),
+                }),
+            }
             if self.batch.byte_len() > FLUSH_LEN {
                 self.writer.log(&self.batch)?;
                 self.batch.clear();
@@ -197,6 +209,14 @@ impl Filter<'_> {
     }
 
     fn add(&mut self, record: Record, start_t: bool) {
+        if self.late > 0 {
+            self.late -= 1;
+            return;
+        }
+        if let Record::LateFollows(records) = record {
+            self.late = records;
+            return;
+        }
         let Self { keep: Keep { series: keep, min_t }, batch, metadata, stats, .. } = self;
         let min_t = *min_t;
         match record {
@@ -234,7 +254,8 @@ impl Filter<'_> {
                 }
             }
             // Marks belong to the out-of-order log, which has no checkpoints; the unknown is not needed.
-            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
+            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::LateFollows(_) | Record::Unknown(_) => {
+            }
         }
     }
 
@@ -266,6 +287,10 @@ mod tests {
     use model::histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram};
 
     const DIR: &str = "wal";
+
+    fn none(damage: Corruption) {
+        panic!("{damage}");
+    }
 
     fn disk(seed: u64) -> (SimDisk, Arc<dyn Disk>) {
         let disk = SimDisk::new(seed);
@@ -321,7 +346,7 @@ mod tests {
         let dir = Path::new(DIR);
         assert_eq!(last(&*disk, dir).unwrap(), None);
         let keep = Keep { series: &|series| series.0 != 2, min_t: 200 };
-        let stats = create(&disk, dir, 1, &keep, WriterOptions::default()).unwrap();
+        let stats = create(&disk, dir, 1, &keep, WriterOptions::default(), &mut none).unwrap();
         let dropped = |total, dropped| Dropped { total, dropped };
         assert_eq!(stats.series, dropped(2, 1));
         // Two float samples, one with a start timestamp, two histograms: those of the first segment are too old.
@@ -338,14 +363,37 @@ mod tests {
         // The next one reads the first, which then goes, as do the segments.
         segment::remove_before(&*disk, dir, 2).unwrap();
         let keep = Keep { series: &|_| true, min_t: 300 };
-        let stats = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap();
+        let stats = create(&disk, dir, 2, &keep, WriterOptions::default(), &mut none).unwrap();
         assert_eq!(stats.series, dropped(2, 0));
         remove_before(&*disk, dir, 2).unwrap();
         segment::remove_before(&*disk, dir, 3).unwrap();
         let names: Vec<_> = disk.list(dir).unwrap().into_iter().map(|e| e.name).collect();
         assert_eq!(names, ["00000003", "checkpoint.00000002"]);
-        let again = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap();
+        let again = create(&disk, dir, 2, &keep, WriterOptions::default(), &mut none).unwrap();
         assert_eq!(again, CheckpointStats::default());
+    }
+
+    #[test]
+    fn a_record_without_sense_is_left_out() {
+        let (_, disk) = disk(0);
+        write(&disk);
+        let dir = Path::new(DIR);
+        let mut writer = Writer::open(Arc::clone(&disk), dir, WriterOptions::default()).unwrap();
+        let mut batch = Batch::new();
+        batch.push(|out| out.extend([2, 1]));
+        let sample = RefSample { series: SeriesRef(1), t: 700, start_t: 0, v: 1.0 };
+        batch.push(|out| record::put_samples(out, &[sample], false));
+        writer.log(&batch).unwrap();
+        writer.close().unwrap();
+        let last = segment::list(&*disk, dir).unwrap().pop().unwrap().number;
+        let keep = Keep { series: &|_| true, min_t: 0 };
+        let mut passed_over = Vec::new();
+        create(&disk, dir, last, &keep, WriterOptions::default(), &mut |damage| passed_over.push(damage))
+            .unwrap();
+        let [damage] = &passed_over[..] else { panic!("{passed_over:?}") };
+        assert_eq!(damage.file, disk.display(&segment::path(dir, last)));
+        let kept = content(&disk, &super::last(&*disk, dir).unwrap().unwrap().dir);
+        assert!(has(&kept, "t: 700"));
     }
 
     #[test]
@@ -372,7 +420,7 @@ mod tests {
             write(&disk);
             let before = replay(&disk);
             sim.fail_after(n);
-            finished = create(&disk, dir, 2, &keep, WriterOptions::default()).is_ok()
+            finished = create(&disk, dir, 2, &keep, WriterOptions::default(), &mut none).is_ok()
                 && segment::remove_before(&*disk, dir, 3).is_ok();
             sim.power_cut();
             assert_eq!(replay(&disk), before, "crash at operation {n}");
@@ -390,7 +438,7 @@ mod tests {
         let (used, dir) = (sim.used(), Path::new(DIR));
         sim.set_capacity(Some(used + 100));
         let keep = Keep { series: &|_| true, min_t: 0 };
-        let full = create(&disk, dir, 2, &keep, WriterOptions::default()).unwrap_err();
+        let full = create(&disk, dir, 2, &keep, WriterOptions::default(), &mut none).unwrap_err();
         assert!(full.is_disk_full());
         assert_eq!((sim.used(), last(&*disk, dir).unwrap()), (used, None));
     }

@@ -41,12 +41,15 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, StorageError> {
     Ok(segments)
 }
 
-/// Removes the segments below a number, oldest first, and returns how many there were.
+/// Removes the segments below a number for good, oldest first, and returns how many there were.
 pub fn remove_before(disk: &dyn Disk, dir: &Path, number: u64) -> Result<usize, StorageError> {
     let mut removed = 0;
     for segment in list(disk, dir)?.into_iter().take_while(|segment| segment.number < number) {
         disk.remove_file(&segment.path).map_err(|e| StorageError::io("removing", disk, &segment.path, e))?;
         removed += 1;
+    }
+    if removed > 0 {
+        disk.sync_dir(dir).map_err(|e| StorageError::io("syncing", disk, dir, e))?;
     }
     Ok(removed)
 }

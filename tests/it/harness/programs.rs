@@ -88,7 +88,11 @@ pub fn alertmanager(dir: &Path) -> Option<Service> {
 
 /// The real Prometheus over a data directory.
 pub fn prometheus(dir: &Path, config: &str, data: &Path) -> Option<Service> {
-    let program = find(&["prometheus"])?;
+    Some(prometheus_at(&find(&["prometheus"])?, dir, config, data, &[]))
+}
+
+/// A Prometheus of the caller's choice over a data directory, with more flags.
+pub fn prometheus_at(program: &Path, dir: &Path, config: &str, data: &Path, flags: &[&str]) -> Service {
     let file = dir.join("real-prometheus.yml");
     std::fs::write(&file, config).unwrap();
     let port = free_port();
@@ -97,6 +101,7 @@ pub fn prometheus(dir: &Path, config: &str, data: &Path) -> Option<Service> {
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", data.display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--storage.tsdb.retention.time=100y");
-    Some(Service::start(&mut command, port, &dir.join("prometheus.log"), "/-/ready"))
+        .arg("--storage.tsdb.retention.time=100y")
+        .args(flags);
+    Service::start(&mut command, port, &dir.join("prometheus.log"), "/-/ready")
 }

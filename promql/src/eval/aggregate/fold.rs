@@ -32,6 +32,15 @@ trait Fold: Sized + Send {
 struct Context {
     op: AggregateOp,
     operand_pos: Pos,
+    /// Names that must go are gone already.
+    eager: bool,
+}
+
+impl Context {
+    /// The metric that notes about a series name.
+    fn told_name<'r>(&self, row: &'r Row) -> &'r str {
+        if self.eager && row.drop_name { "" } else { row.labels.metric_name().unwrap_or("") }
+    }
 }
 
 /// A group under way.
@@ -63,8 +72,9 @@ impl Evaluator<'_> {
         node: &AggregateNode,
     ) -> Result<(Vec<Row>, usize), QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
-        let context = Context { op: node.op, operand_pos: node.operand_pos };
-        let mut groups = Groups::new(&node.grouping, node.without, !self.options.delayed_name_removal);
+        let delayed = self.options.delayed_name_removal;
+        let context = Context { op: node.op, operand_pos: node.operand_pos, eager: !delayed };
+        let mut groups = Groups::new(&node.grouping, node.without, !delayed);
         let mut states: Vec<Group<F>> = Vec::new();
         let mut notes = Annotations::default();
         let interrupt = self.interrupt;
@@ -84,7 +94,6 @@ impl Evaluator<'_> {
             interrupt.worked(rows.len() as u64 * steps as u64)
         })?;
         interrupt.freed(bytes);
-        let delayed = self.options.delayed_name_removal;
         let mut rows = Vec::with_capacity(states.len());
         for group in states {
             let mut row = group.fold.finish(group.labels, &context, &mut notes);
@@ -127,7 +136,7 @@ impl Totals {
         steps: usize,
         step: usize,
         h: &FloatHistogram,
-        labels: &Labels,
+        row: &Row,
         context: &Context,
         notes: &mut Annotations,
     ) {
@@ -145,7 +154,7 @@ impl Totals {
                     notes.mismatched_custom_buckets(HistogramOp::Aggregation, context.operand_pos);
                 }
                 if added.is_err() {
-                    notes.mixed_exponential_custom(labels.metric_name().unwrap_or(""), context.operand_pos);
+                    notes.mixed_exponential_custom(context.told_name(row), context.operand_pos);
                     *place = Some(Err(()));
                 }
             }
@@ -204,7 +213,7 @@ impl Fold for Sum {
         let Self { sum, c, totals } = self;
         for step in span {
             if let Some(h) = row.histogram(step) {
-                totals.add(steps, step, h, &row.labels, context, notes);
+                totals.add(steps, step, h, row, context, notes);
             } else if row.has(step) && !totals.failed(step) {
                 add(&mut sum[step], &mut c[step], row.float(step));
             }
@@ -247,7 +256,7 @@ impl Fold for Average {
         let Self { means, totals } = self;
         for step in row.span() {
             if let Some(h) = row.histogram(step) {
-                totals.add(steps, step, h, &row.labels, context, notes);
+                totals.add(steps, step, h, row, context, notes);
                 continue;
             }
             let v = row.float(step);

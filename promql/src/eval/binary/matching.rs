@@ -173,6 +173,9 @@ fn combine(binary: &VectorBinary, swapped: bool, pair: &Pair<'_>, steps: usize) 
     let from = many.first.max(one.first);
     let to = many.span().end.min(one.span().end).min(steps).max(from);
     let mut row = Row { first: from, ..Row::blank(pair.labels.clone(), to - from) };
+    if from == to {
+        return (row, annotations);
+    }
     row.drop_name = binary.return_bool;
     let is_trim = matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
     if many.histograms.is_none() && one.histograms.is_none() && !is_trim {

@@ -7,6 +7,8 @@ use crate::ast::{BinaryOp, Pos};
 use crate::value::Point;
 use model::histogram::{FloatHistogram, ResetHint};
 
+use super::super::power::pow;
+
 /// Whether the result is another metric than the operands.
 pub(crate) fn changes_metric(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Atan2, Div, Mod, Mul, Pow, Sub};
@@ -22,7 +24,7 @@ pub(crate) fn float_op(op: BinaryOp, a: f64, b: f64) -> (f64, bool) {
         BinaryOp::Mul => (a * b, true),
         BinaryOp::Div => (a / b, true),
         BinaryOp::Mod => (a % b, true),
-        BinaryOp::Pow => (a.powf(b), true),
+        BinaryOp::Pow => (pow(a, b), true),
         BinaryOp::Atan2 => (a.atan2(b), true),
         BinaryOp::Eq => (a, a == b),
         BinaryOp::Ne => (a, a != b),

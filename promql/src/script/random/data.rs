@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::Labels;
-use model::histogram::{FloatHistogram, Span};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use model::sample::STALE_NAN;
 
@@ -37,7 +37,9 @@ fn metric_series(rng: &mut Rng, metric: &Metric, timing: Timing) -> Vec<LoadedSe
         match metric.kind {
             MetricKind::Counter => loaded.push(of(labels, counter(rng, &times))),
             MetricKind::Gauge => loaded.push(of(labels, gauge(rng, &times))),
-            MetricKind::Native => loaded.push(of(labels, native(rng, &times))),
+            MetricKind::Native => loaded.push(of(labels, native(rng, &times, exponential))),
+            MetricKind::Custom => loaded.push(of(labels, native(rng, &times, custom))),
+            MetricKind::Mixed => loaded.push(of(labels, mixed(rng, &times))),
             MetricKind::Buckets => loaded.extend(buckets(rng, &labels, &times)),
         }
     }
@@ -122,7 +124,8 @@ fn buckets(rng: &mut Rng, labels: &Labels, times: &[(i64, bool)]) -> Vec<LoadedS
     BOUNDS.iter().zip(columns).map(|(bound, samples)| of(bounded(bound), samples)).collect()
 }
 
-fn native(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
+/// Histograms that grow from an `empty` one.
+fn native(rng: &mut Rng, times: &[(i64, bool)], empty: fn(&mut Rng) -> FloatHistogram) -> Vec<(i64, Point)> {
     let mut h = empty(rng);
     let mut samples = Vec::with_capacity(times.len());
     for (t, ends) in times {
@@ -140,7 +143,34 @@ fn native(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
     samples
 }
 
-fn empty(rng: &mut Rng) -> FloatHistogram {
+/// Runs of floats and histograms of both kinds.
+fn mixed(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
+    let mut samples = Vec::with_capacity(times.len());
+    while let rest @ [_, ..] = &times[samples.len()..] {
+        let run = &rest[..rest.len().min(1 + rng.below(15))];
+        samples.extend(match rng.below(3) {
+            0 => counter(rng, run),
+            1 => native(rng, run, exponential),
+            _ => native(rng, run, custom),
+        });
+    }
+    samples
+}
+
+fn custom(rng: &mut Rng) -> FloatHistogram {
+    let bounds: [&[f64]; 3] = [&[1.0, 2.0, 5.0, 10.0], &[1.0, 5.0, 10.0], &[-1.0, 2.0, 20.0]];
+    let bounds = rng.pick(&bounds);
+    let length = bounds.len() + 1;
+    FloatHistogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        positive_spans: vec![Span { offset: 0, length: length as u32 }],
+        positive_buckets: vec![0.0; length],
+        custom_values: bounds.to_vec(),
+        ..FloatHistogram::default()
+    }
+}
+
+fn exponential(rng: &mut Rng) -> FloatHistogram {
     let length = 4 + rng.below(5) as u32;
     FloatHistogram {
         schema: rng.below(4) as i32 - 1,
@@ -166,7 +196,7 @@ fn grow(rng: &mut Rng, h: &mut FloatHistogram) {
         h.count += more;
         h.sum -= more;
     }
-    if rng.chance(20) {
+    if rng.chance(20) && !h.has_custom_buckets() {
         h.zero_count += 1.0;
         h.count += 1.0;
     }

@@ -61,6 +61,10 @@ pub enum MetricKind {
     Buckets,
     /// Native histograms.
     Native,
+    /// Native histograms with custom bounds, which change now and then.
+    Custom,
+    /// Native histograms and floats in turns.
+    Mixed,
 }
 
 /// A metric and the labels of its series: one series for each combination of values.
@@ -104,6 +108,8 @@ impl Default for Vocabulary {
                 ),
                 metric("weight", MetricKind::Gauge, &[("job", &["api", "web", "db"])]),
                 metric("duration_bucket", MetricKind::Buckets, &[("job", &["api", "web"])]),
+                metric("size", MetricKind::Custom, &[("job", &["api", "db"])]),
+                metric("migrated", MetricKind::Mixed, &[("job", &["web", "db"])]),
                 metric("latency", MetricKind::Native, &[("job", &["api", "web"]), ("instance", &["1", "2"])]),
             ],
         }

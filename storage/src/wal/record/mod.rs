@@ -14,7 +14,10 @@ use model::metadata::Metadata;
 
 pub use histograms::{HistogramBody, put_float_histograms, put_histograms};
 pub use samples::{put_exemplars, put_exemplars_body, put_samples, read_exemplars_body};
-pub use series::{put_late_covered, put_metadata, put_mmap_markers, put_series, put_tombstones, read_labels};
+pub use series::{
+    put_late_covered, put_late_follows, put_metadata, put_mmap_markers, put_series, put_tombstones,
+    read_labels,
+};
 
 use crate::codec::bytes::{ByteReader, Truncated};
 use crate::codec::varint::put_varint;
@@ -34,6 +37,10 @@ const HISTOGRAMS_V2: u8 = 12;
 const FLOAT_HISTOGRAMS_V2: u8 = 13;
 /// Ours, in the out-of-order log only: u64 place. Prometheus passes over kinds that it does not know.
 const LATE_COVERED: u8 = 200;
+/// Ours, in the write-ahead log: u8 number of records. Passed over as well.
+const LATE_FOLLOWS: u8 = 201;
+/// Records of late samples of one commit: one of floats and two of each kind of histogram.
+const LATE_RECORDS_MAX: u8 = 5;
 
 /// A series and the number by which later records name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +145,8 @@ pub enum Record {
     FloatHistograms(Vec<RefFloatHistogram>),
     /// Late head chunks below a place lie in blocks as well.
     LateCovered(u64),
+    /// The next so many records hold late samples, which are in the out-of-order log too.
+    LateFollows(u8),
     /// A kind that this version does not know, to be passed over.
     Unknown(u8),
 }
@@ -154,6 +163,7 @@ impl Record {
             Self::Metadata(_) => "metadata",
             Self::Histograms(_) | Self::FloatHistograms(_) => "histograms",
             Self::LateCovered(_) => "latecovered",
+            Self::LateFollows(_) => "latefollows",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -168,6 +178,9 @@ pub enum RecordError {
     /// Text is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
+    /// More records of late samples are announced than one commit writes.
+    #[error("{0} records of late samples are announced")]
+    LateFollows(u8),
     /// A histogram makes no sense.
     #[error("invalid histogram: {0}")]
     Histogram(String),
@@ -204,6 +217,10 @@ impl Decoder {
                 Record::FloatHistograms(histograms::read_v2(&mut r, &mut self.skipped_histograms)?)
             }
             LATE_COVERED => Record::LateCovered(r.u64()?),
+            LATE_FOLLOWS => match r.u8()? {
+                records @ ..=LATE_RECORDS_MAX => Record::LateFollows(records),
+                records => return Err(RecordError::LateFollows(records)),
+            },
             unknown => Record::Unknown(unknown),
         })
     }

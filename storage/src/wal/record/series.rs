@@ -5,8 +5,8 @@ use model::append::SeriesRef;
 use model::metadata::{Metadata, MetricType};
 
 use super::{
-    LATE_COVERED, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries, RefTombstone,
-    SERIES, TOMBSTONES,
+    LATE_COVERED, LATE_FOLLOWS, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries,
+    RefTombstone, SERIES, TOMBSTONES,
 };
 use crate::codec::bytes::ByteReader;
 use crate::codec::varint::{put_uvarint, put_varint};
@@ -120,6 +120,12 @@ pub(super) fn read_mmap_markers(r: &mut ByteReader<'_>) -> Result<Vec<RefMmapMar
 pub fn put_late_covered(out: &mut Vec<u8>, place: u64) {
     out.push(LATE_COVERED);
     out.extend_from_slice(&place.to_be_bytes());
+}
+
+/// Appends a record that says that the next `records` hold late samples, so that replay leaves them to the
+/// out-of-order log: by their times alone they cannot be told apart when what they were late for is gone.
+pub fn put_late_follows(out: &mut Vec<u8>, records: u8) {
+    out.extend_from_slice(&[LATE_FOLLOWS, records]);
 }
 
 /// Appends a record of metadata. Nothing when there is none.
