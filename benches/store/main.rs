@@ -10,6 +10,12 @@
 //! `restart`, `blocks`, `compaction`, `scale`. `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs to use instead
 //! of those on the PATH. A peer that is not installed is left out.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench ends with a message when its surroundings are not as needed"
+)]
+
 mod blocks;
 #[path = "../peers/load.rs"]
 #[allow(dead_code, reason = "the bench beside it, whose module this is, uses the rest")]
@@ -36,6 +42,9 @@ fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
+/// Measures one thing with so many series.
+type Part = fn(&Scrapes, usize);
+
 fn main() {
     let Ok(path) = std::env::var("PEERS_RECORDING") else {
         println!("store: set PEERS_RECORDING to a recording of node_exporter scrapes to run this bench");
@@ -47,7 +56,7 @@ fn main() {
     }
     let only = std::env::var("STORE_ONLY").unwrap_or_default();
     let series = setting("STORE_SERIES", 100_000);
-    let parts: [(&str, fn(&Scrapes, usize)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("scale", |_, series| scale::run(series)),
         ("restart", restart::run),
         ("blocks", blocks::write),

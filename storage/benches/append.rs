@@ -1,5 +1,10 @@
 //! Appending through the write-ahead log to the head, in batches of 1,000.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench ends with a message when its surroundings are not as needed"
+)]
+
 mod common;
 
 use std::cell::RefCell;

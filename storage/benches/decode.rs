@@ -1,5 +1,10 @@
 //! Decoding XOR chunks of recorded series.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench ends with a message when its surroundings are not as needed"
+)]
+
 mod common;
 
 use std::hint::black_box;

@@ -1,5 +1,10 @@
 //! Merging three blocks of two hours.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench ends with a message when its surroundings are not as needed"
+)]
+
 mod common;
 
 use std::ops::ControlFlow;

@@ -1,6 +1,12 @@
 //! Looking series up among a million of ten labels each: postings alone, label values, and whole selections of a
 //! snapshot, which also read every found series' labels and sort them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::type_complexity,
+    reason = "a bench ends with a message when its surroundings are not as needed"
+)]
+
 mod common;
 
 use std::hint::black_box;
