@@ -108,7 +108,10 @@ impl Tombstones {
 
     /// Deletes a time of a series.
     pub fn add(&mut self, series: u64, interval: Interval) {
-        self.0.entry(series).or_default().add(interval);
+        // A range that ends before it begins deletes nothing; the series must not look as if something were deleted.
+        if interval.min_t <= interval.max_t {
+            self.0.entry(series).or_default().add(interval);
+        }
     }
 
     /// What is deleted of a series.
@@ -223,6 +226,14 @@ mod tests {
 
     fn interval() -> impl Strategy<Value = Interval> {
         (-20..20i64, -3..15i64).prop_map(|(min_t, len)| Interval { min_t, max_t: min_t + len })
+    }
+
+    #[test]
+    fn empty_ranges_leave_no_trace() {
+        let mut tombstones = Tombstones::new();
+        tombstones.add(37, Interval { min_t: 5, max_t: -22 });
+        assert_eq!(tombstones, Tombstones::new());
+        assert_eq!(Tombstones::from_bytes(&tombstones.to_bytes(), "t"), Ok(tombstones));
     }
 
     proptest! {
