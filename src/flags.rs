@@ -16,6 +16,7 @@ pub(crate) use value::go_duration_ns;
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
 use crate::config::{Defaults, Unsupported};
+use crate::telemetry::log::LogFormat;
 use parse::{Given, Parsed};
 use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
 
@@ -86,15 +87,6 @@ pub enum LogLevel {
     Warn,
     /// `error`
     Error,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `key=value`
-    Logfmt,
-    /// One JSON object per line.
-    Json,
 }
 
 /// How records of the write-ahead log are compressed.

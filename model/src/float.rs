@@ -38,6 +38,15 @@ fn plain(f: &mut fmt::Formatter<'_>, v: f64) -> fmt::Result {
     }
 }
 
+/// Go's `strconv.FormatFloat(v, 'e', -1, 64)`: always an exponent, with a sign and two digits at least.
+pub struct FloatE(pub f64);
+
+impl fmt::Display for FloatE {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_finite() { exponent(f, self.0) } else { plain(f, self.0) }
+    }
+}
+
 /// Rust writes `1.5e7`, Go `1.5e+07`.
 fn exponent(f: &mut fmt::Formatter<'_>, v: f64) -> fmt::Result {
     let text = format!("{v:e}");

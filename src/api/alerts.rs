@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use model::float::FloatE;
 use serde::Serialize;
 
 use super::Api;
@@ -33,7 +34,7 @@ impl<'a> From<&'a AlertView> for AlertJson<'a> {
             state: alert.state.as_str(),
             active_at: rfc3339(alert.active_at),
             keep_firing_since: alert.keep_firing_since.map(rfc3339),
-            value: exponent_form(alert.value),
+            value: FloatE(alert.value).to_string(),
         }
     }
 }
@@ -41,27 +42,6 @@ impl<'a> From<&'a AlertView> for AlertJson<'a> {
 /// Pairs as an object.
 pub fn texts(pairs: &[(String, String)]) -> BTreeMap<&str, &str> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-}
-
-/// Go's `strconv.FormatFloat(v, 'e', -1, 64)`: `1e+00`.
-fn exponent_form(v: f64) -> String {
-    if v.is_nan() {
-        return "NaN".to_owned();
-    }
-    if v.is_infinite() {
-        return if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let text = format!("{v:e}");
-    match text.split_once('e') {
-        Some((mantissa, exponent)) => {
-            let (sign, digits) = match exponent.strip_prefix('-') {
-                Some(digits) => ('-', digits),
-                None => ('+', exponent),
-            };
-            format!("{mantissa}e{sign}{digits:0>2}")
-        }
-        None => text,
-    }
 }
 
 /// `/api/v1/alerts`
@@ -103,7 +83,7 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
-            assert_eq!(exponent_form(v), want);
+            assert_eq!(FloatE(v).to_string(), want);
         }
     }
 }

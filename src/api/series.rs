@@ -24,12 +24,13 @@ struct Question {
 }
 
 impl Question {
-    fn parse(params: &Params) -> Result<Self, ApiError> {
+    /// `selectors` are those of `match[]`.
+    fn parse(params: &Params, selectors: Vec<Vec<Matcher>>) -> Result<Self, ApiError> {
         Ok(Self {
             limit: params.limit()?,
             min_t: params.time_or("start", MIN_TIME)?,
             max_t: params.time_or("end", MAX_TIME)?,
-            selectors: params.selectors()?,
+            selectors,
         })
     }
 
@@ -99,7 +100,7 @@ fn reply_strings(question: &Question, strings: Vec<String>) -> Reply {
 
 /// `/api/v1/labels`
 pub async fn labels(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
-    let question = Question::parse(&params)?;
+    let question = Question::parse(&params, params.selectors()?)?;
     read(api.parts()?, move |source| {
         let names = strings(&question, |selection| source.label_names(selection))?;
         Ok(reply_strings(&question, names))
@@ -117,7 +118,7 @@ pub async fn label_values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    let question = Question::parse(&params)?;
+    let question = Question::parse(&params, params.selectors()?)?;
     read(api.parts()?, move |source| {
         let values = strings(&question, |selection| source.label_values(&name, selection))?;
         Ok(reply_strings(&question, values))
@@ -131,8 +132,8 @@ pub async fn series(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     // As Prometheus words it: only this endpoint names the parameter.
-    params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
-    let question = Question::parse(&params)?;
+    let selectors = params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
+    let question = Question::parse(&params, selectors)?;
     read(api.parts()?, move |source| {
         let mut warnings = Vec::new();
         let mut all = Vec::new();

@@ -2,6 +2,7 @@
 //! fields, secrets as `<secret>`.
 
 use model::Labels;
+use model::float::FloatE;
 use model::relabel::{Rule, Spec};
 use model::time::DurationText;
 
@@ -135,11 +136,7 @@ fn float(value: f64) -> Out {
     if (-4..21).contains(&exponent) {
         return Out::raw(value);
     }
-    // Rust writes 1e-5, Go 1e-05.
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(("+", exponent), |e| ("-", e));
-    Out::Raw(format!("{digits}e{sign}{exponent:0>2}"))
+    Out::Raw(FloatE(value).to_string())
 }
 
 fn text_map(map: &[(String, String)]) -> Out {

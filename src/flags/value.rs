@@ -84,33 +84,6 @@ pub(crate) fn go_duration_ns(text: &str) -> Result<i64, String> {
     Ok(if text.starts_with('-') { -(total as i64) } else { total as i64 })
 }
 
-/// Nanoseconds as Go prints a duration: `2ms`, `1.5s`, `1m0s`.
-fn go_duration_text(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "" };
-    let ns = ns.unsigned_abs();
-    let fraction = |scale: u64, unit: &str| {
-        let digits = scale.ilog10() as usize;
-        let text = format!("{}.{:0digits$}", ns / scale, ns % scale);
-        format!("{sign}{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
-    };
-    match ns {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{sign}{ns}ns"),
-        1_000..1_000_000 => fraction(1_000, "µs"),
-        1_000_000..1_000_000_000 => fraction(1_000_000, "ms"),
-        _ => {
-            let (hours, minutes) = (ns / 3_600_000_000_000, ns / 60_000_000_000 % 60);
-            let seconds = format!("{}.{:09}", ns / 1_000_000_000 % 60, ns % 1_000_000_000);
-            let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-            match (hours, minutes) {
-                (0, 0) => format!("{sign}{seconds}s"),
-                (0, _) => format!("{sign}{minutes}m{seconds}s"),
-                _ => format!("{sign}{hours}h{minutes}m{seconds}s"),
-            }
-        }
-    }
-}
-
 /// The values of a flag as `/api/v1/status/flags` shows them.
 pub(super) fn shown(kind: Kind, values: &[&str]) -> String {
     let one = values.first().copied().unwrap_or("");
@@ -119,7 +92,7 @@ pub(super) fn shown(kind: Kind, values: &[&str]) -> String {
         Kind::OneOfAnyCase(_) => one.to_lowercase(),
         Kind::Texts => values.join(","),
         Kind::Duration => DurationText(duration(one).unwrap_or(0)).to_string(),
-        Kind::GoDuration => go_duration_text(go_duration_ns(one).unwrap_or(0)),
+        Kind::GoDuration => crate::text::go_duration(go_duration_ns(one).unwrap_or(0)),
         Kind::Int => integer(one).unwrap_or(0).to_string(),
         Kind::Float => number(one).unwrap_or(0.0).to_string(),
         Kind::Size => SizeText(size(one).unwrap_or(0)).to_string(),
@@ -142,7 +115,7 @@ mod tests {
             ("0", 0, "0s"),
         ] {
             assert_eq!(go_duration_ns(text), Ok(ns), "{text}");
-            assert_eq!(go_duration_text(ns), shown, "{text}");
+            assert_eq!(crate::text::go_duration(ns), shown, "{text}");
         }
         for text in ["", "1", "s", "1x", "1.1.1s", "-"] {
             assert!(go_duration_ns(text).is_err(), "{text:?}");

@@ -10,7 +10,7 @@ use super::failure_log::FailureLog;
 use super::fetch::Fetcher;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::{Target, populate_groups};
-use super::target_loop::{LoopHandle, Shared, Start, go_duration};
+use super::target_loop::{LoopHandle, Shared, Start, interval_label};
 use crate::config::scrape::ScrapeJob;
 use crate::discovery::TargetGroup;
 use crate::http_client::{HttpClient, SetupError};
@@ -86,7 +86,7 @@ impl Pool {
         }
         self.refresh_target_limit();
         self.refresh_cache_metrics();
-        let label = go_duration(self.job.scrape_interval_ms);
+        let label = interval_label(self.job.scrape_interval_ms);
         metrics.reload_length.with(&[&label]).observe(start.elapsed().as_secs_f64());
         Ok(())
     }

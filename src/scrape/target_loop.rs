@@ -24,6 +24,7 @@ use super::report::{Extra, Report};
 use super::status::{Health, LastScrape, TargetStatus};
 use super::target::Target;
 use crate::config::scrape::ScrapeJob;
+use crate::text::go_duration;
 
 /// What all loops share.
 pub(super) struct Shared {
@@ -222,7 +223,7 @@ impl TargetLoop {
     async fn scrape(&mut self, t: i64) {
         let start = Instant::now();
         if let Some(last) = self.last.replace(start) {
-            let label = go_duration(self.series.target.interval_ms);
+            let label = interval_label(self.series.target.interval_ms);
             let seconds = (start - last).as_secs_f64();
             self.shared.metrics.interval_length.with(&[&label]).observe(seconds);
             self.shared.metrics.interval_length_histogram.with(&[&label]).observe(seconds);
@@ -323,17 +324,9 @@ fn align(last: i64, now: i64, interval: i64, tolerance: Option<i64>) -> Aligned 
     }
 }
 
-/// Milliseconds as Go prints a duration: `15s`, `1m0s`, `1.5s`, `500ms`.
-pub(super) fn go_duration(ms: i64) -> String {
-    if ms < 1000 {
-        return format!("{ms}ms");
-    }
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, (ms % 60_000) as f64 / 1000.0);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m{seconds}s"),
-        _ => format!("{hours}h{minutes}m{seconds}s"),
-    }
+/// The interval in labels of metrics: milliseconds as Go prints a duration.
+pub(super) fn interval_label(ms: i64) -> String {
+    go_duration(ms.saturating_mul(1_000_000))
 }
 
 #[cfg(test)]
@@ -371,7 +364,7 @@ mod tests {
             (90_000, "1m30s"),
             (3_600_000, "1h0m0s"),
         ] {
-            assert_eq!(go_duration(ms), want);
+            assert_eq!(interval_label(ms), want);
         }
     }
 }

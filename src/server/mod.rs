@@ -22,7 +22,7 @@ use crate::api::http::{self, BindError};
 use crate::api::state::{Readiness, ReloadRequest, State};
 use crate::api::{self, Api, Parts};
 use crate::config::ConfigError;
-use crate::flags::{Flags, LogFormat, LogLevel, Severity};
+use crate::flags::{Flags, LogLevel, Severity};
 use crate::query::Queries;
 use crate::query::metrics::QueryMetrics;
 use crate::telemetry::{self, Registry};
@@ -107,11 +107,7 @@ fn start_log(flags: &Flags) {
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
-    let format = match flags.log_format {
-        LogFormat::Logfmt => telemetry::log::LogFormat::Logfmt,
-        LogFormat::Json => telemetry::log::LogFormat::Json,
-    };
-    telemetry::log::start(level, format);
+    telemetry::log::start(level, flags.log_format);
     tracing::info!(
         version = version::TRIVIUM,
         prometheus = version::PROMETHEUS,

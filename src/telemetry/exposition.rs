@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use model::labels::METRIC_NAME;
+use model::number::push_float;
 
 use super::registry::{Family, Gather, Kind};
 
@@ -94,20 +95,8 @@ fn write_family(out: &mut String, name: &str, family: &Family, format: Format) {
             out.push('}');
         }
         out.push(' ');
-        write_value(out, line.value);
+        push_float(out, line.value);
         out.push('\n');
-    }
-}
-
-fn write_value(out: &mut String, v: f64) {
-    if v == f64::INFINITY {
-        out.push_str("+Inf");
-    } else if v == f64::NEG_INFINITY {
-        out.push_str("-Inf");
-    } else if v != 0.0 && (v.abs() >= 1e21 || v.abs() < 1e-6) {
-        let _ = write!(out, "{v:e}");
-    } else {
-        let _ = write!(out, "{v}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Compensated summation, with the very steps Prometheus takes, so that sums agree to the last bit.
 //! Source: Prometheus `util/kahansum`.
 
+use model::histogram::kahan_add;
+
 /// A running sum and its compensation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Kahan {
@@ -18,11 +20,7 @@ impl Kahan {
     #[inline]
     #[must_use]
     pub(crate) fn plus(self, v: f64) -> Self {
-        let sum = self.sum + v;
-        // The larger in magnitude loses nothing when the sum is taken off it.
-        let (large, small) = if self.sum.abs() >= v.abs() { (self.sum, v) } else { (v, self.sum) };
-        let c = self.c + ((large - sum) + small);
-        let c = if sum.is_infinite() { 0.0 } else { c };
+        let (sum, c) = kahan_add(v, self.sum, self.c);
         Self { sum, c }
     }
 

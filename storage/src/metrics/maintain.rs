@@ -25,9 +25,9 @@ use crate::block::plan::{
     Reason, beyond_retention_size, beyond_retention_time, block_ranges, merged_meta, next_merge,
     retention_size,
 };
+use crate::block::publish::link_block;
 use crate::block::set::LiveBlock;
 use crate::block::tombstones::{Interval, Tombstones};
-use crate::format::{CHUNKS_DIR, INDEX_FILE, META_FILE, TOMBSTONES_FILE};
 use crate::observer::Event;
 use crate::stats::{Cardinality, LogStats, Stats, Timing};
 use crate::wal::writer::WriterStats;
@@ -273,7 +273,7 @@ impl MetricsStore {
 
     fn copy_to(&self, dir: &Path, with_head: bool) -> Result<(), StorageError> {
         for block in self.blocks().blocks() {
-            self.link_block(block, &dir.join(block.meta().id.to_string()))?;
+            link_block(&*self.disk, block.dir(), block.meta().id, dir)?;
         }
         if with_head {
             {
@@ -289,32 +289,6 @@ impl MetricsStore {
         }
         for parent in [dir, Path::new(SNAPSHOTS), Path::new(ROOT)] {
             self.disk.sync_dir(parent).map_err(StorageError::doing("syncing", self.disk.display(parent)))?;
-        }
-        Ok(())
-    }
-
-    fn link_block(&self, block: &MetricsBlock, to: &Path) -> Result<(), StorageError> {
-        let chunks = to.join(CHUNKS_DIR);
-        self.disk
-            .create_dir_all(&chunks)
-            .map_err(StorageError::doing("creating", self.disk.display(&chunks)))?;
-        let mut files: Vec<_> = [META_FILE, INDEX_FILE, TOMBSTONES_FILE].map(PathBuf::from).into();
-        let from = block.dir().join(CHUNKS_DIR);
-        for entry in
-            self.disk.list(&from).map_err(StorageError::doing("listing", self.disk.display(&from)))?
-        {
-            files.push(Path::new(CHUNKS_DIR).join(entry.name));
-        }
-        for file in files {
-            let (from, to) = (block.dir().join(&file), to.join(&file));
-            match self.disk.hard_link(&from, &to) {
-                // A block needs no tombstones file.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && file == Path::new(TOMBSTONES_FILE) => {}
-                linked => linked.map_err(StorageError::doing("linking", self.disk.display(&to)))?,
-            }
-        }
-        for dir in [chunks.as_path(), to] {
-            self.disk.sync_dir(dir).map_err(StorageError::doing("syncing", self.disk.display(dir)))?;
         }
         Ok(())
     }
