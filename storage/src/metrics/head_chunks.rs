@@ -80,6 +80,8 @@ pub struct HeadChunks {
     writer: Mutex<Writer>,
     maps: RwLock<BTreeMap<u32, Mapped>>,
     written: AtomicU64,
+    /// Chunks never reach the disk.
+    in_memory: bool,
 }
 
 struct Writer {
@@ -168,9 +170,15 @@ impl HeadChunks {
         let number = numbers.last().map_or(1, |last| last + 1);
         let oldest = numbers.first().copied().unwrap_or(number);
         let writer = Writer { current: Unfinished::new(number), unfinished: Vec::new(), oldest };
-        let chunks =
-            Self { disk, writer: Mutex::new(writer), maps: RwLock::new(maps), written: AtomicU64::new(0) };
-        Ok((chunks, damage))
+        let (writer, written) = (Mutex::new(writer), AtomicU64::new(0));
+        Ok((Self { disk, writer, maps: RwLock::new(maps), written, in_memory: false }, damage))
+    }
+
+    /// Chunks that stay in memory, for a head that does not live long. Nothing of the disk is touched.
+    pub fn in_memory(disk: Arc<dyn Disk>) -> Self {
+        let writer = Writer { current: Unfinished::new(1), unfinished: Vec::new(), oldest: 1 };
+        let (writer, written) = (Mutex::new(writer), AtomicU64::new(0));
+        Self { disk, writer, maps: RwLock::default(), written, in_memory: true }
     }
 
     /// Adds a chunk and returns its place. The bytes reach the disk later.
@@ -360,7 +368,7 @@ impl HeadChunks {
 
     fn next_file(&self, writer: &mut Writer) {
         let next = Unfinished::new(writer.current.number + 1);
-        if self.flush_locked(writer).is_err() {
+        if self.in_memory || self.flush_locked(writer).is_err() {
             let unfinished = std::mem::replace(&mut writer.current, next);
             writer.unfinished.push(unfinished);
         } else {
@@ -373,6 +381,9 @@ impl HeadChunks {
     }
 
     fn flush_locked(&self, writer: &mut Writer) -> Result<(), StorageError> {
+        if self.in_memory {
+            return Ok(());
+        }
         while let Some(first) = writer.unfinished.first_mut() {
             first.flush(&*self.disk)?;
             writer.unfinished.remove(0);
