@@ -151,6 +151,7 @@ fn tick(store: &MetricsStore, last_round: &mut Instant, last_sync: &mut Instant)
     if store.replay_progress().is_some() {
         return;
     }
+    store.forget_old_references();
     let due = last_round.elapsed() >= ROUND || store.is_flush_due();
     match (due, store.options.background) {
         (true, true) => report(store, "background work", store.round()),

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
 
 use model::append::{Appender, Committed, SeriesRef};
 use model::sample::is_stale;
@@ -32,7 +33,11 @@ const FIRST_EPOCH: u32 = 1 << 31;
 pub struct Translation {
     /// By slot; 0 for none.
     references: Box<[u64]>,
+    since: Instant,
 }
+
+/// After this nobody is expected to come with a reference that it has not used since.
+const TRANSLATION_KEPT: Duration = Duration::from_secs(3600);
 
 impl Translation {
     /// What the lasting head calls a series.
@@ -68,6 +73,14 @@ impl Head {
         head
     }
 
+    /// Frees what only old references need. A series of which one comes later is found by its labels.
+    pub(super) fn forget_old_references(&self) {
+        let is_old = |known: &Translation| known.since.elapsed() > TRANSLATION_KEPT;
+        if self.translation.read().as_ref().is_some_and(is_old) {
+            *self.translation.write() = None;
+        }
+    }
+
     /// What this head calls the series of a reference that the interim head gave.
     pub(super) fn translated(&self, reference: SeriesRef) -> Option<SeriesRef> {
         self.translation.read().as_ref()?.get(reference)
@@ -91,7 +104,7 @@ impl Head {
                 translation[slot_of(series) as usize] = named.0;
             }
         }
-        let translation = Translation { references: translation.into_boxed_slice() };
+        let translation = Translation { references: translation.into_boxed_slice(), since: Instant::now() };
         {
             let mut metadata = self.metadata.lock();
             for (series, known) in interim.metadata.lock().drain() {

@@ -379,7 +379,8 @@ impl<'r> Replay<'r> {
         self.progress.last.store(last, Relaxed);
         if self.announced != Some(segment) && !self.catching_up {
             self.announced = Some(segment);
-            self.observer.event(&Event::Replaying { segment, last });
+            let first = self.progress.first.load(Relaxed);
+            self.observer.event(&Event::Replaying { first, segment, last });
         }
     }
 

@@ -230,6 +230,11 @@ impl MetricsStore {
         Some(self.live()).filter(|live| !Arc::ptr_eq(live, &self.head))
     }
 
+    /// Frees what is left of an interim head once nobody needs it.
+    pub fn forget_old_references(&self) {
+        self.head.forget_old_references();
+    }
+
     /// Does something with the logs that commits go to, under the commit lock.
     pub(super) fn with_logs<T>(&self, act: impl FnOnce(&mut Logs) -> T) -> T {
         let live = self.live();
