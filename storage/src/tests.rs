@@ -80,7 +80,11 @@ pub(crate) fn open_with(disk: &SimDisk, options: Options) -> (Storage, Arc<Heard
 pub(crate) fn begin(disk: &SimDisk, options: Options, segments: Option<u64>) -> (Storage, Arc<Heard>) {
     let heard = Arc::new(Heard { segments: Mutex::new(segments), ..Heard::default() });
     let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
-    (Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap(), heard)
+    let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
+    while segments.is_some() && *heard.segments.lock() != Some(0) && storage.replay_progress().is_some() {
+        std::thread::yield_now();
+    }
+    (storage, heard)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Storage {
@@ -636,6 +640,7 @@ fn a_panic_in_the_background_stops_writes_and_is_seen() {
     let disk = SimDisk::new(14);
     let clock = Arc::new(Still(AtomicI64::new(0)));
     let storage = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Fragile)).unwrap();
+    storage.wait_replayed().unwrap();
     for minute in 0..4 * 60 {
         put(&storage, &[("a", minute * MINUTE, 1.0)]);
     }
