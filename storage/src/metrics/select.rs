@@ -14,17 +14,18 @@ use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSerie
 use rayon::prelude::*;
 
 use super::block::MetricsBlock;
+use super::closed::ClosedChunk;
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
-use super::series::{ClosedChunk, Open, Series};
+use super::series::{Open, Series};
 use super::table::{Pages, SeriesTable};
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
-use crate::codec::chunk::{self, Encoding};
+use crate::codec::chunk;
 use crate::index::ChunkMeta;
 use crate::index::select;
 
@@ -153,7 +154,7 @@ impl HeadView {
 
     /// The newest float in the selected time, if the series ends in it and has nothing but in-order floats.
     fn newest(&self, reference: SeriesRef, series: &Series, selection: &Selection) -> Option<(i64, f64)> {
-        let Open::Floats(chunk) = &series.open else { return None };
+        let Open::Floats(chunk) = series.open() else { return None };
         let (min_t, max_t) = self.in_order(series, selection.min_t, selection.max_t)?;
         let plain = series.late.is_none() && self.tombstones.get(reference.0).is_none();
         let is_in_time = (min_t..=max_t).contains(&chunk.last_t());
@@ -178,13 +179,12 @@ impl HeadView {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
-            let wanted = |chunk: &&ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
+            let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
             let closed: Vec<u64> = series.closed.iter().filter(wanted).map(|chunk| chunk.at).collect();
-            let open = match &series.open {
-                _ if series.open_min_t > max_t || series.last_t() < min_t => None,
-                Open::None => None,
-                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes().to_vec())),
-                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
+            let open = if series.open_min_t() > max_t || series.last_t() < min_t {
+                None
+            } else {
+                series.open_bytes(&self.head.chunks)
             };
             (closed, open, min_t, max_t)
         };
@@ -209,10 +209,10 @@ impl HeadView {
             Which::Late { .. } => None,
         };
         let in_order = bounds.is_some_and(|(min_t, max_t)| {
-            let open = !matches!(series.open, Open::None);
-            let closed = series.closed.iter().rev();
-            (open && series.open_min_t <= max_t && series.last_t() >= min_t)
-                || closed.into_iter().any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
+            let open = !matches!(series.open(), Open::None);
+            let mut closed = series.closed.iter().rev();
+            (open && series.open_min_t() <= max_t && series.last_t() >= min_t)
+                || closed.any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
         });
         let (open, below) = match which {
             Which::All => (true, u64::MAX),
@@ -262,17 +262,15 @@ impl HeadView {
             Which::Late { .. } => None,
         };
         if let Some((min_t, max_t)) = in_order {
-            for chunk in &series.closed {
+            for chunk in series.closed.iter() {
                 let source = Source::Head(self.head.chunks.clone(), chunk.at, None);
                 add((chunk.min_t, chunk.max_t), min_t, max_t, source);
             }
-            let of = (series.open_min_t, series.last_t());
-            let open = match &series.open {
-                Open::None => None,
-                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes())),
-                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes())),
-            };
-            if let Some((encoding, bytes)) = open.filter(|_| of.0 <= max_t && of.1 >= min_t) {
+            let of = (series.open_min_t(), series.last_t());
+            if of.0 <= max_t
+                && of.1 >= min_t
+                && let Some((encoding, bytes)) = series.open_bytes(&self.head.chunks)
+            {
                 add(of, min_t, max_t, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes))));
             }
         }
