@@ -31,6 +31,8 @@ use crate::index::select;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
+/// So many series are found before another thread would be awake.
+const FEW: usize = 4 * BATCH;
 
 /// Which samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl HeadView {
 
     fn found(&self, selection: &Selection, which: Which) -> Result<Vec<Found>, StorageError> {
         let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
-        if slots.len() <= BATCH {
+        if slots.len() <= FEW {
             let mut found = self.batch(&slots, selection, which);
             found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
             return Ok(found);
@@ -304,6 +306,10 @@ impl HeadView {
             let of = (*first, *last);
             add(of, min_t, max_t, Source::Plain(Arc::new(columns)));
         }
+    }
+
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        select::at_most(&*self.head.table.index().read(), &selection.matchers).ok()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
@@ -503,6 +509,15 @@ impl SeriesSource for Snapshot {
         let selected = self.selected(selection)?.into_iter();
         let series = selected.map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
         Ok(SeriesSet { series, warnings: self.warnings() })
+    }
+
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        match self.head.covers(selection.min_t, selection.max_t) {
+            // Blocks are on disk.
+            _ if self.blocks(selection).next().is_some() => None,
+            true => self.head.at_most(selection),
+            false => Some(0),
+        }
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
