@@ -2,6 +2,7 @@
 //!
 //! Async ends here: an admitted query runs on a blocking thread over one snapshot of the store.
 
+pub mod active;
 pub mod metrics;
 
 use std::sync::Arc;
