@@ -4,6 +4,7 @@
 //! ([`LITTLE_WORK`]) runs where it is asked, because handing it to another thread and back takes longer than the query.
 //! Async ends here for all others: they run on a blocking thread.
 
+pub mod active;
 pub mod metrics;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
