@@ -165,6 +165,12 @@ pub trait SeriesSource: Send + Sync {
         None
     }
 
+    /// What is missing from every answer, such as a quarantined block: the warnings of every [`SeriesSet`], for answers
+    /// that have none of their own.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Names of labels that matching series have, ascending, each once. `selection.limit` bounds the names.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;
 

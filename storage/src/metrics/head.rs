@@ -5,8 +5,8 @@
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use model::append::SeriesRef;
 use model::metadata::Metadata;
@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::exemplars::ExemplarRing;
 use super::head_chunks::HeadChunks;
+use super::interim::Translation;
 use super::isolation::Isolation;
 use super::log::Logs;
 use super::series::{Bounds, CutRule, Tail};
@@ -41,6 +42,10 @@ pub struct Head {
     pub(super) log_metadata: bool,
     /// Milliseconds; changes at reload.
     pub(super) window: AtomicI64,
+    /// Set under the commit lock when another head has taken over.
+    pub(super) successor: OnceLock<Arc<Head>>,
+    /// For references that come from the head before this one.
+    pub(super) translation: RwLock<Option<Translation>>,
 }
 
 /// Bounds of the head's time.
@@ -150,6 +155,11 @@ impl Kinds {
     pub(super) fn of(&self, histogram: bool) -> &AtomicU64 {
         if histogram { &self.histograms } else { &self.floats }
     }
+
+    /// Floats and histograms.
+    pub(super) fn both(&self) -> (u64, u64) {
+        (self.floats.load(Ordering::Relaxed), self.histograms.load(Ordering::Relaxed))
+    }
 }
 
 /// Adds to a counter.
@@ -229,6 +239,8 @@ impl Head {
             late_chunk_samples: options.late_chunk_samples,
             log_metadata: options.log_metadata,
             window: AtomicI64::new(options.window),
+            successor: OnceLock::new(),
+            translation: RwLock::default(),
         };
         head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
         head

@@ -97,13 +97,6 @@ impl Snapshot {
     fn blocks(&self, selection: &Selection) -> impl Iterator<Item = &Arc<MetricsBlock>> {
         self.blocks.overlapping(selection.min_t, selection.max_t)
     }
-
-    fn warnings(&self) -> Vec<String> {
-        let quarantined = self.blocks.quarantined().iter();
-        let unreadable =
-            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
-        self.notice.iter().cloned().chain(unreadable).collect()
-    }
 }
 
 impl HeadView {
@@ -520,6 +513,13 @@ impl Snapshot {
 }
 
 impl SeriesSource for Snapshot {
+    fn warnings(&self) -> Vec<String> {
+        let quarantined = self.blocks.quarantined().iter();
+        let unreadable =
+            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
+        self.notice.iter().cloned().chain(unreadable).collect()
+    }
+
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
         let selected = self.selected(selection)?.into_iter();
         let series = selected.map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
