@@ -1,8 +1,8 @@
 //! Head and blocks as one source of series.
 //!
 //! A [`Snapshot`] is made of immutable parts: a list of blocks, the head's deletions, and a number of commits up to
-//! which the head is seen. Selecting looks at indexes alone; a series' chunks are found when a cursor is asked for.
-//! While a snapshot lives, nothing that it may need leaves the head.
+//! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
+//! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ use crate::index::select;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
+/// So many series are found before another thread would be awake.
+const FEW: usize = 4 * BATCH;
 
 /// Which samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +73,25 @@ pub struct HeadView {
 /// What was stored when it was taken.
 pub struct Snapshot {
     blocks: Arc<BlockSet<MetricsBlock>>,
-    head: Arc<HeadView>,
+    /// What one head has comes before what the next has of the same time.
+    heads: Vec<Arc<HeadView>>,
+    /// What is missing, if anything is.
+    notice: Option<String>,
 }
 
 impl Snapshot {
-    /// A snapshot of a list of blocks and a head. The caller takes both at the same moment.
-    pub fn new(blocks: Arc<BlockSet<MetricsBlock>>, head: HeadView) -> Self {
-        Self { blocks, head: Arc::new(head) }
+    /// A snapshot of a list of blocks and some heads. The caller takes all at the same moment. `notice` is a warning
+    /// that goes with every selection.
+    pub fn new(
+        blocks: Arc<BlockSet<MetricsBlock>>,
+        heads: impl IntoIterator<Item = HeadView>,
+        notice: Option<String>,
+    ) -> Self {
+        Self { blocks, heads: heads.into_iter().map(Arc::new).collect(), notice }
+    }
+
+    fn heads(&self, selection: &Selection) -> impl Iterator<Item = &Arc<HeadView>> {
+        self.heads.iter().filter(|head| head.covers(selection.min_t, selection.max_t))
     }
 
     fn blocks(&self, selection: &Selection) -> impl Iterator<Item = &Arc<MetricsBlock>> {
@@ -86,7 +100,9 @@ impl Snapshot {
 
     fn warnings(&self) -> Vec<String> {
         let quarantined = self.blocks.quarantined().iter();
-        quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason)).collect()
+        let unreadable =
+            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
+        self.notice.iter().cloned().chain(unreadable).collect()
     }
 }
 
@@ -123,7 +139,7 @@ impl HeadView {
 
     fn found(&self, selection: &Selection, which: Which) -> Result<Vec<Found>, StorageError> {
         let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
-        if slots.len() <= BATCH {
+        if slots.len() <= FEW {
             let mut found = self.batch(&slots, selection, which);
             found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
             return Ok(found);
@@ -306,6 +322,10 @@ impl HeadView {
         }
     }
 
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        select::at_most(&*self.head.table.index().read(), &selection.matchers).ok()
+    }
+
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
         let index = self.head.table.index().read();
         let selected = select::select(&*index, &selection.matchers)?;
@@ -415,7 +435,8 @@ impl Selected {
             Part::Block { chunks, .. } => {
                 chunks.iter().all(|chunk| last.replace(chunk.max_t).is_none_or(|last| last < chunk.min_t))
             }
-            Part::Head(head, _) => last.is_none_or(|last| last < head.from),
+            // Two heads may have the same times.
+            Part::Head(head, _) => last.replace(i64::MAX).is_none_or(|last| last < head.from),
         })
     }
 
@@ -484,9 +505,9 @@ impl Snapshot {
             });
             selected = merge(selected, found.collect());
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            let found = self.head.found(selection, Which::All)?.into_iter().map(|found| {
-                let part = Part::Head(self.head.clone(), found.series);
+        for head in self.heads(selection) {
+            let found = head.found(selection, Which::All)?.into_iter().map(|found| {
+                let part = Part::Head(head.clone(), found.series);
                 Selected::new(found.labels, part, found.newest, selection)
             });
             selected = merge(selected, found.collect());
@@ -505,13 +526,21 @@ impl SeriesSource for Snapshot {
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        // Blocks are on disk.
+        if self.blocks(selection).next().is_some() {
+            return None;
+        }
+        self.heads(selection).map(|head| head.at_most(selection)).sum()
+    }
+
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
         let mut names = BTreeSet::new();
         for block in self.blocks(selection) {
             names.extend(block.label_names(selection)?);
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            names.extend(self.head.label_names(selection)?);
+        for head in self.heads(selection) {
+            names.extend(head.label_names(selection)?);
         }
         Ok(limited(names, selection.limit))
     }
@@ -521,8 +550,8 @@ impl SeriesSource for Snapshot {
         for block in self.blocks(selection) {
             values.extend(block.label_values(name, selection)?);
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            values.extend(self.head.label_values(name, selection)?);
+        for head in self.heads(selection) {
+            values.extend(head.label_values(name, selection)?);
         }
         Ok(limited(values, selection.limit))
     }
