@@ -341,8 +341,7 @@ impl BodyAppender<'_> {
         match self.cache.look_up(series.key) {
             Lookup::Dropped => Ok(()),
             Lookup::Known(mut hit) => {
-                let known = hit.series();
-                let labels = known.labels.clone();
+                let labels = hit.labels().cloned();
                 let offered = match hit.repeated && series.t.is_none() {
                     true => Err(Refusal::Store(AppendError::Duplicate)),
                     false => {
@@ -353,8 +352,8 @@ impl BodyAppender<'_> {
                             job: self.job,
                             appended: &mut self.appended,
                         };
-                        let labels = known.labels.as_ref().unwrap_or(&NO_LABELS);
-                        offer.append(appender, Some(known.reference), labels, &series)
+                        let labels = labels.as_ref().unwrap_or(&NO_LABELS);
+                        offer.append(appender, Some(hit.reference()), labels, &series)
                     }
                 };
                 let reference = match offered {
