@@ -13,6 +13,7 @@ mod classic;
 mod date;
 mod duration;
 mod extended;
+mod extremes;
 mod grid;
 mod histogram;
 mod hyperbolic;
@@ -40,6 +41,7 @@ mod sort;
 mod stats;
 mod stream;
 mod transitions;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;

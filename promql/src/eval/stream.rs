@@ -36,6 +36,8 @@ pub(crate) struct Notes {
     pub(crate) annotations: Annotations,
     /// Samples looked at and read by step, where that is counted.
     pub(crate) by_step: Option<Vec<(i64, i64)>>,
+    /// Memory for the places of windows, kept from one series to the next.
+    pub(crate) places: Vec<u32>,
 }
 
 impl Notes {
@@ -347,8 +349,7 @@ impl Evaluator<'_> {
         let task = |range: Range<usize>| -> Result<(Vec<Made>, Vec<Tally>, Notes), QueryError> {
             let mut tallies = vec![Tally::default(); stages.len()];
             let mut columns = Columns::default();
-            let mut notes =
-                Notes { by_step: by_step.then(|| vec![(0, 0); steps]), annotations: Annotations::default() };
+            let mut notes = Notes { by_step: by_step.then(|| vec![(0, 0); steps]), ..Notes::default() };
             let mut all = Vec::with_capacity(range.len());
             for index in range {
                 interrupt.check(STAGE_EVALUATION)?;
