@@ -17,6 +17,7 @@ mod extremes;
 mod grid;
 mod histogram;
 mod hyperbolic;
+mod in_order;
 mod info;
 mod instant;
 mod kahan;
