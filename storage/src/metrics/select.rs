@@ -527,12 +527,11 @@ impl SeriesSource for Snapshot {
     }
 
     fn at_most(&self, selection: &Selection) -> Option<u64> {
-        match self.head.covers(selection.min_t, selection.max_t) {
-            // Blocks are on disk.
-            _ if self.blocks(selection).next().is_some() => None,
-            true => self.head.at_most(selection),
-            false => Some(0),
+        if self.blocks(selection).next().is_some() {
+            // They are on disk.
+            return None;
         }
+        self.heads(selection).map(|head| head.at_most(selection)).sum()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
