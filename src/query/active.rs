@@ -9,7 +9,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use model::time::Clock;
 use parking_lot::Mutex;
 
 /// The file's name in the data directory.
@@ -24,14 +26,13 @@ const MAX_FILE: u64 = 16 << 20;
 /// The slots of the file.
 ///
 /// Writing is best effort: a disk that fails costs an entry, never a query.
-#[derive(Debug)]
 pub struct ActiveQueries {
     file: File,
+    clock: Arc<dyn Clock>,
     vacant: Mutex<Vec<usize>>,
 }
 
 /// A query's slot, vacant again when this goes.
-#[derive(Debug)]
 pub struct Entry<'a> {
     queries: &'a ActiveQueries,
     slot: usize,
@@ -40,7 +41,7 @@ pub struct Entry<'a> {
 impl ActiveQueries {
     /// Begins the file anew in a directory that exists, for so many queries at once. Also returns the queries that the
     /// last run left in it, as a JSON array, if there are any.
-    pub fn open(dir: &Path, slots: usize) -> io::Result<(Self, Option<String>)> {
+    pub fn open(dir: &Path, slots: usize, clock: Arc<dyn Clock>) -> io::Result<(Self, Option<String>)> {
         let path = dir.join(FILE);
         let unfinished = match File::open(&path) {
             Ok(left) => {
@@ -54,13 +55,13 @@ impl ActiveQueries {
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
         file.write_all_at(b"[", 0)?;
         file.set_len(HEADER + (slots * SLOT) as u64)?;
-        Ok((Self { file, vacant: Mutex::new((0..slots).rev().collect()) }, unfinished))
+        Ok((Self { file, clock, vacant: Mutex::new((0..slots).rev().collect()) }, unfinished))
     }
 
-    /// Notes a query that begins at a time in seconds; `None` when every slot is taken.
-    pub fn enter(&self, query: &str, now: i64) -> Option<Entry<'_>> {
+    /// Notes a query that begins now; `None` when every slot is taken.
+    pub fn enter(&self, query: &str) -> Option<Entry<'_>> {
         let slot = self.vacant.lock().pop()?;
-        self.write(slot, &entry(query, now));
+        self.write(slot, &entry(query, self.clock.now_ms().div_euclid(1000)));
         Some(Entry { queries: self, slot })
     }
 
@@ -77,7 +78,7 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// A slot's bytes.
+/// A slot's bytes; `now` in seconds.
 fn entry(query: &str, now: i64) -> [u8; SLOT] {
     let object = |query: &str| serde_json::json!({ "query": query, "timestamp_sec": now }).to_string();
     let room = SLOT - 1;
@@ -107,24 +108,36 @@ fn unfinished(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    struct At6;
+
+    impl Clock for At6 {
+        fn now_ms(&self) -> i64 {
+            6_999
+        }
+    }
+
+    fn open(dir: &Path) -> (ActiveQueries, Option<String>) {
+        ActiveQueries::open(dir, 2, Arc::new(At6)).unwrap()
+    }
+
     #[test]
     fn a_run_that_ends_badly_leaves_its_queries() {
         let dir = tempfile::tempdir().unwrap();
-        let (queries, left) = ActiveQueries::open(dir.path(), 2).unwrap();
+        let (queries, left) = open(dir.path());
         assert_eq!(left, None);
         assert_eq!(std::fs::metadata(dir.path().join(FILE)).unwrap().len(), 2001);
 
-        let first = queries.enter("up", 5).unwrap();
-        let second = queries.enter("sum(\"a\nb\")", 6).unwrap();
-        assert!(queries.enter("no room", 7).is_none());
+        let first = queries.enter("up").unwrap();
+        let second = queries.enter("sum(\"a\nb\")").unwrap();
+        assert!(queries.enter("no room").is_none());
         drop(first);
         // A crash drops nothing.
         std::mem::forget(second);
-        let (queries, left) = ActiveQueries::open(dir.path(), 2).unwrap();
+        let (queries, left) = open(dir.path());
         assert_eq!(left.as_deref(), Some("[{\"query\":\"sum(\\\"a\\nb\\\")\",\"timestamp_sec\":6}]"));
 
-        drop(queries.enter("up", 8));
-        assert_eq!(ActiveQueries::open(dir.path(), 2).unwrap().1, None);
+        drop(queries.enter("up"));
+        assert_eq!(open(dir.path()).1, None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use promql::value::{Series, Value};
 use storage::Storage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use active::ActiveQueries;
 use metrics::QueryMetrics;
 
 /// About how many nanoseconds of work a query may be to run on a thread that serves connections.
@@ -64,11 +65,17 @@ pub struct Queries {
     permits: Arc<Semaphore>,
     storage: Arc<Storage>,
     metrics: Arc<QueryMetrics>,
+    active: Option<Arc<ActiveQueries>>,
 }
 
 impl Queries {
-    /// Queries over a store.
-    pub fn new(storage: Arc<Storage>, options: Options, metrics: Arc<QueryMetrics>) -> Self {
+    /// Queries over a store. Those that are handed to a thread of their own are noted in `active`.
+    pub fn new(
+        storage: Arc<Storage>,
+        options: Options,
+        metrics: Arc<QueryMetrics>,
+        active: Option<ActiveQueries>,
+    ) -> Self {
         metrics.max_concurrent.set(options.max_concurrent as f64);
         Self {
             engine: ArcSwap::from_pointee(Engine::new(options.engine)),
@@ -77,6 +84,7 @@ impl Queries {
             permits: Arc::new(Semaphore::new(options.max_concurrent.max(1))),
             storage,
             metrics,
+            active: active.map(Arc::new),
         }
     }
 
@@ -92,10 +100,11 @@ impl Queries {
     }
 
     /// Answers a client's query once it is admitted: `answer` gets the result, on whatever thread has it, and sends
-    /// what is to be known of it. Dropping the future cancels the query.
+    /// what is to be known of it. Dropping the future cancels the query. `text` is what the client wrote.
     pub async fn run<T: Send + 'static>(
         &self,
         expr: &Expr,
+        text: &str,
         times: Times,
         request: Request,
         answer: impl FnOnce(Result<QueryResult, QueryError>, oneshot::Sender<T>) + Send + 'static,
@@ -132,11 +141,15 @@ impl Queries {
                     return receive.await.map_err(|_| internal("no answer"));
                 }
             }
-            None => tokio::task::spawn_blocking(move || {
-                let result = query.run(&prepared, Workers::All, query.timeout);
-                drop(permit);
-                answer(result, send);
-            }),
+            None => {
+                let (active, text) = (self.active.clone(), text.to_owned());
+                tokio::task::spawn_blocking(move || {
+                    let entry = active.as_ref().and_then(|active| active.enter(&text));
+                    let result = query.run(&prepared, Workers::All, query.timeout);
+                    drop((entry, permit));
+                    answer(result, send);
+                })
+            }
         };
         match receive.await {
             Ok(answered) => Ok(answered),
@@ -168,6 +181,7 @@ impl Queries {
             cancel: Arc::default(),
         };
         let prepared = query.prepare(&self.engine.load(), expr, Times::Instant(t))?;
+        let _entry = self.active.as_ref().and_then(|active| active.enter(&expr.to_string()));
         query.run(&prepared, Workers::All, self.timeout)
     }
 }

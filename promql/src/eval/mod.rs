@@ -60,6 +60,9 @@ use row::Row;
 use select::Selected;
 use stats::ScopeStats;
 
+/// What a step of the widest accumulator takes, at least.
+const STEP_BYTES: usize = 64;
+
 /// A query that is planned.
 #[derive(Debug)]
 pub(crate) struct Planned {
@@ -91,6 +94,12 @@ impl Planned {
             Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
         };
         let plan = build::build(options, lookback, by_step, query, expr)?;
+        for scope in &plan.scopes {
+            // Before any list of a value for each step is made. Nothing is kept here: who makes one counts it.
+            let bytes = scope.grid.steps().saturating_mul(STEP_BYTES);
+            interrupt.allocated(bytes)?;
+            interrupt.freed(bytes);
+        }
         let (kind, is_instant) = (expr.value_type(), matches!(times, Times::Instant(_)));
         Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
     }

@@ -1,8 +1,8 @@
 //! Head and blocks as one source of series.
 //!
 //! A [`Snapshot`] is made of immutable parts: a list of blocks, the head's deletions, and a number of commits up to
-//! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series' chunks are found when a cursor is asked for.
-//! While a snapshot lives, nothing that it may need leaves the head.
+//! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
+//! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -509,8 +509,8 @@ impl SeriesSource for Snapshot {
     }
 
     fn at_most(&self, selection: &Selection) -> Option<u64> {
+        // Blocks are on disk.
         if self.blocks(selection).next().is_some() {
-            // They are on disk.
             return None;
         }
         self.heads(selection).map(|head| head.at_most(selection)).sum()
