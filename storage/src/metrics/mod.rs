@@ -17,6 +17,7 @@ pub mod block_writer;
 pub mod closed;
 pub mod commit;
 pub mod exemplars;
+mod find;
 pub mod flush;
 pub mod gather;
 pub mod head;
