@@ -161,7 +161,7 @@ impl HeadView {
             if self.overlaps(&series, selection.min_t, selection.max_t, which) {
                 let newest =
                     if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
-                let labels = index.labels_in(&mut buffer, &series.pairs);
+                let labels = index.labels_in(&mut buffer, series.pairs);
                 found.push(Found { labels, series: reference, newest });
             }
         }
