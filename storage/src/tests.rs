@@ -615,6 +615,7 @@ fn a_panic_in_the_background_stops_writes_and_is_seen() {
     let disk = SimDisk::new(14);
     let clock = Arc::new(Still(AtomicI64::new(0)));
     let storage = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Fragile)).unwrap();
+    storage.wait_replayed().unwrap();
     for minute in 0..4 * 60 {
         put(&storage, &[("a", minute * MINUTE, 1.0)]);
     }
