@@ -66,7 +66,7 @@ features! {
     search_api = "search-api", NotYet, "The search API.";
     st_storage = "st-storage", NotYet, "Start timestamps in the store.";
     st_synthesis = "st-synthesis", NotYet, "Start timestamps where a target sends none.";
-    type_and_unit_labels = "type-and-unit-labels", NotYet, "`__type__` and `__unit__` labels.";
+    type_and_unit_labels = "type-and-unit-labels", Works, "`__type__` and `__unit__` labels.";
     use_start_timestamps = "use-start-timestamps", NotYet, "Start timestamps in PromQL.";
     use_uncached_io = "use-uncached-io", NoEffect("the page cache is used as before"), "Chunks past the page cache.";
     xor2_encoding = "xor2-encoding", NotYet, "XOR2 float chunks.";

@@ -252,6 +252,7 @@ impl TargetSeries {
             native_histograms: self.target.native_histograms,
             always_classic: self.target.always_classic,
             convert_to_nhcb: self.target.convert_to_nhcb,
+            type_and_unit: self.options.type_and_unit_labels,
         }
     }
 

@@ -703,6 +703,27 @@ async fn exemplars_and_metadata_reach_the_store() {
 }
 
 #[tokio::test]
+async fn type_and_unit_become_labels() {
+    let body = "# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds{__type__=\"own\",__unit__=\"own\"} 1\n\
+                # TYPE b unknown\nb{__type__=\"own\"} 2\n# EOF\n";
+    let fake = Fake::start(Answer::Body("application/openmetrics-text; version=1.0.0", body.into())).await;
+    for (type_and_unit_labels, a, b) in [
+        (true, "__type__=\"gauge\", __unit__=\"seconds\"", "__type__=\"own\""),
+        (false, "__type__=\"own\", __unit__=\"own\"", "__type__=\"own\""),
+    ] {
+        let options = AppendOptions { type_and_unit_labels, ..AppendOptions::default() };
+        let bench = Bench::with("", options);
+        bench.target(&[&fake.address]);
+        bench.until("two scrapes", |b| b.ups(2)).await;
+        bench.manager.stop().await;
+        assert_eq!(bench.store.values(&format!("\"a_seconds\", {a}, instance")).len(), 1, "{a}");
+        assert_eq!(bench.store.values(&format!("\"b\", {b}")).len(), 1, "{b}");
+        // Reports have neither.
+        assert_eq!(bench.store.values("\"up\", instance").len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_does_not_end_scraping() {
     let fake = Fake::start(text("a 1\n")).await;
     let bench = Bench::new("");

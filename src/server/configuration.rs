@@ -178,6 +178,8 @@ pub fn query_options(flags: &Flags, config: &Config) -> query::Options {
             default_interval: config.global.evaluation_interval_ms,
             per_step_stats: flags.features.promql_per_step_stats,
             delayed_name_removal: flags.features.promql_delayed_name_removal,
+            use_start_timestamps: flags.features.use_start_timestamps,
+            type_and_unit_labels: flags.features.type_and_unit_labels,
             ..EngineOptions::default()
         },
         features: language(flags),

@@ -72,7 +72,7 @@ impl Running {
                 metadata: false,
                 exemplars: flags.features.exemplar_storage,
                 start_timestamps: false,
-                type_and_unit_labels: false,
+                type_and_unit_labels: flags.features.type_and_unit_labels,
             },
         };
         let scrape =

@@ -124,7 +124,7 @@ impl Evaluator<'_> {
         // From here on the sample limit bounds what is held.
         interrupt.freed(bytes);
         if !self.options.delayed_name_removal {
-            rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+            rows.par_iter_mut().with_min_len(interrupt.min_len(256)).for_each(Row::settle_name);
         }
         Ok((rows, held))
     }
@@ -189,7 +189,7 @@ impl Evaluator<'_> {
             named.extend(more);
             Ok(())
         })?;
-        named.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        named.par_iter_mut().with_min_len(self.interrupt.min_len(256)).for_each(Row::settle_name);
         let mut rows = unite(named, equals)?;
         if !late.is_empty() {
             let annotations = &mut self.annotations;
@@ -306,6 +306,7 @@ impl Evaluator<'_> {
                 if !stages.is_empty() {
                     let done = rows
                         .par_chunks_mut(TASK)
+                        .with_min_len(interrupt.min_len(1))
                         .map(|rows| {
                             let mut annotations = Annotations::default();
                             let mut tallies = vec![Tally::default(); stages.len()];
@@ -382,15 +383,13 @@ impl Evaluator<'_> {
             sink(rows)
         };
         let per_task = (len / TASKS).min(TASK_POINTS / steps.max(1)).clamp(1, TASK);
-        if len == 1 || len.saturating_mul(steps) <= SEQUENTIAL {
-            take(task(0..len, &mut Columns::default()))?;
+        let range = |at: usize| at * per_task..len.min((at + 1) * per_task);
+        let tasks = len.div_ceil(per_task);
+        if len <= 1 || len.saturating_mul(steps) <= SEQUENTIAL || !interrupt.parallel() {
+            let mut columns = Columns::default();
+            (0..tasks).try_for_each(|at| take(task(range(at), &mut columns)))?;
         } else {
-            in_order(
-                len.div_ceil(per_task),
-                Columns::default,
-                |columns, at| task(at * per_task..len.min((at + 1) * per_task), columns),
-                take,
-            )?;
+            in_order(tasks, Columns::default, |columns, at| task(range(at), columns), take)?;
         }
         Ok(held)
     }

@@ -6,6 +6,7 @@
 //! either leaves nothing behind.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::Labels;
@@ -22,8 +23,8 @@ use super::table::Pages;
 use crate::wal::record::RefSample;
 
 /// One appender.
-pub struct HeadAppender<'h> {
-    head: &'h Head,
+pub struct HeadAppender {
+    head: Arc<Head>,
     pages: Pages,
     /// Known from the first sample on.
     bounds: Option<Bounds>,
@@ -92,24 +93,23 @@ impl Kind {
     fn stale(self, v: f64) -> HistogramSample {
         match self {
             Self::Integer { .. } => {
-                HistogramSample::Integer(std::sync::Arc::new(Histogram { sum: v, ..Histogram::default() }))
+                HistogramSample::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() }))
             }
-            Self::Float { .. } => HistogramSample::Float(std::sync::Arc::new(FloatHistogram {
-                sum: v,
-                ..FloatHistogram::default()
-            })),
+            Self::Float { .. } => {
+                HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() }))
+            }
         }
     }
 }
 
-impl<'h> HeadAppender<'h> {
+impl HeadAppender {
     /// An appender of a head.
-    pub fn new(head: &'h Head) -> Self {
+    pub fn new(head: Arc<Head>) -> Self {
         head.counters.active_appenders.fetch_add(1, Ordering::Relaxed);
         count(&head.counters.appenders_created, 1);
         Self {
-            head,
             pages: head.table.pages(),
+            head,
             bounds: None,
             refuse_late: false,
             pending: Pending::default(),
@@ -239,7 +239,7 @@ impl Pending {
     }
 }
 
-impl Appender for HeadAppender<'_> {
+impl Appender for HeadAppender {
     fn append(
         &mut self,
         known: Option<SeriesRef>,
@@ -249,9 +249,8 @@ impl Appender for HeadAppender<'_> {
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, false));
+            return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, false));
         }
         if is_stale(v) {
             let series = self.series(known, labels)?;
@@ -262,11 +261,11 @@ impl Appender for HeadAppender<'_> {
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
-            return add_float(head, &mut self.pending, series, guard, t, v, &bounds);
+            return add_float(&self.head, &mut self.pending, series, guard, t, v, &bounds);
         }
         let series = self.series(known, labels)?;
         let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
-        add_float(head, &mut self.pending, series, guard, t, v, &bounds)
+        add_float(&self.head, &mut self.pending, series, guard, t, v, &bounds)
     }
 
     fn append_histogram(
@@ -278,9 +277,8 @@ impl Appender for HeadAppender<'_> {
         _start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, true));
+            return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, true));
         }
         let valid = match &v {
             HistogramSample::Integer(h) => h.validate(),
@@ -289,7 +287,7 @@ impl Appender for HeadAppender<'_> {
         valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
         let Some(mut guard) = self.pages.lock(series) else { return Err(AppendError::UnknownSeries) };
-        match guard.place_histogram(t, &v, &bounds, &head.chunks) {
+        match guard.place_histogram(t, &v, &bounds, &self.head.chunks) {
             Ok(place) => {
                 if !guard.logged {
                     self.pending.unlogged.push(series);
@@ -301,7 +299,7 @@ impl Appender for HeadAppender<'_> {
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),
                     Place::Late => {
-                        note_late(head, t, &bounds);
+                        note_late(&self.head, t, &bounds);
                         self.pending.late.push(sample);
                     }
                     Place::Same => {}
@@ -310,7 +308,7 @@ impl Appender for HeadAppender<'_> {
             }
             Err(error) => {
                 drop(guard);
-                Err(refuse(head, error, t, &bounds, true))
+                Err(refuse(&self.head, error, t, &bounds, true))
             }
         }
     }
@@ -343,7 +341,7 @@ impl Appender for HeadAppender<'_> {
     fn rollback(self: Box<Self>) {}
 }
 
-impl Drop for HeadAppender<'_> {
+impl Drop for HeadAppender {
     fn drop(&mut self) {
         self.head.counters.active_appenders.fetch_sub(1, Ordering::Relaxed);
         self.pending.release(&self.pages);

@@ -223,7 +223,8 @@ impl MetricsStore {
     /// Everything stored up to now.
     pub fn snapshot(&self) -> Snapshot {
         let published = self.published.read();
-        Snapshot::new(published.blocks.clone(), HeadView::new(self.head.clone(), published.from))
+        let head = HeadView::new(self.head.clone(), published.from);
+        Snapshot::new(published.blocks.clone(), [head], None)
     }
 
     /// The blocks in use.
@@ -308,7 +309,7 @@ impl MetricsStore {
     }
 
     /// The head.
-    pub fn head(&self) -> &Head {
+    pub fn head(&self) -> &Arc<Head> {
         &self.head
     }
 
