@@ -77,6 +77,10 @@ impl Clock for SystemClock {
     }
 }
 
+/// Bytes of a thread's stack, of which the deepest expression that is allowed takes a small part. Only what is used
+/// takes memory.
+const STACK: usize = 8 << 20;
+
 /// Runs the server until it is told to end.
 pub fn run(flags: Flags) -> Result<(), ServerError> {
     let started = SystemTime::now();
@@ -93,6 +97,7 @@ pub fn run(flags: Flags) -> Result<(), ServerError> {
     let first = Configuration::load(&source, &flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK)
         .build()
         .map_err(|source| ServerError::System { action: "starting worker threads", source })?;
     let outcome = runtime.block_on(serve(flags, source, first, started));
