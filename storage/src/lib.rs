@@ -29,13 +29,15 @@ mod worker;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod start_t_test;
+#[cfg(test)]
 mod tests;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
 pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
 pub use observer::{Event, Observer, Severity};
-pub use options::{Compression, Limits, Options, SyncPolicy};
+pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
 pub use stats::{Cardinality, Stats};
 
 use admin::block_info;

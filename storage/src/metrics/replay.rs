@@ -19,7 +19,7 @@ use super::head::{Head, count};
 use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
 use super::late::{LateChunk, LateSample, Value};
-use super::series::{ClosedChunk, Series};
+use super::series::{ClosedChunk, CutRule, Series};
 use super::table::Pages;
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
@@ -79,6 +79,7 @@ pub fn replay(
 ) -> Result<Replayed, StorageError> {
     let mut replay = Replay {
         head,
+        rule: head.cut_rule(),
         disk,
         observer,
         min_valid_t: head.times.min_valid_t.load(SeqCst),
@@ -142,6 +143,7 @@ fn read_records(mut reader: Reader, to: &SyncSender<Decoded>) -> Result<Option<B
 
 struct Replay<'r> {
     head: &'r Head,
+    rule: CutRule,
     disk: &'r Arc<dyn Disk>,
     observer: &'r dyn Observer,
     min_valid_t: i64,
@@ -244,14 +246,22 @@ impl Replay<'_> {
             Record::Histograms(samples) => {
                 for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
                     if let Some(series) = self.find(sample.series, kind) {
-                        self.push_histogram(series, sample.t, HistogramSample::Integer(sample.v));
+                        self.push_histogram(
+                            series,
+                            (sample.t, sample.start_t),
+                            HistogramSample::Integer(sample.v),
+                        );
                     }
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
                     if let Some(series) = self.find(sample.series, kind) {
-                        self.push_histogram(series, sample.t, HistogramSample::Float(sample.v));
+                        self.push_histogram(
+                            series,
+                            (sample.t, sample.start_t),
+                            HistogramSample::Float(sample.v),
+                        );
                     }
                 }
             }
@@ -333,10 +343,11 @@ impl Replay<'_> {
             && let Some(mark) = stale_mark(&series, sample.v)
         {
             drop(series);
-            return self.push_histogram(reference, sample.t, mark);
+            return self.push_histogram(reference, (sample.t, sample.start_t), mark);
         }
         let before = series.tail();
-        if let Ok(made) = series.push_float(REPLAYED, sample.t, sample.v, self.head.rule, &self.head.chunks) {
+        let RefSample { t, v, start_t, .. } = sample;
+        if let Ok(made) = series.push_float(REPLAYED, t, v, start_t, self.rule, &self.head.chunks) {
             self.head.counters.chunks_made(u64::from(made));
             self.head.counters.tail_changed(before, series.tail());
             drop(series);
@@ -344,13 +355,13 @@ impl Replay<'_> {
         }
     }
 
-    fn push_histogram(&mut self, reference: SeriesRef, t: i64, v: HistogramSample) {
+    fn push_histogram(&mut self, reference: SeriesRef, (t, start_t): (i64, i64), v: HistogramSample) {
         let Some(mut series) = self.pages.lock(reference) else { return };
         if t <= series.last_t() {
             return;
         }
         let before = series.tail();
-        if let Ok(made) = series.push_histogram(REPLAYED, t, &v, self.head.rule, &self.head.chunks) {
+        if let Ok(made) = series.push_histogram(REPLAYED, t, &v, start_t, self.rule, &self.head.chunks) {
             self.head.counters.chunks_made(u64::from(made));
             self.head.counters.tail_changed(before, series.tail());
             drop(series);
@@ -384,19 +395,19 @@ impl Replay<'_> {
         match record {
             Record::Samples(samples) => {
                 for sample in samples {
-                    self.insert_late(sample.series, kind, sample.t, Value::Float(sample.v));
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
                 }
             }
             Record::Histograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Integer(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Float(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::MmapMarkers(markers) => {
@@ -440,12 +451,19 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {
+    fn insert_late(
+        &mut self,
+        log_ref: SeriesRef,
+        kind: &'static str,
+        (t, start_t): (i64, i64),
+        value: Value,
+    ) {
         let Some(series) = self.find(log_ref, kind) else { return };
         let Some(mut guard) = self.pages.lock(series) else { return };
+        let forms = self.rule.forms;
         let late = guard.late.get_or_insert_default();
         let opens = late.open.is_empty();
-        if late.insert(LateSample { t, value, commit: REPLAYED.id }) {
+        if late.insert(LateSample::new(t, start_t, value, REPLAYED.id, forms)) {
             self.head.counters.chunks_made(u64::from(opens));
             self.head.times.note_late(t, t);
         }

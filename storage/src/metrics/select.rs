@@ -184,6 +184,7 @@ impl HeadView {
                 _ if series.open_min_t > max_t || series.last_t() < min_t => None,
                 Open::None => None,
                 Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes().to_vec())),
+                Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes().to_vec())),
                 Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
             };
             (closed, open, min_t, max_t)
@@ -270,6 +271,7 @@ impl HeadView {
             let open = match &series.open {
                 Open::None => None,
                 Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes())),
+                Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes())),
                 Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes())),
             };
             if let Some((encoding, bytes)) = open.filter(|_| of.0 <= max_t && of.1 >= min_t) {

@@ -4,15 +4,17 @@
 //! across it. Source: format section 3.6.
 
 use model::append::{AppendError, HistogramSample};
+use model::sample::is_stale;
 
 use super::head_chunks::HeadChunks;
 use super::isolation::{Commit, Versions};
 use super::late::Late;
 use super::open_histogram::OpenHistogram;
-use super::recode::{self, Value};
+use super::recode::{self, Forms, Value};
 use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::gorilla::XorAppender;
+use crate::codec::xor2::Xor2Appender;
 use crate::index::mem::PairId;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
@@ -29,6 +31,18 @@ pub struct CutRule {
     pub range: i64,
     /// Samples that a float chunk aims at.
     pub samples: u16,
+    /// What new chunks are.
+    pub forms: Forms,
+    /// Whether start timestamps must not get lost in an open chunk that cannot hold them: it ends.
+    pub keeps_start_t: bool,
+}
+
+impl CutRule {
+    /// A rule for chunks without start timestamps.
+    pub const fn new(range: i64, samples: u16) -> Self {
+        let forms = Forms { xor2: false, histogram_start_t: false };
+        Self { range, samples, forms, keeps_start_t: false }
+    }
 }
 
 /// Start of the range behind the one that holds `t`.
@@ -59,6 +73,8 @@ pub enum Open {
     None,
     /// Floats.
     Floats(XorAppender),
+    /// Floats with start timestamps; only where they are asked for, so it takes one word here.
+    Started(Box<Xor2Appender>),
     /// Native histograms; far rarer, so it takes one word here.
     Histograms(Box<OpenHistogram>),
 }
@@ -149,6 +165,7 @@ impl Series {
     pub fn last_t(&self) -> i64 {
         match &self.open {
             Open::Floats(chunk) => chunk.last_t(),
+            Open::Started(chunk) => chunk.last_t(),
             Open::Histograms(chunk) => chunk.last_t(),
             Open::None => self.closed.last().map_or(i64::MIN, |chunk| chunk.max_t),
         }
@@ -184,9 +201,10 @@ impl Series {
     /// What its newest in-order sample is.
     pub fn tail(&self) -> Tail {
         match &self.open {
-            Open::Floats(chunk) => Tail { stale: model::sample::is_stale(chunk.last_v()), buckets: None },
+            Open::Floats(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
+            Open::Started(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
             Open::Histograms(chunk) => {
-                Tail { stale: model::sample::is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
+                Tail { stale: is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
             }
             Open::None => Tail::default(),
         }
@@ -209,6 +227,7 @@ impl Series {
             if t == last_t {
                 let same = match &self.open {
                     Open::Floats(chunk) => chunk.last_v().to_bits() == v.to_bits(),
+                    Open::Started(chunk) => chunk.last_v().to_bits() == v.to_bits(),
                     Open::Histograms(_) => false,
                     Open::None => match self.last_closed(chunks) {
                         Some(Value::Float(last)) => last.to_bits() == v.to_bits(),
@@ -236,7 +255,7 @@ impl Series {
             }
             if t == last_t {
                 let same = match &self.open {
-                    Open::Floats(_) => false,
+                    Open::Floats(_) | Open::Started(_) => false,
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
                         (Some(Value::Histogram(last)), HistogramSample::Integer(v)) => last.equals(v),
@@ -262,17 +281,19 @@ impl Series {
     pub(super) fn last_encoding(&self) -> Encoding {
         match &self.open {
             Open::Floats(_) => Encoding::Xor,
+            Open::Started(_) => Encoding::Xor2,
             Open::Histograms(chunk) => chunk.encoding(),
             Open::None => self.closed.last().map_or(Encoding::None, |chunk| chunk.encoding),
         }
     }
 
-    /// Adds a histogram sample behind all others. Returns whether that made a chunk.
+    /// Adds a histogram sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     pub fn push_histogram(
         &mut self,
         commit: Commit,
         t: i64,
         v: &HistogramSample,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
@@ -281,14 +302,15 @@ impl Series {
         if self.histogram_fits(t, v, rule)
             && let Open::Histograms(chunk) = &mut self.open
         {
-            let Some(full) = chunk.push(t, v).map_err(refused)? else { return Ok(false) };
+            let Some(full) = chunk.push(t, v, start_t).map_err(refused)? else { return Ok(false) };
             self.write_out(&Open::Histograms(Box::new(full)), chunks);
         } else {
             let previous = match &self.open {
                 Open::Histograms(previous) => Some(&**previous),
-                Open::Floats(_) | Open::None => None,
+                Open::Floats(_) | Open::Started(_) | Open::None => None,
             };
-            let next = OpenHistogram::begin(previous, t, v).map_err(refused)?;
+            let start_t = rule.forms.histogram_start_t.then_some(start_t);
+            let next = OpenHistogram::begin(previous, t, v, start_t).map_err(refused)?;
             self.close_open(chunks);
             self.open = Open::Histograms(Box::new(next));
         }
@@ -307,7 +329,8 @@ impl Series {
             self.predicted = true;
         }
         let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
-        chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+        let form = chunk.encoding().has_start_t() == rule.forms.histogram_start_t;
+        form && chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
     }
 
     /// Notes that the open chunk begins at a time.
@@ -317,13 +340,14 @@ impl Series {
         self.predicted = false;
     }
 
-    /// Adds a float sample behind all others. Returns whether that made a chunk.
+    /// Adds a float sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     #[inline]
     pub fn push_float(
         &mut self,
         commit: Commit,
         t: i64,
         v: f64,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
@@ -336,18 +360,38 @@ impl Series {
                 t >= self.next_cut
                     || chunk.count() >= rule.samples.saturating_mul(2)
                     || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX
+                    || rule.keeps_start_t
             }
+            Open::Started(_) => self.is_started_full(t, rule),
             Open::None | Open::Histograms(_) => true,
         };
         if cut {
             self.close_open(chunks);
-            self.open = Open::Floats(XorAppender::new());
+            self.open = if rule.forms.xor2 {
+                Open::Started(Box::default())
+            } else {
+                Open::Floats(XorAppender::new())
+            };
             self.begin_at(t, rule);
         }
-        if let Open::Floats(chunk) = &mut self.open {
-            chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
+        match &mut self.open {
+            Open::Floats(chunk) => chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?,
+            Open::Started(chunk) => chunk.append(t, v, start_t).map_err(|_| AppendError::OutOfOrder)?,
+            Open::None | Open::Histograms(_) => {}
         }
         Ok(cut)
+    }
+
+    /// Whether the open chunk with start timestamps takes no further sample.
+    #[cold]
+    fn is_started_full(&mut self, t: i64, rule: CutRule) -> bool {
+        let Open::Started(chunk) = &self.open else { return true };
+        if chunk.count() == rule.samples / 4 {
+            self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, 4.0);
+        }
+        t >= self.next_cut
+            || chunk.count() >= rule.samples.saturating_mul(2)
+            || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX
     }
 
     /// Takes a full chunk that was found on disk, in its place among the others; returns false when it overlaps one.
@@ -404,6 +448,7 @@ impl Series {
         let (encoding, bytes, samples, max_t) = match open {
             Open::None => return,
             Open::Floats(chunk) => (Encoding::Xor, chunk.bytes(), chunk.count(), chunk.last_t()),
+            Open::Started(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.count(), chunk.last_t()),
             Open::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.count(), chunk.last_t()),
         };
         let min_t = self.open_min_t;
@@ -436,7 +481,7 @@ mod tests {
 
     #[test]
     fn the_last_value_is_known_without_an_open_chunk() {
-        const RULE: CutRule = CutRule { range: 7_200_000, samples: 120 };
+        const RULE: CutRule = CutRule::new(7_200_000, 120);
         let commit = Commit { id: 1, oldest_view: 0 };
         let bounds = Bounds { min_valid_t: 0, head_max_t: 3, window: 0, refuse_late: false };
         let disk = std::sync::Arc::new(crate::fs::SimDisk::new(0));
@@ -446,7 +491,7 @@ mod tests {
 
         let mut series = Series::default();
         for t in 1..=3 {
-            series.push_float(commit, t, f64::from(t as i32), RULE, &chunks).unwrap();
+            series.push_float(commit, t, f64::from(t as i32), 0, RULE, &chunks).unwrap();
         }
         series.close_open(&chunks);
         let place = |series: &Series, v| series.place_float(3, v, &bounds, &chunks);
@@ -462,7 +507,7 @@ mod tests {
             let other = |sum| if is_float { integer(sum) } else { float(sum) };
             let mut series = Series::default();
             for t in 1..=3 {
-                series.push_histogram(commit, t, &of(f64::from(t as i32)), RULE, &chunks).unwrap();
+                series.push_histogram(commit, t, &of(f64::from(t as i32)), 0, RULE, &chunks).unwrap();
             }
             series.close_open(&chunks);
             assert_eq!(place_histogram(&series, of(3.0)), Ok(Place::Same));

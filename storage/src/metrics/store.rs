@@ -14,6 +14,7 @@ use super::block::MetricsBlock;
 use super::head::{Head, HeadOptions};
 use super::head_chunks::HeadChunks;
 use super::log::Logs;
+use super::recode::Forms;
 use super::replay::{FoundChunks, Replayed, replay};
 use super::select::{HeadView, Snapshot};
 use super::series::CutRule;
@@ -23,7 +24,7 @@ use crate::block::publish::{remove_block, remove_leftovers};
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::options::{Limits, Options};
+use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::stats::{
     CHUNK_BYTES_BOUNDS, CHUNK_SAMPLES_BOUNDS, CHUNK_SECONDS_BOUNDS, COMPACTION_BOUNDS, Distribution, Timing,
 };
@@ -178,6 +179,9 @@ impl MetricsStore {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
         let start = Instant::now();
+        if options.start_t && options.limits.floats == FloatEncoding::Xor {
+            return Err(StorageError::Invalid(XOR_WITHOUT_START_T.into()));
+        }
         let root = Path::new(ROOT);
         let wal = Path::new(super::log::WAL);
         disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
@@ -286,6 +290,7 @@ impl MetricsStore {
     /// Changes limits.
     pub fn set_limits(&self, limits: Limits) {
         *self.limits.write() = limits;
+        self.head.set_float_encoding(limits.floats);
         self.head.window.store(limits.out_of_order_window.max(0), Ordering::Relaxed);
         let exemplars = if self.options.exemplars { limits.max_exemplars } else { 0 };
         self.head.exemplars.lock().set_limits(exemplars, limits.out_of_order_window.max(0));
@@ -349,13 +354,21 @@ pub(super) fn open_head(
         WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
     let limits = options.limits;
     let head_options = HeadOptions {
-        rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
+        rule: CutRule {
+            forms: Forms {
+                xor2: limits.floats == FloatEncoding::Xor2,
+                histogram_start_t: options.histogram_start_t,
+            },
+            keeps_start_t: options.start_t,
+            ..CutRule::new(options.min_block, options.samples_per_chunk)
+        },
         late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
         log_metadata: options.log_metadata,
+        zero_at_start: options.zero_at_start,
         window: limits.out_of_order_window,
         exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
     };
-    let head = Head::new(chunks, Logs::new(disk.clone(), writer), min_valid_t, head_options);
+    let head = Head::new(chunks, Logs::new(disk.clone(), writer, options.start_t), min_valid_t, head_options);
     if let Some(damage) = damage {
         bump(&head.counters.chunk_corruptions);
         let action = "cut there; later files emptied, because the write-ahead log has the same samples";
