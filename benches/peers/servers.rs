@@ -172,6 +172,11 @@ impl Server {
         resident_bytes(self.child.id())
     }
 
+    /// The most memory that was resident so far.
+    pub fn peak_bytes(&self) -> u64 {
+        status_bytes(self.child.id(), "VmHWM:")
+    }
+
     /// CPU time so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
@@ -197,7 +202,12 @@ impl Drop for Server {
 
 /// Resident memory of a process.
 pub fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// A number of a process's status.
+fn status_bytes(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
     line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

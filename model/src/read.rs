@@ -159,6 +159,12 @@ pub trait SeriesSource: Send + Sync {
     /// The series that match and have at least one chunk that overlaps the time bounds.
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError>;
 
+    /// An upper bound of the series, and of the label values on the way to them, that answering a selection looks at;
+    /// `None` when even that is not known at once, without waiting for a disk.
+    fn at_most(&self, _selection: &Selection) -> Option<u64> {
+        None
+    }
+
     /// Names of labels that matching series have, ascending, each once. `selection.limit` bounds the names.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;
 

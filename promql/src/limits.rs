@@ -21,6 +21,8 @@ pub(crate) struct Interrupt<'a> {
     bytes: AtomicUsize,
     max_bytes: usize,
     work: AtomicU64,
+    /// Whether other threads may help.
+    parallel: bool,
 }
 
 /// Units of work (about a nanosecond each) after which a worker looks at the clock again.
@@ -33,7 +35,25 @@ impl<'a> Interrupt<'a> {
         deadline: Option<Duration>,
         max_bytes: usize,
     ) -> Self {
-        Self { cancel, elapsed, deadline, bytes: AtomicUsize::new(0), max_bytes, work: AtomicU64::new(0) }
+        let (bytes, work) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { cancel, elapsed, deadline, bytes, max_bytes, work, parallel: true }
+    }
+
+    /// Keeps all work on the thread that does it.
+    pub(crate) fn on_one_thread(mut self) -> Self {
+        self.parallel = false;
+        self
+    }
+
+    /// Whether other threads may help.
+    pub(crate) fn parallel(&self) -> bool {
+        self.parallel
+    }
+
+    /// How many items a thread takes at least, of which `len` would be worth its while: all of them when no other
+    /// thread may help.
+    pub(crate) fn min_len(&self, len: usize) -> usize {
+        if self.parallel { len } else { usize::MAX }
     }
 
     /// Fails when the query was cancelled or its time is over.

@@ -145,6 +145,21 @@ fn too_many_samples_are_refused() {
 }
 
 #[test]
+fn steps_beyond_all_memory_are_refused_before_any_is_looked_at() {
+    let case = Case::new();
+    for query in [
+        "sum_over_time(vector(time())[50000d:1s])",
+        "max_over_time(level[90000d:1s])",
+        "absent_over_time(vector(1)[100000d:1ms])",
+        "present_over_time(rate(requests_total[90000d:1ms])[1h:1m])",
+        "count by (i) (count_over_time((requests_total > 1)[90000d:1ms]))",
+    ] {
+        let refused = case.instant(query, 100_000).map(drop);
+        assert_eq!(refused, Err(QueryError::TooManySamples("query execution")), "{query}");
+    }
+}
+
+#[test]
 fn queries_end_when_told_or_late() {
     let mut case = Case::new();
     case.cancelled = true;

@@ -1,4 +1,5 @@
-//! Writes JSON of any size in bounded memory: pieces go to the connection while later ones are written.
+//! Writes JSON of any size in bounded memory: pieces go to the connection while later ones are written. What fits into
+//! one piece is handed over whole.
 
 use bytes::Bytes;
 use model::Labels;
@@ -9,22 +10,60 @@ use tokio::sync::mpsc;
 /// A piece is sent when it has so many bytes.
 const PIECE: usize = 64 << 10;
 
+/// What a writer hands over.
+pub enum Written {
+    /// All of it.
+    Whole(String),
+    /// Pieces of it, which are being written.
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+/// Takes what a writer hands over, once.
+pub type HandOver = Box<dyn FnOnce(Written) + Send>;
+
 /// Appends JSON text and hands it on in pieces.
 pub struct JsonWriter {
     out: String,
-    pieces: Option<mpsc::Sender<Bytes>>,
+    to: To,
     closed: bool,
+}
+
+enum To {
+    /// Whoever asks for the text.
+    Memory,
+    /// Who is given the pieces when there are any, or else the text.
+    Handed(HandOver),
+    Pieces(mpsc::Sender<Bytes>),
 }
 
 impl JsonWriter {
     /// A writer that keeps all it is given.
     pub fn in_memory() -> Self {
-        Self { out: String::with_capacity(1024), pieces: None, closed: false }
+        Self { out: String::with_capacity(1024), to: To::Memory, closed: false }
     }
 
     /// A writer that sends pieces; blocks while the receiver is slow, so not for async code.
     pub fn streaming(pieces: mpsc::Sender<Bytes>) -> Self {
-        Self { out: String::with_capacity(PIECE + PIECE / 4), pieces: Some(pieces), closed: false }
+        Self { out: String::with_capacity(PIECE + PIECE / 4), to: To::Pieces(pieces), closed: false }
+    }
+
+    /// A writer that hands over either all text at its end, or pieces from the first one on; as
+    /// [`JsonWriter::streaming`] then. The text may take about `len` bytes.
+    pub fn handing_over(len: usize, hand_over: HandOver) -> Self {
+        let out = String::with_capacity(len.min(PIECE + PIECE / 4));
+        Self { out, to: To::Handed(hand_over), closed: false }
+    }
+
+    /// Ends the text: hands over or sends what there is.
+    pub fn finish(mut self) {
+        match std::mem::replace(&mut self.to, To::Memory) {
+            To::Memory => {}
+            To::Handed(hand_over) => hand_over(Written::Whole(self.out)),
+            To::Pieces(pieces) => {
+                self.to = To::Pieces(pieces);
+                self.flush();
+            }
+        }
     }
 
     /// The text that was not sent.
@@ -51,7 +90,13 @@ impl JsonWriter {
 
     /// Sends what there is.
     pub fn flush(&mut self) {
-        if let Some(pieces) = &self.pieces {
+        if let To::Handed(_) = self.to {
+            let (pieces, receiver) = mpsc::channel(4);
+            if let To::Handed(hand_over) = std::mem::replace(&mut self.to, To::Pieces(pieces)) {
+                hand_over(Written::Pieces(receiver));
+            }
+        }
+        if let To::Pieces(pieces) = &self.to {
             let piece = std::mem::replace(&mut self.out, String::with_capacity(PIECE + PIECE / 4));
             self.closed |= pieces.blocking_send(Bytes::from(piece)).is_err();
         }

@@ -7,7 +7,7 @@ mod running;
 mod signals;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,7 @@ use crate::api::{self, Api, Parts};
 use crate::config::ConfigError;
 use crate::flags::{Flags, LogLevel, Severity};
 use crate::query::Queries;
+use crate::query::active::{self, ActiveQueries};
 use crate::query::metrics::QueryMetrics;
 use crate::telemetry::{self, Registry};
 use crate::{builtin, version};
@@ -173,8 +174,9 @@ async fn serve(
     // The store, then what reads and writes it.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
     registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
-    let queries =
-        Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
+    let query_options = query_options(&flags, &first.loaded.config);
+    let active = active_queries(&flags, query_options.max_concurrent, clock.clone());
+    let queries = Arc::new(Queries::new(storage.clone(), query_options, query_metrics, active));
     let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
     api.open(Parts {
         storage: storage.clone(),
@@ -328,5 +330,25 @@ async fn open_storage(
     match opened.await {
         Ok(storage) => Ok(Arc::new(storage?)),
         Err(e) => Err(ServerError::Refused(format!("opening the store: {e}"))),
+    }
+}
+
+/// The file of running queries, in a directory that this process has locked. A server does without where it must.
+fn active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Option<ActiveQueries> {
+    match ActiveQueries::open(Path::new(&flags.storage.path), slots, clock) {
+        Ok((active, unfinished)) => {
+            if let Some(queries) = unfinished {
+                tracing::warn!(%queries, "These queries didn't finish in the last run");
+            }
+            Some(active)
+        }
+        Err(e) => {
+            let path = Path::new(&flags.storage.path).join(active::FILE);
+            tracing::error!(
+                file = %path.display(), err = %e,
+                "Running queries cannot be noted: after a crash nothing will tell which they were"
+            );
+            None
+        }
     }
 }

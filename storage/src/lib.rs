@@ -160,6 +160,6 @@ impl Drop for Storage {
 
 impl Appendable for Storage {
     fn appender(&self) -> Box<dyn Appender + '_> {
-        Box::new(HeadAppender::new(self.metrics.head()))
+        Box::new(HeadAppender::new(self.metrics.head().clone()))
     }
 }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn put(store: &MetricsStore, t: i64) {
-        let mut appender = Box::new(HeadAppender::new(store.head()));
+        let mut appender = Box::new(HeadAppender::new(store.head().clone()));
         appender.append(None, &series("a"), t, 1.0, 0).unwrap();
         appender.commit().unwrap();
     }

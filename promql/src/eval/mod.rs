@@ -47,8 +47,10 @@ use std::time::Duration;
 use model::read::SeriesSource;
 
 use crate::annotations::Annotations;
-use crate::ast::Expr;
-use crate::engine::{EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, RangeTimes, Timings};
+use crate::ast::{Expr, ValueType};
+use crate::engine::{
+    EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, Times, Timings, Workers,
+};
 use crate::limits::{Interrupt, STAGE_EVALUATION, STAGE_EXECUTION, SampleCount};
 use crate::value::Value;
 use build::QueryTimes;
@@ -57,52 +59,89 @@ use row::Row;
 use select::Selected;
 use stats::ScopeStats;
 
-/// When to evaluate.
-#[derive(Clone, Copy)]
-pub(crate) enum Times {
-    Instant(i64),
-    Range(RangeTimes),
+/// What a step of the widest accumulator takes, at least.
+const STEP_BYTES: usize = 64;
+
+/// A query that is planned.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    options: EngineOptions,
+    plan: Plan,
+    lookback: i64,
+    kind: ValueType,
+    is_instant: bool,
+    by_step: bool,
+    /// When planning began.
+    began: Duration,
 }
 
-/// Evaluates a query from the syntax tree to the result.
-pub(crate) fn run(
-    options: &EngineOptions,
-    expr: &Expr,
-    source: &dyn SeriesSource,
-    times: Times,
-    context: &QueryContext<'_>,
-) -> Result<QueryResult, QueryError> {
-    let began = (context.elapsed)();
-    let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
-    interrupt.check(STAGE_EXECUTION)?;
-    let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
-    let by_step = options.per_step_stats && context.per_step_stats;
-    let query = match times {
-        Times::Instant(t) => QueryTimes { start: t, end: t, step: 0 },
-        Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
-    };
-    let plan = build::build(options, lookback, by_step, query, expr)?;
-    let mut evaluator = Evaluator::new(options, lookback, &plan, source, &interrupt)?;
-    let prepared = (context.elapsed)();
-    let root = evaluator.evaluate()?;
-    let evaluated = (context.elapsed)();
-    interrupt.check(STAGE_EVALUATION)?;
-    let is_instant = matches!(times, Times::Instant(_));
-    let mut value = evaluator.result(root, expr.value_type(), is_instant)?;
-    if let Value::Matrix(series) = &mut value {
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+impl Planned {
+    /// Plans a query from the syntax tree.
+    pub(crate) fn new(
+        options: &EngineOptions,
+        expr: &Expr,
+        times: Times,
+        context: &QueryContext<'_>,
+    ) -> Result<Self, QueryError> {
+        let began = (context.elapsed)();
+        let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        interrupt.check(STAGE_EXECUTION)?;
+        let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
+        let by_step = options.per_step_stats && context.per_step_stats;
+        let query = match times {
+            Times::Instant(t) => QueryTimes { start: t, end: t, step: 0 },
+            Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
+        };
+        let plan = build::build(options, lookback, by_step, query, expr)?;
+        for scope in &plan.scopes {
+            // Before any list of a value for each step is made. Nothing is kept here: who makes one counts it.
+            let bytes = scope.grid.steps().saturating_mul(STEP_BYTES);
+            interrupt.allocated(bytes)?;
+            interrupt.freed(bytes);
+        }
+        let (kind, is_instant) = (expr.value_type(), matches!(times, Times::Instant(_)));
+        Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
     }
-    let sorted = (context.elapsed)();
-    let timings = Timings {
-        eval_total: sorted - began,
-        result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
-        query_preparation: prepared - began,
-        inner_eval: evaluated - prepared,
-        exec_queue: context.queue_time,
-        exec_total: context.queue_time + (sorted - began),
-    };
-    let samples = evaluator.stats[0].report(&plan.scopes[0].grid, evaluator.count.peak, by_step);
-    Ok(QueryResult { value, annotations: evaluator.annotations, stats: QueryStats { timings, samples } })
+
+    /// About how many nanoseconds an evaluation takes at most; see [`crate::engine::Prepared::work`].
+    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
+        self.plan.work(source)
+    }
+
+    /// Evaluates the plan.
+    pub(crate) fn evaluate(
+        &self,
+        source: &dyn SeriesSource,
+        workers: Workers,
+        context: &QueryContext<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        let Self { options, plan, began, .. } = self;
+        let mut interrupt =
+            Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        if workers == Workers::Caller {
+            interrupt = interrupt.on_one_thread();
+        }
+        let mut evaluator = Evaluator::new(options, self.lookback, plan, source, &interrupt)?;
+        let prepared = (context.elapsed)();
+        let root = evaluator.evaluate()?;
+        let evaluated = (context.elapsed)();
+        interrupt.check(STAGE_EVALUATION)?;
+        let mut value = evaluator.result(root, self.kind, self.is_instant)?;
+        if let Value::Matrix(series) = &mut value {
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        let sorted = (context.elapsed)();
+        let timings = Timings {
+            eval_total: sorted - *began,
+            result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
+            query_preparation: prepared - *began,
+            inner_eval: evaluated - prepared,
+            exec_queue: context.queue_time,
+            exec_total: context.queue_time + (sorted - *began),
+        };
+        let samples = evaluator.stats[0].report(&plan.scopes[0].grid, evaluator.count.peak, self.by_step);
+        Ok(QueryResult { value, annotations: evaluator.annotations, stats: QueryStats { timings, samples } })
+    }
 }
 
 /// What a node gave.

@@ -65,7 +65,7 @@ impl Evaluator<'_> {
         };
         let all: Result<Vec<Option<Series>>, QueryError> = (0..selected.series.len())
             .into_par_iter()
-            .with_min_len(16)
+            .with_min_len(interrupt.min_len(16))
             .map_init(Columns::default, |columns, index| read(columns, index))
             .collect();
         let series: Vec<Series> = all?.into_iter().flatten().collect();
@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         if !self.options.delayed_name_removal {
             return Ok(rows);
         }
-        rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        rows.par_iter_mut().with_min_len(self.interrupt.min_len(256)).for_each(Row::settle_name);
         unite(rows, Equals::Merge)
     }
 

@@ -123,7 +123,7 @@ impl Evaluator<'_> {
         // From here on the sample limit bounds what is held.
         interrupt.freed(bytes);
         if !self.options.delayed_name_removal {
-            rows.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+            rows.par_iter_mut().with_min_len(interrupt.min_len(256)).for_each(Row::settle_name);
         }
         Ok((rows, held))
     }
@@ -188,7 +188,7 @@ impl Evaluator<'_> {
             named.extend(more);
             Ok(())
         })?;
-        named.par_iter_mut().with_min_len(256).for_each(Row::settle_name);
+        named.par_iter_mut().with_min_len(self.interrupt.min_len(256)).for_each(Row::settle_name);
         let mut rows = unite(named, equals)?;
         if !late.is_empty() {
             let annotations = &mut self.annotations;
@@ -305,6 +305,7 @@ impl Evaluator<'_> {
                 if !stages.is_empty() {
                     let done = rows
                         .par_chunks_mut(TASK)
+                        .with_min_len(interrupt.min_len(1))
                         .map(|rows| {
                             let mut annotations = Annotations::default();
                             let mut tallies = vec![Tally::default(); stages.len()];
@@ -366,7 +367,8 @@ impl Evaluator<'_> {
         for from in (0..len).step_by(batch) {
             let to = len.min(from + batch);
             let produce = || -> Vec<_> {
-                if to - from == 1 || (to - from).saturating_mul(steps) <= SEQUENTIAL {
+                let few = to - from == 1 || (to - from).saturating_mul(steps) <= SEQUENTIAL;
+                if few || !interrupt.parallel() {
                     return vec![task(from..to)];
                 }
                 let len = ((to - from) / TASKS).clamp(1, TASK);
@@ -375,7 +377,8 @@ impl Evaluator<'_> {
             };
             // The last batch is consumed while this one is made.
             let (done, consumed) = match pending.take() {
-                Some(rows) => rayon::join(produce, || sink(rows)),
+                Some(rows) if interrupt.parallel() => rayon::join(produce, || sink(rows)),
+                Some(rows) => (produce(), sink(rows)),
                 None => (produce(), Ok(())),
             };
             consumed?;

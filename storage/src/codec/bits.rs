@@ -5,6 +5,21 @@ use super::varint;
 /// Bytes by which the memory of a writer grows.
 const GROWTH: usize = 64;
 
+/// Takes bits, one value behind the other.
+pub trait PutBits {
+    /// Writes the low `n` bits of a value; `n` is 1 to 64, and the bits above are 0.
+    fn write(&mut self, value: u64, n: u32);
+
+    /// Writes an unsigned LEB128 integer, eight bits a byte, at the current bit.
+    fn write_uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.write(value & 0x7f | 0x80, 8);
+            value >>= 7;
+        }
+        self.write(value, 8);
+    }
+}
+
 /// Appends bits to bytes. The bytes are complete after every write: the unused low bits of the last one are zero.
 #[derive(Clone, Debug, Default)]
 pub struct BitWriter {
@@ -75,18 +90,16 @@ impl BitWriter {
         self.write(u64::from(bit), 1);
     }
 
-    /// Writes an unsigned LEB128 integer, eight bits a byte, at the current bit.
-    pub fn write_uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.write(value & 0x7f | 0x80, 8);
-            value >>= 7;
-        }
-        self.write(value, 8);
-    }
-
     /// Writes a zig-zag LEB128 integer at the current bit.
     pub fn write_varint(&mut self, value: i64) {
         self.write_uvarint(varint::zigzag(value));
+    }
+}
+
+impl PutBits for BitWriter {
+    #[inline]
+    fn write(&mut self, value: u64, n: u32) {
+        Self::write(self, value, n);
     }
 }
 

@@ -13,7 +13,7 @@
 
 use model::read::Columns;
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, BitWriter, PutBits};
 use super::chunk::{ChunkError, MAX_SAMPLES, Trim};
 use super::varbit::{fits, unfold};
 use super::xor_value::XorValue;
@@ -74,7 +74,7 @@ impl XorAppender {
             }
             _ => {
                 let delta = t.wrapping_sub(self.t);
-                self.write_dod(delta.wrapping_sub(self.delta));
+                put_dod(&mut self.w, delta.wrapping_sub(self.delta));
                 self.delta = delta;
                 self.value.write(&mut self.w, v);
             }
@@ -83,21 +83,6 @@ impl XorAppender {
         self.count += 1;
         self.w.bytes_mut()[..HEADER].copy_from_slice(&self.count.to_be_bytes());
         Ok(())
-    }
-
-    #[inline]
-    fn write_dod(&mut self, dod: i64) {
-        let bits = dod as u64;
-        match dod {
-            0 => self.w.write(0, 1),
-            _ if fits(dod, 14) => self.w.write(0b10 << 14 | bits & 0x3fff, 16),
-            _ if fits(dod, 17) => self.w.write(0b110 << 17 | bits & 0x1_ffff, 20),
-            _ if fits(dod, 20) => self.w.write(0b1110 << 20 | bits & 0xf_ffff, 24),
-            _ => {
-                self.w.write(0b1111, 4);
-                self.w.write(bits, 64);
-            }
-        }
     }
 
     /// The chunk so far.
@@ -123,6 +108,22 @@ impl XorAppender {
     /// The last sample's value; 0 before the first.
     pub fn last_v(&self) -> f64 {
         self.value.value()
+    }
+}
+
+/// Writes a double delta.
+#[inline]
+pub fn put_dod(w: &mut impl PutBits, dod: i64) {
+    let bits = dod as u64;
+    match dod {
+        0 => w.write(0, 1),
+        _ if fits(dod, 14) => w.write(0b10 << 14 | bits & 0x3fff, 16),
+        _ if fits(dod, 17) => w.write(0b110 << 17 | bits & 0x1_ffff, 20),
+        _ if fits(dod, 20) => w.write(0b1110 << 20 | bits & 0xf_ffff, 24),
+        _ => {
+            w.write(0b1111, 4);
+            w.write(bits, 64);
+        }
     }
 }
 

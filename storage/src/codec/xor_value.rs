@@ -1,7 +1,7 @@
 //! Floats as the XOR with the float before: most share sign, exponent and leading digits, so only a window of bits in
 //! the middle is written. Source: Gorilla (VLDB 2015) and Prometheus `tsdb/chunkenc/xor.go`.
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, PutBits};
 
 /// The most leading zeros that the five bits can tell.
 const MAX_LEADING: u32 = 31;
@@ -27,6 +27,25 @@ impl XorValue {
         Self { bits: v.to_bits(), leading: u32::MAX, significant: 64, trailing: 0, invalid: false }
     }
 
+    /// In [`XorValue::resume`]: no window yet.
+    pub const NO_WINDOW: u8 = u8::MAX;
+
+    /// Goes on behind a value, with the window that [`XorValue::window`] gave.
+    #[inline]
+    pub fn resume(bits: u64, leading: u8, trailing: u8) -> Self {
+        if leading == Self::NO_WINDOW {
+            return Self::new(f64::from_bits(bits));
+        }
+        let (leading, trailing) = (u32::from(leading), u32::from(trailing));
+        Self { bits, leading, significant: 64 - leading - trailing, trailing, invalid: false }
+    }
+
+    /// Leading and trailing zeros of the window; [`XorValue::NO_WINDOW`] for the former before the first window.
+    #[inline]
+    pub fn window(&self) -> (u8, u8) {
+        (self.leading.min(u32::from(Self::NO_WINDOW)) as u8, self.trailing as u8)
+    }
+
     /// The last value.
     #[inline]
     pub fn value(&self) -> f64 {
@@ -41,7 +60,7 @@ impl XorValue {
 
     /// Writes the next value: `0` same; `10` and the window's bits; `11`, a new window and its bits.
     #[inline]
-    pub fn write(&mut self, w: &mut BitWriter, v: f64) {
+    pub fn write(&mut self, w: &mut impl PutBits, v: f64) {
         if v.to_bits() == self.bits {
             w.write(0, 1);
         } else {
@@ -52,7 +71,7 @@ impl XorValue {
     /// Writes a value that differs, in the last or in a new window, after the control bits that say which; these are
     /// given as value and number.
     #[inline]
-    pub(super) fn write_changed(&mut self, w: &mut BitWriter, v: f64, reuse: (u64, u32), new: (u64, u32)) {
+    pub(super) fn write_changed(&mut self, w: &mut impl PutBits, v: f64, reuse: (u64, u32), new: (u64, u32)) {
         let xor = v.to_bits() ^ self.bits;
         self.bits = v.to_bits();
         let leading = xor.leading_zeros().min(MAX_LEADING);
@@ -109,6 +128,7 @@ impl XorValue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bits::BitWriter;
     use super::*;
     use proptest::prelude::*;
 

@@ -23,8 +23,8 @@ use super::table::Pages;
 use crate::wal::record::RefSample;
 
 /// One appender.
-pub struct HeadAppender<'h> {
-    head: &'h Head,
+pub struct HeadAppender {
+    head: Arc<Head>,
     pages: Pages,
     /// Known from the first sample on.
     bounds: Option<Bounds>,
@@ -104,14 +104,14 @@ impl Kind {
     }
 }
 
-impl<'h> HeadAppender<'h> {
+impl HeadAppender {
     /// An appender of a head.
-    pub fn new(head: &'h Head) -> Self {
+    pub fn new(head: Arc<Head>) -> Self {
         head.counters.active_appenders.fetch_add(1, Ordering::Relaxed);
         count(&head.counters.appenders_created, 1);
         Self {
-            head,
             pages: head.table.pages(),
+            head,
             bounds: None,
             refuse_late: false,
             pending: Pending::default(),
@@ -160,15 +160,14 @@ impl<'h> HeadAppender<'h> {
     /// Stores a 0 where a series began, if that is behind all its samples; else it was stored before, or is too old.
     #[cold]
     fn zero_float(&mut self, series: SeriesRef, start_t: i64, t: i64, bounds: &Bounds) {
-        let head = self.head;
         if !Self::takes_zero(start_t, t, bounds) {
             return;
         }
         let Some(guard) = self.pages.lock(series) else { return };
-        if guard.place_float(start_t, 0.0, bounds, &head.chunks) == Ok(Place::Next) {
+        if guard.place_float(start_t, 0.0, bounds, &self.head.chunks) == Ok(Place::Next) {
             let zero = FloatIn { t: start_t, v: 0.0, start_t: 0 };
             // It is the next: nothing refuses it.
-            let _ = add_float(head, &mut self.pending, series, guard, zero, bounds);
+            let _ = add_float(&self.head, &mut self.pending, series, guard, zero, bounds);
         }
     }
 
@@ -316,7 +315,7 @@ impl Pending {
     }
 }
 
-impl Appender for HeadAppender<'_> {
+impl Appender for HeadAppender {
     fn append(
         &mut self,
         known: Option<SeriesRef>,
@@ -326,9 +325,8 @@ impl Appender for HeadAppender<'_> {
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, false));
+            return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, false));
         }
         if is_stale(v) {
             let series = self.series(known, labels)?;
@@ -337,20 +335,20 @@ impl Appender for HeadAppender<'_> {
             }
         }
         let sample = FloatIn { t, v, start_t };
-        if head.zero_at_start && start_t != 0 {
+        let mut known = known;
+        if self.head.zero_at_start && start_t != 0 {
             let series = self.series(known, labels)?;
             self.zero_float(series, start_t, t, &bounds);
-            let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
-            return add_float(head, &mut self.pending, series, guard, sample, &bounds);
+            known = Some(series);
         }
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
-            return add_float(head, &mut self.pending, series, guard, sample, &bounds);
+            return add_float(&self.head, &mut self.pending, series, guard, sample, &bounds);
         }
         let series = self.series(known, labels)?;
         let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
-        add_float(head, &mut self.pending, series, guard, sample, &bounds)
+        add_float(&self.head, &mut self.pending, series, guard, sample, &bounds)
     }
 
     fn append_histogram(
@@ -362,9 +360,8 @@ impl Appender for HeadAppender<'_> {
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        let head = self.head;
         if bounds.window == 0 && t < bounds.min_valid_t {
-            return Err(refuse(head, AppendError::OutOfBounds, t, &bounds, true));
+            return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, true));
         }
         let valid = match &v {
             HistogramSample::Integer(h) => h.validate(),
@@ -372,11 +369,11 @@ impl Appender for HeadAppender<'_> {
         };
         valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
-        if head.zero_at_start && start_t != 0 {
+        if self.head.zero_at_start && start_t != 0 {
             self.zero_histogram(series, start_t, t, &v, &bounds);
         }
         let Some(mut guard) = self.pages.lock(series) else { return Err(AppendError::UnknownSeries) };
-        match guard.place_histogram(t, &v, &bounds, &head.chunks) {
+        match guard.place_histogram(t, &v, &bounds, &self.head.chunks) {
             Ok(place) => {
                 if !guard.logged {
                     self.pending.unlogged.push(series);
@@ -389,7 +386,7 @@ impl Appender for HeadAppender<'_> {
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),
                     Place::Late => {
-                        note_late(head, t, &bounds);
+                        note_late(&self.head, t, &bounds);
                         self.pending.late.push(sample);
                     }
                     Place::Same => {}
@@ -398,7 +395,7 @@ impl Appender for HeadAppender<'_> {
             }
             Err(error) => {
                 drop(guard);
-                Err(refuse(head, error, t, &bounds, true))
+                Err(refuse(&self.head, error, t, &bounds, true))
             }
         }
     }
@@ -431,7 +428,7 @@ impl Appender for HeadAppender<'_> {
     fn rollback(self: Box<Self>) {}
 }
 
-impl Drop for HeadAppender<'_> {
+impl Drop for HeadAppender {
     fn drop(&mut self) {
         self.head.counters.active_appenders.fetch_sub(1, Ordering::Relaxed);
         self.pending.release(&self.pages);

@@ -237,14 +237,14 @@ impl MetricsStore {
         for reference in head.table.references() {
             let Some(mut series) = pages.lock(reference) else { continue };
             let (chunks, before) = (series.chunks(), series.tail());
-            series.truncate(truncation.min_t, truncation.late_below);
+            series.truncate(truncation.min_t, truncation.late_below, &head.chunks);
             head.counters.chunks_dropped((chunks - series.chunks()) as u64);
             head.counters.tail_changed(before, series.tail());
             if series.is_empty() {
                 empty.push(reference);
                 continue;
             }
-            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| &late.chunk);
+            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| late.chunk);
             lowest_place =
                 series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
         }

@@ -247,8 +247,7 @@ impl Head {
     /// When chunks are cut, and what new ones are.
     pub(super) fn cut_rule(&self) -> CutRule {
         let forms = Forms { xor2: self.xor2.load(Ordering::Relaxed), ..self.rule.forms };
-        // An open chunk need not end where new ones are of its kind.
-        CutRule { forms, keeps_start_t: self.rule.keeps_start_t && forms.xor2, ..self.rule }
+        CutRule { forms, ..self.rule }
     }
 
     /// Changes what new float chunks are.

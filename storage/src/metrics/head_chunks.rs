@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::read::Columns;
 use parking_lot::{Mutex, RwLock};
 
+use super::bit_store::BitStore;
+use super::closed::ClosedChunk;
 use crate::codec::bytes::ByteReader;
 use crate::codec::chunk::{self, Encoding};
 use crate::codec::crc::Crc32c;
 use crate::codec::varint::put_uvarint;
 use crate::fs::{Disk, Mapped, WriteFile};
-use crate::metrics::series::ClosedChunk;
 use crate::{Corruption, StorageError};
 
 /// The directory below the data directory.
@@ -74,8 +75,10 @@ pub struct FoundChunk {
     pub chunk: ClosedChunk,
 }
 
-/// The files of one head.
+/// The files of one head, and the memory of what goes there one day.
 pub struct HeadChunks {
+    /// The open chunks' bits.
+    pub(super) open: BitStore,
     disk: Arc<dyn Disk>,
     writer: Mutex<Writer>,
     maps: RwLock<BTreeMap<u32, Mapped>>,
@@ -168,8 +171,13 @@ impl HeadChunks {
         let number = numbers.last().map_or(1, |last| last + 1);
         let oldest = numbers.first().copied().unwrap_or(number);
         let writer = Writer { current: Unfinished::new(number), unfinished: Vec::new(), oldest };
-        let chunks =
-            Self { disk, writer: Mutex::new(writer), maps: RwLock::new(maps), written: AtomicU64::new(0) };
+        let chunks = Self {
+            open: BitStore::default(),
+            disk,
+            writer: Mutex::new(writer),
+            maps: RwLock::new(maps),
+            written: AtomicU64::new(0),
+        };
         Ok((chunks, damage))
     }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use model::append::HistogramSample;
 use model::read::Columns;
 
+use super::closed::ClosedChunk;
 use super::head_chunks::HeadChunks;
 use super::recode::{self, Forms, Recoded};
-use super::series::ClosedChunk;
 use crate::codec::chunk::{self, ChunkError};
 
 /// A value that is not yet in a chunk.

@@ -11,8 +11,10 @@ use model::histogram::FloatHistogram;
 
 pub mod append;
 pub mod backfill;
+pub mod bit_store;
 pub mod block;
 pub mod block_writer;
+pub mod closed;
 pub mod commit;
 pub mod exemplars;
 pub mod flush;
@@ -23,6 +25,7 @@ pub mod late;
 pub mod log;
 pub mod maintain;
 pub mod merge;
+pub mod open_floats;
 pub mod open_histogram;
 pub mod pieces;
 pub mod read_only;

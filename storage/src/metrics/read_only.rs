@@ -55,7 +55,7 @@ impl ReadOnly {
         // As chunks, late samples keep their form.
         head.close_late();
         let blocks = Arc::new(blocks);
-        let snapshot = Snapshot::new(blocks.clone(), HeadView::new(Arc::new(head), end));
+        let snapshot = Snapshot::new(blocks.clone(), [HeadView::new(Arc::new(head), end)], None);
         Ok(Self { snapshot, blocks })
     }
 

@@ -14,12 +14,13 @@ use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
 use model::sample::is_stale;
 
+use super::closed::ClosedChunk;
 use super::commit::{stale_mark, widen};
 use super::head::{Head, count};
 use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
 use super::late::{LateChunk, LateSample, Value};
-use super::series::{ClosedChunk, CutRule, Series};
+use super::series::{CutRule, Series};
 use super::table::Pages;
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
@@ -378,7 +379,7 @@ impl Replay<'_> {
             {
                 let before = guard.tail();
                 self.head.counters.chunks_dropped(guard.chunks() as u64);
-                guard.clear();
+                guard.clear(&self.head.chunks);
                 self.head.counters.tail_changed(before, guard.tail());
             }
             return;

@@ -1,8 +1,8 @@
 //! Head and blocks as one source of series.
 //!
 //! A [`Snapshot`] is made of immutable parts: a list of blocks, the head's deletions, and a number of commits up to
-//! which the head is seen. Selecting looks at indexes alone; a series' chunks are found when a cursor is asked for.
-//! While a snapshot lives, nothing that it may need leaves the head.
+//! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
+//! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,22 +14,25 @@ use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSerie
 use rayon::prelude::*;
 
 use super::block::MetricsBlock;
+use super::closed::ClosedChunk;
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
-use super::series::{ClosedChunk, Open, Series};
+use super::series::{Open, Series};
 use super::table::{Pages, SeriesTable};
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
-use crate::codec::chunk::{self, Encoding};
+use crate::codec::chunk;
 use crate::index::ChunkMeta;
 use crate::index::select;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
+/// So many series are found before another thread would be awake.
+const FEW: usize = 4 * BATCH;
 
 /// Which samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +73,25 @@ pub struct HeadView {
 /// What was stored when it was taken.
 pub struct Snapshot {
     blocks: Arc<BlockSet<MetricsBlock>>,
-    head: Arc<HeadView>,
+    /// What one head has comes before what the next has of the same time.
+    heads: Vec<Arc<HeadView>>,
+    /// What is missing, if anything is.
+    notice: Option<String>,
 }
 
 impl Snapshot {
-    /// A snapshot of a list of blocks and a head. The caller takes both at the same moment.
-    pub fn new(blocks: Arc<BlockSet<MetricsBlock>>, head: HeadView) -> Self {
-        Self { blocks, head: Arc::new(head) }
+    /// A snapshot of a list of blocks and some heads. The caller takes all at the same moment. `notice` is a warning
+    /// that goes with every selection.
+    pub fn new(
+        blocks: Arc<BlockSet<MetricsBlock>>,
+        heads: impl IntoIterator<Item = HeadView>,
+        notice: Option<String>,
+    ) -> Self {
+        Self { blocks, heads: heads.into_iter().map(Arc::new).collect(), notice }
+    }
+
+    fn heads(&self, selection: &Selection) -> impl Iterator<Item = &Arc<HeadView>> {
+        self.heads.iter().filter(|head| head.covers(selection.min_t, selection.max_t))
     }
 
     fn blocks(&self, selection: &Selection) -> impl Iterator<Item = &Arc<MetricsBlock>> {
@@ -85,7 +100,9 @@ impl Snapshot {
 
     fn warnings(&self) -> Vec<String> {
         let quarantined = self.blocks.quarantined().iter();
-        quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason)).collect()
+        let unreadable =
+            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
+        self.notice.iter().cloned().chain(unreadable).collect()
     }
 }
 
@@ -122,7 +139,7 @@ impl HeadView {
 
     fn found(&self, selection: &Selection, which: Which) -> Result<Vec<Found>, StorageError> {
         let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
-        if slots.len() <= BATCH {
+        if slots.len() <= FEW {
             let mut found = self.batch(&slots, selection, which);
             found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
             return Ok(found);
@@ -153,7 +170,7 @@ impl HeadView {
 
     /// The newest float in the selected time, if the series ends in it and has nothing but in-order floats.
     fn newest(&self, reference: SeriesRef, series: &Series, selection: &Selection) -> Option<(i64, f64)> {
-        let Open::Floats(chunk) = &series.open else { return None };
+        let Open::Floats(chunk) = series.open() else { return None };
         let (min_t, max_t) = self.in_order(series, selection.min_t, selection.max_t)?;
         let plain = series.late.is_none() && self.tombstones.get(reference.0).is_none();
         let is_in_time = (min_t..=max_t).contains(&chunk.last_t());
@@ -178,14 +195,12 @@ impl HeadView {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
-            let wanted = |chunk: &&ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
+            let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
             let closed: Vec<u64> = series.closed.iter().filter(wanted).map(|chunk| chunk.at).collect();
-            let open = match &series.open {
-                _ if series.open_min_t > max_t || series.last_t() < min_t => None,
-                Open::None => None,
-                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes().to_vec())),
-                Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes().to_vec())),
-                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
+            let open = if series.open_min_t() > max_t || series.last_t() < min_t {
+                None
+            } else {
+                series.open_bytes(&self.head.chunks)
             };
             (closed, open, min_t, max_t)
         };
@@ -210,10 +225,10 @@ impl HeadView {
             Which::Late { .. } => None,
         };
         let in_order = bounds.is_some_and(|(min_t, max_t)| {
-            let open = !matches!(series.open, Open::None);
-            let closed = series.closed.iter().rev();
-            (open && series.open_min_t <= max_t && series.last_t() >= min_t)
-                || closed.into_iter().any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
+            let open = !matches!(series.open(), Open::None);
+            let mut closed = series.closed.iter().rev();
+            (open && series.open_min_t() <= max_t && series.last_t() >= min_t)
+                || closed.any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
         });
         let (open, below) = match which {
             Which::All => (true, u64::MAX),
@@ -263,18 +278,15 @@ impl HeadView {
             Which::Late { .. } => None,
         };
         if let Some((min_t, max_t)) = in_order {
-            for chunk in &series.closed {
+            for chunk in series.closed.iter() {
                 let source = Source::Head(self.head.chunks.clone(), chunk.at, None);
                 add((chunk.min_t, chunk.max_t), min_t, max_t, source);
             }
-            let of = (series.open_min_t, series.last_t());
-            let open = match &series.open {
-                Open::None => None,
-                Open::Floats(chunk) => Some((Encoding::Xor, chunk.bytes())),
-                Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes())),
-                Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes())),
-            };
-            if let Some((encoding, bytes)) = open.filter(|_| of.0 <= max_t && of.1 >= min_t) {
+            let of = (series.open_min_t(), series.last_t());
+            if of.0 <= max_t
+                && of.1 >= min_t
+                && let Some((encoding, bytes)) = series.open_bytes(&self.head.chunks)
+            {
                 add(of, min_t, max_t, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes))));
             }
         }
@@ -308,6 +320,10 @@ impl HeadView {
             let of = (*first, *last);
             add(of, min_t, max_t, Source::Plain(Arc::new(columns)));
         }
+    }
+
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        select::at_most(&*self.head.table.index().read(), &selection.matchers).ok()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
@@ -419,7 +435,8 @@ impl Selected {
             Part::Block { chunks, .. } => {
                 chunks.iter().all(|chunk| last.replace(chunk.max_t).is_none_or(|last| last < chunk.min_t))
             }
-            Part::Head(head, _) => last.is_none_or(|last| last < head.from),
+            // Two heads may have the same times.
+            Part::Head(head, _) => last.replace(i64::MAX).is_none_or(|last| last < head.from),
         })
     }
 
@@ -488,9 +505,9 @@ impl Snapshot {
             });
             selected = merge(selected, found.collect());
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            let found = self.head.found(selection, Which::All)?.into_iter().map(|found| {
-                let part = Part::Head(self.head.clone(), found.series);
+        for head in self.heads(selection) {
+            let found = head.found(selection, Which::All)?.into_iter().map(|found| {
+                let part = Part::Head(head.clone(), found.series);
                 Selected::new(found.labels, part, found.newest, selection)
             });
             selected = merge(selected, found.collect());
@@ -509,13 +526,21 @@ impl SeriesSource for Snapshot {
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 
+    fn at_most(&self, selection: &Selection) -> Option<u64> {
+        // Blocks are on disk.
+        if self.blocks(selection).next().is_some() {
+            return None;
+        }
+        self.heads(selection).map(|head| head.at_most(selection)).sum()
+    }
+
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
         let mut names = BTreeSet::new();
         for block in self.blocks(selection) {
             names.extend(block.label_names(selection)?);
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            names.extend(self.head.label_names(selection)?);
+        for head in self.heads(selection) {
+            names.extend(head.label_names(selection)?);
         }
         Ok(limited(names, selection.limit))
     }
@@ -525,8 +550,8 @@ impl SeriesSource for Snapshot {
         for block in self.blocks(selection) {
             values.extend(block.label_values(name, selection)?);
         }
-        if self.head.covers(selection.min_t, selection.max_t) {
-            values.extend(self.head.label_values(name, selection)?);
+        for head in self.heads(selection) {
+            values.extend(head.label_values(name, selection)?);
         }
         Ok(limited(values, selection.limit))
     }

@@ -227,7 +227,8 @@ impl MetricsStore {
     /// Everything stored up to now.
     pub fn snapshot(&self) -> Snapshot {
         let published = self.published.read();
-        Snapshot::new(published.blocks.clone(), HeadView::new(self.head.clone(), published.from))
+        let head = HeadView::new(self.head.clone(), published.from);
+        Snapshot::new(published.blocks.clone(), [head], None)
     }
 
     /// The blocks in use.
@@ -313,7 +314,7 @@ impl MetricsStore {
     }
 
     /// The head.
-    pub fn head(&self) -> &Head {
+    pub fn head(&self) -> &Arc<Head> {
         &self.head
     }
 
@@ -359,7 +360,6 @@ pub(super) fn open_head(
                 xor2: limits.floats == FloatEncoding::Xor2,
                 histogram_start_t: options.histogram_start_t,
             },
-            keeps_start_t: options.start_t,
             ..CutRule::new(options.min_block, options.samples_per_chunk)
         },
         late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),

@@ -107,6 +107,13 @@ impl Default for SeriesTable {
 }
 
 impl SeriesTable {
+    /// An empty table that counts its rounds from `epoch` on, above 0.
+    pub fn from_epoch(epoch: u32) -> Self {
+        let mut table = Self::default();
+        table.slots.get_mut().epoch = epoch;
+        table
+    }
+
     /// The pages as they are now.
     pub fn pages(&self) -> Pages {
         self.pages.read().clone()

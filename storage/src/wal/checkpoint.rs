@@ -13,7 +13,7 @@ use model::metadata::Metadata;
 
 use super::record::{self, Decoder, Record, RefMetadata, RefTombstone};
 use super::writer::WriterOptions;
-use super::{Batch, Reader, Writer};
+use super::{Batch, Reader, Writer, compress};
 use crate::error::{Corruption, StorageError};
 use crate::format::{CHECKPOINT_PREFIX, CHECKPOINT_TMP, WAL_NAME_DIGITS};
 use crate::fs::Disk;
@@ -187,17 +187,19 @@ impl Filter<'_> {
     fn copy(&mut self, disk: &dyn Disk, dir: &Path, mut reader: Reader) -> Result<(), StorageError> {
         let mut decoder = Decoder::default();
         let mut segment = None;
-        while let Some(raw) = reader.next()? {
+        let mut bytes = Vec::new();
+        while let Some(raw) = reader.next_stored()? {
             if segment.replace(raw.segment) != Some(raw.segment) {
                 // A crash may have left the announcement without what it announced.
                 self.late = 0;
             }
-            match decoder.decode(raw.bytes) {
-                Ok(decoded) => self.add(decoded, record::has_start_t(raw.bytes)),
-                Err(e) => (self.passed_over)(Corruption {
+            let decompressed = compress::decompress(raw.codec, raw.stored, &mut bytes);
+            match decompressed.and_then(|()| decoder.decode(&bytes).map_err(|e| e.to_string())) {
+                Ok(decoded) => self.add(decoded, record::has_start_t(&bytes)),
+                Err(reason) => (self.passed_over)(Corruption {
                     file: disk.display(&super::segment::path(dir, raw.segment)),
                     offset: raw.offset,
-                    reason: e.to_string(),
+                    reason,
                 }),
             }
             if self.batch.byte_len() > FLUSH_LEN {

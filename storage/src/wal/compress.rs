@@ -6,9 +6,10 @@ use crate::format::WAL_RECORD_LEN_MAX;
 use crate::options::Compression;
 
 /// What a record's compressed bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Codec {
     /// The record itself.
+    #[default]
     Plain,
     /// A snappy block.
     Snappy,
@@ -93,6 +94,29 @@ pub fn decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), S
     Ok(())
 }
 
+/// The first byte of a record, which is its kind, found without decompressing it where that is possible; `None` for an
+/// empty record and for one that must be decompressed to know.
+pub fn first_byte(codec: Codec, bytes: &[u8]) -> Option<u8> {
+    match codec {
+        Codec::Plain => bytes.first().copied(),
+        Codec::Snappy => {
+            let length = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+            let (tag, rest) = bytes[length + 1..].split_first()?;
+            // A block begins with a literal: there is nothing yet to copy.
+            let more = match tag >> 2 {
+                _ if tag & 0b11 != 0 => return None,
+                60 => 1,
+                61 => 2,
+                62 => 3,
+                63 => 4,
+                _ => 0,
+            };
+            rest.get(more).copied()
+        }
+        Codec::Zstd => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,10 +137,28 @@ mod tests {
             let mut out = vec![1, 2, 3];
             decompress(codec, bytes, &mut out).unwrap();
             assert_eq!(out, long);
+            assert_eq!(first_byte(codec, bytes), (codec != Codec::Zstd).then_some(b'a'));
             for short in [&b"short"[..], b""] {
                 compressor.compress(short);
                 assert_eq!(compressor.stored(short), (Codec::Plain, short));
             }
+        }
+    }
+
+    #[test]
+    fn the_first_byte_of_a_long_literal() {
+        for len in [1, 59, 60, 61, 255, 256, 257, 65_535, 65_536, 65_537, 70_000u64] {
+            let mut seed = 1u64;
+            let random = (0..len).map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 56) as u8
+            });
+            let bytes: Vec<u8> = random.collect();
+            let stored = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+            assert_eq!(first_byte(Codec::Snappy, &stored), Some(bytes[0]), "{len}");
+        }
+        for stored in [&[][..], &[0xff], &[5], &[5, 60 << 2], &[5, 1, 1]] {
+            assert_eq!(first_byte(Codec::Snappy, stored), None);
         }
     }
 

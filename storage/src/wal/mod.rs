@@ -18,7 +18,7 @@ pub mod segment;
 pub mod writer;
 
 pub use batch::Batch;
-pub use reader::{Damage, RawRecord, Reader};
+pub use reader::{Damage, RawRecord, Reader, StoredRecord};
 pub use writer::Writer;
 
 /// A place in a log: everything before it is covered.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Position;
+use super::compress::{self, Codec};
 use super::frame::{Assembler, Broken};
 use super::segment::{self, Segment};
 use crate::error::{Corruption, StorageError};
@@ -23,6 +25,21 @@ pub struct RawRecord<'a> {
     pub end: u64,
     /// Its bytes, decompressed.
     pub bytes: &'a [u8],
+}
+
+/// One record as it is stored, and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRecord<'a> {
+    /// Number of its segment.
+    pub segment: u64,
+    /// Where it begins in the segment, in bytes.
+    pub offset: u64,
+    /// Where the next one begins, or a page's unused rest.
+    pub end: u64,
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Its bytes, whose checksums are right.
+    pub stored: &'a [u8],
 }
 
 /// Where a log is damaged, for [`super::repair::repair`] and for the operator.
@@ -74,6 +91,10 @@ pub struct Reader {
     window_start: u64,
     /// Whether the window reaches the segment's end.
     window_ends: bool,
+    /// Nothing behind this is read.
+    to: Position,
+    /// The last record, decompressed.
+    record: Vec<u8>,
 }
 
 impl Reader {
@@ -86,8 +107,19 @@ impl Reader {
         offset: u64,
         to: u64,
     ) -> Result<Self, StorageError> {
+        let to = Position { segment: to, offset: u64::MAX };
+        Self::open_between(disk, dir, Position { segment: from, offset }, to)
+    }
+
+    /// Reads what lies between two positions at which records begin or the log ends.
+    pub fn open_between(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        from: Position,
+        to: Position,
+    ) -> Result<Self, StorageError> {
         let mut segments = segment::list(&*disk, dir)?;
-        segments.retain(|s| (from..=to).contains(&s.number));
+        segments.retain(|s| (from.segment..=to.segment).contains(&s.number));
         let mut reader = Self {
             disk,
             dir: dir.to_owned(),
@@ -97,8 +129,10 @@ impl Reader {
             window: Vec::new(),
             window_start: 0,
             window_ends: false,
+            to,
+            record: Vec::new(),
         };
-        reader.enter_next(|segment| if segment.number == from { offset } else { 0 });
+        reader.enter_next(|segment| if segment.number == from.segment { from.offset } else { 0 });
         Ok(reader)
     }
 
@@ -121,21 +155,38 @@ impl Reader {
         self.window_ends = false;
     }
 
-    /// The next record; `None` at the end. After an error there is nothing more to read.
+    /// The next record; `None` at the end. After an error there is nothing more to read. A record that cannot be
+    /// decompressed counts as damage.
     #[expect(clippy::should_implement_trait, reason = "records borrow from the reader")]
     pub fn next(&mut self) -> Result<Option<RawRecord<'_>>, ReadLogError> {
+        let Some(segment) = self.advance_or_end()? else { return Ok(None) };
+        let (codec, stored) = self.assembler.record(&self.window, self.window_start);
+        let decompressed = compress::decompress(codec, stored, &mut self.record);
+        if let Err(reason) = decompressed {
+            let damage =
+                self.current.take().map(|current| self.damage(current, Broken { reason, torn: false }));
+            self.segments = Vec::new().into_iter();
+            return damage.map_or(Ok(None), Err);
+        }
+        let (offset, end) = (self.assembler.record_start(), self.assembler.offset());
+        Ok(Some(RawRecord { segment, offset, end, bytes: &self.record }))
+    }
+
+    /// As [`Reader::next`], and leaves decompressing to the caller.
+    pub fn next_stored(&mut self) -> Result<Option<StoredRecord<'_>>, ReadLogError> {
+        let Some(segment) = self.advance_or_end()? else { return Ok(None) };
+        let (codec, stored) = self.assembler.record(&self.window, self.window_start);
+        let (offset, end) = (self.assembler.record_start(), self.assembler.offset());
+        Ok(Some(StoredRecord { segment, offset, end, codec, stored }))
+    }
+
+    fn advance_or_end(&mut self) -> Result<Option<u64>, ReadLogError> {
         let found = self.advance();
         if found.is_err() {
             self.current = None;
             self.segments = Vec::new().into_iter();
         }
-        let segment = found?;
-        Ok(segment.map(|segment| RawRecord {
-            segment,
-            offset: self.assembler.record_start(),
-            end: self.assembler.offset(),
-            bytes: self.assembler.record(),
-        }))
+        found
     }
 
     fn advance(&mut self) -> Result<Option<u64>, ReadLogError> {
@@ -166,14 +217,20 @@ impl Reader {
     fn load(&mut self) -> Result<(), StorageError> {
         let Some(current) = &self.current else { return Ok(()) };
         let start = self.assembler.offset();
-        // Windows end at page ends.
-        let len = WINDOW - (start % WAL_PAGE as u64) as usize;
+        // Windows end at page ends, or where reading ends.
+        let mut len = WINDOW - (start % WAL_PAGE as u64) as usize;
+        let left = match current.number == self.to.segment {
+            true => self.to.offset.saturating_sub(start),
+            false => u64::MAX,
+        };
+        let ends = left <= len as u64;
+        len = len.min(left as usize);
         self.window = self
             .disk
             .read_at(&current.path, start, len)
             .map_err(|e| StorageError::io("reading", &*self.disk, &current.path, e))?;
         self.window_start = start;
-        self.window_ends = self.window.len() < len;
+        self.window_ends = ends || self.window.len() < len;
         Ok(())
     }
 

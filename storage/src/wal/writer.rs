@@ -202,6 +202,11 @@ impl Writer {
         Position { segment: self.segment, offset: self.file.len() }
     }
 
+    /// Where the last batch that was logged ends: a failed one may not have been cut off yet.
+    pub fn logged_to(&self) -> Position {
+        self.cut_to.unwrap_or_else(|| self.position())
+    }
+
     /// Numbers since the writer was opened.
     pub fn stats(&self) -> WriterStats {
         self.stats

@@ -56,7 +56,7 @@ pub(crate) fn evaluate(
                 Ok(combine(binary, swapped, pair, steps))
             };
             let done: Result<Vec<(Row, Annotations)>, QueryError> =
-                pairs.par_iter().with_min_len(8).map(combine).collect();
+                pairs.par_iter().with_min_len(interrupt.min_len(8)).map(combine).collect();
             let mut rows = Vec::with_capacity(pairs.len());
             for (mut row, notes) in done? {
                 annotations.merge(notes);
