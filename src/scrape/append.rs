@@ -371,14 +371,13 @@ impl BodyAppender<'_> {
         match self.cache.look_up(series.key) {
             Lookup::Dropped => Ok(()),
             Lookup::Known(mut hit) => {
-                let known = hit.series();
-                let labels = known.labels.clone();
+                let labels = hit.labels().cloned();
                 let repeated = hit.repeated && series.t.is_none();
                 let adjusted = if self.options.synthesize_start && !repeated {
                     let name = labels.as_ref().and_then(Labels::metric_name).unwrap_or_default();
                     let t = series.t.unwrap_or(self.t);
-                    let adjusted =
-                        synthesize(self.starts, self.family.as_ref(), name, scrape, t, &mut series);
+                    let family = self.family.as_ref();
+                    let adjusted = synthesize(self.starts, family, name, scrape, t, &mut series);
                     tracked |= adjusted.is_some();
                     adjusted
                 } else {
@@ -386,7 +385,7 @@ impl BodyAppender<'_> {
                 };
                 let offered = match repeated {
                     true => Err(Refusal::Store(AppendError::Duplicate)),
-                    false if adjusted == Some(Adjusted::First) => Ok(known.reference),
+                    false if adjusted == Some(Adjusted::First) => Ok(hit.reference()),
                     false => {
                         let mut offer = Offer {
                             t: series.t.unwrap_or(self.t),
@@ -395,8 +394,8 @@ impl BodyAppender<'_> {
                             job: self.job,
                             appended: &mut self.appended,
                         };
-                        let labels = known.labels.as_ref().unwrap_or(&NO_LABELS);
-                        offer.append(appender, Some(known.reference), labels, &series)
+                        let labels = labels.as_ref().unwrap_or(&NO_LABELS);
+                        offer.append(appender, Some(hit.reference()), labels, &series)
                     }
                 };
                 let reference = match offered {

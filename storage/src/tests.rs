@@ -57,7 +57,9 @@ pub(crate) fn options() -> Options {
 pub(crate) fn open_with(disk: &SimDisk, options: Options) -> (Storage, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
-    (Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap(), heard)
+    let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
+    storage.wait_replayed().unwrap();
+    (storage, heard)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Storage {

@@ -13,9 +13,11 @@ mod classic;
 mod date;
 mod duration;
 mod extended;
+mod extremes;
 mod grid;
 mod histogram;
 mod hyperbolic;
+mod in_order;
 mod info;
 mod instant;
 mod kahan;
@@ -25,6 +27,7 @@ mod label_key;
 mod map;
 mod math;
 mod natural;
+mod needs;
 mod over_time;
 mod plan;
 mod power;
@@ -40,11 +43,12 @@ mod sort;
 mod stats;
 mod stream;
 mod transitions;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::read::SeriesSource;
+use model::read::{Hints, Selection, SeriesSource};
 
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
@@ -248,7 +252,12 @@ impl<'a> Evaluator<'a> {
         let mut selected = Vec::with_capacity(plan.selections.len());
         for selection in &plan.selections {
             interrupt.check(STAGE_EVALUATION)?;
-            let found = select::select(source, selection)?;
+            let mut found = select::select(source, selection)?;
+            if selection.hints.labels.is_some() && found.has_type_or_unit() {
+                // Then a name alone does not tell whether series stay distinct without it.
+                let hints = Hints { labels: None, ..selection.hints.clone() };
+                found = select::select(source, &Selection { hints, ..selection.clone() })?;
+            }
             found.warnings.iter().for_each(|warning| annotations.add_store_warning(warning));
             selected.push(Arc::new(found));
         }

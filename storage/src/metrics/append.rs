@@ -20,6 +20,7 @@ use super::head::{Head, count};
 use super::late::Value;
 use super::series::{Bounds, Place, Series};
 use super::table::Pages;
+use crate::StorageError;
 use crate::wal::record::RefSample;
 
 /// One appender.
@@ -118,6 +119,11 @@ impl HeadAppender {
         }
     }
 
+    /// Stores everything.
+    pub(super) fn commit_gathered(&mut self) -> Result<Committed, StorageError> {
+        self.head.commit(&self.pages, self.bounds, &mut self.pending)
+    }
+
     fn bounds(&mut self, t: i64) -> Bounds {
         let bounds = *self.bounds.get_or_insert_with(|| self.head.bounds(t));
         Bounds { refuse_late: self.refuse_late, ..bounds }
@@ -126,6 +132,11 @@ impl HeadAppender {
     /// The series of a reference that is still good, or of the labels.
     fn series(&mut self, known: Option<SeriesRef>, labels: &Labels) -> Result<SeriesRef, AppendError> {
         if let Some(known) = known
+            && self.pages.lock(known).is_some()
+        {
+            return Ok(known);
+        }
+        if let Some(known) = known.and_then(|known| self.head.translated(known))
             && self.pages.lock(known).is_some()
         {
             return Ok(known);
@@ -421,7 +432,7 @@ impl Appender for HeadAppender {
     }
 
     fn commit(mut self: Box<Self>) -> Result<Committed, CommitError> {
-        let result = self.head.commit(&self.pages, self.bounds, &mut self.pending);
+        let result = self.commit_gathered();
         result.map_err(|e| CommitError { disk_full: e.is_disk_full(), reason: e.to_string() })
     }
 

@@ -37,6 +37,10 @@ impl Head {
             refuse_late: false,
         });
         let mut logs = self.logs.lock();
+        if let Some(successor) = self.successor.get() {
+            drop(logs);
+            return successor.adopt(self, pending);
+        }
         logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
         // A flush may have begun since the appender was made.

@@ -172,7 +172,7 @@ impl MetricsStore {
         let segment_len = self.options.block_segment_bytes;
         write_block(&*self.disk, parent, view, meta, cut.which, segment_len, &mut |chunks| {
             if self.is_stopping() {
-                return Err(StorageError::Invalid("the store is closing".into()));
+                return Err(StorageError::Stopping);
             }
             self.note_chunks(chunks);
             Ok(())

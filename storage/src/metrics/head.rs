@@ -5,8 +5,8 @@
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use model::append::SeriesRef;
 use model::metadata::Metadata;
@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::exemplars::ExemplarRing;
 use super::head_chunks::HeadChunks;
+use super::interim::Translation;
 use super::isolation::Isolation;
 use super::log::Logs;
 use super::recode::Forms;
@@ -47,6 +48,10 @@ pub struct Head {
     pub(super) window: AtomicI64,
     /// Whether new float chunks are XOR2; changes at reload.
     xor2: AtomicBool,
+    /// Set under the commit lock when another head has taken over.
+    pub(super) successor: OnceLock<Arc<Head>>,
+    /// For references that come from the head before this one.
+    pub(super) translation: RwLock<Option<Translation>>,
 }
 
 /// Bounds of the head's time.
@@ -156,6 +161,11 @@ impl Kinds {
     pub(super) fn of(&self, histogram: bool) -> &AtomicU64 {
         if histogram { &self.histograms } else { &self.floats }
     }
+
+    /// Floats and histograms.
+    pub(super) fn both(&self) -> (u64, u64) {
+        (self.floats.load(Ordering::Relaxed), self.histograms.load(Ordering::Relaxed))
+    }
 }
 
 /// Adds to a counter.
@@ -239,6 +249,8 @@ impl Head {
             zero_at_start: options.zero_at_start,
             window: AtomicI64::new(options.window),
             xor2: AtomicBool::new(options.rule.forms.xor2),
+            successor: OnceLock::new(),
+            translation: RwLock::default(),
         };
         head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
         head

@@ -261,6 +261,11 @@ impl Logs {
         self.wbl.as_mut()
     }
 
+    /// Where the logs end, both together; `None` for one that is not open.
+    pub fn ends(&self) -> (Option<Position>, Option<Position>) {
+        (self.wal.as_ref().map(Writer::logged_to), self.wbl.as_ref().map(Writer::logged_to))
+    }
+
     /// Segments that ended and are not yet durable.
     pub fn finished(&mut self) -> Vec<PendingSync> {
         self.wal

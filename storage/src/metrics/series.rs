@@ -392,7 +392,7 @@ impl Series {
         }
         t.saturating_sub(first_t) >= i64::from(self.next_cut)
             || chunk.count() >= rule.samples.saturating_mul(2)
-            || chunk.len() > FLOAT_CHUNK_BYTES_MAX
+            || chunk.byte_len() > FLOAT_CHUNK_BYTES_MAX
     }
 
     /// Takes a full chunk that was found on disk, in its place among the others; returns false when it overlaps one.

@@ -21,7 +21,7 @@ use crate::index::select::LabelIndex;
 /// Slots of a page.
 const PAGE: usize = 512;
 /// Numbers in the log beyond this were not given by counting: they are not counted on from.
-const LOG_REF_MAX: u64 = u64::MAX / 2;
+pub(super) const LOG_REF_MAX: u64 = u64::MAX / 2;
 /// Parts of the hash table, each with a lock of its own, so that none takes long to grow.
 const SHARDS: usize = 64;
 

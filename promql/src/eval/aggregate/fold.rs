@@ -202,12 +202,7 @@ impl Fold for Sum {
         let steps = self.sum.len();
         let span = row.span();
         if row.histograms.is_none() && self.totals.0.is_empty() {
-            let state = self.sum[span.clone()].iter_mut().zip(&mut self.c[span]);
-            for ((sum, c), v) in state.zip(&row.values) {
-                if !is_absent(*v) {
-                    add(sum, c, *v);
-                }
-            }
+            add_all(&mut self.sum[span.clone()], &mut self.c[span], &row.values);
             return;
         }
         let Self { sum, c, totals } = self;
@@ -229,15 +224,22 @@ impl Fold for Sum {
     }
 }
 
+/// Adds a series to sums, step by step.
+fn add_all(sums: &mut [f64], cs: &mut [f64], values: &[f64]) {
+    for ((sum, c), v) in sums.iter_mut().zip(cs).zip(values) {
+        add(sum, c, *v);
+    }
+}
+
+/// Adds a value, unless it is absent, to a sum, which is absent before the first. Without branches.
 #[inline]
 fn add(sum: &mut f64, c: &mut f64, v: f64) {
-    if is_absent(*sum) {
-        *sum = v;
-    } else {
-        let next = Kahan { sum: *sum, c: *c }.plus(v);
-        *sum = next.sum;
-        *c = next.c;
-    }
+    // Nothing is lost to -0, and it does not turn a lone -0 into 0.
+    let before = Kahan { sum: if is_absent(*sum) { -0.0 } else { *sum }, c: *c };
+    let next = before.plus(v);
+    let stays = is_absent(v);
+    *sum = if stays { *sum } else { next.sum };
+    *c = if stays { *c } else { next.c };
 }
 
 /// `avg`
