@@ -98,8 +98,8 @@ impl<'w> Windows<'w> {
     }
 }
 
-/// Finds how many samples are not behind each of `len` moments.
-fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
+/// Finds how many of ascending times, less than 2^32, are not behind each of `len` moments, one or more.
+pub(crate) fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
     let mut at = t.partition_point(|t| *t <= first);
     let (mut stride, mut moment) = (0, first);
     let from = out.len();
