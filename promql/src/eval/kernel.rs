@@ -7,6 +7,7 @@ use super::kahan::{Kahan, Mean};
 use super::over_time::{Variance, variance};
 use super::range::{Floats, RangeFn};
 use super::rate::{Observed, extrapolation, is_counter, seconds};
+use super::regression::{self, Times, ValueSums};
 use super::sorted;
 use super::windows::Windows;
 use crate::value::ABSENT;
@@ -39,6 +40,8 @@ pub(crate) enum FloatKernel {
     Spread {
         is_deviation: bool,
     },
+    /// `deriv` of samples that are so many milliseconds apart.
+    Slope(i64),
     Count,
     First,
     Last,
@@ -67,6 +70,7 @@ impl FloatKernel {
             RangeFn::Quantile => Self::Quantile(param.filter(|q| (0.0..=1.0).contains(q))?),
             RangeFn::Stddev => Self::Spread { is_deviation: true },
             RangeFn::Stdvar => Self::Spread { is_deviation: false },
+            RangeFn::Deriv => Self::Slope(regression::distance(floats.t)?),
             RangeFn::Count => Self::Count,
             RangeFn::First => Self::First,
             RangeFn::Last => Self::Last,
@@ -113,6 +117,7 @@ impl FloatKernel {
             }
             Self::Quantile(q) => sorted::quantiles(v, windows, *q, out),
             Self::Spread { is_deviation } => spreads(v, windows, *is_deviation, out),
+            Self::Slope(distance) => slopes(v, windows, *distance, out),
             Self::Count => windows.each(out, |lo, hi, _| (hi - lo) as f64),
             Self::First => windows.each(out, |lo, _, _| v[lo]),
             Self::Last => windows.each(out, |_, hi, _| v[hi - 1]),
@@ -252,6 +257,26 @@ fn spreads(v: &[f64], windows: &Windows<'_>, is_deviation: bool, out: &mut Vec<f
     });
 }
 
+/// `deriv` of samples that are equally far apart.
+fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
+    let mut times = Times::new(distance);
+    let mut of = |lo: usize, hi: usize, sums: Option<ValueSums>| match &v[lo..hi] {
+        [] | [_] => ABSENT,
+        window => times.slope(window, sums),
+    };
+    for at in (0..windows.len()).step_by(4) {
+        let part = windows.part(at, 4);
+        if part.len() < 4 {
+            part.each(out, |lo, hi, _| of(lo, hi, None));
+        } else {
+            let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
+            let plus = |sums: ValueSums, v| sums.plus(distance, v);
+            let sums = in_step(v, four, [ValueSums::default(); 4], plus);
+            out.extend(four.iter().zip(sums).map(|((lo, hi), sums)| of(*lo, *hi, Some(sums))));
+        }
+    }
+}
+
 /// Appends the results of windows, four at a time where four successive ones have samples.
 fn fours(
     windows: &Windows<'_>,
@@ -313,7 +338,7 @@ fn mean(v: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::range::{Histograms, Window, WindowContext};
-    use super::super::{over_time, rate, transitions};
+    use super::super::{over_time, rate, regression, transitions};
     use super::*;
     use crate::annotations::Annotations;
     use crate::ast::Pos;
@@ -322,7 +347,8 @@ mod tests {
     use model::Labels;
     use proptest::prelude::*;
 
-    const FAST: [RangeFn; 18] = [
+    const FAST: [RangeFn; 19] = [
+        RangeFn::Deriv,
         RangeFn::Quantile,
         RangeFn::Stddev,
         RangeFn::Stdvar,
@@ -380,8 +406,11 @@ mod tests {
                 let windows = Windows { lo: &lo, hi: &hi, first_end: 300_000, interval: 1_000, range: 290_000 };
                 let mut fast = Vec::new();
                 let kernel = FloatKernel::new(func, windows.range, floats, Some(q));
-                prop_assert!(kernel.is_some());
-                kernel.unwrap().run(floats, &windows, &mut fast);
+                let Some(kernel) = kernel else {
+                    prop_assert!(func == RangeFn::Deriv && (v.len() < 2 || !regular));
+                    continue;
+                };
+                kernel.run(floats, &windows, &mut fast);
                 for (step, (lo, hi)) in windows.spans().enumerate() {
                     if lo == hi {
                         prop_assert!(is_absent(fast[step]));
@@ -409,6 +438,7 @@ mod tests {
                         }
                         RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(&context, &window, &mut notes),
                         RangeFn::Quantile => over_time::quantile(&context, &window, q, &mut notes),
+                        RangeFn::Deriv => regression::deriv(&context, &window, &mut notes),
                         RangeFn::Resets => transitions::resets(&context, &window),
                         RangeFn::Changes => transitions::changes(&context, &window),
                         _ => over_time::evaluate(&context, &window, &mut notes),
