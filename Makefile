@@ -3,9 +3,13 @@
 CARGO ?= cargo
 NPM ?= npm
 ARGS ?=
+RUNS ?= 3000
+SEED ?= 1
+TARGET ?= chunk_decode
+SECONDS ?= 1200
 DIR ?= promql/tests/scripts
 
-.PHONY: run test ui ui-test rust-test promqltest bench clean
+.PHONY: run test ui ui-test rust-test promqltest model fuzz bench clean
 
 # Builds the release and starts it: data below ./data, http://localhost:9090.
 run: ui
@@ -39,6 +43,15 @@ rust-test:
 # Runs every *.test file of a folder: make promqltest DIR=folder
 promqltest:
 	@$(CARGO) run --quiet --release -p promql --example promqltest -- $(DIR)
+
+# The store on a simulated disk that fails and crashes, against a plain map: make model RUNS=100000 SEED=1
+model:
+	MODEL_RUNS=$(RUNS) MODEL_SEED=$(SEED) $(CARGO) test --quiet --release --locked -p storage --lib model_test
+
+# One decoder under cargo-fuzz, beginning with the seeds that are kept: make fuzz TARGET=index_read
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- -max_total_time=$(SECONDS)
 
 bench:
 	$(CARGO) bench --workspace

@@ -45,15 +45,16 @@ impl Kind {
     }
 
     fn program(self) -> Option<PathBuf> {
-        if self == Self::Trivium {
-            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
-        }
         let variable = match self {
+            Self::Trivium => "PEERS_TRIVIUM",
             Self::Prometheus => "PEERS_PROMETHEUS",
-            _ => "PEERS_VICTORIA_METRICS",
+            Self::VictoriaMetrics => "PEERS_VICTORIA_METRICS",
         };
         if let Ok(path) = std::env::var(variable) {
             return Some(path.into());
+        }
+        if self == Self::Trivium {
+            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
         }
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|dir| dir.join(self.name())).find(|program| program.is_file())
@@ -172,6 +173,11 @@ impl Server {
         resident_bytes(self.child.id())
     }
 
+    /// The most memory that was resident so far.
+    pub fn peak_bytes(&self) -> u64 {
+        status_bytes(self.child.id(), "VmHWM:")
+    }
+
     /// CPU time so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
@@ -197,7 +203,12 @@ impl Drop for Server {
 
 /// Resident memory of a process.
 pub fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// A number of a process's status.
+fn status_bytes(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
     line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -87,6 +87,24 @@ pub struct RangeTimes {
     pub step: i64,
 }
 
+/// When a query is evaluated, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub enum Times {
+    /// At one time.
+    Instant(i64),
+    /// At every step of a range.
+    Range(RangeTimes),
+}
+
+/// Who works on a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// The thread that asks for it, and rayon's.
+    All,
+    /// The thread that asks for it, alone: for queries of little work.
+    Caller,
+}
+
 /// Why a query gave no result. The texts are Prometheus's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
@@ -196,7 +214,7 @@ impl Engine {
         t: i64,
         context: &QueryContext<'_>,
     ) -> Result<QueryResult, QueryError> {
-        eval::run(&self.options, expr, source, eval::Times::Instant(t), context)
+        self.prepare(expr, Times::Instant(t), context)?.evaluate(source, Workers::All, context)
     }
 
     /// Evaluates an expression at every step of a range. The result is a [`Value::Matrix`].
@@ -207,19 +225,59 @@ impl Engine {
         times: RangeTimes,
         context: &QueryContext<'_>,
     ) -> Result<QueryResult, QueryError> {
-        let value_type = expr.value_type();
-        if !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
-            return Err(QueryError::Invalid(format!(
-                "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
-                value_type.as_str()
-            )));
-        }
-        if times.step <= 0 {
-            return Err(QueryError::Invalid(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer"
-                    .to_owned(),
-            ));
-        }
-        eval::run(&self.options, expr, source, eval::Times::Range(times), context)
+        self.prepare(expr, Times::Range(times), context)?.evaluate(source, Workers::All, context)
     }
+
+    /// Plans a query.
+    pub fn prepare(
+        &self,
+        expr: &Expr,
+        times: Times,
+        context: &QueryContext<'_>,
+    ) -> Result<Prepared, QueryError> {
+        if let Times::Range(range) = times {
+            check_range(expr, range)?;
+        }
+        eval::Planned::new(&self.options, expr, times, context).map(Prepared)
+    }
+}
+
+/// A query that is planned and may be evaluated.
+#[derive(Debug)]
+pub struct Prepared(eval::Planned);
+
+impl Prepared {
+    /// About how many nanoseconds an evaluation takes at most, where samples are not much denser than usual; `None`
+    /// where that does not show without work that may wait for a disk.
+    pub fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
+        self.0.work(source)
+    }
+
+    /// Evaluates the query. `context` is the one it was prepared with; deadline and flag may differ.
+    pub fn evaluate(
+        &self,
+        source: &dyn SeriesSource,
+        workers: Workers,
+        context: &QueryContext<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        self.0.evaluate(source, workers, context)
+    }
+}
+
+/// Refuses what cannot be evaluated over a range.
+fn check_range(expr: &Expr, times: RangeTimes) -> Result<(), QueryError> {
+    let value_type = expr.value_type();
+    if !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
+        return Err(QueryError::Invalid(format!(
+            "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+            value_type.as_str()
+        )));
+    }
+    if times.step <= 0 {
+        return Err(QueryError::Invalid(
+            "zero or negative query resolution step widths are not accepted. Try a positive integer"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use promql::ast::Expr;
-use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount};
+use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
 use promql::value::{Series, Value};
 use storage::ExemplarQuery;
+use tokio::sync::oneshot;
 
 use super::Api;
-use super::json::JsonWriter;
+use super::json::{JsonWriter, Written};
 use super::params::{MAX_TIME, MIN_TIME, Params};
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
 use super::value::write_result;
-use crate::query::{Request, Times};
+use crate::query::Request;
 
 /// A range query may have so many steps.
 const MAX_POINTS: i64 = 11_000;
@@ -23,14 +24,14 @@ const MAX_POINTS: i64 = 11_000;
 const MAX_NOTES: usize = 10;
 
 /// `/api/v1/query`
-pub async fn query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+pub async fn query(State(api): State<Arc<Api>>, params: Params) -> Result<Written, ApiError> {
     let limit = params.limit()?;
     let t = params.time_or("time", api.now_ms())?;
     run(&api, &params, Times::Instant(t), limit).await
 }
 
 /// `/api/v1/query_range`
-pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<Written, ApiError> {
     let limit = params.limit()?;
     let (start, end) = (params.time("start")?, params.time("end")?);
     if end < start {
@@ -52,7 +53,7 @@ pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> ApiResu
     run(&api, &params, Times::Range(RangeTimes { start, end, step }), limit).await
 }
 
-async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> ApiResult {
+async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<Written, ApiError> {
     let queries = &api.parts()?.queries;
     let stats = params.get("stats").to_owned();
     let request = Request {
@@ -64,8 +65,34 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> ApiResul
     };
     let text = params.get("query").to_owned();
     let expr = parse(api, &text)?;
-    let result = queries.run(expr, times, request).await.map_err(query_error)?;
-    Ok(reply(result, &text, limit, &stats))
+    let asked = text.clone();
+    let answer = move |result: Result<QueryResult, QueryError>, send: oneshot::Sender<_>| {
+        // A client that has gone needs no answer.
+        match result {
+            Err(e) => drop(send.send(Err(query_error(e)))),
+            Ok(result) => {
+                let hand_over = Box::new(move |written| drop(send.send(Ok(written))));
+                let mut json = JsonWriter::handing_over(text_len(&result.value), hand_over);
+                reply(result, &text, limit, &stats).write(&mut json);
+                json.finish();
+            }
+        }
+    };
+    queries.run(&expr, &asked, times, request, answer).await.map_err(query_error)?
+}
+
+/// About how many bytes a value takes as text.
+fn text_len(value: &Value) -> usize {
+    match value {
+        Value::Scalar(_) | Value::String(_) => 256,
+        Value::Vector(samples) => {
+            256 + samples.iter().map(|sample| 64 + 2 * sample.labels.packed().len()).sum::<usize>()
+        }
+        Value::Matrix(series) => {
+            let len = |series: &Series| 64 + 2 * series.labels.packed().len() + 32 * series.floats.places();
+            256 + series.iter().map(len).sum::<usize>()
+        }
+    }
 }
 
 fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
@@ -105,7 +132,6 @@ fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
         ));
     }
     let with_stats = !stats.is_empty();
-    let small = is_small(&value);
     let write = move |json: &mut JsonWriter| {
         write_result(json, &value);
         if with_stats {
@@ -114,22 +140,9 @@ fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
         }
         json.raw("}");
     };
-    let mut reply = if small { Reply::at_once(write) } else { Reply::stream(write) };
+    let mut reply = Reply::at_once(write);
     (reply.warnings, reply.infos) = (warnings, infos);
     reply
-}
-
-/// Whether writing a value takes less time than handing it to another thread.
-fn is_small(value: &Value) -> bool {
-    const FEW: usize = 256;
-    match value {
-        Value::Scalar(_) | Value::String(_) => true,
-        Value::Vector(samples) => samples.len() <= FEW / 4,
-        Value::Matrix(series) => {
-            let points = |series: &Series| 4 + series.floats.places() + 16 * series.histograms.len();
-            series.len() <= FEW / 4 && series.iter().map(points).sum::<usize>() <= FEW
-        }
-    }
 }
 
 fn truncate(value: &mut Value, limit: usize) -> bool {

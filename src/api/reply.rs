@@ -9,7 +9,7 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::json::JsonWriter;
+use super::json::{JsonWriter, Written};
 
 /// Why a request failed, as `errorType` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,8 @@ impl Reply {
         self
     }
 
-    fn write(self, json: &mut JsonWriter) {
+    /// Writes the answer with its envelope.
+    pub fn write(self, json: &mut JsonWriter) {
         json.raw("{\"status\":\"success\"");
         if let Some(write) = self.data {
             json.raw(",\"data\":");
@@ -184,6 +185,17 @@ impl IntoResponse for Reply {
             json.flush();
         });
         (content_type, Body::new(StreamBody::new(Pieces(receive)))).into_response()
+    }
+}
+
+/// An answer that a writer handed over.
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let body = match self {
+            Self::Whole(text) => Body::new(Full::new(text)),
+            Self::Pieces(pieces) => Body::new(StreamBody::new(Pieces(pieces))),
+        };
+        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 

@@ -1,9 +1,13 @@
 //! Figures of all queries under Prometheus's names.
 
+use std::sync::Arc;
+
 use promql::engine::{QueryError, QueryResult};
 
 use crate::telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
+/// The parts of a query's time.
+const SLICES: [&str; 4] = ["queue_time", "prepare_time", "inner_eval", "result_sort"];
 const SECONDS: &[f64] = &[0.01, 0.1, 1.0, 10.0];
 const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 
@@ -14,17 +18,22 @@ pub struct QueryMetrics {
     current: Gauge,
     seconds: Labeled<Summary>,
     seconds_histogram: Labeled<Histogram>,
+    /// The children of both by slice, as in [`SLICES`].
+    slices: [(Arc<Summary>, Arc<Histogram>); 4],
     samples: Counter,
     samples_read: Counter,
 }
 
 impl Default for QueryMetrics {
     fn default() -> Self {
+        let seconds = Labeled::new(&["slice"], || Summary::new(QUANTILES));
+        let seconds_histogram = Labeled::new(&["slice"], || Histogram::new(SECONDS));
         Self {
             max_concurrent: Gauge::default(),
             current: Gauge::default(),
-            seconds: Labeled::new(&["slice"], || Summary::new(QUANTILES)),
-            seconds_histogram: Labeled::new(&["slice"], || Histogram::new(SECONDS)),
+            slices: SLICES.map(|slice| (seconds.with(&[slice]), seconds_histogram.with(&[slice]))),
+            seconds,
+            seconds_histogram,
             samples: Counter::default(),
             samples_read: Counter::default(),
         }
@@ -47,14 +56,10 @@ impl Running<'_> {
     pub fn finished(self, result: &Result<QueryResult, QueryError>) {
         let Ok(result) = result else { return };
         let timings = &result.stats.timings;
-        for (slice, time) in [
-            ("queue_time", timings.exec_queue),
-            ("prepare_time", timings.query_preparation),
-            ("inner_eval", timings.inner_eval),
-            ("result_sort", timings.result_sort),
-        ] {
-            self.0.seconds.with(&[slice]).observe(time.as_secs_f64());
-            self.0.seconds_histogram.with(&[slice]).observe(time.as_secs_f64());
+        let times = [timings.exec_queue, timings.query_preparation, timings.inner_eval, timings.result_sort];
+        for ((seconds, histogram), time) in self.0.slices.iter().zip(times) {
+            seconds.observe(time.as_secs_f64());
+            histogram.observe(time.as_secs_f64());
         }
         let samples = &result.stats.samples;
         self.0.samples.add(u64::try_from(samples.total).unwrap_or(0));

@@ -1,21 +1,37 @@
 //! Queries on their way to the engine: admission, deadline, cancellation when the client goes away, and figures.
 //!
-//! Async ends here: an admitted query runs on a blocking thread over one snapshot of the store.
+//! A query runs over one snapshot of the store, and its answer is written where it ran. One of little work
+//! ([`LITTLE_WORK`]) runs where it is asked, because handing it to another thread and back takes longer than the query.
+//! Async ends here for all others: they run on a blocking thread.
 
+pub mod active;
 pub mod metrics;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use promql::ast::Expr;
-use promql::engine::{Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes};
+use promql::engine::{
+    Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
+};
 use promql::parse::Features;
+use promql::value::{Series, Value};
 use storage::Storage;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use active::ActiveQueries;
 use metrics::QueryMetrics;
+
+/// About how many nanoseconds of work a query may be to run on a thread that serves connections.
+const LITTLE_WORK: u64 = 600_000;
+/// A query that was thought little and is not, as one over unusually dense samples, begins again on a blocking thread
+/// after so long. It cannot be cancelled until then.
+const LITTLE_TIME: Duration = Duration::from_millis(3);
+/// Points of a result that are written on a thread that serves connections, at most.
+const LITTLE_RESULT: usize = 4096;
 
 /// Settings of all queries.
 #[derive(Clone, Debug)]
@@ -28,15 +44,6 @@ pub struct Options {
     pub timeout: Duration,
     /// `--query.max-concurrency`.
     pub max_concurrent: usize,
-}
-
-/// When a query is evaluated, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub enum Times {
-    /// At one time.
-    Instant(i64),
-    /// At every step of a range.
-    Range(RangeTimes),
 }
 
 /// What a client asks beside the expression and its times.
@@ -58,11 +65,17 @@ pub struct Queries {
     permits: Arc<Semaphore>,
     storage: Arc<Storage>,
     metrics: Arc<QueryMetrics>,
+    active: Option<Arc<ActiveQueries>>,
 }
 
 impl Queries {
-    /// Queries over a store.
-    pub fn new(storage: Arc<Storage>, options: Options, metrics: Arc<QueryMetrics>) -> Self {
+    /// Queries over a store. Those that are handed to a thread of their own are noted in `active`.
+    pub fn new(
+        storage: Arc<Storage>,
+        options: Options,
+        metrics: Arc<QueryMetrics>,
+        active: Option<ActiveQueries>,
+    ) -> Self {
         metrics.max_concurrent.set(options.max_concurrent as f64);
         Self {
             engine: ArcSwap::from_pointee(Engine::new(options.engine)),
@@ -71,6 +84,7 @@ impl Queries {
             permits: Arc::new(Semaphore::new(options.max_concurrent.max(1))),
             storage,
             metrics,
+            active: active.map(Arc::new),
         }
     }
 
@@ -85,76 +99,171 @@ impl Queries {
         self.engine.store(Arc::new(Engine::new(EngineOptions { default_interval, ..options })));
     }
 
-    /// Answers a client's query once it is admitted. Dropping the future cancels the query.
-    pub async fn run(&self, expr: Expr, times: Times, request: Request) -> Result<QueryResult, QueryError> {
-        const QUEUE: &str = "query queue";
+    /// Answers a client's query once it is admitted: `answer` gets the result, on whatever thread has it, and sends
+    /// what is to be known of it. Dropping the future cancels the query. `text` is what the client wrote.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        expr: &Expr,
+        text: &str,
+        times: Times,
+        request: Request,
+        answer: impl FnOnce(Result<QueryResult, QueryError>, oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, QueryError> {
         let arrived = Instant::now();
         let timeout = request.timeout.map_or(self.timeout, |t| t.min(self.timeout));
-        let permit = match tokio::time::timeout(timeout, self.permits.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(QueryError::Cancelled(QUEUE)),
-            Err(_) => return Err(QueryError::Timeout(QUEUE)),
-        };
-        let queue_time = arrived.elapsed();
+        let permit = self.admit(timeout).await?;
         let cancel = Arc::new(AtomicBool::new(false));
         let _cancel_on_drop = CancelOnDrop(cancel.clone());
-        let (engine, storage, metrics) =
-            (self.engine.load_full(), self.storage.clone(), self.metrics.clone());
-        let run = move || {
-            let _permit = permit;
-            let running = metrics.running();
-            let elapsed = || arrived.elapsed();
-            let context = QueryContext {
-                cancel: &cancel,
-                elapsed: &elapsed,
-                deadline: Some(timeout),
-                lookback_delta: request.lookback_delta,
-                per_step_stats: request.per_step_stats,
-                queue_time,
-            };
-            let result = evaluate(&engine, &expr, &storage, times, &context);
-            running.finished(&result);
-            result
+        let query = Query {
+            storage: self.storage.clone(),
+            metrics: self.metrics.clone(),
+            arrived,
+            queue_time: arrived.elapsed(),
+            timeout,
+            request,
+            cancel,
         };
-        match tokio::task::spawn_blocking(run).await {
-            Ok(result) => result,
-            Err(e) => Err(QueryError::Execution(format!(
-                "internal error in the query engine, please report it with the query: {e}"
-            ))),
+        let (send, receive) = oneshot::channel();
+        let prepared = match query.prepare(&self.engine.load(), expr, times) {
+            Ok(prepared) => prepared,
+            Err(e) => {
+                answer(Err(e), send);
+                return receive.await.map_err(|_| internal("no answer"));
+            }
+        };
+        let handle = match query.run_if_little(&prepared) {
+            Some(result) => {
+                drop(permit);
+                if result.as_ref().is_ok_and(|result| !is_little(&result.value)) {
+                    tokio::task::spawn_blocking(move || answer(result, send))
+                } else {
+                    answer(result, send);
+                    return receive.await.map_err(|_| internal("no answer"));
+                }
+            }
+            None => {
+                let (active, text) = (self.active.clone(), text.to_owned());
+                tokio::task::spawn_blocking(move || {
+                    let entry = active.as_ref().and_then(|active| active.enter(&text));
+                    let result = query.run(&prepared, Workers::All, query.timeout);
+                    drop((entry, permit));
+                    answer(result, send);
+                })
+            }
+        };
+        match receive.await {
+            Ok(answered) => Ok(answered),
+            Err(_) => Err(internal(handle.await.err().map_or("no answer".to_owned(), |e| e.to_string()))),
+        }
+    }
+
+    async fn admit(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, QueryError> {
+        const QUEUE: &str = "query queue";
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        match tokio::time::timeout(timeout, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(QueryError::Cancelled(QUEUE)),
+            Err(_) => Err(QueryError::Timeout(QUEUE)),
         }
     }
 
     /// Answers a rule's query on this thread, without waiting behind clients.
     pub fn run_for_rule(&self, expr: &Expr, t: i64) -> Result<QueryResult, QueryError> {
-        let started = Instant::now();
-        let never = AtomicBool::new(false);
-        let elapsed = || started.elapsed();
-        let context = QueryContext {
-            cancel: &never,
-            elapsed: &elapsed,
-            deadline: Some(self.timeout),
-            lookback_delta: None,
-            per_step_stats: false,
+        let query = Query {
+            storage: self.storage.clone(),
+            metrics: self.metrics.clone(),
+            arrived: Instant::now(),
             queue_time: Duration::ZERO,
+            timeout: self.timeout,
+            request: Request::default(),
+            cancel: Arc::default(),
         };
-        let running = self.metrics.running();
-        let result = evaluate(&self.engine.load(), expr, &self.storage, Times::Instant(t), &context);
-        running.finished(&result);
-        result
+        let prepared = query.prepare(&self.engine.load(), expr, Times::Instant(t))?;
+        let _entry = self.active.as_ref().and_then(|active| active.enter(&expr.to_string()));
+        query.run(&prepared, Workers::All, self.timeout)
     }
 }
 
-fn evaluate(
-    engine: &Engine,
-    expr: &Expr,
-    storage: &Storage,
-    times: Times,
-    context: &QueryContext<'_>,
-) -> Result<QueryResult, QueryError> {
-    let snapshot = storage.snapshot();
-    match times {
-        Times::Instant(t) => engine.instant(expr, &*snapshot, t, context),
-        Times::Range(times) => engine.range(expr, &*snapshot, times, context),
+/// One query with all that it needs.
+struct Query {
+    storage: Arc<Storage>,
+    metrics: Arc<QueryMetrics>,
+    arrived: Instant,
+    queue_time: Duration,
+    timeout: Duration,
+    request: Request,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Query {
+    fn prepare(&self, engine: &Engine, expr: &Expr, times: Times) -> Result<Prepared, QueryError> {
+        self.with_context(self.timeout, |context| engine.prepare(expr, times, context))
+    }
+
+    fn run(
+        &self,
+        prepared: &Prepared,
+        workers: Workers,
+        deadline: Duration,
+    ) -> Result<QueryResult, QueryError> {
+        let running = self.metrics.running();
+        let snapshot = self.storage.snapshot();
+        let result = self.with_context(deadline, |context| prepared.evaluate(&*snapshot, workers, context));
+        running.finished(&result);
+        result
+    }
+
+    /// Runs the query here if that is little work; `None` when it is not.
+    fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
+        let run = || {
+            let snapshot = self.storage.snapshot();
+            if prepared.work(&*snapshot).is_none_or(|work| work > LITTLE_WORK) {
+                return None;
+            }
+            let running = self.metrics.running();
+            let deadline = self.timeout.min(self.arrived.elapsed() + LITTLE_TIME);
+            let result = self
+                .with_context(deadline, |context| prepared.evaluate(&*snapshot, Workers::Caller, context));
+            if matches!(result, Err(QueryError::Timeout(_))) && deadline < self.timeout {
+                return None;
+            }
+            running.finished(&result);
+            Some(result)
+        };
+        // A panic ends this query only, as it does on a blocking thread.
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
+    }
+
+    fn with_context<T>(&self, deadline: Duration, f: impl FnOnce(&QueryContext<'_>) -> T) -> T {
+        let elapsed = || self.arrived.elapsed();
+        f(&QueryContext {
+            cancel: &self.cancel,
+            elapsed: &elapsed,
+            deadline: Some(deadline),
+            lookback_delta: self.request.lookback_delta,
+            per_step_stats: self.request.per_step_stats,
+            queue_time: self.queue_time,
+        })
+    }
+}
+
+fn internal(what: impl std::fmt::Display) -> QueryError {
+    QueryError::Execution(format!(
+        "internal error in the query engine, please report it with the query: {what}"
+    ))
+}
+
+/// Whether writing a result takes less time than handing it to another thread.
+fn is_little(value: &Value) -> bool {
+    match value {
+        Value::Scalar(_) | Value::String(_) => true,
+        Value::Vector(samples) => 8 * samples.len() <= LITTLE_RESULT,
+        Value::Matrix(series) => {
+            let points = |series: &Series| 8 + series.floats.places() + 16 * series.histograms.len();
+            series.iter().map(points).sum::<usize>() <= LITTLE_RESULT
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod running;
 mod signals;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,7 @@ use crate::api::{self, Api, Parts};
 use crate::config::ConfigError;
 use crate::flags::{Flags, LogLevel, Severity};
 use crate::query::Queries;
+use crate::query::active::{self, ActiveQueries};
 use crate::query::metrics::QueryMetrics;
 use crate::telemetry::{self, Registry};
 use crate::{builtin, version};
@@ -76,6 +77,10 @@ impl Clock for SystemClock {
     }
 }
 
+/// Bytes of a thread's stack, of which the deepest expression that is allowed takes a small part. Only what is used
+/// takes memory.
+const STACK: usize = 8 << 20;
+
 /// Runs the server until it is told to end.
 pub fn run(flags: Flags) -> Result<(), ServerError> {
     let started = SystemTime::now();
@@ -92,6 +97,7 @@ pub fn run(flags: Flags) -> Result<(), ServerError> {
     let first = Configuration::load(&source, &flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK)
         .build()
         .map_err(|source| ServerError::System { action: "starting worker threads", source })?;
     let outcome = runtime.block_on(serve(flags, source, first, started));
@@ -173,8 +179,9 @@ async fn serve(
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
     registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
-    let queries =
-        Arc::new(Queries::new(storage.clone(), query_options(&flags, &first.loaded.config), query_metrics));
+    let query_options = query_options(&flags, &first.loaded.config);
+    let active = active_queries(&flags, query_options.max_concurrent, clock.clone());
+    let queries = Arc::new(Queries::new(storage.clone(), query_options, query_metrics, active));
     let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
     api.open(Parts {
         storage: storage.clone(),
@@ -256,7 +263,7 @@ async fn reload(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
-    match Configuration::load(source, flags) {
+    match Configuration::reload(source, flags) {
         Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
             Ok(()) => {
                 tracing::info!(filename = %source.name(), "Completed loading of configuration file");
@@ -270,7 +277,7 @@ async fn reload(
         Err(e) => {
             state.reload_failed();
             tracing::error!(err = %e, "Error reloading config; the one before stays in force");
-            Err(e.to_string())
+            Err(e)
         }
     }
 }
@@ -335,5 +342,25 @@ async fn open_storage(
     match opened.await {
         Ok(storage) => Ok(Arc::new(storage?)),
         Err(e) => Err(ServerError::Refused(format!("opening the store: {e}"))),
+    }
+}
+
+/// The file of running queries, in a directory that this process has locked. A server does without where it must.
+fn active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Option<ActiveQueries> {
+    match ActiveQueries::open(Path::new(&flags.storage.path), slots, clock) {
+        Ok((active, unfinished)) => {
+            if let Some(queries) = unfinished {
+                tracing::warn!(%queries, "These queries didn't finish in the last run");
+            }
+            Some(active)
+        }
+        Err(e) => {
+            let path = Path::new(&flags.storage.path).join(active::FILE);
+            tracing::error!(
+                file = %path.display(), err = %e,
+                "Running queries cannot be noted: after a crash nothing will tell which they were"
+            );
+            None
+        }
     }
 }

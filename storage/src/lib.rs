@@ -31,6 +31,8 @@ mod worker;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod start_t_test;
+#[cfg(test)]
 mod tests;
 
 pub use admin::BlockInfo;
@@ -38,7 +40,7 @@ pub use error::{Corruption, StorageError};
 pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
 pub use metrics::replay::ReplayProgress;
 pub use observer::{Event, Observer, Severity};
-pub use options::{Compression, Limits, Options, SyncPolicy};
+pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
 pub use stats::{Cardinality, Stats};
 
 use admin::block_info;

@@ -1,13 +1,14 @@
 //! kill -9 in the middle of scraping: what a query has shown is still there, bit for bit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::fakes;
-use crate::harness::http;
 use crate::harness::programs::node_exporter;
 use crate::harness::server::Server;
+use crate::harness::{eventually, http};
 
 /// Every sample of the last minutes: series as text, to time and value as text.
 pub fn all_samples(url: &str, end: &str) -> BTreeMap<String, BTreeMap<String, String>> {
@@ -50,4 +51,27 @@ scrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{count
         }
     }
     assert!(shown.len() > 5, "{} series", shown.len());
+}
+
+#[test]
+fn the_next_start_names_the_queries_that_a_crash_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), "{}", &[]);
+    let active = server.data().join("queries.active");
+    assert_eq!(std::fs::metadata(&active).unwrap().len(), 1 + 20 * 1000);
+
+    let slow = "sum_over_time(sum_over_time(vector(time())[1d:1s])[30d:1m])";
+    let url = server.url(&format!("/api/v1/query?query={slow}"));
+    let client = std::thread::spawn(move || http::try_get(&url));
+    eventually("the query to be noted", Duration::from_secs(20), || {
+        let noted = String::from_utf8(std::fs::read(&active).unwrap()).unwrap();
+        noted.contains(slow).then_some(())
+    });
+    server.kill();
+    // Its connection broke.
+    let _ = client.join();
+
+    let server = Server::restart(dir.path(), &[]);
+    let log = server.process.log();
+    assert!(log.contains("These queries didn't finish in the last run") && log.contains(slow), "{log}");
 }

@@ -11,6 +11,7 @@ pub fn parse(data: &[u8], format: Format) {
         native_histograms: bit(1),
         always_classic: bit(2),
         convert_to_nhcb: bit(3),
+        type_and_unit: bit(4),
     };
     let mut parser = Parser::new(body, format, &options);
     while let Some(entry) = parser.next() {

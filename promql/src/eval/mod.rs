@@ -13,9 +13,11 @@ mod classic;
 mod date;
 mod duration;
 mod extended;
+mod extremes;
 mod grid;
 mod histogram;
 mod hyperbolic;
+mod in_order;
 mod info;
 mod instant;
 mod kahan;
@@ -25,6 +27,7 @@ mod label_key;
 mod map;
 mod math;
 mod natural;
+mod needs;
 mod over_time;
 mod plan;
 mod power;
@@ -37,18 +40,22 @@ mod row;
 mod scalar;
 mod select;
 mod sort;
+mod sorted;
 mod stats;
 mod stream;
 mod transitions;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::read::SeriesSource;
+use model::read::{Hints, Selection, SeriesSource};
 
 use crate::annotations::Annotations;
-use crate::ast::Expr;
-use crate::engine::{EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, RangeTimes, Timings};
+use crate::ast::{Expr, ValueType};
+use crate::engine::{
+    EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, Times, Timings, Workers,
+};
 use crate::limits::{Interrupt, STAGE_EVALUATION, STAGE_EXECUTION, SampleCount};
 use crate::value::Value;
 use build::QueryTimes;
@@ -57,52 +64,94 @@ use row::Row;
 use select::Selected;
 use stats::ScopeStats;
 
-/// When to evaluate.
-#[derive(Clone, Copy)]
-pub(crate) enum Times {
-    Instant(i64),
-    Range(RangeTimes),
+/// What a step of the widest accumulator takes, at least.
+const STEP_BYTES: usize = 64;
+
+/// What a selected series takes, at least.
+const SERIES_BYTES: usize = 128;
+/// What a value at a step takes.
+const PLACE_BYTES: usize = 8;
+
+/// A query that is planned.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    options: EngineOptions,
+    plan: Plan,
+    lookback: i64,
+    kind: ValueType,
+    is_instant: bool,
+    by_step: bool,
+    /// When planning began.
+    began: Duration,
 }
 
-/// Evaluates a query from the syntax tree to the result.
-pub(crate) fn run(
-    options: &EngineOptions,
-    expr: &Expr,
-    source: &dyn SeriesSource,
-    times: Times,
-    context: &QueryContext<'_>,
-) -> Result<QueryResult, QueryError> {
-    let began = (context.elapsed)();
-    let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
-    interrupt.check(STAGE_EXECUTION)?;
-    let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
-    let by_step = options.per_step_stats && context.per_step_stats;
-    let query = match times {
-        Times::Instant(t) => QueryTimes { start: t, end: t, step: 0 },
-        Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
-    };
-    let plan = build::build(options, lookback, by_step, query, expr)?;
-    let mut evaluator = Evaluator::new(options, lookback, &plan, source, &interrupt)?;
-    let prepared = (context.elapsed)();
-    let root = evaluator.evaluate()?;
-    let evaluated = (context.elapsed)();
-    interrupt.check(STAGE_EVALUATION)?;
-    let is_instant = matches!(times, Times::Instant(_));
-    let mut value = evaluator.result(root, expr.value_type(), is_instant)?;
-    if let Value::Matrix(series) = &mut value {
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+impl Planned {
+    /// Plans a query from the syntax tree.
+    pub(crate) fn new(
+        options: &EngineOptions,
+        expr: &Expr,
+        times: Times,
+        context: &QueryContext<'_>,
+    ) -> Result<Self, QueryError> {
+        let began = (context.elapsed)();
+        let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        interrupt.check(STAGE_EXECUTION)?;
+        let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
+        let by_step = options.per_step_stats && context.per_step_stats;
+        let query = match times {
+            Times::Instant(t) => QueryTimes { start: t, end: t, step: 0 },
+            Times::Range(range) => QueryTimes { start: range.start, end: range.end, step: range.step },
+        };
+        let plan = build::build(options, lookback, by_step, query, expr)?;
+        for scope in &plan.scopes {
+            // Before any list of a value for each step is made. Nothing is kept here: who makes one counts it.
+            let bytes = scope.grid.steps().saturating_mul(STEP_BYTES);
+            interrupt.allocated(bytes)?;
+            interrupt.freed(bytes);
+        }
+        let (kind, is_instant) = (expr.value_type(), matches!(times, Times::Instant(_)));
+        Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
     }
-    let sorted = (context.elapsed)();
-    let timings = Timings {
-        eval_total: sorted - began,
-        result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
-        query_preparation: prepared - began,
-        inner_eval: evaluated - prepared,
-        exec_queue: context.queue_time,
-        exec_total: context.queue_time + (sorted - began),
-    };
-    let samples = evaluator.stats[0].report(&plan.scopes[0].grid, evaluator.count.peak, by_step);
-    Ok(QueryResult { value, annotations: evaluator.annotations, stats: QueryStats { timings, samples } })
+
+    /// About how many nanoseconds an evaluation takes at most; see [`crate::engine::Prepared::work`].
+    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
+        self.plan.work(source)
+    }
+
+    /// Evaluates the plan.
+    pub(crate) fn evaluate(
+        &self,
+        source: &dyn SeriesSource,
+        workers: Workers,
+        context: &QueryContext<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        let Self { options, plan, began, .. } = self;
+        let mut interrupt =
+            Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        if workers == Workers::Caller {
+            interrupt = interrupt.on_one_thread();
+        }
+        let mut evaluator = Evaluator::new(options, self.lookback, plan, source, &interrupt)?;
+        let prepared = (context.elapsed)();
+        let root = evaluator.evaluate()?;
+        let evaluated = (context.elapsed)();
+        interrupt.check(STAGE_EVALUATION)?;
+        let mut value = evaluator.result(root, self.kind, self.is_instant)?;
+        if let Value::Matrix(series) = &mut value {
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        let sorted = (context.elapsed)();
+        let timings = Timings {
+            eval_total: sorted - *began,
+            result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
+            query_preparation: prepared - *began,
+            inner_eval: evaluated - prepared,
+            exec_queue: context.queue_time,
+            exec_total: context.queue_time + (sorted - *began),
+        };
+        let samples = evaluator.stats[0].report(&plan.scopes[0].grid, evaluator.count.peak, self.by_step);
+        Ok(QueryResult { value, annotations: evaluator.annotations, stats: QueryStats { timings, samples } })
+    }
 }
 
 /// What a node gave.
@@ -119,6 +168,19 @@ pub(crate) enum Val {
     Text(String),
     /// Series with samples of their own times, as the result.
     Raw(Vec<crate::value::Series>),
+}
+
+impl Val {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Scalar(values) => size_of_val(values.as_slice()),
+            Self::Rows(rows, _) => rows.iter().map(Row::bytes).sum(),
+            Self::Text(text) => text.len(),
+            Self::Raw(series) => series.iter().map(result::series_bytes).sum(),
+        }
+    }
 }
 
 /// The values of a scalar operand.
@@ -190,6 +252,10 @@ pub(crate) struct Evaluator<'a> {
     selected: Vec<Arc<Selected>>,
     /// What the nodes gave, by node.
     values: Vec<Val>,
+    /// Bytes that the values take, until what took them over has ended.
+    bytes: Vec<usize>,
+    /// Nodes whose values the node under way has taken over.
+    taken: Vec<NodeId>,
     /// Samples looked at, by scope.
     stats: Vec<ScopeStats>,
     count: SampleCount,
@@ -209,8 +275,14 @@ impl<'a> Evaluator<'a> {
         let mut selected = Vec::with_capacity(plan.selections.len());
         for selection in &plan.selections {
             interrupt.check(STAGE_EVALUATION)?;
-            let found = select::select(source, selection)?;
+            let mut found = select::select(source, selection)?;
+            if selection.hints.labels.is_some() && found.has_type_or_unit() {
+                // Then a name alone does not tell whether series stay distinct without it.
+                let hints = Hints { labels: None, ..selection.hints.clone() };
+                found = select::select(source, &Selection { hints, ..selection.clone() })?;
+            }
             found.warnings.iter().for_each(|warning| annotations.add_store_warning(warning));
+            interrupt.ended(found.series.len().saturating_mul(SERIES_BYTES), 0)?;
             selected.push(Arc::new(found));
         }
         Ok(Self {
@@ -221,6 +293,8 @@ impl<'a> Evaluator<'a> {
             interrupt,
             selected,
             values: plan.nodes.iter().map(|_| Val::None).collect(),
+            bytes: vec![0; plan.nodes.len()],
+            taken: Vec::new(),
             stats: plan.scopes.iter().map(ScopeStats::new).collect(),
             count: SampleCount::new(options.max_samples),
             annotations,
@@ -232,6 +306,9 @@ impl<'a> Evaluator<'a> {
         for id in 0..self.plan.nodes.len() {
             self.interrupt.check(STAGE_EVALUATION)?;
             let value = self.node(id)?;
+            self.bytes[id] = value.bytes();
+            let freed = self.taken.drain(..).map(|operand| std::mem::take(&mut self.bytes[operand])).sum();
+            self.interrupt.ended(self.bytes[id], freed)?;
             self.values[id] = value;
         }
         Ok(self.values.pop().unwrap_or_default())
@@ -287,6 +364,7 @@ impl<'a> Evaluator<'a> {
 
     /// Takes the rows of a node evaluated before, and how many samples they count for.
     fn take_rows(&mut self, id: NodeId) -> (Vec<Row>, usize) {
+        self.taken.push(id);
         match std::mem::take(&mut self.values[id]) {
             Val::Rows(rows, samples) => (rows, samples),
             _ => (Vec::new(), 0),
@@ -297,6 +375,7 @@ impl<'a> Evaluator<'a> {
     fn invariant(&mut self, scope: ScopeId, inner: NodeId) -> Result<Val, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         self.account_invariant(scope, self.plan.nodes[inner].scope, steps);
+        self.taken.push(inner);
         match std::mem::take(&mut self.values[inner]) {
             Val::Scalar(values) => {
                 self.count.release(values.len());
@@ -305,6 +384,9 @@ impl<'a> Evaluator<'a> {
             Val::Rows(mut rows, samples) => {
                 // Before memory is taken for it.
                 self.count.hold(samples.saturating_mul(steps.saturating_sub(1)))?;
+                let places = |row: &Row| 1 + usize::from(row.histograms.is_some());
+                let places: usize = rows.iter().map(places).sum();
+                self.interrupt.allocated(places.saturating_mul(steps).saturating_mul(PLACE_BYTES))?;
                 for row in &mut rows {
                     let v = row.float(0);
                     let h = row.histogram(0).cloned();

@@ -6,7 +6,7 @@
 //! each with its own grid.
 
 use model::Matcher;
-use model::read::Selection;
+use model::read::{Selection, SeriesSource};
 
 use super::aggregate::AggregateNode;
 use super::binary::VectorBinary;
@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<Node>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) selections: Vec<Selection>,
+    /// How often each selection is used.
+    pub(crate) uses: Vec<usize>,
 }
 
 /// One operation.
@@ -198,6 +200,7 @@ impl Plan {
         };
         match self.selections.iter().position(same) {
             Some(at) => {
+                self.uses[at] += 1;
                 // What differs between the two users no longer holds for the one selection.
                 let old = &mut self.selections[at];
                 if old.hints.function != new.hints.function
@@ -213,9 +216,36 @@ impl Plan {
             }
             None => {
                 self.selections.push(new);
+                self.uses.push(1);
                 self.selections.len() - 1
             }
         }
+    }
+
+    /// About how many nanoseconds an evaluation takes at most, where samples are 15 s or more apart; `None` where that
+    /// is not known.
+    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
+        // What finding and labelling a series takes, decoding a sample, and a step of a series.
+        const SERIES: u64 = 600;
+        const SAMPLE: u64 = 10;
+        const STEP: u64 = 10;
+        const SAMPLES_APART_MS: i64 = 15_000;
+        let steps: u64 = self.scopes.iter().map(|scope| scope.grid.steps() as u64).sum();
+        let mut work = (self.nodes.len() as u64).saturating_mul(100 + STEP * steps);
+        for node in &self.nodes {
+            // It selects by what it finds on its way.
+            if matches!(&node.op, Op::Call(call) if matches!(**call, FrameCall::Info { .. })) {
+                return None;
+            }
+        }
+        for selection in &self.selections {
+            let newest = selection.hints.newest;
+            let span = if newest { 0 } else { selection.max_t.saturating_sub(selection.min_t).max(0) };
+            let samples = span.unsigned_abs() / SAMPLES_APART_MS.unsigned_abs();
+            let each = SERIES + SAMPLE.saturating_mul(samples).saturating_add(STEP * steps);
+            work = work.saturating_add(each.saturating_mul(source.at_most(selection)?));
+        }
+        Some(work)
     }
 
     /// Whether all series of a selection have the same metric name.

@@ -5,6 +5,21 @@ use super::varint;
 /// Bytes by which the memory of a writer grows.
 const GROWTH: usize = 64;
 
+/// Takes bits, one value behind the other.
+pub trait PutBits {
+    /// Writes the low `n` bits of a value; `n` is 1 to 64, and the bits above are 0.
+    fn write(&mut self, value: u64, n: u32);
+
+    /// Writes an unsigned LEB128 integer, eight bits a byte, at the current bit.
+    fn write_uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.write(value & 0x7f | 0x80, 8);
+            value >>= 7;
+        }
+        self.write(value, 8);
+    }
+}
+
 /// Appends bits to bytes. The bytes are complete after every write: the unused low bits of the last one are zero.
 #[derive(Clone, Debug, Default)]
 pub struct BitWriter {
@@ -75,18 +90,16 @@ impl BitWriter {
         self.write(u64::from(bit), 1);
     }
 
-    /// Writes an unsigned LEB128 integer, eight bits a byte, at the current bit.
-    pub fn write_uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.write(value & 0x7f | 0x80, 8);
-            value >>= 7;
-        }
-        self.write(value, 8);
-    }
-
     /// Writes a zig-zag LEB128 integer at the current bit.
     pub fn write_varint(&mut self, value: i64) {
         self.write_uvarint(varint::zigzag(value));
+    }
+}
+
+impl PutBits for BitWriter {
+    #[inline]
+    fn write(&mut self, value: u64, n: u32) {
+        Self::write(self, value, n);
     }
 }
 
@@ -102,12 +115,18 @@ pub struct BitReader<'a> {
     buffer: u64,
     /// Bits of `buffer` that count. Lower ones may be set; they will be loaded once more.
     valid: u32,
+    /// The last eight bytes; fewer are at its right.
+    tail: u64,
 }
 
 impl<'a> BitReader<'a> {
     /// Starts at the first bit.
     pub fn new(bytes: &'a [u8]) -> Self {
-        let mut reader = Self { bytes, next: 0, buffer: 0, valid: 0 };
+        let tail = match bytes.last_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        let mut reader = Self { bytes, next: 0, buffer: 0, valid: 0, tail };
         reader.refill();
         reader
     }
@@ -117,20 +136,15 @@ impl<'a> BitReader<'a> {
     pub fn refill(&mut self) {
         let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
             Some(word) => u64::from_be_bytes(*word),
-            None => self.last_word(),
+            // Zeros follow the end.
+            None => match self.next + 8 - self.bytes.len() {
+                beyond @ ..8 => self.tail << (8 * beyond),
+                _ => 0,
+            },
         };
         self.buffer |= word >> self.valid;
         self.next += ((63 - self.valid) >> 3) as usize;
         self.valid |= 56;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn last_word(&self) -> u64 {
-        let rest = self.bytes.get(self.next..).unwrap_or_default();
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        u64::from_be_bytes(word)
     }
 
     /// The next bits, left-aligned; 56 of them count after [`refill`](Self::refill), less what was skipped since.
@@ -145,6 +159,14 @@ impl<'a> BitReader<'a> {
         debug_assert!(n <= self.valid);
         self.buffer <<= n;
         self.valid -= n;
+    }
+
+    /// Takes `n` bits, 1 to 64, which must be among those that count since the last refill.
+    #[inline(always)]
+    pub fn take(&mut self, n: u32) -> u64 {
+        let value = self.buffer >> (64 - n);
+        self.skip(n);
+        value
     }
 
     /// Reads `n` bits, 0 to 64.

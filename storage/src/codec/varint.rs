@@ -13,6 +13,13 @@ pub fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// How many bytes [`put_uvarint`] appends.
+#[inline]
+pub fn uvarint_len(value: u64) -> usize {
+    // Seven bits a byte, and one byte for none.
+    ((70 - (value | 1).leading_zeros()) / 7) as usize
+}
+
 /// Appends a signed integer.
 pub fn put_varint(out: &mut Vec<u8>, value: i64) {
     put_uvarint(out, zigzag(value));
@@ -95,6 +102,7 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             let len = out.len();
+            prop_assert_eq!(uvarint_len(zigzag(value)), len);
             out.extend(tail);
             prop_assert_eq!(varint(&out), Some((value, len)));
             prop_assert_eq!(varint(&out[..len - 1]), None);

@@ -21,7 +21,7 @@
 use model::read::Columns;
 use model::sample::{STALE_NAN, is_stale};
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, BitWriter, PutBits};
 use super::chunk::{ChunkError, MAX_SAMPLES, Trim};
 use super::start_t::{self, StartTimes};
 use super::xor_value::XorValue;

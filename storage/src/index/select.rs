@@ -90,6 +90,31 @@ pub fn select<'a, I: LabelIndex>(index: &'a I, matchers: &[Matcher]) -> Result<P
     Ok(intersect(sets, without))
 }
 
+/// An upper bound of the series that satisfy all matchers and of the values that finding them looks at; takes a few
+/// look-ups.
+pub fn at_most<I: LabelIndex>(index: &I, matchers: &[Matcher]) -> Result<u64, StorageError> {
+    let mut series = index.all()?.len();
+    let mut scanned = 0;
+    for term in matchers.iter().map(Term::new) {
+        match term.values {
+            Values::None if term.keep => series = 0,
+            Values::None => {}
+            Values::Listed(_) if !term.keep => {}
+            Values::Listed(list) => {
+                let mut listed = 0;
+                for value in list {
+                    if let Some(at) = index.find(term.matcher.name(), value)? {
+                        listed += index.postings(at)?.len();
+                    }
+                }
+                series = series.min(listed);
+            }
+            Values::Any | Values::Scan(_) => scanned += index.value_count(term.matcher.name())?,
+        }
+    }
+    Ok(if series == 0 { 0 } else { series + scanned })
+}
+
 /// The series of `left` whose label satisfies the matcher.
 fn filter<I: LabelIndex>(
     index: &I,
@@ -338,6 +363,7 @@ pub(crate) mod tests {
         };
         let want: std::collections::BTreeSet<u32> = matching().map(|(id, _)| *id).collect();
         let got = select(index, matchers).unwrap();
+        prop_assert!(got.len() <= at_most(index, matchers).unwrap());
         prop_assert!(got.iter().eq(want.iter().copied()), "{:?}: {:?}, not {:?}", matchers, got, want);
 
         let names: std::collections::BTreeSet<&str> =

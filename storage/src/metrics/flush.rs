@@ -17,7 +17,7 @@ use super::head::count;
 use super::head_chunks::ChunkBytes;
 use super::log::{WAL, WBL};
 use super::pieces::Piece;
-use super::recode::{self, Recoded};
+use super::recode::{self, Forms, Recoded};
 use super::select::{HeadView, Which};
 use super::series::range_end;
 use super::store::{MetricsStore, ROOT, Truncation, Work, bump};
@@ -237,14 +237,14 @@ impl MetricsStore {
         for reference in head.table.references() {
             let Some(mut series) = pages.lock(reference) else { continue };
             let (chunks, before) = (series.chunks(), series.tail());
-            series.truncate(truncation.min_t, truncation.late_below);
+            series.truncate(truncation.min_t, truncation.late_below, &head.chunks);
             head.counters.chunks_dropped((chunks - series.chunks()) as u64);
             head.counters.tail_changed(before, series.tail());
             if series.is_empty() {
                 empty.push(reference);
                 continue;
             }
-            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| &late.chunk);
+            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| late.chunk);
             lowest_place =
                 series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
         }
@@ -430,8 +430,10 @@ fn block_chunks(
             continue;
         }
         let mut samples = Vec::new();
+        let mut forms = Forms::default();
         for piece in cluster {
             let Some((encoding, bytes)) = piece.bytes()? else { continue };
+            forms = forms.and(encoding);
             let decoded = recode::samples(Chunk { encoding, data: &bytes })
                 .map_err(|e| view.corruption(&piece.source, e.to_string()))?;
             let (first, last) = (piece.min_t.max(min_t), piece.max_t.min(max_t));
@@ -440,7 +442,7 @@ fn block_chunks(
         }
         samples.sort_by_key(|sample| sample.t);
         samples.dedup_by_key(|sample| sample.t);
-        let recoded = recode::encode(samples.iter())
+        let recoded = recode::encode(samples.iter(), forms)
             .map_err(|e| StorageError::Invalid(format!("encoding a chunk: {e}")))?;
         chunks.extend(recoded.into_iter().map(BlockChunk::Recoded));
     }

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::read::Columns;
 use parking_lot::{Mutex, RwLock};
 
+use super::bit_store::BitStore;
+use super::closed::ClosedChunk;
 use crate::codec::bytes::ByteReader;
 use crate::codec::chunk::{self, Encoding};
 use crate::codec::crc::Crc32c;
 use crate::codec::varint::put_uvarint;
 use crate::fs::{Disk, Mapped, WriteFile};
-use crate::metrics::series::ClosedChunk;
 use crate::{Corruption, StorageError};
 
 /// The directory below the data directory.
@@ -74,8 +75,10 @@ pub struct FoundChunk {
     pub chunk: ClosedChunk,
 }
 
-/// The files of one head.
+/// The files of one head, and the memory of what goes there one day.
 pub struct HeadChunks {
+    /// The open chunks' bits.
+    pub(super) open: BitStore,
     disk: Arc<dyn Disk>,
     writer: Mutex<Writer>,
     maps: RwLock<BTreeMap<u32, Mapped>>,
@@ -170,15 +173,18 @@ impl HeadChunks {
         let number = numbers.last().map_or(1, |last| last + 1);
         let oldest = numbers.first().copied().unwrap_or(number);
         let writer = Writer { current: Unfinished::new(number), unfinished: Vec::new(), oldest };
-        let (writer, written) = (Mutex::new(writer), AtomicU64::new(0));
-        Ok((Self { disk, writer, maps: RwLock::new(maps), written, in_memory: false }, damage))
+        Ok((Self::with(disk, writer, maps, false), damage))
     }
 
     /// Chunks that stay in memory, for a head that does not live long. Nothing of the disk is touched.
     pub fn in_memory(disk: Arc<dyn Disk>) -> Self {
         let writer = Writer { current: Unfinished::new(1), unfinished: Vec::new(), oldest: 1 };
-        let (writer, written) = (Mutex::new(writer), AtomicU64::new(0));
-        Self { disk, writer, maps: RwLock::default(), written, in_memory: true }
+        Self::with(disk, writer, BTreeMap::new(), true)
+    }
+
+    fn with(disk: Arc<dyn Disk>, writer: Writer, maps: BTreeMap<u32, Mapped>, in_memory: bool) -> Self {
+        let (writer, maps) = (Mutex::new(writer), RwLock::new(maps));
+        Self { open: BitStore::default(), disk, writer, maps, written: AtomicU64::new(0), in_memory }
     }
 
     /// Adds a chunk and returns its place. The bytes reach the disk later.
@@ -253,9 +259,14 @@ impl HeadChunks {
         {
             // One lock for all that is mapped already, which is nearly everything.
             let maps = self.maps.read();
+            // A series' chunks are mostly in few files.
+            let mut file: (Option<u32>, &[u8]) = (None, &[]);
             while let [at, behind @ ..] = left {
                 let (number, offset) = ((at >> 32) as u32, (at & u64::from(u32::MAX)) as usize);
-                let bytes = maps.get(&number).and_then(|file| file.get(offset..)).unwrap_or(&[]);
+                if file.0 != Some(number) {
+                    file = (Some(number), maps.get(&number).map_or(&[], |file| file));
+                }
+                let bytes = file.1.get(offset..).unwrap_or(&[]);
                 let Ok(chunk) = parse(bytes) else { break };
                 decode(*at, chunk.encoding, chunk.bytes)?;
                 left = behind;

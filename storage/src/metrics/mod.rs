@@ -11,10 +11,13 @@ use model::histogram::FloatHistogram;
 
 pub mod append;
 pub mod backfill;
+pub mod bit_store;
 pub mod block;
 pub mod block_writer;
+pub mod closed;
 pub mod commit;
 pub mod exemplars;
+mod find;
 pub mod flush;
 pub mod gather;
 pub mod head;
@@ -25,6 +28,7 @@ pub mod late;
 pub mod log;
 pub mod maintain;
 pub mod merge;
+pub mod open_floats;
 pub mod open_histogram;
 pub mod pieces;
 pub mod read_only;
@@ -40,7 +44,7 @@ pub mod table;
 #[cfg(test)]
 mod replay_test;
 
-pub use recode::{Sample as StoredSample, Value as StoredValue, samples as stored_samples};
+pub use recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};
 
 /// A histogram as queries read it.
 pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {

@@ -4,16 +4,19 @@
 //! across it. Source: format section 3.6.
 
 use model::append::{AppendError, HistogramSample};
+use model::sample::is_stale;
 
+use super::closed::{ClosedChunk, ClosedChunks, SPAN_END};
 use super::head_chunks::HeadChunks;
 use super::isolation::{Commit, Versions};
 use super::late::Late;
+use super::open_floats::OpenFloats;
 use super::open_histogram::OpenHistogram;
-use super::recode::{self, Value};
+use super::recode::{self, Forms, Value};
 use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
-use crate::codec::gorilla::XorAppender;
-use crate::index::mem::PairId;
+use crate::codec::xor2::Xor2Appender;
+use crate::index::pair_lists::PairList;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
 const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
@@ -29,6 +32,15 @@ pub struct CutRule {
     pub range: i64,
     /// Samples that a float chunk aims at.
     pub samples: u16,
+    /// What new chunks are.
+    pub forms: Forms,
+}
+
+impl CutRule {
+    /// A rule for chunks without start timestamps.
+    pub const fn new(range: i64, samples: u16) -> Self {
+        Self { range, samples, forms: Forms { xor2: false, histogram_start_t: false } }
+    }
 }
 
 /// Start of the range behind the one that holds `t`.
@@ -36,58 +48,61 @@ pub fn range_end(t: i64, range: i64) -> i64 {
     t.div_euclid(range).saturating_add(1).saturating_mul(range)
 }
 
-/// A chunk in a chunks_head file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClosedChunk {
-    /// File number and offset.
-    pub at: u64,
-    /// First sample's time.
-    pub min_t: i64,
-    /// Last sample's time.
-    pub max_t: i64,
-    /// How its bytes are to be read.
-    pub encoding: Encoding,
-    /// Samples in it.
-    pub samples: u16,
-}
-
 /// The chunk that takes the next in-order sample.
-#[derive(Debug, Default)]
-pub enum Open {
+#[derive(Clone, Copy, Debug)]
+pub enum Open<'s> {
     /// No sample since the head was opened, or since the last chunk was written out.
-    #[default]
     None,
     /// Floats.
-    Floats(XorAppender),
-    /// Native histograms; far rarer, so it takes one word here.
-    Histograms(Box<OpenHistogram>),
+    Floats(&'s OpenFloats),
+    /// Floats with start timestamps.
+    Started(&'s Xor2Appender),
+    /// Native histograms.
+    Histograms(&'s OpenHistogram),
 }
 
-/// One series. Lives in a slot of the table, behind the slot's lock.
+/// An open chunk of a rarer kind, and where it is cut.
+#[derive(Debug)]
+struct RareChunk {
+    chunk: Rare,
+    /// First time in it.
+    min_t: i64,
+    /// A sample at or after this begins another chunk.
+    next_cut: i64,
+    /// Whether that was predicted already.
+    predicted: bool,
+}
+
+#[derive(Debug)]
+enum Rare {
+    Histograms(OpenHistogram),
+    Started(Xor2Appender),
+}
+
+/// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is rare is in
+/// boxes, and what an append needs lies together.
 #[derive(Debug, Default)]
 pub struct Series {
+    /// The open chunk of floats, when it has samples.
+    floats: OpenFloats,
+    /// A float so long after the open chunk's first, in milliseconds, begins another chunk.
+    next_cut: u32,
     /// The table's round of garbage collection in which the series was created; 0 for a vacant slot.
     pub(super) epoch: u32,
+    /// Its number in write-ahead log and chunks_head.
+    pub(super) log_ref: u64,
+    /// The newest commits.
+    pub(super) versions: Versions,
+    /// Its labels, as the index numbers them.
+    pub(super) pairs: PairList,
     /// Whether its labels are in the write-ahead log.
     pub(super) logged: bool,
     /// Whether an appender holds samples for it.
     pub(super) pending: bool,
-    /// Whether the end of the open chunk was predicted already.
-    predicted: bool,
-    /// Its number in write-ahead log and chunks_head.
-    pub(super) log_ref: u64,
-    /// Its labels, as the index numbers them.
-    pub(super) pairs: Box<[PairId]>,
-    /// The chunk that takes the next sample.
-    pub(super) open: Open,
-    /// First time in the open chunk.
-    pub(super) open_min_t: i64,
-    /// A sample at or after this begins another chunk.
-    next_cut: i64,
     /// Full chunks, ascending in time.
-    pub(super) closed: Vec<ClosedChunk>,
-    /// The newest commits.
-    pub(super) versions: Versions,
+    pub(super) closed: ClosedChunks,
+    /// The open chunk of histograms, or of floats with start timestamps.
+    rare: Option<Box<RareChunk>>,
     /// Out-of-order samples.
     pub(super) late: Option<Box<Late>>,
 }
@@ -140,53 +155,81 @@ impl Bounds {
 
 impl Series {
     /// A series without samples.
-    pub(super) fn new(epoch: u32, log_ref: u64, pairs: Box<[PairId]>) -> Self {
+    pub(super) fn new(epoch: u32, log_ref: u64, pairs: PairList) -> Self {
         Self { epoch, log_ref, pairs, ..Self::default() }
     }
 
     /// Time of the newest in-order sample; `i64::MIN` without one.
     #[inline]
     pub fn last_t(&self) -> i64 {
-        match &self.open {
+        match self.open() {
             Open::Floats(chunk) => chunk.last_t(),
+            Open::Started(chunk) => chunk.last_t(),
             Open::Histograms(chunk) => chunk.last_t(),
             Open::None => self.closed.last().map_or(i64::MIN, |chunk| chunk.max_t),
+        }
+    }
+
+    /// The open chunk.
+    #[inline]
+    pub fn open(&self) -> Open<'_> {
+        match self.rare.as_ref().map(|open| &open.chunk) {
+            _ if self.floats.count() > 0 => Open::Floats(&self.floats),
+            Some(Rare::Histograms(chunk)) => Open::Histograms(chunk),
+            Some(Rare::Started(chunk)) => Open::Started(chunk),
+            None => Open::None,
+        }
+    }
+
+    /// First time in the open chunk; `i64::MAX` without one.
+    pub fn open_min_t(&self) -> i64 {
+        match &self.rare {
+            _ if self.floats.count() > 0 => self.floats.first_t(),
+            Some(open) => open.min_t,
+            None => i64::MAX,
+        }
+    }
+
+    /// A copy of the open chunk, and how it is to be read.
+    pub fn open_bytes(&self, chunks: &HeadChunks) -> Option<(Encoding, Vec<u8>)> {
+        match self.open() {
+            Open::None => None,
+            Open::Floats(chunk) => Some((Encoding::Xor, chunk.to_bytes(&chunks.open))),
+            Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes().to_vec())),
+            Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
         }
     }
 
     /// Time of the oldest in-order sample of the chunks that do not end before `t`; `i64::MAX` without one.
     pub fn first_t_from(&self, t: i64) -> i64 {
         let closed = self.closed.iter().find(|chunk| chunk.max_t >= t).map(|chunk| chunk.min_t);
-        let open = || !matches!(self.open, Open::None) && self.last_t() >= t;
-        closed.or_else(|| open().then_some(self.open_min_t)).unwrap_or(i64::MAX)
+        let open = || if self.last_t() >= t { self.open_min_t() } else { i64::MAX };
+        closed.unwrap_or_else(open)
     }
 
     /// Time of the oldest in-order sample; `i64::MAX` without one.
     pub fn first_t(&self) -> i64 {
-        match (self.closed.first(), &self.open) {
-            (Some(chunk), _) => chunk.min_t,
-            (None, Open::None) => i64::MAX,
-            (None, _) => self.open_min_t,
-        }
+        self.closed.first().map_or_else(|| self.open_min_t(), |chunk| chunk.min_t)
     }
 
     /// Chunks of the series, in order and late.
     pub fn chunks(&self) -> usize {
-        let open = usize::from(!matches!(self.open, Open::None));
+        let open = usize::from(!matches!(self.open(), Open::None));
         self.closed.len() + open + self.late.as_ref().map_or(0, |late| late.chunks())
     }
 
     /// Whether it holds no sample.
     pub fn is_empty(&self) -> bool {
-        matches!(self.open, Open::None) && self.closed.is_empty() && self.late.is_none()
+        matches!(self.open(), Open::None) && self.closed.is_empty() && self.late.is_none()
     }
 
     /// What its newest in-order sample is.
     pub fn tail(&self) -> Tail {
-        match &self.open {
-            Open::Floats(chunk) => Tail { stale: model::sample::is_stale(chunk.last_v()), buckets: None },
+        match self.open() {
+            Open::Floats(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
+            Open::Started(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
             Open::Histograms(chunk) => {
-                Tail { stale: model::sample::is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
+                Tail { stale: is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
             }
             Open::None => Tail::default(),
         }
@@ -207,8 +250,9 @@ impl Series {
                 return Ok(Place::Next);
             }
             if t == last_t {
-                let same = match &self.open {
+                let same = match self.open() {
                     Open::Floats(chunk) => chunk.last_v().to_bits() == v.to_bits(),
+                    Open::Started(chunk) => chunk.last_v().to_bits() == v.to_bits(),
                     Open::Histograms(_) => false,
                     Open::None => match self.last_closed(chunks) {
                         Some(Value::Float(last)) => last.to_bits() == v.to_bits(),
@@ -235,8 +279,8 @@ impl Series {
                 return Ok(Place::Next);
             }
             if t == last_t {
-                let same = match &self.open {
-                    Open::Floats(_) => false,
+                let same = match self.open() {
+                    Open::Floats(_) | Open::Started(_) => false,
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
                         (Some(Value::Histogram(last)), HistogramSample::Integer(v)) => last.equals(v),
@@ -260,94 +304,95 @@ impl Series {
 
     /// How the chunk is encoded that has the newest in-order sample.
     pub(super) fn last_encoding(&self) -> Encoding {
-        match &self.open {
+        match self.open() {
             Open::Floats(_) => Encoding::Xor,
+            Open::Started(_) => Encoding::Xor2,
             Open::Histograms(chunk) => chunk.encoding(),
             Open::None => self.closed.last().map_or(Encoding::None, |chunk| chunk.encoding),
         }
     }
 
-    /// Adds a histogram sample behind all others. Returns whether that made a chunk.
+    /// Adds a histogram sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     pub fn push_histogram(
         &mut self,
         commit: Commit,
         t: i64,
         v: &HistogramSample,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
         self.versions.advance(commit, self.last_t());
         let refused = |e: ChunkError| AppendError::InvalidHistogram(e.to_string());
-        if self.histogram_fits(t, v, rule)
-            && let Open::Histograms(chunk) = &mut self.open
+        if let Some(open) = &mut self.rare
+            && open.fits_histogram(t, v, rule)
+            && let Rare::Histograms(chunk) = &mut open.chunk
         {
-            let Some(full) = chunk.push(t, v).map_err(refused)? else { return Ok(false) };
-            self.write_out(&Open::Histograms(Box::new(full)), chunks);
-        } else {
-            let previous = match &self.open {
-                Open::Histograms(previous) => Some(&**previous),
-                Open::Floats(_) | Open::None => None,
-            };
-            let next = OpenHistogram::begin(previous, t, v).map_err(refused)?;
-            self.close_open(chunks);
-            self.open = Open::Histograms(Box::new(next));
+            let Some(full) = chunk.push(t, v, start_t).map_err(refused)? else { return Ok(false) };
+            let closed = write_out(self.log_ref, open.min_t, &Rare::Histograms(full), chunks);
+            self.closed.insert(closed);
+            (open.min_t, open.next_cut, open.predicted) = (t, range_end(t, rule.range), false);
+            return Ok(true);
         }
-        self.begin_at(t, rule);
+        let previous = match self.open() {
+            Open::Histograms(previous) => Some(previous),
+            Open::Floats(_) | Open::Started(_) | Open::None => None,
+        };
+        let start_t = rule.forms.histogram_start_t.then_some(start_t);
+        let next = OpenHistogram::begin(previous, t, v, start_t).map_err(refused)?;
+        self.close_open(chunks);
+        self.rare = Some(RareChunk::begin(Rare::Histograms(next), t, rule));
         Ok(true)
     }
 
-    /// Whether the next histogram belongs into the open chunk, by size and time.
-    fn histogram_fits(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
-        let Open::Histograms(chunk) = &self.open else { return false };
-        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
-        let end = if self.predicted { range_end(self.open_min_t, rule.range) } else { self.next_cut };
-        if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
-            let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
-            self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, ratio);
-            self.predicted = true;
-        }
-        let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
-        chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
-    }
-
-    /// Notes that the open chunk begins at a time.
-    fn begin_at(&mut self, t: i64, rule: CutRule) {
-        self.open_min_t = t;
-        self.next_cut = range_end(t, rule.range);
-        self.predicted = false;
-    }
-
-    /// Adds a float sample behind all others. Returns whether that made a chunk.
+    /// Adds a float sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     #[inline]
     pub fn push_float(
         &mut self,
         commit: Commit,
         t: i64,
         v: f64,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
         self.versions.advance(commit, self.last_t());
-        let cut = match &self.open {
-            Open::Floats(chunk) => {
-                if chunk.count() == rule.samples / 4 {
-                    self.next_cut = chunk_end(self.open_min_t, chunk.last_t(), self.next_cut, 4.0);
-                }
-                t >= self.next_cut
-                    || chunk.count() >= rule.samples.saturating_mul(2)
-                    || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX
-            }
-            Open::None | Open::Histograms(_) => true,
-        };
-        if cut {
-            self.close_open(chunks);
-            self.open = Open::Floats(XorAppender::new());
-            self.begin_at(t, rule);
+        if !self.is_cut_at(t, rule) && self.floats.append(t, v, &chunks.open).is_ok() {
+            return Ok(false);
         }
-        if let Open::Floats(chunk) = &mut self.open {
-            chunk.append(t, v).map_err(|_| AppendError::OutOfOrder)?;
+        if let Some(open) = &mut self.rare
+            && open.fits_started(t, rule)
+            && let Rare::Started(chunk) = &mut open.chunk
+        {
+            return chunk.append(t, v, start_t).map(|()| false).map_err(|_| AppendError::OutOfOrder);
         }
-        Ok(cut)
+        self.close_open(chunks);
+        if rule.forms.xor2 {
+            let mut chunk = Xor2Appender::new();
+            chunk.append(t, v, start_t).map_err(|_| AppendError::OutOfOrder)?;
+            self.rare = Some(RareChunk::begin(Rare::Started(chunk), t, rule));
+        } else {
+            self.floats = OpenFloats::begin(t, v);
+            self.next_cut = saturated(range_end(t, rule.range).saturating_sub(t));
+        }
+        Ok(true)
+    }
+
+    /// Whether a float begins another chunk.
+    #[inline]
+    fn is_cut_at(&mut self, t: i64, rule: CutRule) -> bool {
+        let chunk = &self.floats;
+        if chunk.count() == 0 {
+            return true;
+        }
+        let first_t = chunk.first_t();
+        if chunk.count() == rule.samples / 4 {
+            let end = first_t.saturating_add(i64::from(self.next_cut));
+            self.next_cut = saturated(chunk_end(first_t, chunk.last_t(), end, 4.0) - first_t);
+        }
+        t.saturating_sub(first_t) >= i64::from(self.next_cut)
+            || chunk.count() >= rule.samples.saturating_mul(2)
+            || chunk.byte_len() > FLOAT_CHUNK_BYTES_MAX
     }
 
     /// Takes a full chunk that was found on disk, in its place among the others; returns false when it overlaps one.
@@ -355,27 +400,16 @@ impl Series {
     pub(super) fn insert_closed(&mut self, chunk: ClosedChunk, chunks: &HeadChunks) -> bool {
         if chunk.min_t > self.last_t() {
             self.close_open(chunks);
-            self.closed.push(chunk);
-            return true;
+            return self.closed.insert(chunk);
         }
-        let at = self.closed.partition_point(|other| other.max_t < chunk.min_t);
-        let free = self.closed.get(at).is_none_or(|next| next.min_t > chunk.max_t);
-        let before_open = matches!(self.open, Open::None) || chunk.max_t < self.open_min_t;
-        if free && before_open {
-            self.closed.insert(at, chunk);
-        }
-        free && before_open
+        chunk.max_t < self.open_min_t() && self.closed.insert(chunk)
     }
 
     /// Drops chunks that end before `min_t`, and late ones below a place.
-    pub(super) fn truncate(&mut self, min_t: i64, late_below: u64) {
-        let keep_from = self.closed.partition_point(|chunk| chunk.max_t < min_t);
-        if keep_from > 0 {
-            self.closed.drain(..keep_from);
-            self.closed.shrink_to_fit();
-        }
-        if !matches!(self.open, Open::None) && self.last_t() < min_t {
-            self.open = Open::None;
+    pub(super) fn truncate(&mut self, min_t: i64, late_below: u64, chunks: &HeadChunks) {
+        self.closed.truncate(min_t);
+        if self.last_t() < min_t {
+            self.drop_open(chunks);
         }
         if let Some(late) = &mut self.late {
             late.closed.retain(|late| late.chunk.at >= late_below);
@@ -386,31 +420,86 @@ impl Series {
     }
 
     /// Forgets all samples.
-    pub(super) fn clear(&mut self) {
-        self.open = Open::None;
-        self.closed = Vec::new();
+    pub(super) fn clear(&mut self, chunks: &HeadChunks) {
+        self.drop_open(chunks);
+        self.closed = ClosedChunks::default();
         self.late = None;
         self.versions = Versions::default();
     }
 
-    /// Writes the open chunk out.
-    pub(super) fn close_open(&mut self, chunks: &HeadChunks) {
-        let open = std::mem::take(&mut self.open);
-        self.write_out(&open, chunks);
+    fn drop_open(&mut self, chunks: &HeadChunks) {
+        self.floats.release(&chunks.open);
+        self.rare = None;
     }
 
-    /// Writes a chunk out that began at `open_min_t`.
-    fn write_out(&mut self, open: &Open, chunks: &HeadChunks) {
-        let (encoding, bytes, samples, max_t) = match open {
-            Open::None => return,
-            Open::Floats(chunk) => (Encoding::Xor, chunk.bytes(), chunk.count(), chunk.last_t()),
-            Open::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.count(), chunk.last_t()),
-        };
-        let min_t = self.open_min_t;
-        let at = chunks.write(self.log_ref, min_t, max_t, encoding, false, bytes);
-        self.closed.reserve_exact(1);
-        self.closed.push(ClosedChunk { at, min_t, max_t, encoding, samples });
+    /// Writes the open chunk out.
+    pub(super) fn close_open(&mut self, chunks: &HeadChunks) {
+        if let Some(open) = self.rare.take() {
+            self.closed.insert(write_out(self.log_ref, open.min_t, &open.chunk, chunks));
+        }
+        if self.floats.count() > 0 {
+            let (min_t, max_t) = (self.floats.first_t(), self.floats.last_t());
+            let bytes = self.floats.to_bytes(&chunks.open);
+            let at = chunks.write(self.log_ref, min_t, max_t, Encoding::Xor, false, &bytes);
+            let samples = self.floats.count();
+            self.closed.insert(ClosedChunk { at, min_t, max_t, encoding: Encoding::Xor, samples });
+            self.floats.release(&chunks.open);
+        }
     }
+}
+
+impl RareChunk {
+    /// A chunk whose first sample is at `t`.
+    fn begin(chunk: Rare, t: i64, rule: CutRule) -> Box<Self> {
+        Box::new(Self { chunk, min_t: t, next_cut: range_end(t, rule.range), predicted: false })
+    }
+
+    /// Whether the chunk does not span too much with a sample at `t`.
+    fn is_near(&self, t: i64) -> bool {
+        t.saturating_sub(self.min_t) < SPAN_END
+    }
+
+    /// Whether the next histogram belongs into the chunk, by form, size and time.
+    fn fits_histogram(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
+        let Rare::Histograms(chunk) = &self.chunk else { return false };
+        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
+        let end = if self.predicted { range_end(self.min_t, rule.range) } else { self.next_cut };
+        if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
+            let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
+            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, ratio);
+            self.predicted = true;
+        }
+        let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
+        let of_form = chunk.takes(v) && chunk.encoding().has_start_t() == rule.forms.histogram_start_t;
+        of_form && self.is_near(t) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+    }
+
+    /// Whether the next float belongs into the chunk. One with start timestamps goes on to its end where new ones would
+    /// have none.
+    fn fits_started(&mut self, t: i64, rule: CutRule) -> bool {
+        let Rare::Started(chunk) = &self.chunk else { return false };
+        if chunk.count() == rule.samples / 4 {
+            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, 4.0);
+        }
+        let full =
+            chunk.count() >= rule.samples.saturating_mul(2) || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX;
+        t < self.next_cut && !full && self.is_near(t)
+    }
+}
+
+/// Writes a chunk out that began at `min_t`.
+fn write_out(log_ref: u64, min_t: i64, chunk: &Rare, chunks: &HeadChunks) -> ClosedChunk {
+    let (encoding, bytes, max_t, samples) = match chunk {
+        Rare::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
+        Rare::Started(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),
+    };
+    let at = chunks.write(log_ref, min_t, max_t, encoding, false, bytes);
+    ClosedChunk { at, min_t, max_t, encoding, samples }
+}
+
+/// A distance in time. 49 days are as good as for ever: a chunk does not span more.
+fn saturated(distance: i64) -> u32 {
+    u32::try_from(distance.max(0)).unwrap_or(u32::MAX)
 }
 
 /// Predicts where a chunk should end that is `1 / ratio` full between `start` and `now`, so that the chunks up to
@@ -430,13 +519,12 @@ mod tests {
 
     #[test]
     fn a_series_is_small() {
-        assert!(size_of::<Series>() <= 216, "{}", size_of::<Series>());
-        assert!(size_of::<Open>() <= 80, "{}", size_of::<Open>());
+        assert!(size_of::<Series>() <= 120, "{}", size_of::<Series>());
     }
 
     #[test]
     fn the_last_value_is_known_without_an_open_chunk() {
-        const RULE: CutRule = CutRule { range: 7_200_000, samples: 120 };
+        const RULE: CutRule = CutRule::new(7_200_000, 120);
         let commit = Commit { id: 1, oldest_view: 0 };
         let bounds = Bounds { min_valid_t: 0, head_max_t: 3, window: 0, refuse_late: false };
         let disk = std::sync::Arc::new(crate::fs::SimDisk::new(0));
@@ -446,7 +534,7 @@ mod tests {
 
         let mut series = Series::default();
         for t in 1..=3 {
-            series.push_float(commit, t, f64::from(t as i32), RULE, &chunks).unwrap();
+            series.push_float(commit, t, f64::from(t as i32), 0, RULE, &chunks).unwrap();
         }
         series.close_open(&chunks);
         let place = |series: &Series, v| series.place_float(3, v, &bounds, &chunks);
@@ -462,7 +550,7 @@ mod tests {
             let other = |sum| if is_float { integer(sum) } else { float(sum) };
             let mut series = Series::default();
             for t in 1..=3 {
-                series.push_histogram(commit, t, &of(f64::from(t as i32)), RULE, &chunks).unwrap();
+                series.push_histogram(commit, t, &of(f64::from(t as i32)), 0, RULE, &chunks).unwrap();
             }
             series.close_open(&chunks);
             assert_eq!(place_histogram(&series, of(3.0)), Ok(Place::Same));

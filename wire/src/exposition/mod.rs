@@ -45,6 +45,9 @@ pub struct Options {
     pub always_classic: bool,
     /// Give classic histograms as native ones with custom buckets.
     pub convert_to_nhcb: bool,
+    /// Type and unit are part of what names a series. Formats whose keys are not text make other keys then; text
+    /// has them by [`Series::labels`] alone, as in Prometheus.
+    pub type_and_unit: bool,
 }
 
 /// Walks a body of any format.

@@ -13,7 +13,7 @@ use model::sample::NORMAL_NAN;
 use super::classic::ClassicHistogram;
 use super::number::openmetrics_float;
 use super::quote::quoted;
-use super::series_text::{push_separated, start_separated};
+use super::series_text::{push_separated, start_separated, type_and_unit_labels};
 use super::{Entry, Exemplars, Options, ParseError, RawExemplar, Series, Value};
 use crate::protobuf::{Fields, ProtobufError, take_varint};
 
@@ -372,6 +372,12 @@ impl<'a> ProtobufParser<'a> {
         for (name, value) in self.metric.labels.iter().copied().chain(label) {
             push_separated(&mut self.key, name, value);
         }
+        if self.options.type_and_unit {
+            let labels = type_and_unit_labels(self.family.kind.metric_type(), self.family.unit);
+            for (name, value) in labels {
+                push_separated(&mut self.key, name, value);
+            }
+        }
     }
 
     fn show_native(&mut self) -> Shown {
@@ -692,7 +698,7 @@ fn read_timestamp(fields: Fields<'_>) -> Result<i64, Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::testing;
+    use crate::exposition::{TYPE_LABEL, UNIT_LABEL, testing};
     use crate::protobuf::Message;
 
     fn label(name: &str, value: &str) -> Message {
@@ -830,6 +836,38 @@ mod tests {
     }
 
     #[test]
+    fn type_and_unit_tell_series_apart() {
+        let exposed =
+            Message::new().bytes(1, label(TYPE_LABEL, "own")).bytes(5, Message::new().double(1, 3.0));
+        let of = |kind| {
+            let family = Message::new().bytes(1, "u_seconds").varint(3, kind).bytes(5, "seconds");
+            family.bytes(4, &exposed).delimited()
+        };
+        // A gauge without a gauge's value is 0: only what names it matters.
+        let body = [of(3), of(1)].concat();
+        for (type_and_unit, want) in [(true, ["own,seconds", "gauge,seconds"]), (false, ["own,", "own,"])] {
+            let mut parser = ProtobufParser::new(&body, Options { type_and_unit, ..Options::default() });
+            let (mut keys, mut labels) = (Vec::new(), Vec::new());
+            while let Some(entry) = parser.next() {
+                if let Entry::Series(series) = entry.unwrap() {
+                    keys.push(series.key.to_vec());
+                    let mut of_series = Vec::new();
+                    series.labels(type_and_unit, &mut of_series).unwrap();
+                    let get = |label: &str| {
+                        let mut found = of_series.iter().filter(|(name, _)| name == label);
+                        let value = found.next().map(|(_, value)| value.to_string()).unwrap_or_default();
+                        assert!(found.next().is_none(), "{label} twice");
+                        value
+                    };
+                    labels.push(format!("{},{}", get(TYPE_LABEL), get(UNIT_LABEL)));
+                }
+            }
+            assert_eq!(labels, want);
+            assert_eq!(keys[0] != keys[1], type_and_unit);
+        }
+    }
+
+    #[test]
     fn broken_bodies() {
         let good = family("u", 3, &[Message::new()]);
         let spans = of(native().varint(5, 0).zigzags(13, &[1]));
@@ -864,6 +902,7 @@ mod tests {
             always_classic: true,
             convert_to_nhcb: true,
             start_timestamps: true,
+            type_and_unit: true,
         };
         let mut read = |body: &[u8]| {
             described(body, options);

@@ -55,17 +55,23 @@ impl<'p> Series<'p> {
             }
         }
         if type_and_unit {
-            let kind = if self.kind == MetricType::Unknown { "" } else { self.kind.as_str() };
-            for (label, value) in [(TYPE_LABEL, kind), (UNIT_LABEL, self.unit)] {
-                if !value.is_empty() {
-                    out.retain(|(name, _)| name != label);
-                    out.push((Cow::Borrowed(label), Cow::Borrowed(value)));
-                }
+            for (label, value) in type_and_unit_labels(self.kind, self.unit) {
+                out.retain(|(name, _)| name != label);
+                out.push((Cow::Borrowed(label), Cow::Borrowed(value)));
             }
         }
         out.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(())
     }
+}
+
+/// The labels that say a type and a unit, where these are known.
+pub(super) fn type_and_unit_labels(
+    kind: MetricType,
+    unit: &str,
+) -> impl Iterator<Item = (&'static str, &str)> {
+    let kind = if kind == MetricType::Unknown { "" } else { kind.as_str() };
+    [(TYPE_LABEL, kind), (UNIT_LABEL, unit)].into_iter().filter(|(_, value)| !value.is_empty())
 }
 
 /// Splits a key into its labels, in the order of the text, the metric's name first.

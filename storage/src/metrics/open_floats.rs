@@ -1,0 +1,333 @@
+//! The open chunk of a float series: what [`XorAppender`](crate::codec::gorilla::XorAppender) builds, bit for bit, in
+//! a fraction of the memory.
+//!
+//! Two samples of three repeat the value before them at the distance before them, which is two zero bits. Zeros are
+//! counted, not written, until a bit is set behind them; and as long as all samples are equal and equally far apart,
+//! nothing is written at all ([`OpenFloats::is_flat`]): the first sample follows from the last. What is written, the
+//! chunk's bits behind its first timestamp, goes to the [`BitStore`] a word at a time.
+
+use super::bit_store::{BitStore, Chain, WORD_BITS};
+use crate::codec::bits::PutBits;
+use crate::codec::gorilla::put_dod;
+use crate::codec::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
+use crate::codec::xor_value::XorValue;
+
+/// Bytes before the bit stream: the count of samples.
+const HEADER: usize = 2;
+/// Bits of the first value.
+const VALUE_BITS: u32 = 64;
+/// Bits are counted up to this, a sample's length below what 16 bits can count.
+const BITS_MAX: u32 = 65_000;
+
+/// An open chunk of floats, with one sample or more.
+#[derive(Debug)]
+pub struct OpenFloats {
+    last_t: i64,
+    last_v: u64,
+    /// Between the last two timestamps; 0 with one sample.
+    delta: u32,
+    /// Between the first timestamp and the last.
+    span: u32,
+    /// The full words.
+    chain: Chain,
+    /// The bits behind them, left-aligned.
+    rest: u32,
+    count: u16,
+    /// Bits in the words and the rest; 0 while the chunk is flat.
+    written: u16,
+    /// Zero bits behind those.
+    zeros: u16,
+    /// As in [`XorValue`].
+    leading: u8,
+    trailing: u8,
+}
+
+/// The chunk takes no further sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Default for OpenFloats {
+    /// Stands where there is no chunk.
+    fn default() -> Self {
+        Self {
+            last_t: i64::MIN,
+            last_v: 0,
+            delta: 0,
+            span: 0,
+            chain: Chain::default(),
+            rest: 0,
+            count: 0,
+            written: 0,
+            zeros: 0,
+            leading: XorValue::NO_WINDOW,
+            trailing: 0,
+        }
+    }
+}
+
+/// Writes behind a chunk's bits.
+struct Writer<'c> {
+    chunk: &'c mut OpenFloats,
+    store: &'c BitStore,
+}
+
+impl PutBits for Writer<'_> {
+    #[inline]
+    fn write(&mut self, value: u64, n: u32) {
+        if n > WORD_BITS {
+            self.write_short(value >> WORD_BITS, n - WORD_BITS);
+            self.write_short(value & u64::from(u32::MAX), WORD_BITS);
+        } else {
+            self.write_short(value, n);
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Writes the low `n` bits of a value; `n` is 1 to 32.
+    #[inline]
+    fn write_short(&mut self, value: u64, n: u32) {
+        let written = u32::from(self.chunk.written);
+        let used = written % WORD_BITS;
+        let bits = u64::from(self.chunk.rest) << WORD_BITS | value << (64 - n) >> used;
+        if used + n >= WORD_BITS {
+            self.store.push(&mut self.chunk.chain, written / WORD_BITS, (bits >> WORD_BITS) as u32);
+            self.chunk.rest = bits as u32;
+        } else {
+            self.chunk.rest = (bits >> WORD_BITS) as u32;
+        }
+        // `append` keeps it below its bound.
+        self.chunk.written += n as u16;
+    }
+
+    fn write_zeros(&mut self, mut n: u32) {
+        while n > 0 {
+            let some = n.min(WORD_BITS);
+            self.write_short(0, some);
+            n -= some;
+        }
+    }
+}
+
+impl OpenFloats {
+    /// A chunk with its first sample.
+    pub fn begin(t: i64, v: f64) -> Self {
+        Self { last_t: t, last_v: v.to_bits(), count: 1, ..Self::default() }
+    }
+
+    /// Adds a sample, later than the others. When the chunk is full, or the sample too far from its first, nothing
+    /// happens.
+    #[inline]
+    pub fn append(&mut self, t: i64, v: f64, store: &BitStore) -> Result<(), Full> {
+        let step = t.checked_sub(self.last_t).and_then(|step| u32::try_from(step).ok()).ok_or(Full)?;
+        let span = self.span.checked_add(step).ok_or(Full)?;
+        if self.bits() > BITS_MAX - 512 || self.count == u16::MAX {
+            return Err(Full);
+        }
+        let bits = v.to_bits();
+        if bits != self.last_v || (step != self.delta && self.count > 1) {
+            self.append_change(step, bits, store)?;
+        } else if self.written > 0 {
+            self.zeros += 2;
+        }
+        self.last_t = t;
+        self.delta = step;
+        self.span = span;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes a sample that is not equal to the last at the same distance.
+    fn append_change(&mut self, step: u32, bits: u64, store: &BitStore) -> Result<(), Full> {
+        if !store.has_room() {
+            return Err(Full);
+        }
+        let (zeros, last_v, delta) = (self.trailing_zeros(), self.last_v, self.delta);
+        let mut w = Writer { chunk: self, store };
+        if w.chunk.written == 0 {
+            w.write(last_v, VALUE_BITS);
+            w.write_uvarint(u64::from(if w.chunk.count == 1 { step } else { delta }));
+        }
+        w.write_zeros(zeros);
+        w.chunk.zeros = 0;
+        if w.chunk.count > 1 {
+            let dod = i64::from(step) - i64::from(delta);
+            put_dod(&mut w, dod);
+        }
+        if bits == last_v {
+            self.zeros = 1;
+            return Ok(());
+        }
+        let mut value = XorValue::resume(last_v, w.chunk.leading, w.chunk.trailing);
+        value.write(&mut w, f64::from_bits(bits));
+        (self.leading, self.trailing) = value.window();
+        self.last_v = bits;
+        Ok(())
+    }
+
+    /// Whether all samples are equal and equally far apart.
+    fn is_flat(&self) -> bool {
+        self.written == 0
+    }
+
+    /// Zero bits at the end, which are not written.
+    fn trailing_zeros(&self) -> u32 {
+        match (self.is_flat(), self.count) {
+            (false, _) => u32::from(self.zeros),
+            (true, 0 | 1) => 0,
+            // The second sample has no double delta.
+            (true, count) => 2 * u32::from(count) - 3,
+        }
+    }
+
+    /// Bits behind the first timestamp.
+    #[inline]
+    fn bits(&self) -> u32 {
+        if !self.is_flat() {
+            return u32::from(self.written) + u32::from(self.zeros);
+        }
+        let delta = if self.count > 1 { 8 * uvarint_len(u64::from(self.delta)) as u32 } else { 0 };
+        VALUE_BITS + delta + self.trailing_zeros()
+    }
+
+    /// Length of the chunk in bytes.
+    #[inline]
+    pub fn byte_len(&self) -> usize {
+        HEADER + uvarint_len(zigzag(self.first_t())) + self.bits().div_ceil(8) as usize
+    }
+
+    /// The chunk so far.
+    pub fn to_bytes(&self, store: &BitStore) -> Vec<u8> {
+        let len = self.byte_len();
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(&self.count.to_be_bytes());
+        put_varint(&mut out, self.first_t());
+        if self.is_flat() {
+            out.extend_from_slice(&self.last_v.to_be_bytes());
+            if self.count > 1 {
+                put_uvarint(&mut out, u64::from(self.delta));
+            }
+        } else {
+            let written = u32::from(self.written);
+            for word in store.words(&self.chain, written / WORD_BITS) {
+                out.extend_from_slice(&word.to_be_bytes());
+            }
+            let rest = (written % WORD_BITS).div_ceil(8) as usize;
+            out.extend_from_slice(&self.rest.to_be_bytes()[..rest]);
+        }
+        // The zeros.
+        out.resize(len, 0);
+        out
+    }
+
+    /// Gives the chunk's memory back; what is left stands for no chunk.
+    pub fn release(&mut self, store: &BitStore) {
+        store.release(&mut self.chain, u32::from(self.written) / WORD_BITS);
+        *self = Self::default();
+    }
+
+    /// Samples so far.
+    #[inline]
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// The first sample's timestamp.
+    #[inline]
+    pub fn first_t(&self) -> i64 {
+        self.last_t.wrapping_sub(i64::from(self.span))
+    }
+
+    /// The last sample's timestamp.
+    #[inline]
+    pub fn last_t(&self) -> i64 {
+        self.last_t
+    }
+
+    /// The last sample's value.
+    #[inline]
+    pub fn last_v(&self) -> f64 {
+        f64::from_bits(self.last_v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::gorilla::XorAppender;
+    use proptest::prelude::*;
+
+    #[test]
+    fn it_is_small() {
+        assert_eq!(size_of::<OpenFloats>(), 40);
+    }
+
+    /// Runs of equal samples, and others.
+    fn samples() -> impl Strategy<Value = Vec<(u32, u64)>> {
+        let step =
+            prop_oneof![5 => Just(15_000u32), 1 => 14_000..16_000u32, 1 => 1..2_000_000u32, 1 => Just(1u32)];
+        let value = prop_oneof![
+            3 => Just(1.0f64.to_bits()),
+            2 => (0u64..500).prop_map(|v| (v as f64).to_bits()),
+            1 => any::<u64>(),
+        ];
+        let run = (1usize..60, step, value).prop_map(|(len, step, value)| vec![(step, value); len]);
+        prop::collection::vec(run, 1..8).prop_map(|runs| runs.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_those_of_the_codec(first in -(1i64 << 45)..1 << 45, samples in samples(), before in 0u32..40) {
+            let store = BitStore::default();
+            // Another chunk's cells lie between.
+            let mut other = Chain::default();
+            let mut want = XorAppender::new();
+            let mut chunk = OpenFloats::default();
+            let mut t = first;
+            for (n, (step, bits)) in samples.into_iter().enumerate() {
+                let v = f64::from_bits(bits);
+                if n == 0 {
+                    chunk = OpenFloats::begin(t, v);
+                } else {
+                    t += i64::from(step);
+                    prop_assert_eq!(chunk.append(t, v, &store), Ok(()));
+                }
+                want.append(t, v).unwrap();
+                if n < before as usize {
+                    store.push(&mut other, n as u32, 7);
+                }
+                prop_assert_eq!(chunk.byte_len(), want.bytes().len());
+                prop_assert_eq!(chunk.to_bytes(&store), want.bytes());
+                prop_assert_eq!(chunk.count(), want.count());
+                prop_assert_eq!((chunk.first_t(), chunk.last_t()), (first, t));
+                prop_assert_eq!(chunk.last_v().to_bits(), bits);
+            }
+            chunk.release(&store);
+            prop_assert_eq!(chunk.count(), 0);
+            prop_assert!(store.cells() <= 3);
+        }
+    }
+
+    #[test]
+    fn bounds() {
+        let store = BitStore::default();
+        let mut chunk = OpenFloats::begin(0, 1.0);
+        let far = i64::from(u32::MAX);
+        assert_eq!(chunk.append(far + 1, 1.0, &store), Err(Full));
+        assert_eq!(chunk.append(i64::MIN, 1.0, &store), Err(Full));
+        assert_eq!(chunk.append(far, 1.0, &store), Ok(()));
+        assert_eq!(chunk.append(far + 1, 1.0, &store), Err(Full));
+        for (value, most) in [(0u64, u64::from(u16::MAX)), (u64::MAX, 1100)] {
+            let mut chunk = OpenFloats::begin(0, 1.0);
+            let mut n = 1;
+            while chunk
+                .append(n, f64::from_bits((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) & value), &store)
+                .is_ok()
+            {
+                n += 1;
+            }
+            assert!(n as u64 <= most && n > 800, "{n}");
+            assert_eq!(chunk.to_bytes(&store).len(), chunk.byte_len());
+        }
+    }
+}
