@@ -44,6 +44,8 @@ pub struct Gathered {
     weight: usize,
     /// How many entries each slot has.
     counts: Vec<u32>,
+    /// Up to which time each slot has what the log has, where that is known.
+    until: Vec<i64>,
     /// By slot, and within one in the order of the log.
     sorted: Vec<Entry>,
 }
@@ -77,9 +79,21 @@ struct Tally {
 }
 
 impl Gathered {
+    /// Samples of a slot up to a time need not be gathered: they would not be stored.
+    pub fn pass_over(&mut self, slot: u32, until: i64) {
+        let slot = slot as usize;
+        if slot >= self.until.len() {
+            self.until.resize((slot + 1).next_power_of_two(), i64::MIN);
+        }
+        self.until[slot] = until;
+    }
+
     /// Adds a float.
     #[inline]
     pub fn push_float(&mut self, slot: u32, t: i64, v: f64) {
+        if self.until.get(slot as usize).is_some_and(|until| t <= *until) {
+            return;
+        }
         if self.entries.is_empty() {
             self.base_t = t;
         }
