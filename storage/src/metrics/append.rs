@@ -172,6 +172,7 @@ fn add_float(
         pending.unlogged.push(series);
     }
     guard.pending = true;
+    guard.prefetch(&head.chunks);
     let log_ref = guard.log_ref;
     drop(guard);
     match place {
@@ -261,6 +262,7 @@ impl Appender for HeadAppender {
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
+            self.pages.prefetch_behind(series);
             return add_float(&self.head, &mut self.pending, series, guard, t, v, &bounds);
         }
         let series = self.series(known, labels)?;
