@@ -14,6 +14,7 @@ pub const STALE_NAN: f64 = f64::from_bits(STALE_NAN_BITS);
 pub const NORMAL_NAN: f64 = f64::from_bits(NORMAL_NAN_BITS);
 
 /// Whether a value is the staleness mark.
+#[inline]
 pub fn is_stale(v: f64) -> bool {
     v.to_bits() == STALE_NAN_BITS
 }

@@ -7,8 +7,22 @@ impl Regexp {
     /// as many letters, digits and underscores as there are, so `$1x` is the group named `1x`. Groups that are not
     /// there or did not take part are empty; a `$` that starts no variable is kept.
     pub fn expand(&self, template: &str, captures: &regex::Captures<'_>, out: &mut String) {
+        self.expand_within(template, captures, usize::MAX, out);
+    }
+
+    /// The same, unless the text becomes longer than so many bytes: then it returns `false`, and the text is of no use.
+    pub fn expand_within(
+        &self,
+        template: &str,
+        captures: &regex::Captures<'_>,
+        max: usize,
+        out: &mut String,
+    ) -> bool {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('$') {
+            if out.len() > max {
+                return false;
+            }
             out.push_str(before);
             if let Some(after) = after.strip_prefix('$') {
                 out.push('$');
@@ -27,6 +41,7 @@ impl Regexp {
             }
         }
         out.push_str(rest);
+        out.len() <= max
     }
 
     fn group<'t>(&self, name: &str, captures: &regex::Captures<'t>) -> &'t str {

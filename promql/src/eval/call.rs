@@ -365,11 +365,11 @@ impl Evaluator<'_> {
             }
             FrameCall::LabelReplace { input, replace } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                return self.replace(replace.apply(rows)?, held);
+                return self.replace(replace.apply(rows, self.interrupt)?, held);
             }
             FrameCall::LabelJoin { input, join } => {
                 let (rows, held) = self.collect_input(scope, input)?;
-                return self.replace(join.apply(rows)?, held);
+                return self.replace(join.apply(rows, self.interrupt)?, held);
             }
             FrameCall::Histogram { input, question, pos } => {
                 let (rows, held) = self.collect_input(scope, input)?;

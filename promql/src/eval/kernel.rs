@@ -2,9 +2,14 @@
 //! resets lie, is found once; a window then costs little or nothing for each of its samples. Sums that must be taken
 //! in order go through four windows at a time, so that their additions overlap.
 
+use super::extremes;
 use super::kahan::{Kahan, Mean};
+use super::over_time::{Variance, variance};
 use super::range::{Floats, RangeFn};
 use super::rate::{Observed, extrapolation, is_counter, seconds};
+use super::regression::{self, Times, ValueSums};
+use super::sorted;
+use super::windows::Windows;
 use crate::value::ABSENT;
 
 /// A function ready for the windows of one series.
@@ -21,71 +26,35 @@ pub(crate) enum FloatKernel {
     },
     /// `resets`, `changes`: how many there are up to and including each sample.
     Transitions(Vec<u32>),
-    Sum,
-    Avg,
+    /// `sum_over_time`, `avg_over_time`
+    Total {
+        is_mean: bool,
+    },
     /// `max_over_time` (true), `min_over_time`
     Extreme {
         is_max: bool,
-        has_nan: bool,
     },
+    /// `quantile_over_time`, from 0 to 1.
+    Quantile(f64),
+    /// `stddev_over_time` (true), `stdvar_over_time`
+    Spread {
+        is_deviation: bool,
+    },
+    /// `deriv` of samples that are so many milliseconds apart.
+    Slope(i64),
     Count,
     First,
     Last,
     Present,
 }
 
-/// The windows of some successive steps: from which sample up to which, exclusive.
-pub(crate) struct Windows<'w> {
-    pub(crate) spans: &'w [(usize, usize)],
-    /// End of the first window's time, in milliseconds.
-    pub(crate) first_end: i64,
-    /// From one window's end to the next.
-    pub(crate) interval: i64,
-    /// Width of the windows.
-    pub(crate) range: i64,
-}
-
-impl Windows<'_> {
-    /// Sets the result of every window that has a sample.
-    fn each(&self, out: &mut [f64], mut f: impl FnMut(usize, usize, i64) -> f64) {
-        let mut end = self.first_end;
-        for (place, (lo, hi)) in out.iter_mut().zip(self.spans) {
-            if lo < hi {
-                *place = f(*lo, *hi, end);
-            }
-            end += self.interval;
-        }
-    }
-
-    /// As [`Self::each`], four windows at a time where four successive ones have samples.
-    fn fours(
-        &self,
-        out: &mut [f64],
-        four: impl Fn([(usize, usize); 4]) -> [f64; 4],
-        one: impl Fn(usize, usize) -> f64,
-    ) {
-        for (places, spans) in out.chunks_mut(4).zip(self.spans.chunks(4)) {
-            if let [a, b, c, d] = spans
-                && spans.iter().all(|(lo, hi)| lo < hi)
-            {
-                places.copy_from_slice(&four([*a, *b, *c, *d]));
-                continue;
-            }
-            for (place, (lo, hi)) in places.iter_mut().zip(spans).filter(|(_, (lo, hi))| lo < hi) {
-                *place = one(*lo, *hi);
-            }
-        }
-    }
-}
-
 impl FloatKernel {
-    /// The kernel of a function, if it is a hot one.
-    pub(crate) fn new(func: RangeFn, range: i64, floats: Floats<'_>) -> Option<Self> {
+    /// The kernel of a function, if it is a hot one, with its first argument if that is the same at all steps.
+    pub(crate) fn new(func: RangeFn, range: i64, floats: Floats<'_>, param: Option<f64>) -> Option<Self> {
         Some(match func {
             RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => {
                 let is_counter = is_counter(func);
-                let drops = |at: &usize| floats.v[*at] < floats.v[*at - 1];
-                let resets = if is_counter { (1..floats.len()).filter(drops).collect() } else { Vec::new() };
+                let resets = if is_counter { drops(floats.v) } else { Vec::new() };
                 let divisor = if func == RangeFn::Rate { seconds(range) } else { 1.0 };
                 Self::Rate { is_counter, divisor, resets }
             }
@@ -95,12 +64,13 @@ impl FloatKernel {
             RangeFn::Changes => {
                 Self::transitions(floats, |before, now| now != before && !(now.is_nan() && before.is_nan()))
             }
-            RangeFn::Sum => Self::Sum,
-            RangeFn::Avg => Self::Avg,
-            RangeFn::Min | RangeFn::Max => {
-                let has_nan = floats.v.iter().any(|v| v.is_nan());
-                Self::Extreme { is_max: func == RangeFn::Max, has_nan }
-            }
+            RangeFn::Sum => Self::Total { is_mean: false },
+            RangeFn::Avg => Self::Total { is_mean: true },
+            RangeFn::Min | RangeFn::Max => Self::Extreme { is_max: func == RangeFn::Max },
+            RangeFn::Quantile => Self::Quantile(param.filter(|q| (0.0..=1.0).contains(q))?),
+            RangeFn::Stddev => Self::Spread { is_deviation: true },
+            RangeFn::Stdvar => Self::Spread { is_deviation: false },
+            RangeFn::Deriv => Self::Slope(regression::distance(floats.t)?),
             RangeFn::Count => Self::Count,
             RangeFn::First => Self::First,
             RangeFn::Last => Self::Last,
@@ -111,47 +81,21 @@ impl FloatKernel {
 
     fn transitions(floats: Floats<'_>, is_one: impl Fn(f64, f64) -> bool) -> Self {
         let mut seen = 0;
-        let mut counts = vec![0];
-        for pair in floats.v.windows(2) {
+        let mut counts = Vec::with_capacity(floats.len());
+        counts.push(0);
+        counts.extend(floats.v.windows(2).map(|pair| {
             seen += u32::from(is_one(pair[0], pair[1]));
-            counts.push(seen);
-        }
+            seen
+        }));
         Self::Transitions(counts)
     }
 
-    /// Sets the results of windows that have samples; absent for no result.
-    pub(crate) fn run(&self, floats: Floats<'_>, windows: &Windows<'_>, out: &mut [f64]) {
+    /// Appends the results of windows; absent for no result.
+    pub(crate) fn run(&self, floats: Floats<'_>, windows: &Windows<'_>, out: &mut Vec<f64>) {
         let Floats { t, v, .. } = floats;
         match self {
             Self::Rate { is_counter, divisor, resets } => {
-                let mut shape = Shape::default();
-                let mut factor = 0.0;
-                windows.each(out, |lo, hi, end| {
-                    if hi - lo < 2 {
-                        return ABSENT;
-                    }
-                    let (first, start) = (v[lo], end - windows.range);
-                    let increase = with_resets(v[hi - 1] - first, v, resets, lo, hi);
-                    let observed = Observed {
-                        first_t: t[lo],
-                        last_t: t[hi - 1],
-                        intervals: hi - lo - 1,
-                        first,
-                        increase,
-                        zero_at: None,
-                    };
-                    let now = Shape::new(&observed, start, end);
-                    if *is_counter && increase > 0.0 && first >= 0.0 && !(first >= increase && now.is_dense())
-                    {
-                        // Zero may be nearer than the window's start.
-                        return increase * (extrapolation(&observed, start, end, true) / divisor);
-                    }
-                    if now != shape {
-                        shape = now;
-                        factor = extrapolation(&observed, start, end, false) / divisor;
-                    }
-                    increase * factor
-                });
+                rates(t, v, windows, *is_counter, *divisor, resets, out);
             }
             Self::LastTwo { is_rate } => windows.each(out, |lo, hi, _| {
                 if hi - lo < 2 {
@@ -164,30 +108,16 @@ impl FloatKernel {
             Self::Transitions(counts) => {
                 windows.each(out, |lo, hi, _| f64::from(counts[hi - 1] - counts[lo]));
             }
-            Self::Sum => windows.fours(
-                out,
-                |spans| sums(v, spans, [Kahan::default(); 4]).map(Kahan::total),
-                |lo, hi| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total(),
-            ),
-            Self::Avg => windows.fours(
-                out,
-                |spans| {
-                    let after_first = spans.map(|(lo, hi)| (lo + 1, hi));
-                    let sums = sums(v, after_first, spans.map(|(lo, _)| Kahan::of(v[lo])));
-                    std::array::from_fn(|i| {
-                        let (Kahan { sum, c }, (lo, hi)) = (sums[i], spans[i]);
-                        let count = (hi - lo) as f64;
-                        if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
-                    })
-                },
-                |lo, hi| mean(&v[lo..hi]),
-            ),
-            Self::Extreme { is_max: true, has_nan } => {
-                windows.each(out, |lo, hi, _| extreme(&v[lo..hi], *has_nan, |v, max| v > max));
+            Self::Total { is_mean } => totals(v, windows, *is_mean, out),
+            Self::Extreme { is_max: true } => {
+                extremes::slide(v, windows, f64::NEG_INFINITY, |v, max| v > max, out);
             }
-            Self::Extreme { is_max: false, has_nan } => {
-                windows.each(out, |lo, hi, _| extreme(&v[lo..hi], *has_nan, |v, min| v < min));
+            Self::Extreme { is_max: false } => {
+                extremes::slide(v, windows, f64::INFINITY, |v, min| v < min, out);
             }
+            Self::Quantile(q) => sorted::quantiles(v, windows, *q, out),
+            Self::Spread { is_deviation } => spreads(v, windows, *is_deviation, out),
+            Self::Slope(distance) => slopes(v, windows, *distance, out),
             Self::Count => windows.each(out, |lo, hi, _| (hi - lo) as f64),
             Self::First => windows.each(out, |lo, _, _| v[lo]),
             Self::Last => windows.each(out, |_, hi, _| v[hi - 1]),
@@ -196,31 +126,73 @@ impl FloatKernel {
     }
 }
 
+/// The positions of values that are less than the one before.
+fn drops(v: &[f64]) -> Vec<usize> {
+    const BLOCK: usize = 64;
+    let mut drops = Vec::new();
+    for (block, now) in v.get(1..).unwrap_or_default().chunks(BLOCK).enumerate() {
+        // They are rare: without an exit in its middle the search takes several at a time.
+        let pairs = v[block * BLOCK..].iter().zip(now);
+        if pairs.clone().fold(false, |any, (before, now)| any | (now < before)) {
+            let found = pairs.enumerate().filter(|(_, (before, now))| now < before);
+            drops.extend(found.map(|(at, _)| block * BLOCK + at + 1));
+        }
+    }
+    drops
+}
+
 /// How a window's samples lie in it. Scrapes and steps are mostly regular, and the window before had the same shape.
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 struct Shape {
-    /// Milliseconds before the first sample, from it to the last, and behind that.
+    /// Milliseconds before the first sample, and behind the last one.
     before: i64,
-    covered: i64,
     after: i64,
     intervals: usize,
 }
 
-impl Shape {
-    fn new(observed: &Observed, start: i64, end: i64) -> Self {
-        Self {
-            before: observed.first_t - start,
-            covered: observed.last_t - observed.first_t,
-            after: end - observed.last_t,
-            intervals: observed.intervals,
+/// `rate`, `increase`, `delta`.
+fn rates(
+    t: &[i64],
+    v: &[f64],
+    windows: &Windows<'_>,
+    is_counter: bool,
+    divisor: f64,
+    resets: &[usize],
+    out: &mut Vec<f64>,
+) {
+    let t = &t[..v.len()];
+    let range = windows.range;
+    let mut shape = Shape { before: -1, after: -1, intervals: 0 };
+    let (mut factor, mut is_dense) = (0.0, false);
+    windows.each(out, |lo, hi, end| {
+        let last = hi - 1;
+        if lo >= last || last >= v.len() {
+            return ABSENT;
         }
-    }
-
-    /// Whether the samples reach over half of the window's beginning: a counter that was not less than its increase
-    /// at the first sample cannot have been zero since the window's start then.
-    fn is_dense(&self) -> bool {
-        self.before <= self.covered
-    }
+        let (first, start) = (v[lo], end - range);
+        let increase = with_resets(v[last] - first, v, resets, lo, hi);
+        let observed = || Observed {
+            first_t: t[lo],
+            last_t: t[last],
+            intervals: last - lo,
+            first,
+            increase,
+            zero_at: None,
+        };
+        let now = Shape { before: t[lo] - start, after: end - t[last], intervals: last - lo };
+        if now != shape {
+            shape = now;
+            factor = extrapolation(&observed(), start, end, false) / divisor;
+            // A counter that was not less than its increase at the first sample cannot have been zero since the
+            // window's start then.
+            is_dense = now.before <= t[last] - t[lo];
+        }
+        if is_counter && increase > 0.0 && first >= 0.0 && !(first >= increase && is_dense) {
+            // Zero may be nearer than the window's start.
+            return increase * (extrapolation(&observed(), start, end, true) / divisor);
+        }
+        increase * factor
+    });
 }
 
 /// Makes good what counter resets within a window took away.
@@ -237,50 +209,136 @@ fn with_resets(mut increase: f64, v: &[f64], resets: &[usize], lo: usize, hi: us
     increase
 }
 
-/// Adds the values of four windows to four sums, each in order.
-fn sums(v: &[f64], spans: [(usize, usize); 4], mut sums: [Kahan; 4]) -> [Kahan; 4] {
+/// `sum_over_time`, `avg_over_time`.
+fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
+    let held = windows.held();
+    if held.total > 2 * held.fresh && sums_are_exact(v) {
+        // Nothing is lost in any order, so that compensations are zero, and a window's sum is a difference.
+        let mut sum = 0.0;
+        let mut up_to = Vec::with_capacity(v.len() + 1);
+        up_to.push(sum);
+        up_to.extend(v.iter().map(|v| {
+            sum += v;
+            sum
+        }));
+        windows.each(out, |lo, hi, _| {
+            let sum = up_to[hi] - up_to[lo];
+            if is_mean { sum / (hi - lo) as f64 } else { sum }
+        });
+        return;
+    }
+    if is_mean {
+        let one = |lo: usize, hi: usize| mean(&v[lo..hi]);
+        fours(windows, out, one, |four| {
+            let after_first = four.map(|(lo, hi)| (lo + 1, hi));
+            let sums = in_step(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])), Kahan::plus);
+            std::array::from_fn(|i| {
+                let (Kahan { sum, c }, (lo, hi)) = (sums[i], four[i]);
+                let count = (hi - lo) as f64;
+                if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
+            })
+        });
+    } else {
+        let one =
+            |lo: usize, hi: usize| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total();
+        fours(windows, out, one, |four| {
+            in_step(v, four, [Kahan::default(); 4], Kahan::plus).map(Kahan::total)
+        });
+    }
+}
+
+/// `stddev_over_time`, `stdvar_over_time`.
+fn spreads(v: &[f64], windows: &Windows<'_>, is_deviation: bool, out: &mut Vec<f64>) {
+    let of_variance = |variance: f64| if is_deviation { variance.sqrt() } else { variance };
+    let one = |lo: usize, hi: usize| of_variance(variance(&v[lo..hi]));
+    fours(windows, out, one, |four| {
+        let states = in_step(v, four, [Variance::default(); 4], Variance::plus);
+        states.map(|state| of_variance(state.total()))
+    });
+}
+
+/// `deriv` of samples that are equally far apart.
+fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
+    let mut times = Times::new(distance);
+    let mut of = |lo: usize, hi: usize, sums: Option<ValueSums>| match &v[lo..hi] {
+        [] | [_] => ABSENT,
+        window => times.slope(window, sums),
+    };
+    for at in (0..windows.len()).step_by(4) {
+        let part = windows.part(at, 4);
+        if part.len() < 4 {
+            part.each(out, |lo, hi, _| of(lo, hi, None));
+        } else {
+            let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
+            let plus = |sums: ValueSums, v| sums.plus(distance, v);
+            let sums = in_step(v, four, [ValueSums::default(); 4], plus);
+            out.extend(four.iter().zip(sums).map(|((lo, hi), sums)| of(*lo, *hi, Some(sums))));
+        }
+    }
+}
+
+/// Appends the results of windows, four at a time where four successive ones have samples.
+fn fours(
+    windows: &Windows<'_>,
+    out: &mut Vec<f64>,
+    one: impl Fn(usize, usize) -> f64,
+    four: impl Fn([(usize, usize); 4]) -> [f64; 4],
+) {
+    for at in (0..windows.len()).step_by(4) {
+        let part = windows.part(at, 4);
+        if part.len() < 4 || part.spans().any(|(lo, hi)| lo == hi) {
+            part.each(out, |lo, hi, _| one(lo, hi));
+        } else {
+            out.extend(four(std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize))));
+        }
+    }
+}
+
+/// Whether every sum of some of the values, in any order, is exact: all are integers, and not too large together.
+fn sums_are_exact(v: &[f64]) -> bool {
+    /// From here on floats have no fractions.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    let limit = WHOLE / v.len() as f64;
+    let is_sound = |v: f64| {
+        let size = v.abs();
+        // A lone -0 is its own sum.
+        (size < limit) & ((size + WHOLE) - WHOLE == size) & (v.to_bits() != (-0.0f64).to_bits())
+    };
+    // Most series that are not sound show it at once; the others are looked at without an exit in the middle.
+    let (head, rest) = v.split_at(v.len().min(16));
+    head.iter().all(|v| is_sound(*v)) && rest.iter().fold(true, |sound, v| sound & is_sound(*v))
+}
+
+/// Lets four states take in the values of four windows, each in order: what one waits for, the others do.
+#[inline(always)]
+fn in_step<S: Copy>(
+    v: &[f64],
+    spans: [(usize, usize); 4],
+    mut states: [S; 4],
+    plus: impl Fn(S, f64) -> S,
+) -> [S; 4] {
     let windows = spans.map(|(lo, hi)| &v[lo..hi]);
     let common = windows.iter().map(|window| window.len()).min().unwrap_or(0);
     let heads = windows.map(|window| &window[..common]);
     for at in 0..common {
-        for (sum, head) in sums.iter_mut().zip(heads) {
-            *sum = sum.plus(head[at]);
+        for (state, head) in states.iter_mut().zip(heads) {
+            *state = plus(*state, head[at]);
         }
     }
-    for (sum, window) in sums.iter_mut().zip(windows) {
-        *sum = window[common..].iter().fold(*sum, |sum, v| sum.plus(*v));
+    for (state, window) in states.iter_mut().zip(windows) {
+        *state = window[common..].iter().fold(*state, |state, v| plus(state, *v));
     }
-    sums
+    states
 }
 
 fn mean(v: &[f64]) -> f64 {
     v[1..].iter().fold(Mean::of(v[0]), |mean, v| mean.plus(*v)).total()
 }
 
-/// The value that nothing beats; of equal ones the first, NaN only if there is nothing else.
-#[inline]
-fn extreme(v: &[f64], has_nan: bool, beats: impl Fn(f64, f64) -> bool) -> f64 {
-    let in_order = || v.iter().fold(v[0], |best, v| if beats(*v, best) || best.is_nan() { *v } else { best });
-    if has_nan {
-        return in_order();
-    }
-    let better = |best: f64, v: f64| if beats(v, best) { v } else { best };
-    let mut lanes = [v[0]; 8];
-    let (eights, rest) = v.as_chunks::<8>();
-    for eight in eights {
-        for (lane, v) in lanes.iter_mut().zip(eight) {
-            *lane = better(*lane, *v);
-        }
-    }
-    let best = rest.iter().chain(&lanes).fold(lanes[0], |best, v| better(best, *v));
-    // Which of +0 and -0 comes first shows in order only.
-    if best == 0.0 { in_order() } else { best }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::range::{Histograms, Window, WindowContext};
-    use super::super::{over_time, rate, transitions};
+    use super::super::{over_time, rate, regression, transitions};
     use super::*;
     use crate::annotations::Annotations;
     use crate::ast::Pos;
@@ -289,7 +347,11 @@ mod tests {
     use model::Labels;
     use proptest::prelude::*;
 
-    const FAST: [RangeFn; 15] = [
+    const FAST: [RangeFn; 19] = [
+        RangeFn::Deriv,
+        RangeFn::Quantile,
+        RangeFn::Stddev,
+        RangeFn::Stdvar,
         RangeFn::Irate,
         RangeFn::Idelta,
         RangeFn::Rate,
@@ -313,35 +375,47 @@ mod tests {
             values in prop::collection::vec(
                 prop_oneof![
                     8 => -2i32..20,
-                    1 => Just(i32::MAX),
-                    1 => Just(i32::MIN),
+                    1 => i32::MIN..=i32::MIN + 3,
                 ],
                 1..30,
             ),
-            steps in prop::collection::vec((0usize..30, 1usize..30), 1..10),
+            steps in prop::collection::vec((0usize..30, 0usize..30), 1..10),
             regular: bool,
+            integers: bool,
+            finite: bool,
+            q in 0.0f64..=1.0,
         ) {
-            let value = |v: i32| match v {
-                i32::MAX => f64::INFINITY,
-                i32::MIN => f64::NAN,
-                v => f64::from(v) / 3.0,
+            let value = |v: i32| match v.wrapping_sub(i32::MIN) {
+                0 if !finite => f64::INFINITY,
+                1 if !finite => f64::NAN,
+                2 => -0.0,
+                3 => 0.0,
+                _ if integers => f64::from(v % 100),
+                _ => f64::from(v % 100) / 3.0,
             };
             let v: Vec<f64> = values.into_iter().map(value).collect();
             let t: Vec<i64> = (0..v.len() as i64).map(|i| i * 10_000 + if regular { 0 } else { i * i % 7 }).collect();
-            let spans: Vec<(usize, usize)> = steps
-                .into_iter()
-                .map(|(lo, len)| (lo.min(v.len() - 1), (lo.min(v.len() - 1) + len).min(v.len())))
-                .collect();
+            let mut lo: Vec<u32> = steps.iter().map(|(lo, _)| (*lo).min(v.len() - 1) as u32).collect();
+            lo.sort_unstable();
+            let ends = lo.iter().zip(&steps).map(|(lo, (_, len))| (*lo + *len as u32).min(v.len() as u32));
+            let hi: Vec<u32> = ends.scan(0, |end, hi| { *end = hi.max(*end); Some(*end) }).collect();
             let floats = Floats { t: &t, v: &v, start_t: &[] };
             let labels = Labels::empty();
             for func in FAST {
                 // Windows that need not be where their times are, as far as the functions care.
-                let windows = Windows { spans: &spans, first_end: 300_000, interval: 1_000, range: 290_000 };
-                let mut fast = vec![ABSENT; spans.len()];
-                let kernel = FloatKernel::new(func, windows.range, floats);
-                prop_assert!(kernel.is_some());
-                kernel.unwrap().run(floats, &windows, &mut fast);
-                for (step, (lo, hi)) in spans.iter().enumerate() {
+                let windows = Windows { lo: &lo, hi: &hi, first_end: 300_000, interval: 1_000, range: 290_000 };
+                let mut fast = Vec::new();
+                let kernel = FloatKernel::new(func, windows.range, floats, Some(q));
+                let Some(kernel) = kernel else {
+                    prop_assert!(func == RangeFn::Deriv && (v.len() < 2 || !regular));
+                    continue;
+                };
+                kernel.run(floats, &windows, &mut fast);
+                for (step, (lo, hi)) in windows.spans().enumerate() {
+                    if lo == hi {
+                        prop_assert!(is_absent(fast[step]));
+                        continue;
+                    }
                     let context = WindowContext {
                         func,
                         labels: &labels,
@@ -354,7 +428,7 @@ mod tests {
                         t: end,
                         start: end - windows.range,
                         end,
-                        floats: floats.slice(*lo, *hi),
+                        floats: floats.slice(lo, hi),
                         histograms: Histograms::default(),
                     };
                     let mut notes = Annotations::default();
@@ -363,6 +437,8 @@ mod tests {
                             rate::rate(&context, &window, &mut notes)
                         }
                         RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(&context, &window, &mut notes),
+                        RangeFn::Quantile => over_time::quantile(&context, &window, q, &mut notes),
+                        RangeFn::Deriv => regression::deriv(&context, &window, &mut notes),
                         RangeFn::Resets => transitions::resets(&context, &window),
                         RangeFn::Changes => transitions::changes(&context, &window),
                         _ => over_time::evaluate(&context, &window, &mut notes),

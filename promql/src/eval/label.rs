@@ -6,7 +6,11 @@ use model::regexp::Regexp;
 
 use super::row::{Equals, Row, unite};
 use crate::engine::QueryError;
+use crate::limits::Interrupt;
 use crate::text::is_valid_name;
+
+/// What a value made here may have, in bytes: values made of values could otherwise grow without end.
+const MAX_VALUE: usize = 1 << 20;
 
 /// `label_replace`, ready to be applied.
 #[derive(Debug)]
@@ -34,13 +38,19 @@ impl LabelReplace {
     }
 
     /// Applies it to a vector.
-    pub(crate) fn apply(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+    pub(crate) fn apply(
+        &self,
+        mut rows: Vec<Row>,
+        interrupt: &Interrupt<'_>,
+    ) -> Result<Vec<Row>, QueryError> {
         for row in &mut rows {
             let value = row.labels.get(&self.source).unwrap_or("");
             if let Some(captures) = self.regex.captures(value) {
                 let mut new = String::new();
-                self.regex.expand(&self.replacement, &captures, &mut new);
-                set(row, &self.target, &new);
+                if !self.regex.expand_within(&self.replacement, &captures, MAX_VALUE, &mut new) {
+                    return Err(too_long("label_replace()", &self.target));
+                }
+                set(row, &self.target, &new, interrupt)?;
             }
         }
         unite(rows, Equals::Merge)
@@ -70,22 +80,43 @@ impl LabelJoin {
     }
 
     /// Applies it to a vector.
-    pub(crate) fn apply(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+    pub(crate) fn apply(
+        &self,
+        mut rows: Vec<Row>,
+        interrupt: &Interrupt<'_>,
+    ) -> Result<Vec<Row>, QueryError> {
         for row in &mut rows {
-            let values: Vec<&str> =
-                self.sources.iter().map(|name| row.labels.get(name).unwrap_or("")).collect();
-            let joined = values.join(&self.separator);
-            set(row, &self.target, &joined);
+            let mut joined = String::new();
+            for (n, name) in self.sources.iter().enumerate() {
+                if n > 0 {
+                    joined.push_str(&self.separator);
+                }
+                joined.push_str(row.labels.get(name).unwrap_or(""));
+                if joined.len() > MAX_VALUE {
+                    return Err(too_long("label_join()", &self.target));
+                }
+            }
+            set(row, &self.target, &joined, interrupt)?;
         }
         unite(rows, Equals::Merge)
     }
 }
 
-fn set(row: &mut Row, name: &str, value: &str) {
+fn set(row: &mut Row, name: &str, value: &str, interrupt: &Interrupt<'_>) -> Result<(), QueryError> {
+    interrupt.allocated(value.len())?;
+    // Work about in step with the bytes that are copied.
+    interrupt.worked(100 + value.len() as u64)?;
     row.labels = with(&row.labels, name, value);
     if name == METRIC_NAME {
         row.drop_name = false;
     }
+    Ok(())
+}
+
+fn too_long(function: &str, target: &str) -> QueryError {
+    QueryError::Execution(format!(
+        "{function} makes a value of more than {MAX_VALUE} bytes for label {target:?}"
+    ))
 }
 
 fn with(labels: &Labels, name: &str, value: &str) -> Labels {
@@ -98,6 +129,11 @@ fn with(labels: &Labels, name: &str, value: &str) -> Labels {
 mod tests {
     use super::*;
 
+    fn unlimited<T>(run: impl FnOnce(&Interrupt<'_>) -> T) -> T {
+        let (cancel, elapsed) = (Default::default(), || Default::default());
+        run(&Interrupt::new(&cancel, &elapsed, None, usize::MAX))
+    }
+
     fn rows() -> Vec<Row> {
         vec![Row::floats(Labels::from_pairs([("a", "x-1"), ("b", "y")]), vec![1.0])]
     }
@@ -105,19 +141,32 @@ mod tests {
     #[test]
     fn replaces_and_joins() {
         let replace = |target: &str, replacement: &str, pattern: &str| {
-            LabelReplace::new(target.into(), replacement.into(), "a".into(), pattern)
-                .unwrap()
-                .apply(rows())
-                .unwrap()[0]
-                .labels
-                .to_string()
+            let replace = LabelReplace::new(target.into(), replacement.into(), "a".into(), pattern).unwrap();
+            unlimited(|interrupt| replace.apply(rows(), interrupt)).unwrap()[0].labels.to_string()
         };
         assert_eq!(replace("c", "$2/${1}z", "(.*)-(.*)"), r#"{a="x-1", b="y", c="1/xz"}"#);
         assert_eq!(replace("c", "z", "x"), r#"{a="x-1", b="y"}"#);
         assert_eq!(replace("a", "", ".*"), r#"{b="y"}"#);
         let join = LabelJoin::new("c".into(), "-".into(), vec!["b".into(), "q".into(), "a".into()]).unwrap();
-        assert_eq!(join.apply(rows()).unwrap()[0].labels.get("c"), Some("y--x-1"));
+        assert_eq!(
+            unlimited(|interrupt| join.apply(rows(), interrupt)).unwrap()[0].labels.get("c"),
+            Some("y--x-1")
+        );
         assert!(LabelReplace::new("c".into(), "".into(), "a".into(), "(").is_err());
         assert!(LabelJoin::new("".into(), "".into(), vec![]).is_err());
+    }
+
+    #[test]
+    fn values_have_an_end() {
+        let mut rows = vec![Row::floats(Labels::from_pairs([("a", "x")]), vec![1.0])];
+        let double = LabelReplace::new("a".into(), "$1$1".into(), "a".into(), "(.*)").unwrap();
+        let join = LabelJoin::new("a".into(), "".into(), vec!["a".into(); 2]).unwrap();
+        for _ in 0..20 {
+            rows = unlimited(|interrupt| double.apply(rows, interrupt)).unwrap();
+        }
+        assert_eq!(rows[0].labels.get("a").map(str::len), Some(1 << 20));
+        let refused = unlimited(|interrupt| join.apply(rows.clone(), interrupt)).unwrap_err();
+        assert!(refused.to_string().contains("more than 1048576 bytes for label \"a\""), "{refused}");
+        assert!(unlimited(|interrupt| double.apply(rows, interrupt)).is_err());
     }
 }

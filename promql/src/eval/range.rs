@@ -9,16 +9,17 @@ use model::read::Columns;
 use model::sample::is_stale;
 
 use super::grid::Grid;
-use super::kernel::{FloatKernel, Windows};
+use super::kernel::FloatKernel;
 use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
 use super::row::{Row, SharedHistogram, sample_size};
 use super::stream::{Cost, Made, Notes};
+use super::windows::Windows;
 use super::{ScalarColumn, Val};
 use crate::annotations::Annotations;
 use crate::ast::Pos;
 use crate::engine::{EngineOptions, QueryError};
 use crate::limits::{Interrupt, STAGE_EVALUATION};
-use crate::value::Point;
+use crate::value::{ABSENT, Point};
 
 /// A function over ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +171,8 @@ impl<'a> Histograms<'a> {
 impl<'a> SeriesSamples<'a> {
     /// Samples as the store gave them.
     pub(crate) fn of_store(columns: &'a mut Columns) -> Self {
-        if columns.float_v.iter().any(|v| is_stale(*v)) {
+        // Stale marks are rare: without an exit in its middle the search takes several samples at a time.
+        if columns.float_v.iter().fold(false, |any, v| any | is_stale(*v)) {
             remove_stale_floats(columns);
         }
         if columns.histogram_v.iter().any(|h| is_stale(h.sum)) {
@@ -323,14 +325,23 @@ impl<'a> RangeRun<'a> {
             range: call.input.range,
             extent: call.input.extent,
         };
-        let mut row = Row::blank(labels.clone(), self.grid.steps());
+        let mut row = Row::floats(labels.clone(), Vec::new());
         let mut cost = Cost::default();
         let plain = samples.histograms.is_empty() && samples.floats.start_t.is_empty();
         let plain = plain && call.input.extent == Extent::Plain && call.input.when.at.is_none();
-        let kernel = if plain { FloatKernel::new(call.func, call.input.range, samples.floats) } else { None };
+        let plain = plain && u32::try_from(samples.floats.len()).is_ok();
+        let param = match self.params.first() {
+            Some(ScalarColumn::Const(v)) => Some(*v),
+            Some(ScalarColumn::Steps(_)) | None => None,
+        };
+        let kernel = || FloatKernel::new(call.func, call.input.range, samples.floats, param);
+        let kernel = plain.then(kernel).flatten();
         match kernel {
             Some(kernel) => self.slide_floats(&kernel, samples.floats, &mut row.values, &mut cost, notes)?,
-            None => self.slide_points(&context, &samples, &mut row, &mut cost, notes)?,
+            None => {
+                row.values.resize(self.grid.steps(), ABSENT);
+                self.slide_points(&context, &samples, &mut row, &mut cost, notes)?;
+            }
         }
         let is_blank = !row.trim();
         if matches!(call.func, RangeFn::Rate | RangeFn::Increase) && !is_blank {
@@ -345,37 +356,39 @@ impl<'a> RangeRun<'a> {
         &self,
         kernel: &FloatKernel,
         floats: Floats<'_>,
-        out: &mut [f64],
+        out: &mut Vec<f64>,
         cost: &mut Cost,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
         const SAMPLES_BETWEEN_CHECKS: usize = 1 << 18;
         let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
-        let range = self.call.input.range;
-        let first_end = self.call.input.when.seen_from(self.grid.start);
-        let (mut los, mut his) = (Bound::default(), Bound::default());
-        let mut spans = Vec::with_capacity(out.len());
-        for step in 0..out.len() {
-            let end = first_end + self.grid.interval * step as i64;
-            let seen = his.at;
-            let (lo, hi) = (los.behind(floats.t, end - range), his.behind(floats.t, end));
-            spans.push((lo, hi));
-            let len = hi - lo;
-            if len > 0 {
-                let fresh = if from_store { hi - seen.max(lo) } else { 0 };
-                notes.count(cost, step, len as i64, fresh as i64);
-                cost.widest = cost.widest.max(len);
-                cost.last = len;
+        let (grid, range) = (&self.grid, self.call.input.range);
+        let first_end = self.call.input.when.seen_from(grid.start);
+        let mut places = std::mem::take(&mut notes.places);
+        let windows = Windows::find(floats.t, first_end, grid.interval, range, grid.steps(), &mut places);
+        let held = windows.held();
+        cost.widest = held.widest;
+        cost.last = held.last;
+        if notes.by_step.is_some() {
+            let mut seen = 0;
+            for (step, (lo, hi)) in windows.spans().enumerate() {
+                let fresh = if from_store { hi - lo.max(seen) } else { 0 };
+                notes.count(cost, step, (hi - lo) as i64, fresh as i64);
+                seen = hi;
             }
+        } else {
+            cost.total += held.total as i64;
+            cost.read += if from_store { held.fresh as i64 } else { 0 };
         }
-        let steps = SAMPLES_BETWEEN_CHECKS / cost.widest.max(1) + 1;
-        for (at, (spans, out)) in spans.chunks(steps).zip(out.chunks_mut(steps)).enumerate() {
-            if at > 0 {
+        out.reserve_exact(windows.len());
+        let steps = SAMPLES_BETWEEN_CHECKS / held.widest.max(1) + 1;
+        for from in (0..windows.len()).step_by(steps) {
+            if from > 0 {
                 self.interrupt.check(STAGE_EVALUATION)?;
             }
-            let first_end = first_end + self.grid.interval * (at * steps) as i64;
-            kernel.run(floats, &Windows { spans, first_end, interval: self.grid.interval, range }, out);
+            kernel.run(floats, &windows.part(from, steps), out);
         }
+        notes.places = places;
         Ok(())
     }
 
@@ -481,32 +494,6 @@ fn advance(t: &[i64], lo: &mut usize, hi: &mut usize, from: i64, to: i64) {
     }
     while *lo < *hi && t[*lo] <= from {
         *lo += 1;
-    }
-}
-
-/// Finds, for moments that never go back, how many samples are not behind them.
-#[derive(Default)]
-struct Bound {
-    at: usize,
-    /// How far it went the last time. Steps and samples are mostly regular, so it goes as far again.
-    stride: usize,
-}
-
-impl Bound {
-    #[inline]
-    fn behind(&mut self, t: &[i64], moment: i64) -> usize {
-        let guess = self.at + self.stride;
-        let before = guess.checked_sub(1).is_none_or(|last| t.get(last).is_some_and(|t| *t <= moment));
-        if before && t.get(guess).is_none_or(|t| *t > moment) {
-            self.at = guess;
-            return guess;
-        }
-        let from = self.at;
-        while self.at < t.len() && t[self.at] <= moment {
-            self.at += 1;
-        }
-        self.stride = self.at - from;
-        self.at
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::read::Columns;
 use rayon::prelude::*;
 
+use super::in_order::in_order;
 use super::instant::evaluate_instant;
 use super::map::{ResolvedStage, Stage, Tally, apply_stages};
 use super::plan::{Input, RangeSamples, ScalarRef, ScopeId, Source, Stream};
@@ -36,6 +37,8 @@ pub(crate) struct Notes {
     pub(crate) annotations: Annotations,
     /// Samples looked at and read by step, where that is counted.
     pub(crate) by_step: Option<Vec<(i64, i64)>>,
+    /// Memory for the places of windows, kept from one series to the next.
+    pub(crate) places: Vec<u32>,
 }
 
 impl Notes {
@@ -60,15 +63,13 @@ pub(crate) struct Made {
     pub(crate) samples: usize,
 }
 
-/// Series that one task evaluates without looking left or right, at most.
+/// Series that one task evaluates without looking left or right, at most, and points that it makes, about.
 const TASK: usize = 32;
+const TASK_POINTS: usize = 1 << 16;
 /// Tasks into which few series are split.
 const TASKS: usize = 8;
 /// Series times steps that are not worth waking other threads for.
 const SEQUENTIAL: usize = 128;
-/// Points that a batch may hold, and bounds for its number of series.
-const BATCH_POINTS: usize = 2 << 20;
-const BATCH: (usize, usize) = (64, 8192);
 
 /// Receives rows in order.
 pub(crate) type Sink<'s> = dyn FnMut(Vec<Row>) -> Result<(), QueryError> + Send + 's;
@@ -112,16 +113,16 @@ impl Evaluator<'_> {
         stream: &Stream,
     ) -> Result<(Vec<Row>, usize), QueryError> {
         let mut rows = Vec::new();
-        let (mut bytes, interrupt) = (0, self.interrupt);
+        let interrupt = self.interrupt;
+        // An operand's rows are only moved.
+        let grows = !matches!(stream.source, Source::Node(_));
         let held = self.consume(scope, stream, &mut |more| {
-            let grown = more.iter().map(Row::bytes).sum();
-            bytes += grown;
-            interrupt.allocated(grown)?;
+            if grows {
+                interrupt.allocated(more.iter().map(Row::bytes).sum())?;
+            }
             rows.extend(more);
             Ok(())
         })?;
-        // From here on the sample limit bounds what is held.
-        interrupt.freed(bytes);
         if !self.options.delayed_name_removal {
             rows.par_iter_mut().with_min_len(interrupt.min_len(256)).for_each(Row::settle_name);
         }
@@ -183,8 +184,14 @@ impl Evaluator<'_> {
         // Names are dropped where that may make label sets equal: look at them all before going on.
         let (early, late) = stages.split_at(early);
         let (early_tallies, late_tallies) = tallies.split_at_mut(early.len());
-        let mut named = Vec::new();
+        let (mut named, mut bytes, interrupt) = (Vec::new(), 0, self.interrupt);
+        let grows = !matches!(stream.source, Source::Node(_));
         let held = self.source(scope, stream, rows, values, early, early_tallies, &mut |more| {
+            if grows {
+                let grown = more.iter().map(Row::bytes).sum();
+                bytes += grown;
+                interrupt.allocated(grown)?;
+            }
             named.extend(more);
             Ok(())
         })?;
@@ -194,6 +201,8 @@ impl Evaluator<'_> {
             let annotations = &mut self.annotations;
             rows.retain_mut(|row| apply_stages(late, row, late_tallies, annotations));
         }
+        // Who takes them counts them.
+        interrupt.freed(bytes);
         sink(rows)?;
         self.account_stages(&stream.stages, &tallies, values, grid.steps(), held)
     }
@@ -345,64 +354,58 @@ impl Evaluator<'_> {
         let steps = self.plan.scopes[scope].grid.steps();
         let by_step = self.stats[scope].by_step.is_some();
         let interrupt = self.interrupt;
-        let task = |range: Range<usize>| -> Result<(Vec<Made>, Vec<Tally>, Notes), QueryError> {
-            let mut tallies = vec![Tally::default(); stages.len()];
-            let mut columns = Columns::default();
-            let mut notes =
-                Notes { by_step: by_step.then(|| vec![(0, 0); steps]), annotations: Annotations::default() };
-            let mut all = Vec::with_capacity(range.len());
+        let task = |range: Range<usize>, columns: &mut Columns| -> Result<Task, QueryError> {
+            let mut done = Task {
+                all: Vec::with_capacity(range.len()),
+                tallies: vec![Tally::default(); stages.len()],
+                notes: Notes { by_step: by_step.then(|| vec![(0, 0); steps]), ..Notes::default() },
+            };
             for index in range {
                 interrupt.check(STAGE_EVALUATION)?;
-                let mut made = make(index, &mut columns, &mut notes)?;
+                let mut made = make(index, columns, &mut done.notes)?;
                 made.samples = made.row.as_ref().map_or(0, Row::samples);
                 made.row = made.row.and_then(|mut row| {
-                    apply_stages(stages, &mut row, &mut tallies, &mut notes.annotations).then_some(row)
+                    apply_stages(stages, &mut row, &mut done.tallies, &mut done.notes.annotations)
+                        .then_some(row)
                 });
-                all.push(made);
+                done.all.push(made);
             }
-            Ok((all, tallies, notes))
+            Ok(done)
         };
-        let batch = (BATCH_POINTS / steps.max(1)).clamp(BATCH.0, BATCH.1);
-        let (mut held, mut pending) = (0, None);
-        for from in (0..len).step_by(batch) {
-            let to = len.min(from + batch);
-            let produce = || -> Vec<_> {
-                let few = to - from == 1 || (to - from).saturating_mul(steps) <= SEQUENTIAL;
-                if few || !interrupt.parallel() {
-                    return vec![task(from..to)];
-                }
-                let len = ((to - from) / TASKS).clamp(1, TASK);
-                let starts: Vec<usize> = (from..to).step_by(len).collect();
-                starts.into_par_iter().map(|at| task(at..to.min(at + len))).collect()
-            };
-            // The last batch is consumed while this one is made.
-            let (done, consumed) = match pending.take() {
-                Some(rows) if interrupt.parallel() => rayon::join(produce, || sink(rows)),
-                Some(rows) => (produce(), sink(rows)),
-                None => (produce(), Ok(())),
-            };
-            consumed?;
-            let mut rows = Vec::with_capacity(to - from);
-            for result in done {
-                let (all, more, notes) = result?;
-                Tally::add_all(tallies, &more);
-                self.annotations.merge(notes.annotations);
-                self.stats[scope].add_by_step(notes.by_step);
-                for made in all {
-                    self.stats[scope].total += made.cost.total;
-                    self.stats[scope].read += made.cost.read;
-                    self.count.touch(made.cost.widest)?;
-                    self.count.touch(made.cost.last + made.samples)?;
-                    self.count.hold(made.samples)?;
-                    held += made.samples;
-                    rows.extend(made.row);
-                }
+        let mut held = 0;
+        let mut take = |done: Result<Task, QueryError>| -> Result<(), QueryError> {
+            let Task { all, tallies: more, notes } = done?;
+            Tally::add_all(tallies, &more);
+            self.annotations.merge(notes.annotations);
+            self.stats[scope].add_by_step(notes.by_step);
+            let mut rows = Vec::with_capacity(all.len());
+            for made in all {
+                self.stats[scope].total += made.cost.total;
+                self.stats[scope].read += made.cost.read;
+                self.count.touch(made.cost.widest)?;
+                self.count.touch(made.cost.last + made.samples)?;
+                self.count.hold(made.samples)?;
+                held += made.samples;
+                rows.extend(made.row);
             }
-            pending = Some(rows);
-        }
-        if let Some(rows) = pending {
-            sink(rows)?;
+            sink(rows)
+        };
+        let per_task = (len / TASKS).min(TASK_POINTS / steps.max(1)).clamp(1, TASK);
+        let range = |at: usize| at * per_task..len.min((at + 1) * per_task);
+        let tasks = len.div_ceil(per_task);
+        if len <= 1 || len.saturating_mul(steps) <= SEQUENTIAL || !interrupt.parallel() {
+            let mut columns = Columns::default();
+            (0..tasks).try_for_each(|at| take(task(range(at), &mut columns)))?;
+        } else {
+            in_order(tasks, Columns::default, |columns, at| task(range(at), columns), take)?;
         }
         Ok(held)
     }
+}
+
+/// Series of one task made into rows.
+struct Task {
+    all: Vec<Made>,
+    tallies: Vec<Tally>,
+    notes: Notes,
 }

@@ -25,7 +25,7 @@ const PAGE: usize = 512;
 /// So many slots behind the one in use are loaded ahead.
 const PREFETCH: usize = 8;
 /// Numbers in the log beyond this were not given by counting: they are not counted on from.
-const LOG_REF_MAX: u64 = u64::MAX / 2;
+pub(super) const LOG_REF_MAX: u64 = u64::MAX / 2;
 /// Parts of the hash table, each with a lock of its own, so that none takes long to grow.
 const SHARDS: usize = 64;
 
