@@ -445,6 +445,10 @@ impl Selected {
 }
 
 /// Merges series in label order, each label set once; what the first list has comes first.
+#[expect(
+    clippy::vec_box,
+    reason = "series are large and end up in boxes, so that moving them means copying pointers"
+)]
 fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selected>> {
     if first.is_empty() || second.is_empty() {
         return if first.is_empty() { second } else { first };
@@ -466,6 +470,7 @@ fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selec
 
 impl Snapshot {
     /// The series that match, ascending by labels.
+    #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
         for block in self.blocks(selection) {
