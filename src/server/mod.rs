@@ -263,7 +263,7 @@ async fn reload(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
-    match Configuration::load(source, flags) {
+    match Configuration::reload(source, flags) {
         Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
             Ok(()) => {
                 tracing::info!(filename = %source.name(), "Completed loading of configuration file");
@@ -277,7 +277,7 @@ async fn reload(
         Err(e) => {
             state.reload_failed();
             tracing::error!(err = %e, "Error reloading config; the one before stays in force");
-            Err(e.to_string())
+            Err(e)
         }
     }
 }

@@ -24,12 +24,15 @@ pub mod index;
 pub mod metrics;
 pub mod observer;
 pub mod options;
+mod prefetch;
 pub mod stats;
 pub mod wal;
 mod worker;
 
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod start_t_test;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +41,7 @@ pub use error::{Corruption, StorageError};
 pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
 pub use metrics::replay::ReplayProgress;
 pub use observer::{Event, Observer, Severity};
-pub use options::{Compression, Limits, Options, SyncPolicy};
+pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
 pub use stats::{Cardinality, Stats};
 
 use admin::block_info;

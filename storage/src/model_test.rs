@@ -17,13 +17,16 @@ use model::{Labels, Matcher};
 
 use crate::fs::SimDisk;
 use crate::tests::{HOUR, Heard, MINUTE, begin, open_with, options};
-use crate::{Limits, Options, Storage, StorageError};
+use crate::{FloatEncoding, Limits, Options, Storage, StorageError};
 
 /// How late samples may be.
 const WINDOW: i64 = 3 * HOUR;
 
-/// What is stored of each series; histograms by their sum.
-type Map = BTreeMap<String, BTreeMap<i64, u64>>;
+/// What is stored of a sample: the bits of its value, of a histogram's sum, and its start timestamp.
+type Stored = (u64, i64);
+
+/// What is stored of each series.
+type Map = BTreeMap<String, BTreeMap<i64, Stored>>;
 
 /// SplitMix64.
 struct Random(u64);
@@ -49,6 +52,8 @@ impl Random {
 
 struct Run {
     random: Random,
+    /// What encodings and start timestamps are drawn from.
+    forms: Random,
     disk: SimDisk,
     storage: Option<Storage>,
     heard: Arc<Heard>,
@@ -84,11 +89,17 @@ fn labels(name: &str) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("n", name)])
 }
 
-/// Times and bits of all samples, floats before histograms.
-fn samples(columns: &Columns) -> Vec<(i64, u64)> {
-    let floats = columns.float_t.iter().copied().zip(columns.float_v.iter().map(|v| v.to_bits()));
+/// Times and contents of all samples, floats before histograms.
+fn samples(columns: &Columns) -> Vec<(i64, Stored)> {
+    let starts = |of: &[i64], len: usize| {
+        assert!(of.is_empty() || of.len() == len);
+        of.iter().copied().chain(std::iter::repeat(0)).take(len).collect::<Vec<_>>()
+    };
+    let floats = columns.float_v.iter().map(|v| v.to_bits());
+    let floats = floats.zip(starts(&columns.float_start_t, columns.float_t.len()));
     let sums = columns.histogram_v.iter().map(|h| h.sum.to_bits());
-    floats.chain(columns.histogram_t.iter().copied().zip(sums)).collect()
+    let sums = sums.zip(starts(&columns.histogram_start_t, columns.histogram_t.len()));
+    columns.float_t.iter().copied().zip(floats).chain(columns.histogram_t.iter().copied().zip(sums)).collect()
 }
 
 fn read(source: &dyn SeriesSource) -> Map {
@@ -123,7 +134,8 @@ fn read(source: &dyn SeriesSource) -> Map {
 
 /// Samples of `a` that `b` lacks, or has otherwise.
 fn missing(a: &Map, b: &Map) -> Vec<(String, i64)> {
-    let lacks = |name: &String, t: &i64, v: &u64| b.get(name).and_then(|samples| samples.get(t)) != Some(v);
+    let lacks =
+        |name: &String, t: &i64, v: &Stored| b.get(name).and_then(|samples| samples.get(t)) != Some(v);
     a.iter()
         .flat_map(|(name, samples)| samples.iter().map(move |(t, v)| (name, t, v)))
         .filter(|(name, t, v)| lacks(name, t, v))
@@ -143,8 +155,12 @@ fn remove(map: &mut Map, name: &str, min_t: i64, max_t: i64) {
 impl Run {
     fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
+        let start_t = seed.is_multiple_of(2);
+        let floats = if start_t { FloatEncoding::Xor2 } else { FloatEncoding::Xor };
         let options = Options {
-            limits: Limits { out_of_order_window: WINDOW, ..Limits::default() },
+            limits: Limits { out_of_order_window: WINDOW, floats, ..Limits::default() },
+            start_t,
+            histogram_start_t: start_t,
             late_chunk_samples: 5,
             samples_per_chunk: 12,
             ..options()
@@ -152,6 +168,7 @@ impl Run {
         let (storage, heard) = open_with(&disk, options.clone());
         Self {
             random: Random(seed),
+            forms: Random(!seed),
             disk,
             storage: Some(storage),
             heard,
@@ -265,15 +282,18 @@ impl Run {
                 continue;
             }
             let n = self.random.below(1000);
+            // Start timestamps are given in any case, and get lost where they are not stored.
+            let start_t = if self.forms.one_in(2) { t - self.forms.below(HOUR as u64) as i64 } else { 0 };
             let (result, bits) = if name == "s7" {
-                let result = appender.append_histogram(None, &labels(&name), t, histogram(n), 0);
+                let result = appender.append_histogram(None, &labels(&name), t, histogram(n), start_t);
                 (result, (n as f64).to_bits())
             } else {
                 let v = if self.random.one_in(10) { STALE_NAN } else { n as f64 / 8.0 };
-                (appender.append(None, &labels(&name), t, v, 0), v.to_bits())
+                (appender.append(None, &labels(&name), t, v, start_t), v.to_bits())
             };
             if result.is_ok() {
-                added.entry(name).or_default().insert(t, bits);
+                let start_t = if self.options.start_t { start_t } else { 0 };
+                added.entry(name).or_default().insert(t, (bits, start_t));
             }
         }
         let roll_back = self.random.one_in(10);

@@ -128,7 +128,7 @@ pub(crate) fn all(storage: &Storage) -> Samples {
     read(&*storage.snapshot(), i64::MIN, i64::MAX)
 }
 
-fn expect(samples: &[(&str, &[(i64, f64)])]) -> Samples {
+pub(crate) fn expect(samples: &[(&str, &[(i64, f64)])]) -> Samples {
     samples
         .iter()
         .map(|(name, samples)| ((*name).to_owned(), samples.iter().map(|(t, v)| (*t, v.to_bits())).collect()))

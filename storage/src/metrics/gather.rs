@@ -9,7 +9,7 @@ use super::commit::{stale_mark, widen};
 use super::head::Head;
 use super::isolation::Commit;
 use super::late::Value;
-use super::series::{Series, Tail};
+use super::series::{CutRule, Series, Tail};
 use super::table::Pages;
 
 /// Samples gathered before they are stored; one record may exceed it.
@@ -38,12 +38,20 @@ struct Entry {
 pub struct Gathered {
     base_t: i64,
     entries: Vec<Entry>,
-    /// Histograms, and floats of a time that is far from the base.
-    others: Vec<(i64, Value)>,
+    /// Histograms, and floats of a time that is far from the base or with a start timestamp.
+    others: Vec<Other>,
     /// What the others weigh beyond their number.
     weight: usize,
     /// By slot, and within one in the order of the log.
     sorted: Vec<Entry>,
+}
+
+/// A sample that an entry has no room for.
+#[derive(Debug)]
+struct Other {
+    t: i64,
+    start_t: i64,
+    value: Value,
 }
 
 /// A sample's value.
@@ -75,24 +83,33 @@ impl Gathered {
         }
         match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
             Some(dt) if dt != OTHER => self.entries.push(Entry { slot, dt, bits: v.to_bits() }),
-            _ => self.push_other(slot, t, Value::Float(v)),
+            _ => self.push_other(slot, Other { t, start_t: 0, value: Value::Float(v) }),
         }
     }
 
-    /// Adds a histogram.
-    pub fn push_histogram(&mut self, slot: u32, t: i64, v: HistogramSample) {
+    /// Adds a float with its start timestamp, 0 for unknown.
+    #[inline]
+    pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
+        match start_t {
+            0 => self.push_float(slot, t, v),
+            _ => self.push_other(slot, Other { t, start_t, value: Value::Float(v) }),
+        }
+    }
+
+    /// Adds a histogram; `start_t` 0 for unknown.
+    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramSample) {
         self.weight += HISTOGRAM_WEIGHT
             + match &v {
                 HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
                 HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
             };
-        self.push_other(slot, t, Value::Histogram(v));
+        self.push_other(slot, Other { t, start_t, value: Value::Histogram(v) });
     }
 
     #[cold]
-    fn push_other(&mut self, slot: u32, t: i64, value: Value) {
+    fn push_other(&mut self, slot: u32, other: Other) {
         self.entries.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
-        self.others.push((t, value));
+        self.others.push(other);
     }
 
     /// Whether there is nothing.
@@ -120,11 +137,12 @@ impl Gathered {
     pub fn store(&mut self, head: &Head, pages: &Pages, commit: Commit) -> Option<(i64, i64)> {
         self.sort();
         let parts = parts(&self.sorted);
+        let rule = head.cut_rule();
         let store_part = |part: &&[Entry]| {
             let mut tally = Tally::default();
             for run in part.chunk_by(|a, b| a.slot == b.slot) {
                 if let Some(mut series) = pages.slot(run[0].slot).map(|cell| cell.lock()) {
-                    self.store_run(head, &mut series, run, commit, &mut tally);
+                    self.store_run(head, rule, &mut series, run, commit, &mut tally);
                 }
             }
             tally
@@ -168,34 +186,44 @@ impl Gathered {
         }
     }
 
+    /// Time, start timestamp, value.
     #[inline]
-    fn sample(&self, entry: &Entry) -> (i64, Sample<'_>) {
+    fn sample(&self, entry: &Entry) -> (i64, i64, Sample<'_>) {
         if entry.dt != OTHER {
-            return (self.base_t + i64::from(entry.dt), Sample::Float(f64::from_bits(entry.bits)));
+            return (self.base_t + i64::from(entry.dt), 0, Sample::Float(f64::from_bits(entry.bits)));
         }
-        match &self.others[entry.bits as usize] {
-            (t, Value::Float(v)) => (*t, Sample::Float(*v)),
-            (t, Value::Histogram(v)) => (*t, Sample::Histogram(v)),
+        let Other { t, start_t, value } = &self.others[entry.bits as usize];
+        match value {
+            Value::Float(v) => (*t, *start_t, Sample::Float(*v)),
+            Value::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
         }
     }
 
-    fn store_run(&self, head: &Head, series: &mut Series, run: &[Entry], commit: Commit, tally: &mut Tally) {
+    fn store_run(
+        &self,
+        head: &Head,
+        rule: CutRule,
+        series: &mut Series,
+        run: &[Entry],
+        commit: Commit,
+        tally: &mut Tally,
+    ) {
         // A vacant slot.
         if series.epoch == 0 {
             return;
         }
         let before: Tail = series.tail();
         for entry in run {
-            let (t, sample) = self.sample(entry);
+            let (t, start_t, sample) = self.sample(entry);
             if t <= series.last_t() {
                 continue;
             }
             let made = match sample {
                 Sample::Float(v) => match is_stale(v).then(|| stale_mark(series, v)).flatten() {
-                    None => series.push_float(commit, t, v, head.rule, &head.chunks),
-                    Some(mark) => series.push_histogram(commit, t, &mark, head.rule, &head.chunks),
+                    None => series.push_float(commit, t, v, start_t, rule, &head.chunks),
+                    Some(mark) => series.push_histogram(commit, t, &mark, start_t, rule, &head.chunks),
                 },
-                Sample::Histogram(v) => series.push_histogram(commit, t, v, head.rule, &head.chunks),
+                Sample::Histogram(v) => series.push_histogram(commit, t, v, start_t, rule, &head.chunks),
             };
             if let Ok(made) = made {
                 tally.chunks += u64::from(made);

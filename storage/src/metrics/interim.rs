@@ -127,24 +127,24 @@ impl Head {
     ) -> Result<Committed, StorageError> {
         let mut appender = HeadAppender::new(self.clone());
         let mut dropped = 0;
-        let mut add = |series, t, value| {
+        let mut add = |series, (t, start_t), value| {
             let Some(labels) = interim.table.labels(series) else { return false };
             match value {
-                Value::Float(v) => appender.append(None, &labels, t, v, 0),
-                Value::Histogram(v) => appender.append_histogram(None, &labels, t, v, 0),
+                Value::Float(v) => appender.append(None, &labels, t, v, start_t),
+                Value::Histogram(v) => appender.append_histogram(None, &labels, t, v, start_t),
             }
             .is_ok()
         };
         for batch in &mut pending.batches {
             for (sample, series) in batch.floats.drain(..).zip(batch.float_series.drain(..)) {
-                dropped += usize::from(!add(series, sample.t, Value::Float(sample.v)));
+                dropped += usize::from(!add(series, (sample.t, sample.start_t), Value::Float(sample.v)));
             }
             for sample in batch.histograms.drain(..) {
-                dropped += usize::from(!add(sample.series, sample.t, sample.value));
+                dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
             }
         }
         for sample in pending.late.drain(..) {
-            dropped += usize::from(!add(sample.series, sample.t, sample.value));
+            dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
         }
         for (series, _, exemplar) in pending.exemplars.drain(..) {
             if let Some(series) = interim.table.labels(series).and_then(|labels| self.table.get(&labels)) {

@@ -17,6 +17,7 @@ use super::exemplars::{ExemplarQuery, SeriesExemplars};
 use super::flush::Cut;
 use super::head::{Counters, Head, Kinds};
 use super::merge::{Merged, merge};
+use super::recode::Forms;
 use super::replay::Replayed;
 use super::select::{HeadView, Which};
 use super::store::{MetricsStore, ROOT, Work, bump};
@@ -100,7 +101,9 @@ impl MetricsStore {
         let inputs: Vec<_> = parents.iter().map(|block| &**block).collect();
         let ids: Vec<Ulid> = parents.iter().map(|block| block.meta().id).collect();
         self.counts.populating.store(1, Relaxed);
-        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, &mut |_| {
+        // Histograms keep the form that they have.
+        let forms = Forms { histogram_start_t: false, ..self.head.cut_rule().forms };
+        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, forms, &mut |_| {
             if self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         self.counts.populating.store(0, Relaxed);

@@ -41,7 +41,7 @@ pub mod store;
 pub mod survey;
 pub mod table;
 
-pub use recode::{Sample as StoredSample, Value as StoredValue, samples as stored_samples};
+pub use recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};
 
 /// A histogram as queries read it.
 pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {

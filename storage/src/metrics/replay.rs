@@ -31,7 +31,7 @@ use super::table::{Pages, SeriesTable, slot_of};
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::wal::record::{self, Decoder, Record, RefSeries, RefTombstone};
+use crate::wal::record::{self, Decoder, Record, RefSample, RefSeries, RefTombstone};
 use crate::wal::{Position, Reader, compress, segment};
 use crate::{Corruption, StorageError};
 
@@ -456,10 +456,10 @@ impl<'r> Replay<'r> {
         let mark = self.gathered.mark();
         let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
         let (numbers, gathered) = (&self.numbers, &mut self.gathered);
-        let read = record::each_float(record, |number, t, v| {
+        let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
             if t >= min_valid_t {
                 match numbers.get(number) {
-                    Some(slot) => gathered.push_float(slot, t, v),
+                    Some(slot) => gathered.push_started(slot, t, start_t, v),
                     None => unknown.push(number),
                 }
             }
@@ -476,17 +476,17 @@ impl<'r> Replay<'r> {
 
     fn gather_histograms(
         &mut self,
-        samples: impl ExactSizeIterator<Item = (SeriesRef, i64, HistogramSample)>,
+        samples: impl ExactSizeIterator<Item = (SeriesRef, (i64, i64), HistogramSample)>,
         kind: &'static str,
     ) {
         if self.gathered.is_full(samples.len()) {
             self.store();
         }
-        for (number, t, v) in samples {
+        for (number, (t, start_t), v) in samples {
             if t >= self.min_valid_t
                 && let Some(slot) = self.find(number, kind)
             {
-                self.gathered.push_histogram(slot, t, v);
+                self.gathered.push_histogram(slot, t, start_t, v);
             }
         }
     }
@@ -507,17 +507,19 @@ impl<'r> Replay<'r> {
                 }
                 for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
                     if let Some(slot) = self.find(sample.series, kind) {
-                        self.gathered.push_float(slot, sample.t, sample.v);
+                        self.gathered.push_started(slot, sample.t, sample.start_t, sample.v);
                     }
                 }
             }
             Record::Histograms(samples) => {
                 let samples = samples.into_iter();
-                self.gather_histograms(samples.map(|s| (s.series, s.t, HistogramSample::Integer(s.v))), kind);
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Integer(s.v)));
+                self.gather_histograms(samples, kind);
             }
             Record::FloatHistograms(samples) => {
                 let samples = samples.into_iter();
-                self.gather_histograms(samples.map(|s| (s.series, s.t, HistogramSample::Float(s.v))), kind);
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Float(s.v)));
+                self.gather_histograms(samples, kind);
             }
             Record::Tombstones(tombstones) => {
                 for tombstone in tombstones {
@@ -645,19 +647,19 @@ impl<'r> Replay<'r> {
         match record {
             Record::Samples(samples) => {
                 for sample in samples {
-                    self.insert_late(sample.series, kind, sample.t, Value::Float(sample.v));
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
                 }
             }
             Record::Histograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Integer(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Float(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::MmapMarkers(markers) => {
@@ -700,12 +702,13 @@ impl<'r> Replay<'r> {
         Ok(())
     }
 
-    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, t: i64, value: Value) {
+    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
         let Some(slot) = self.find(number, kind) else { return };
         let Some(mut guard) = self.series(slot) else { return };
+        let forms = self.head.cut_rule().forms;
         let late = guard.late.get_or_insert_default();
         let opens = late.open.is_empty();
-        if late.insert(LateSample { t, value, commit: self.commit.id }) {
+        if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
             self.head.counters.chunks_made(u64::from(opens));
             self.head.times.note_late(t, t);
         }

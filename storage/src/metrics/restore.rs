@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use super::head::{Head, HeadOptions};
 use super::head_chunks::HeadChunks;
 use super::log::Logs;
+use super::recode::Forms;
 use super::replay::{END, FoundChunks, Progress, Replay, ReplayProgress, Replayed};
 use super::series::CutRule;
 use super::store::{MetricsStore, bump};
@@ -18,7 +19,7 @@ use super::survey::{Survey, survey};
 use crate::StorageError;
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::options::Options;
+use crate::options::{FloatEncoding, Options};
 use crate::wal::writer::WriterOptions;
 use crate::worker::panic_text;
 
@@ -73,15 +74,22 @@ fn empty_head(
 fn unopened_logs(disk: &Arc<dyn Disk>, options: &Options) -> Logs {
     let writer =
         WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
-    Logs::new(disk.clone(), writer)
+    Logs::new(disk.clone(), writer, options.start_t)
 }
 
 fn head_options(options: &Options) -> HeadOptions {
     let limits = options.limits;
     HeadOptions {
-        rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
+        rule: CutRule {
+            forms: Forms {
+                xor2: limits.floats == FloatEncoding::Xor2,
+                histogram_start_t: options.histogram_start_t,
+            },
+            ..CutRule::new(options.min_block, options.samples_per_chunk)
+        },
         late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
         log_metadata: options.log_metadata,
+        zero_at_start: options.zero_at_start,
         window: limits.out_of_order_window,
         exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
     }

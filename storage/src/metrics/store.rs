@@ -21,7 +21,7 @@ use crate::block::publish::{remove_block, remove_leftovers};
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::options::{Limits, Options};
+use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::stats::{
     CHUNK_BYTES_BOUNDS, CHUNK_SAMPLES_BOUNDS, CHUNK_SECONDS_BOUNDS, COMPACTION_BOUNDS, Distribution, Timing,
 };
@@ -177,6 +177,9 @@ impl MetricsStore {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
         let start = Instant::now();
+        if options.start_t && options.limits.floats == FloatEncoding::Xor {
+            return Err(StorageError::Invalid(XOR_WITHOUT_START_T.into()));
+        }
         let root = Path::new(ROOT);
         let wal = Path::new(super::log::WAL);
         disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
@@ -282,6 +285,7 @@ impl MetricsStore {
         self.head.window.store(limits.out_of_order_window.max(0), Ordering::Relaxed);
         let exemplars = if self.options.exemplars { limits.max_exemplars } else { 0 };
         for head in [Some(self.head.clone()), self.interim()].into_iter().flatten() {
+            head.set_float_encoding(limits.floats);
             head.exemplars.lock().set_limits(exemplars, limits.out_of_order_window.max(0));
         }
     }

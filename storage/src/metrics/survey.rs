@@ -126,7 +126,7 @@ impl Look<'_> {
             let _ = record::each_series_number(&self.record, |number| note_number(numbers, number));
         } else if record::is_floats(kind) && self.times {
             let max_t = &mut self.survey.max_t;
-            let _ = record::each_float(&self.record, |_, t, _| *max_t = (*max_t).max(Some(t)));
+            let _ = record::each_float(&self.record, |sample| *max_t = (*max_t).max(Some(sample.t)));
         } else if wanted(kind) {
             self.decoded();
         }

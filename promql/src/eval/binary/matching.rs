@@ -53,7 +53,9 @@ pub(crate) fn evaluate(
         Some(pairs) if !fills => {
             let combine = |pair: &Pair| {
                 interrupt.check(STAGE_EVALUATION)?;
-                Ok(combine(binary, swapped, pair, steps))
+                let done = combine(binary, swapped, pair, steps);
+                interrupt.allocated(done.0.bytes())?;
+                Ok(done)
             };
             let done: Result<Vec<(Row, Annotations)>, QueryError> =
                 pairs.par_iter().with_min_len(interrupt.min_len(8)).map(combine).collect();

@@ -255,17 +255,17 @@ pub fn is_samples(kind: u8) -> bool {
         )
 }
 
-/// Goes through a record of float samples without gathering them: `each` gets the number of the series, time and value.
-/// What it got before an error came from a record that makes no sense.
+/// Goes through a record of float samples without gathering them. What `each` got before an error came from a record
+/// that makes no sense.
 #[inline]
-pub fn each_float(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Result<(), RecordError> {
+pub fn each_float(record: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), RecordError> {
     let Some((&kind, body)) = record.split_first() else { return Ok(()) };
     let mut r = ByteReader::new(body);
     if kind == SAMPLES_V2 {
         let mut v2 = V2::default();
         while !r.is_empty() {
-            let (series, t, _) = v2.read(&mut r)?;
-            each(series.0, t, r.f64()?);
+            let (series, t, start_t) = v2.read(&mut r)?;
+            each(RefSample { series, t, start_t, v: r.f64()? });
         }
         return Ok(());
     }
@@ -273,7 +273,7 @@ pub fn each_float(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Result<
         let base = Base::read(&mut r)?;
         while !r.is_empty() {
             let (series, t) = base.read_deltas(&mut r)?;
-            each(series.0, t, r.f64()?);
+            each(RefSample { series, t, start_t: 0, v: r.f64()? });
         }
     }
     Ok(())
