@@ -469,7 +469,7 @@ fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selec
 }
 
 impl Snapshot {
-    /// The series that match, ascending by labels.
+    /// The series that match; with all labels and ascending by them, unless the hints want less.
     #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
