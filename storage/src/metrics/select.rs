@@ -445,6 +445,10 @@ impl Selected {
 }
 
 /// Merges series in label order, each label set once; what the first list has comes first.
+#[expect(
+    clippy::vec_box,
+    reason = "series are large and end up in boxes, so that moving them means copying pointers"
+)]
 fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selected>> {
     if first.is_empty() || second.is_empty() {
         return if first.is_empty() { second } else { first };
@@ -465,7 +469,8 @@ fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selec
 }
 
 impl Snapshot {
-    /// The series that match, ascending by labels.
+    /// The series that match; with all labels and ascending by them, unless the hints want less.
+    #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
         for block in self.blocks(selection) {
