@@ -231,18 +231,22 @@ fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
         let one = |lo: usize, hi: usize| mean(&v[lo..hi]);
         fours(windows, out, one, |four| {
             let after_first = four.map(|(lo, hi)| (lo + 1, hi));
-            let sums = in_step(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])), Kahan::plus);
+            let sums = in_step(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])), Kahan::plus_finite);
             std::array::from_fn(|i| {
                 let (Kahan { sum, c }, (lo, hi)) = (sums[i], four[i]);
                 let count = (hi - lo) as f64;
-                if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
+                if sums[i].total().is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
             })
         });
     } else {
         let one =
             |lo: usize, hi: usize| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total();
         fours(windows, out, one, |four| {
-            in_step(v, four, [Kahan::default(); 4], Kahan::plus).map(Kahan::total)
+            let sums = in_step(v, four, [Kahan::default(); 4], Kahan::plus_finite);
+            std::array::from_fn(|i| {
+                let total = sums[i].total();
+                if total.is_finite() { total } else { one(four[i].0, four[i].1) }
+            })
         });
     }
 }
