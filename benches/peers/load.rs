@@ -127,6 +127,7 @@ impl Load<'_> {
         let start = (end_s - (steps as i64 - 1) * INTERVAL_S) * 1000;
         let clock = Arc::new(Manual(AtomicI64::new(start)));
         let storage = Storage::open(Arc::new(RealDisk::new(dir)), clock.clone(), options, Arc::new(Silent))
+            .and_then(|storage| storage.wait_replayed().map(|()| storage))
             .unwrap_or_else(|e| panic!("{e}"));
         let hosts = series.div_ceil(scrapes.series());
         let labels: Vec<Vec<Labels>> = (0..hosts)

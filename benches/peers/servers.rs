@@ -45,15 +45,16 @@ impl Kind {
     }
 
     fn program(self) -> Option<PathBuf> {
-        if self == Self::Trivium {
-            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
-        }
         let variable = match self {
+            Self::Trivium => "PEERS_TRIVIUM",
             Self::Prometheus => "PEERS_PROMETHEUS",
-            _ => "PEERS_VICTORIA_METRICS",
+            Self::VictoriaMetrics => "PEERS_VICTORIA_METRICS",
         };
         if let Ok(path) = std::env::var(variable) {
             return Some(path.into());
+        }
+        if self == Self::Trivium {
+            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
         }
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|dir| dir.join(self.name())).find(|program| program.is_file())

@@ -133,7 +133,8 @@ fn flush(data: &Path) {
         std::sync::Arc::new(storage::observer::Silent),
     );
     let storage = storage.unwrap_or_else(|e| panic!("{e}"));
-    storage.compact().and_then(|()| storage.close()).unwrap_or_else(|e| panic!("{e}"));
+    let done = storage.wait_replayed().and_then(|()| storage.compact()).and_then(|()| storage.close());
+    done.unwrap_or_else(|e| panic!("{e}"));
 }
 
 struct Now;

@@ -63,6 +63,7 @@ pub fn measure(scrapes: &Scrapes, series: usize) {
     let before = resident_bytes(std::process::id());
     let storage =
         Storage::open(Arc::new(RealDisk::new(dir.path())), Arc::new(Still), options, Arc::new(Silent))
+            .and_then(|storage| storage.wait_replayed().map(|()| storage))
             .expect("a store");
     let mut refs: Vec<SeriesRef> = Vec::with_capacity(series);
     let per_host = scrapes.series();

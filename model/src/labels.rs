@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
+/// The labels that describe a metric as such.
+pub const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 /// The label that holds a classic histogram's upper bucket bound.
 pub const BUCKET_LABEL: &str = "le";
 
@@ -93,6 +95,11 @@ impl Labels {
     /// Whether the set has no labels.
     pub fn is_empty(&self) -> bool {
         self.packed.is_empty()
+    }
+
+    /// Whether the other set shares this one's allocation, and hence is equal; a quick look that may miss equal sets.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.packed, &other.packed)
     }
 
     /// The packed form, equal exactly when the sets are equal; for hashing and map keys. Not a storage format.

@@ -42,6 +42,11 @@ pub struct Hints {
     pub by: bool,
     /// Of each series only the newest sample within the time bounds counts; a store may give just that one.
     pub newest: bool,
+    /// Beside the labels that describe the metric, only these count, if it is not `None`. A store may leave out the
+    /// others; label sets need not be unique then.
+    pub labels: Option<Vec<String>>,
+    /// Whether the order of the series does not count; a store may give them in any.
+    pub unordered: bool,
 }
 
 /// Which series, over which time.
@@ -163,6 +168,12 @@ pub trait SeriesSource: Send + Sync {
     /// `None` when even that is not known at once, without waiting for a disk.
     fn at_most(&self, _selection: &Selection) -> Option<u64> {
         None
+    }
+
+    /// What is missing from every answer, such as a quarantined block: the warnings of every [`SeriesSet`], for answers
+    /// that have none of their own.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Names of labels that matching series have, ascending, each once. `selection.limit` bounds the names.

@@ -3,6 +3,10 @@
 //! Samples are counted as Prometheus counts them: a float is one, a histogram as many as its size in memory is worth.
 //! The counts describe the evaluation that Prometheus would do, step by step, so that a query is refused here when it
 //! is refused there, although this engine holds less at a time.
+//!
+//! Bytes are those that this engine holds: what operands, intermediate results and the final one take together. What
+//! grows while an operation is under way counts at once; when it ends, its result counts instead, and its operands no
+//! more.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +22,10 @@ pub(crate) struct Interrupt<'a> {
     cancel: &'a AtomicBool,
     elapsed: &'a (dyn Fn() -> Duration + Sync),
     deadline: Option<Duration>,
-    bytes: AtomicUsize,
+    /// Bytes taken by the operation under way.
+    working: AtomicUsize,
+    /// Bytes of the results of operations that ended, and of what the query holds all the time.
+    kept: AtomicUsize,
     max_bytes: usize,
     work: AtomicU64,
     /// Whether other threads may help.
@@ -35,8 +42,8 @@ impl<'a> Interrupt<'a> {
         deadline: Option<Duration>,
         max_bytes: usize,
     ) -> Self {
-        let (bytes, work) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { cancel, elapsed, deadline, bytes, max_bytes, work, parallel: true }
+        let (working, kept) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { cancel, elapsed, deadline, working, kept, max_bytes, work: AtomicU64::new(0), parallel: true }
     }
 
     /// Keeps all work on the thread that does it.
@@ -76,18 +83,29 @@ impl<'a> Interrupt<'a> {
         self.check(STAGE_EVALUATION)
     }
 
-    /// Notes memory that intermediate or final results take. Fails when it exceeds the query's budget.
+    /// Notes memory that the operation under way takes, before or when it does. Fails when the query's budget does not
+    /// cover it beside all else that is held.
     pub(crate) fn allocated(&self, bytes: usize) -> Result<(), QueryError> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > self.max_bytes {
-            return Err(QueryError::TooManySamples(STAGE_EXECUTION));
-        }
-        Ok(())
+        let working = self.working.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.check_bytes(working.saturating_add(self.kept.load(Ordering::Relaxed)))
     }
 
-    /// Notes memory given back.
+    /// Notes memory that the operation under way has given back.
     pub(crate) fn freed(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.working.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that the operation under way has ended: its result takes so many bytes, and operands that took `freed`
+    /// are gone.
+    pub(crate) fn ended(&self, result: usize, freed: usize) -> Result<(), QueryError> {
+        self.working.store(0, Ordering::Relaxed);
+        self.kept.fetch_sub(freed, Ordering::Relaxed);
+        let kept = self.kept.fetch_add(result, Ordering::Relaxed).saturating_add(result);
+        self.check_bytes(kept)
+    }
+
+    fn check_bytes(&self, held: usize) -> Result<(), QueryError> {
+        if held > self.max_bytes { Err(QueryError::TooManySamples(STAGE_EXECUTION)) } else { Ok(()) }
     }
 }
 
@@ -138,12 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn bytes_count_in_sum() {
+        let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
+        let interrupt = Interrupt::new(&cancel, &elapsed, None, 100);
+        // One operation, in parts; then another beside its result; then one that takes both as operands.
+        assert!(interrupt.allocated(60).is_ok() && interrupt.allocated(50).is_err());
+        interrupt.freed(50);
+        assert!(interrupt.ended(60, 0).is_ok());
+        assert!(interrupt.allocated(40).is_ok() && interrupt.allocated(1).is_err());
+        assert!(interrupt.ended(40, 0).is_ok());
+        assert!(interrupt.allocated(1).is_err());
+        assert!(interrupt.ended(10, 100).is_ok());
+        assert!(interrupt.allocated(90).is_ok() && interrupt.ended(91, 0).is_err());
+    }
+
+    #[test]
     fn deadline_and_cancel() {
         let cancel = AtomicBool::new(false);
         let elapsed = || Duration::from_millis(5);
         let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(6)), 100);
         assert!(interrupt.check("x").is_ok() && interrupt.worked(10).is_ok());
-        assert!(interrupt.allocated(60).is_ok() && interrupt.allocated(50).is_err());
         cancel.store(true, Ordering::Relaxed);
         assert_eq!(interrupt.check("x"), Err(QueryError::Cancelled("x")));
         assert_eq!(interrupt.worked(CHECK_EVERY), Err(QueryError::Cancelled(STAGE_EVALUATION)));

@@ -144,6 +144,74 @@ fn too_many_samples_are_refused() {
     assert_eq!(case.range("requests_total", 0, 100_000, 1_000).unwrap_err().to_string(), refused);
 }
 
+/// The smallest budget with which a range query of 100 steps is answered.
+fn bytes_needed(query: &str) -> usize {
+    let mut case = Case::new();
+    let mut answered = |max_bytes: usize| {
+        case.options.max_bytes = max_bytes;
+        match case.range(query, 0, 99_000, 1_000) {
+            Ok(_) => true,
+            Err(QueryError::TooManySamples(stage)) => {
+                assert_eq!(stage, "query execution");
+                false
+            }
+            Err(error) => panic!("{query}: {error}"),
+        }
+    };
+    let (mut refused, mut enough) = (0, 1 << 20);
+    assert!(answered(enough), "{query}");
+    while refused + 1 < enough {
+        let middle = (refused + enough) / 2;
+        if answered(middle) { enough = middle } else { refused = middle }
+    }
+    enough
+}
+
+#[test]
+fn memory_is_bounded_in_sum() {
+    // Ten series of 100 steps, and a little.
+    const ROWS: usize = 10 * 100 * 8;
+    for (parts, whole, times) in [
+        // Each side fits into what both together do not.
+        (
+            ["rate(requests_total[1m])", "requests_total"],
+            "rate(requests_total[1m]) + on(i) requests_total",
+            3,
+        ),
+        (["requests_total", "-requests_total"], "requests_total or on(i) (-requests_total)", 2),
+        (["sort(requests_total)", "requests_total"], "sort(requests_total) * on(i) (requests_total + 1)", 3),
+        // Nested: what is outside is held while the inside is evaluated.
+        (
+            ["requests_total", "topk(9, requests_total)"],
+            "requests_total + on(i) (topk(9, requests_total) + on(i) requests_total)",
+            4,
+        ),
+        (
+            ["max_over_time(requests_total[50s:1s])", "requests_total"],
+            "requests_total + on(i) max_over_time(requests_total[50s:1s])",
+            2,
+        ),
+        (["vector(1)", "requests_total @ 50"], "requests_total + on(i) (requests_total @ 50)", 3),
+    ] {
+        let each = parts.map(bytes_needed);
+        let both = bytes_needed(whole);
+        assert!(both > each[0].max(each[1]) + ROWS / 2, "{whole}: {both}, parts {each:?}");
+        assert!(both >= times * ROWS, "{whole}: {both}");
+    }
+    // What is not needed any more does not count: operands of what has ended.
+    let one = bytes_needed("sum(rate(requests_total[1m]))");
+    let many = vec!["sum(rate(requests_total[1m]))"; 30].join(" + ");
+    assert!(bytes_needed(&many) < one * 10, "{} and {one}", bytes_needed(&many));
+    let moved = bytes_needed("((((requests_total + 1) * 2) - 3) / 4) ^ 2");
+    assert!(moved < 2 * ROWS, "{moved}");
+    // The result of an instant query of a range counts too.
+    let mut case = Case::new();
+    case.options.max_bytes = 4 << 10;
+    assert!(case.instant("requests_total{i=\"1\"}[200s]", 200_000).is_ok());
+    let refused = case.instant("requests_total[200s]", 200_000).map(drop);
+    assert_eq!(refused, Err(QueryError::TooManySamples("query execution")));
+}
+
 #[test]
 fn steps_beyond_all_memory_are_refused_before_any_is_looked_at() {
     let case = Case::new();

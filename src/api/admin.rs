@@ -29,6 +29,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
+        Ok(Err(e @ StorageError::Replaying(_))) => Err(ApiError::new(ErrorKind::Unavailable, e.to_string())),
         Ok(Err(e)) => Err(ApiError::new(ErrorKind::Internal, e.to_string())),
         Err(e) => Err(ApiError::new(ErrorKind::Internal, format!("the store's work ended early: {e}"))),
     }

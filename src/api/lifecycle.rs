@@ -1,4 +1,5 @@
-//! `/-/healthy`, `/-/ready`, `/-/reload`, `/-/quit`, and the gate that answers 503 until the store is open.
+//! `/-/healthy`, `/-/ready`, `/-/reload`, `/-/quit`, and the gate that answers 503 until the store is open. It opens
+//! while the write-ahead log is being replayed; `/-/ready` tells load balancers to wait for the end of that.
 
 use std::sync::Arc;
 
@@ -17,18 +18,24 @@ pub async fn healthy() -> &'static str {
     "Prometheus Server is Healthy.\n"
 }
 
-/// `/-/ready`, behind [`gate`].
-pub async fn ready() -> &'static str {
-    "Prometheus Server is Ready.\n"
+/// `/-/ready`: everything that the store holds is there.
+pub async fn ready(State(api): State<Arc<Api>>) -> Response {
+    match api.state.readiness() {
+        Readiness::Ready => "Prometheus Server is Ready.\n".into_response(),
+        readiness => unavailable(readiness),
+    }
 }
 
 /// Middleware: 503 unless the store is open and the server is not stopping.
 pub async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let stopping = match api.state.readiness() {
-        Readiness::Ready => return next.run(request).await,
-        Readiness::Starting => "false",
-        Readiness::Stopping => "true",
-    };
+    match api.state.readiness() {
+        Readiness::Ready | Readiness::Replaying => next.run(request).await,
+        readiness @ (Readiness::Starting | Readiness::Stopping) => unavailable(readiness),
+    }
+}
+
+fn unavailable(readiness: Readiness) -> Response {
+    let stopping = if readiness == Readiness::Stopping { "true" } else { "false" };
     (StatusCode::SERVICE_UNAVAILABLE, [("X-Prometheus-Stopping", stopping)], "Service Unavailable")
         .into_response()
 }

@@ -156,7 +156,7 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     let prefix = api.options.prefix.clone();
     let routes = Router::new()
         .nest("/api/v1", gated_api)
-        .route("/-/ready", get(lifecycle::ready).layer(gate()))
+        .route("/-/ready", get(lifecycle::ready))
         .route("/-/healthy", get(lifecycle::healthy))
         .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/-/quit", post(lifecycle::quit).put(lifecycle::quit))

@@ -92,9 +92,10 @@ fn strings(
     Ok(all.into_iter().collect())
 }
 
-fn reply_strings(question: &Question, strings: Vec<String>) -> Reply {
+fn reply_strings(question: &Question, strings: Vec<String>, warnings: Vec<String>) -> Reply {
     let (strings, truncated) = question.cut(strings);
-    let reply = Reply::stream(move |json| json.list(&strings, |json, s| json.string(s)));
+    let mut reply = Reply::stream(move |json| json.list(&strings, |json, s| json.string(s)));
+    reply.warnings = warnings;
     if truncated { reply.warn(TRUNCATED) } else { reply }
 }
 
@@ -103,7 +104,7 @@ pub async fn labels(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
     let question = Question::parse(&params, params.selectors()?)?;
     read(api.parts()?, move |source| {
         let names = strings(&question, |selection| source.label_names(selection))?;
-        Ok(reply_strings(&question, names))
+        Ok(reply_strings(&question, names, source.warnings()))
     })
     .await
 }
@@ -121,7 +122,7 @@ pub async fn label_values(
     let question = Question::parse(&params, params.selectors()?)?;
     read(api.parts()?, move |source| {
         let values = strings(&question, |selection| source.label_values(&name, selection))?;
-        Ok(reply_strings(&question, values))
+        Ok(reply_strings(&question, values, source.warnings()))
     })
     .await
 }
@@ -135,11 +136,9 @@ pub async fn series(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
     let selectors = params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
     let question = Question::parse(&params, selectors)?;
     read(api.parts()?, move |source| {
-        let mut warnings = Vec::new();
         let mut all = Vec::new();
         for selection in question.selections() {
             let set = source.select(&selection).map_err(failed)?;
-            warnings.extend(set.warnings);
             all.extend(set.series.iter().map(|s| s.labels().clone()));
         }
         if question.selectors.len() > 1 {
@@ -148,7 +147,7 @@ pub async fn series(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
         }
         let (all, truncated) = question.cut(all);
         let mut reply = Reply::stream(move |json| json.list(&all, |json, labels| json.labels(labels)));
-        reply.warnings = warnings;
+        reply.warnings = source.warnings();
         Ok(if truncated { reply.warn(TRUNCATED) } else { reply })
     })
     .await

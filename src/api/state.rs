@@ -14,6 +14,8 @@ use crate::telemetry::{Collect, Gather};
 pub enum Readiness {
     /// The store is being opened.
     Starting,
+    /// The store answers and takes samples, and its log is being replayed.
+    Replaying,
     /// Everything works.
     Ready,
     /// The server was told to end.
@@ -30,8 +32,8 @@ pub struct State {
     /// 1 or 0; the last successful reload's time in milliseconds.
     reload_successful: AtomicU8,
     reload_success_ms: AtomicI64,
-    replay_current: AtomicU64,
-    replay_max: AtomicU64,
+    /// Segments of the write-ahead log: first, being replayed, last.
+    replay: [AtomicU64; 3],
     reloads: mpsc::Sender<ReloadRequest>,
     quit: CancellationToken,
 }
@@ -44,8 +46,7 @@ impl State {
             config_yaml: ArcSwap::default(),
             reload_successful: AtomicU8::new(0),
             reload_success_ms: AtomicI64::new(0),
-            replay_current: AtomicU64::new(0),
-            replay_max: AtomicU64::new(0),
+            replay: Default::default(),
             reloads,
             quit,
         }
@@ -56,6 +57,7 @@ impl State {
         match self.readiness.load(Ordering::Acquire) {
             n if n == Readiness::Ready as u8 => Readiness::Ready,
             n if n == Readiness::Stopping as u8 => Readiness::Stopping,
+            n if n == Readiness::Replaying as u8 => Readiness::Replaying,
             _ => Readiness::Starting,
         }
     }
@@ -88,14 +90,15 @@ impl State {
     }
 
     /// Notes how far replay of the write-ahead log is.
-    pub fn replaying(&self, current: u64, max: u64) {
-        self.replay_current.store(current, Ordering::Relaxed);
-        self.replay_max.store(max, Ordering::Relaxed);
+    pub fn replaying(&self, first: u64, current: u64, last: u64) {
+        for (number, now) in self.replay.iter().zip([first, current, last]) {
+            number.store(now, Ordering::Relaxed);
+        }
     }
 
-    /// Segments replayed and segments in all.
-    pub fn replay_progress(&self) -> (u64, u64) {
-        (self.replay_current.load(Ordering::Relaxed), self.replay_max.load(Ordering::Relaxed))
+    /// The write-ahead log's segments: the first, the one being replayed, the last.
+    pub fn replay_progress(&self) -> [u64; 3] {
+        self.replay.each_ref().map(|number| number.load(Ordering::Relaxed))
     }
 
     /// Has the main loop reload the configuration and waits for the outcome.

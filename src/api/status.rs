@@ -248,6 +248,6 @@ fn block_meta(b: &BlockInfo) -> serde_json::Value {
 
 /// `/api/v1/status/walreplay`: served before the server is ready.
 pub async fn wal_replay(State(api): State<Arc<Api>>) -> ApiResult {
-    let (current, max) = api.state.replay_progress();
-    Reply::json(&serde_json::json!({ "min": 0, "max": max, "current": current }))
+    let [min, current, max] = api.state.replay_progress();
+    Reply::json(&serde_json::json!({ "min": min, "max": max, "current": current }))
 }

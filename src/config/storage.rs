@@ -99,14 +99,6 @@ impl Tsdb {
             retention: f.section("retention", Retention::read)?.unwrap_or(cx.defaults.retention),
         };
         f.finish()?;
-        if tsdb.float_chunk_encoding == Some(FloatChunkEncoding::Xor2) {
-            let field = "chunk_encoding";
-            cx.note(
-                f.fault(field, "").pos,
-                f.path_of(field),
-                "float chunks are written as xor; xor2 is read",
-            );
-        }
         if tsdb.stale_series_compaction_threshold > 0.0 {
             let field = "stale_series_compaction_threshold";
             cx.note(f.fault(field, "").pos, f.path_of(field), "stale series are compacted with the others");

@@ -44,12 +44,12 @@ use Support::{AlwaysOn, Instead, NoEffect, NotYet, Works};
 features! {
     auto_reload_config = "auto-reload-config", Instead("--config.auto-reload"), "Reload when a file changes.";
     concurrent_rule_eval = "concurrent-rule-eval", NotYet, "Evaluate independent rules at once.";
-    created_timestamp_zero_ingestion = "created-timestamp-zero-ingestion", NotYet, "A zero sample at a counter's start.";
+    created_timestamp_zero_ingestion = "created-timestamp-zero-ingestion", Works, "A zero sample at a counter's start.";
     delayed_compaction = "delayed-compaction", NotYet, "Random delay of compaction.";
     exemplar_storage = "exemplar-storage", Works, "Keep exemplars.";
     extra_scrape_metrics = "extra-scrape-metrics", Instead("extra_scrape_metrics in the configuration file"), "More metrics about each scrape.";
     fast_startup = "fast-startup", NoEffect("start-up does not depend on it here"), "State file for a faster start.";
-    histograms_st_encoding = "histograms-st-encoding", NotYet, "Histogram chunks with start timestamps.";
+    histograms_st_encoding = "histograms-st-encoding", Works, "Histogram chunks with start timestamps.";
     memory_snapshot_on_shutdown = "memory-snapshot-on-shutdown", NotYet, "Snapshot of the head at shutdown.";
     metadata_wal_records = "metadata-wal-records", NotYet, "Metadata in the write-ahead log.";
     native_histograms = "native-histograms", Instead("scrape_native_histograms in the configuration file"), "Without effect, as in Prometheus.";
@@ -64,12 +64,12 @@ features! {
     promql_extended_range_selectors = "promql-extended-range-selectors", Works, "`anchored` and `smoothed`.";
     promql_per_step_stats = "promql-per-step-stats", Works, "Sample counts of each step.";
     search_api = "search-api", NotYet, "The search API.";
-    st_storage = "st-storage", NotYet, "Start timestamps in the store.";
-    st_synthesis = "st-synthesis", NotYet, "Start timestamps where a target sends none.";
+    st_storage = "st-storage", Works, "Start timestamps in the store.";
+    st_synthesis = "st-synthesis", Works, "Start timestamps where a target sends none.";
     type_and_unit_labels = "type-and-unit-labels", Works, "`__type__` and `__unit__` labels.";
-    use_start_timestamps = "use-start-timestamps", NotYet, "Start timestamps in PromQL.";
+    use_start_timestamps = "use-start-timestamps", Works, "Start timestamps in PromQL.";
     use_uncached_io = "use-uncached-io", NoEffect("the page cache is used as before"), "Chunks past the page cache.";
-    xor2_encoding = "xor2-encoding", NotYet, "XOR2 float chunks.";
+    xor2_encoding = "xor2-encoding", Instead("storage.tsdb.chunk_encoding.floats in the configuration file"), "XOR2 float chunks.";
 }
 
 impl Features {

@@ -16,6 +16,7 @@ use super::cache::{CachedSeries, Lookup, ScrapeCache};
 use super::metrics::ScrapeMetrics;
 use super::report::{Report, ReportSeries};
 use super::sample_labels::{SampleLabels, SampleLabelsError};
+use super::start_synthesis::{Adjusted, StartSynthesis, is_cumulative};
 use super::target::Target;
 use crate::config::scrape::ScrapeJob;
 
@@ -67,8 +68,17 @@ pub struct AppendOptions {
     pub exemplars: bool,
     /// Read start timestamps.
     pub start_timestamps: bool,
+    /// Make start timestamps up for cumulative series that have none.
+    pub synthesize_start: bool,
     /// Add `__type__` and `__unit__`.
     pub type_and_unit_labels: bool,
+}
+
+impl AppendOptions {
+    /// Whether a known series' labels are needed.
+    fn keeps_labels(&self) -> bool {
+        self.metadata || self.synthesize_start
+    }
 }
 
 /// The series of one target.
@@ -78,6 +88,7 @@ pub struct TargetSeries {
     pub(super) options: AppendOptions,
     pub(super) metrics: Arc<ScrapeMetrics>,
     pub(super) cache: ScrapeCache,
+    pub(super) starts: StartSynthesis,
     pub(super) reports: ReportSeries,
 }
 
@@ -104,6 +115,7 @@ impl TargetSeries {
             options,
             metrics,
             cache: ScrapeCache::default(),
+            starts: StartSynthesis::default(),
             reports: ReportSeries::default(),
         }
     }
@@ -171,6 +183,9 @@ impl TargetSeries {
     }
 
     fn end(&mut self, success: bool) {
+        if success {
+            self.starts.end(self.cache.scrape());
+        }
         if self.cache.end(success) {
             self.metrics.cache_flush_forced.inc();
         }
@@ -215,6 +230,7 @@ impl TargetSeries {
             options: self.options,
             metrics: &self.metrics,
             cache: &mut self.cache,
+            starts: &mut self.starts,
             counts,
             refused: Refused::default(),
             limit: None,
@@ -226,6 +242,11 @@ impl TargetSeries {
                 None => break Ok(()),
                 Some(Err(error)) => break Err(error.into()),
                 Some(Ok(entry)) => {
+                    if self.options.synthesize_start
+                        && let Entry::Series(series) = &entry
+                    {
+                        appender.reject_out_of_order(series.start_t == 0);
+                    }
                     if let Err(error) = scrape.entry(appender, entry) {
                         break Err(error);
                     }
@@ -295,14 +316,21 @@ struct BodyAppender<'s> {
     options: AppendOptions,
     metrics: &'s ScrapeMetrics,
     cache: &'s mut ScrapeCache,
+    starts: &'s mut StartSynthesis,
     counts: &'s mut Counts,
     refused: Refused,
     /// The first limit that was exceeded; reading goes on to count.
     limit: Option<AppendFailure>,
     /// Samples offered to the store.
     appended: u64,
-    /// The family of the last metadata line, kept only when metadata is passed on.
-    family: Option<String>,
+    /// The family of the last metadata line, kept only for those who need labels.
+    family: Option<Family>,
+}
+
+/// A metric family.
+struct Family {
+    name: String,
+    kind: MetricType,
 }
 
 impl BodyAppender<'_> {
@@ -325,8 +353,9 @@ impl BodyAppender<'_> {
                 family
             }
         };
-        if self.options.metadata {
-            self.family = Some(family.into_owned());
+        if self.options.keeps_labels() {
+            let kind = metadata.get(&family, scrape).map(|(metadata, _)| metadata.kind).unwrap_or_default();
+            self.family = Some(Family { name: family.into_owned(), kind });
         }
         Ok(())
     }
@@ -336,15 +365,27 @@ impl BodyAppender<'_> {
         if !self.job.honor_timestamps {
             series.t = None;
         }
-        let tracked = series.t.is_none() || self.job.track_timestamps_staleness;
+        let mut tracked = series.t.is_none() || self.job.track_timestamps_staleness;
+        let scrape = self.cache.scrape();
         // Known series first, without leaving the look-up: this is where a server spends its time.
         match self.cache.look_up(series.key) {
             Lookup::Dropped => Ok(()),
             Lookup::Known(mut hit) => {
-                let known = hit.series();
-                let labels = known.labels.clone();
-                let offered = match hit.repeated && series.t.is_none() {
+                let labels = hit.labels().cloned();
+                let repeated = hit.repeated && series.t.is_none();
+                let adjusted = if self.options.synthesize_start && !repeated {
+                    let name = labels.as_ref().and_then(Labels::metric_name).unwrap_or_default();
+                    let t = series.t.unwrap_or(self.t);
+                    let family = self.family.as_ref();
+                    let adjusted = synthesize(self.starts, family, name, scrape, t, &mut series);
+                    tracked |= adjusted.is_some();
+                    adjusted
+                } else {
+                    None
+                };
+                let offered = match repeated {
                     true => Err(Refusal::Store(AppendError::Duplicate)),
+                    false if adjusted == Some(Adjusted::First) => Ok(hit.reference()),
                     false => {
                         let mut offer = Offer {
                             t: series.t.unwrap_or(self.t),
@@ -353,14 +394,14 @@ impl BodyAppender<'_> {
                             job: self.job,
                             appended: &mut self.appended,
                         };
-                        let labels = known.labels.as_ref().unwrap_or(&NO_LABELS);
-                        offer.append(appender, Some(known.reference), labels, &series)
+                        let labels = labels.as_ref().unwrap_or(&NO_LABELS);
+                        offer.append(appender, Some(hit.reference()), labels, &series)
                     }
                 };
                 let reference = match offered {
                     Err(Refusal::Store(AppendError::UnknownSeries)) => {
                         self.appended -= 1;
-                        return self.new_series(appender, series, tracked);
+                        return self.new_series(appender, series, tracked, adjusted);
                     }
                     Ok(reference) => {
                         hit.set_reference(reference);
@@ -370,6 +411,9 @@ impl BodyAppender<'_> {
                         Some(reference)
                     }
                     Err(refusal) => {
+                        if self.options.synthesize_start {
+                            self.starts.forget(series.key);
+                        }
                         self.refuse(refusal)?;
                         None
                     }
@@ -377,21 +421,22 @@ impl BodyAppender<'_> {
                 self.counts.kept += 1;
                 if let Some(reference) = reference {
                     self.exemplars(appender, reference, &series);
-                    if let Some(labels) = labels {
+                    if let Some(labels) = labels.filter(|_| self.options.metadata) {
                         self.pass_metadata(appender, reference, &labels, false);
                     }
                 }
                 Ok(())
             }
-            Lookup::Unknown => self.new_series(appender, series, tracked),
+            Lookup::Unknown => self.new_series(appender, series, tracked, None),
         }
     }
 
     fn new_series(
         &mut self,
         appender: &mut dyn Appender,
-        series: Series<'_>,
-        tracked: bool,
+        mut series: Series<'_>,
+        mut tracked: bool,
+        adjusted: Option<Adjusted>,
     ) -> Result<(), AppendFailure> {
         let mut exposed = RawLabels::new();
         series.labels(self.options.type_and_unit_labels, &mut exposed)?;
@@ -415,6 +460,24 @@ impl BodyAppender<'_> {
                 return Err(error.into());
             }
         };
+        let mut is_added = true;
+        if self.options.synthesize_start && adjusted.is_none() {
+            let scrape = self.cache.scrape();
+            let last_seen = self.starts.last_seen(series.key);
+            is_added = last_seen.is_none();
+            if last_seen == Some(scrape) && series.t.is_none() {
+                self.counts.kept += 1;
+                return self.refuse(Refusal::Store(AppendError::Duplicate));
+            }
+            let (name, t) = (labels.metric_name().unwrap_or_default(), series.t.unwrap_or(self.t));
+            let adjusted = synthesize(self.starts, self.family.as_ref(), name, scrape, t, &mut series);
+            tracked |= adjusted.is_some();
+            if adjusted == Some(Adjusted::First) {
+                self.counts.kept += 1;
+                self.counts.series_added += usize::from(is_added && self.limit.is_none());
+                return Ok(());
+            }
+        }
         let mut offer = Offer {
             t: series.t.unwrap_or(self.t),
             max_t: self.max_t,
@@ -428,11 +491,16 @@ impl BodyAppender<'_> {
                 if self.options.metadata {
                     self.pass_metadata(appender, reference, &labels, true);
                 }
-                let labels = self.options.metadata.then_some(labels);
+                let labels = self.options.keeps_labels().then_some(labels);
                 self.cache.insert(series.key, CachedSeries { reference, labels }, tracked);
-                self.counts.series_added += usize::from(self.limit.is_none());
+                self.counts.series_added += usize::from(is_added && self.limit.is_none());
             }
-            Err(refusal) => self.refuse(refusal)?,
+            Err(refusal) => {
+                if self.options.synthesize_start {
+                    self.starts.forget(series.key);
+                }
+                self.refuse(refusal)?;
+            }
         }
         self.counts.kept += 1;
         Ok(())
@@ -486,7 +554,7 @@ impl BodyAppender<'_> {
 
     /// Passes the family's metadata on for a new series, or when it has changed.
     fn pass_metadata(&self, appender: &mut dyn Appender, reference: SeriesRef, labels: &Labels, new: bool) {
-        let Some(family) = &self.family else { return };
+        let Some(Family { name: family, .. }) = &self.family else { return };
         let Some((metadata, changed)) = self.cache.metadata().get(family, self.cache.scrape()) else {
             return;
         };
@@ -499,6 +567,31 @@ impl BodyAppender<'_> {
             tracing::debug!(target_url = %self.target.url, %error, "Error when appending metadata");
         }
     }
+}
+
+/// Gives a series without start timestamp one, if it counts up: `None` when it has one itself or does not count.
+fn synthesize(
+    starts: &mut StartSynthesis,
+    family: Option<&Family>,
+    name: &str,
+    scrape: u64,
+    t: i64,
+    series: &mut Series<'_>,
+) -> Option<Adjusted> {
+    if series.start_t != 0 {
+        starts.forget(series.key);
+        return None;
+    }
+    let counts_up = || {
+        family.is_some_and(|Family { name: family, kind }| {
+            is_of_family(name, family, *kind) && is_cumulative(*kind, name)
+        })
+    };
+    let adjusted = starts.adjust(series.key, scrape, t, &mut series.value, counts_up);
+    if let Adjusted::From(start_t) = adjusted {
+        series.start_t = start_t;
+    }
+    (adjusted != Adjusted::From(0)).then_some(adjusted)
 }
 
 /// Why a sample is not stored.

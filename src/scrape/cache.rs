@@ -5,14 +5,16 @@
 //! sample for it. A series is gone when the scrape before stored a sample and this one did not, under no text that
 //! leads to the same reference.
 //!
-//! A server has an entry for every active series, so an entry is small: texts are known by 128 bits of hash, and labels
+//! A server has an entry for every active series, so an entry is small: texts are known by 96 bits of hash, and labels
 //! are kept only for a store that wants metadata. Should the store have forgotten a series, its labels are made anew.
+//! Entries lie in the order in which their texts first came, which is mostly the order in which they come again: the
+//! entry behind the last one found is looked at before the hash table.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use model::append::SeriesRef;
 use model::labels::Labels;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -22,16 +24,23 @@ use super::metadata::MetadataCache;
 /// Entries beyond twice those of the last success that are kept while scrapes fail.
 const SLACK: usize = 1000;
 
-/// A text's hash, in halves: a `u128` would be aligned to 16 bytes.
-type Key = [u64; 2];
+/// A text's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key([u32; 3]);
 
 /// The cache of one target.
 #[derive(Debug)]
 pub struct ScrapeCache {
-    entries: HashMap<Key, Entry>,
+    entries: Vec<Entry>,
+    /// Where in `entries` a key is.
+    places: HashTable<u32>,
+    /// Labels of known series, where they are kept.
+    labels: HashMap<Key, Labels>,
+    /// Where the next text is likely to be found.
+    next: usize,
     /// Random, so that nobody can prepare texts of equal hash.
     seed: u64,
-    scrape: u64,
+    scrape: u32,
     /// Entries seen in this scrape.
     seen: usize,
     counts: Counts,
@@ -42,18 +51,17 @@ pub struct ScrapeCache {
 
 #[derive(Debug)]
 struct Entry {
-    /// `None`: relabelling drops the series.
-    series: Option<CachedSeries>,
-    seen: u64,
-    tracked: Tracked,
-}
-
-/// The scrapes that last stored a sample of a series.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tracked {
-    last: u64,
-    /// The one before, for when the last turns out to have failed.
-    earlier: u64,
+    key: Key,
+    /// The scrape that last had the text.
+    seen: u32,
+    /// Says nothing when the series is dropped.
+    reference: SeriesRef,
+    /// The scrape that last stored a sample.
+    tracked: u32,
+    /// Whether the scrape before that one stored one too, for when that one turns out to have failed.
+    retained: bool,
+    /// Whether relabelling drops the series.
+    dropped: bool,
 }
 
 /// How many entries are tracked in this scrape, and how many of them were so in the one before.
@@ -84,18 +92,23 @@ pub enum Lookup<'c> {
 
 /// A known series in this scrape.
 pub struct Hit<'c> {
-    entry: &'c mut CachedSeries,
-    tracked: &'c mut Tracked,
+    entry: &'c mut Entry,
+    labels: &'c HashMap<Key, Labels>,
     counts: &'c mut Counts,
-    scrape: u64,
+    scrape: u32,
     /// Whether this scrape has brought the series before.
     pub repeated: bool,
 }
 
 impl Hit<'_> {
-    /// The series.
-    pub fn series(&self) -> &CachedSeries {
-        self.entry
+    /// The series' reference.
+    pub fn reference(&self) -> SeriesRef {
+        self.entry.reference
+    }
+
+    /// The series' labels, where they are kept.
+    pub fn labels(&self) -> Option<&Labels> {
+        if self.labels.is_empty() { None } else { self.labels.get(&self.entry.key) }
     }
 
     /// Takes note of the reference that the store uses now.
@@ -105,24 +118,34 @@ impl Hit<'_> {
 
     /// Notes that a sample was stored, so that the series is marked stale when it is missing in the next scrape.
     pub fn track(&mut self) {
-        self.tracked.note(self.scrape, self.counts);
+        self.entry.track(self.scrape, self.counts);
     }
 }
 
-impl Tracked {
-    fn note(&mut self, scrape: u64, counts: &mut Counts) {
-        if self.last != scrape {
+impl Entry {
+    fn track(&mut self, scrape: u32, counts: &mut Counts) {
+        if self.tracked != scrape {
+            self.retained = self.tracked.wrapping_add(1) == scrape;
+            self.tracked = scrape;
             counts.tracked += 1;
-            counts.retained += usize::from(self.last + 1 == scrape);
-            *self = Self { last: scrape, earlier: self.last };
+            counts.retained += usize::from(self.retained);
         }
+    }
+}
+
+impl Key {
+    fn spread(&self) -> u64 {
+        u64::from(self.0[0]) << 32 | u64::from(self.0[1])
     }
 }
 
 impl Default for ScrapeCache {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: Vec::new(),
+            places: HashTable::new(),
+            labels: HashMap::new(),
+            next: 0,
             seed: RandomState::new().hash_one(0),
             // An entry that was never tracked holds 0, which must not be the scrape before the first.
             scrape: 2,
@@ -138,7 +161,7 @@ impl Default for ScrapeCache {
 impl ScrapeCache {
     /// The number of the running scrape.
     pub fn scrape(&self) -> u64 {
-        self.scrape
+        u64::from(self.scrape)
     }
 
     /// The target's metadata; shared with who shows it.
@@ -148,48 +171,79 @@ impl ScrapeCache {
 
     fn key(&self, text: &[u8]) -> Key {
         let hash = xxh3_128_with_seed(text, self.seed);
-        [hash as u64, (hash >> 64) as u64]
+        Key([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32])
+    }
+
+    /// Where an entry is.
+    #[inline]
+    fn find(&self, key: Key) -> Option<usize> {
+        if self.entries.get(self.next).is_some_and(|entry| entry.key == key) {
+            return Some(self.next);
+        }
+        let is_it = |place: &u32| self.entries.get(*place as usize).is_some_and(|entry| entry.key == key);
+        self.places.find(key.spread(), is_it).map(|place| *place as usize)
     }
 
     /// Looks a text up and notes that this scrape has it.
+    #[inline]
     pub fn look_up(&mut self, text: &[u8]) -> Lookup<'_> {
-        let Some(entry) = self.entries.get_mut(&self.key(text)) else {
-            return Lookup::Unknown;
-        };
+        let Some(at) = self.find(self.key(text)) else { return Lookup::Unknown };
+        self.next = at + 1;
+        let Some(entry) = self.entries.get_mut(at) else { return Lookup::Unknown };
         let repeated = entry.seen == self.scrape;
         if !repeated {
             entry.seen = self.scrape;
             self.seen += 1;
         }
-        match &mut entry.series {
-            None => Lookup::Dropped,
-            Some(series) => Lookup::Known(Hit {
-                entry: series,
-                tracked: &mut entry.tracked,
-                counts: &mut self.counts,
-                scrape: self.scrape,
-                repeated,
-            }),
+        if entry.dropped {
+            return Lookup::Dropped;
         }
+        Lookup::Known(Hit {
+            entry,
+            labels: &self.labels,
+            counts: &mut self.counts,
+            scrape: self.scrape,
+            repeated,
+        })
     }
 
     /// Remembers the series of a text, in place of what was known of it; `track` as in [`Hit::track`].
     pub fn insert(&mut self, text: &[u8], series: CachedSeries, tracked: bool) {
-        let mut entry = Entry { series: Some(series), seen: self.scrape, tracked: Tracked::default() };
-        if tracked {
-            entry.tracked.note(self.scrape, &mut self.counts);
+        let key = self.key(text);
+        if let Some(labels) = series.labels {
+            self.labels.insert(key, labels);
         }
-        self.put(text, entry);
+        let mut entry = self.entry(key, series.reference, false);
+        if tracked {
+            entry.track(self.scrape, &mut self.counts);
+        }
+        self.put(entry);
     }
 
     /// Remembers that the series of a text is dropped.
     pub fn insert_dropped(&mut self, text: &[u8]) {
-        self.put(text, Entry { series: None, seen: self.scrape, tracked: Tracked::default() });
+        let key = self.key(text);
+        self.put(self.entry(key, SeriesRef(0), true));
     }
 
-    fn put(&mut self, text: &[u8], entry: Entry) {
-        let before = self.entries.insert(self.key(text), entry);
-        self.seen += usize::from(before.is_none_or(|before| before.seen != self.scrape));
+    fn entry(&self, key: Key, reference: SeriesRef, dropped: bool) -> Entry {
+        Entry { key, seen: self.scrape, reference, tracked: 0, retained: false, dropped }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let at = self.find(entry.key);
+        self.next = at.unwrap_or(self.entries.len()) + 1;
+        if let Some(known) = at.and_then(|at| self.entries.get_mut(at)) {
+            self.seen += usize::from(known.seen != self.scrape);
+            *known = entry;
+            return;
+        }
+        self.seen += 1;
+        let Self { entries, places, .. } = self;
+        let spread = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.spread());
+        // A body of 2^32 series does not get this far.
+        places.insert_unique(entry.key.spread(), entries.len() as u32, spread);
+        entries.push(entry);
     }
 
     /// The series that are gone. Cheap when there are none.
@@ -197,24 +251,25 @@ impl ScrapeCache {
         if self.counts.retained == self.tracked_before {
             return Vec::new();
         }
-        let tracked_in = |scrape: u64| {
-            let entries = self.entries.values().filter(move |entry| entry.tracked.last == scrape);
-            entries.filter_map(|entry| entry.series.as_ref())
-        };
-        let present: HashSet<SeriesRef> = tracked_in(self.scrape).map(|series| series.reference).collect();
+        let tracked_in =
+            |scrape: u32| self.entries.iter().filter(move |entry| entry.tracked == scrape && !entry.dropped);
+        let present: HashSet<SeriesRef> = tracked_in(self.scrape).map(|entry| entry.reference).collect();
         let mut reported = HashSet::new();
         tracked_in(self.scrape - 1)
-            .filter(|series| !present.contains(&series.reference) && reported.insert(series.reference))
-            .cloned()
+            .filter(|entry| !present.contains(&entry.reference) && reported.insert(entry.reference))
+            .map(|entry| CachedSeries {
+                reference: entry.reference,
+                labels: self.labels.get(&entry.key).cloned(),
+            })
             .collect()
     }
 
     /// Forgets what this scrape stored: it failed, and its samples were taken back. All series of the scrape before
     /// are then gone.
     pub fn fail(&mut self) {
-        for entry in self.entries.values_mut() {
-            if entry.tracked.last == self.scrape {
-                entry.tracked.last = entry.tracked.earlier;
+        for entry in &mut self.entries {
+            if entry.tracked == self.scrape {
+                entry.tracked = if entry.retained { self.scrape - 1 } else { 0 };
             }
         }
         self.counts = Counts::default();
@@ -227,10 +282,10 @@ impl ScrapeCache {
         let forced = !success && count > self.entries_at_success * 2 + SLACK;
         if success || forced {
             if self.seen < self.entries.len() {
-                let scrape = self.scrape;
-                self.entries.retain(|_, entry| entry.seen == scrape);
+                self.forget_unseen();
             }
-            self.metadata.expire(self.scrape);
+            self.entries.shrink_to(self.entries.len() + self.entries.len() / 16);
+            self.metadata.expire(self.scrape());
         }
         if success {
             self.entries_at_success = count;
@@ -238,8 +293,26 @@ impl ScrapeCache {
         self.tracked_before = self.counts.tracked;
         self.counts = Counts::default();
         self.seen = 0;
-        self.scrape += 1;
+        self.next = 0;
+        // A scrape a second reaches the end after 136 years.
+        self.scrape = self.scrape.saturating_add(1);
         forced
+    }
+
+    fn forget_unseen(&mut self) {
+        let Self { entries, places, labels, scrape, .. } = self;
+        entries.retain(|entry| {
+            if entry.seen != *scrape && !labels.is_empty() {
+                labels.remove(&entry.key);
+            }
+            entry.seen == *scrape
+        });
+        let spread = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.spread());
+        places.clear();
+        places.shrink_to(entries.len(), spread);
+        for (place, entry) in (0u32..).zip(entries.iter()) {
+            places.insert_unique(entry.key.spread(), place, spread);
+        }
     }
 }
 
@@ -283,6 +356,25 @@ mod tests {
                 before = now;
             }
         }
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Entry>(), 32);
+    }
+
+    #[test]
+    fn labels_go_with_their_text() {
+        let mut cache = ScrapeCache::default();
+        let labels = Labels::from_pairs([("a", "b")]);
+        for text in [b"a", b"b"] {
+            let kept = Some(labels.clone());
+            cache.insert(text, CachedSeries { reference: SeriesRef(7), labels: kept }, true);
+        }
+        cache.end(true);
+        assert!(matches!(cache.look_up(b"b"), Lookup::Known(hit) if hit.labels() == Some(&labels)));
+        cache.end(true);
+        assert_eq!((cache.entries.len(), cache.places.len(), cache.labels.len()), (1, 1, 1));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod metrics;
 mod pool;
 pub mod report;
 pub mod sample_labels;
+mod start_synthesis;
 mod status;
 pub mod target;
 mod target_loop;

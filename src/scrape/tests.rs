@@ -79,6 +79,11 @@ impl MemoryAppender<'_> {
     }
 }
 
+/// How a start timestamp is kept, if there is one.
+fn from(start_t: i64) -> String {
+    if start_t == 0 { String::new() } else { format!(" from {start_t}") }
+}
+
 impl Appender for MemoryAppender<'_> {
     fn append(
         &mut self,
@@ -86,10 +91,10 @@ impl Appender for MemoryAppender<'_> {
         labels: &Labels,
         t: i64,
         v: f64,
-        _: i64,
+        start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let text = if is_stale(v) { "stale".to_owned() } else { v.to_string() };
-        self.add(known, labels, t, text)
+        self.add(known, labels, t, text + &from(start_t))
     }
 
     fn append_histogram(
@@ -98,7 +103,7 @@ impl Appender for MemoryAppender<'_> {
         labels: &Labels,
         t: i64,
         v: HistogramSample,
-        _: i64,
+        start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let text = match v {
             HistogramSample::Integer(h) => {
@@ -108,7 +113,7 @@ impl Appender for MemoryAppender<'_> {
                 format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
             }
         };
-        self.add(known, labels, t, text)
+        self.add(known, labels, t, text + &from(start_t))
     }
 
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendError> {
@@ -700,6 +705,63 @@ async fn exemplars_and_metadata_reach_the_store() {
     assert_eq!(counter.exemplars[0].t, Some(1500));
     assert_eq!(counter.exemplars[0].labels.get("trace_id"), Some("t"));
     assert!(series.iter().find(|s| s.labels.contains("other")).unwrap().metadata.is_none());
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+#[tokio::test]
+async fn start_timestamps_reach_the_store_when_asked_for() {
+    let body = "# TYPE c counter\nc_total 5\nc_created 1.5\n# TYPE g gauge\ng 1\n# EOF\n";
+    let fake = Fake::start(Answer::Body(OPENMETRICS, body.into())).await;
+    for (start_timestamps, counter, created) in [(true, "5 from 1500", None), (false, "5", Some("1.5"))] {
+        let bench = Bench::with("", AppendOptions { start_timestamps, ..AppendOptions::default() });
+        bench.target(&[&fake.address]);
+        bench.until("two scrapes", |b| b.ups(2)).await;
+        bench.manager.stop().await;
+        assert_eq!(bench.store.of("\"c_total\"")[0], counter);
+        assert_eq!(bench.store.of("\"g\"")[0], "1");
+        let values = bench.store.values("\"c_created\"");
+        assert_eq!(values.values().next().map(|values| values[0].as_str()), created);
+    }
+}
+
+#[tokio::test]
+async fn start_timestamps_are_made_up_when_asked_for() {
+    let body = |n: u32| {
+        Answer::Body(
+            OPENMETRICS,
+            format!(
+                "# TYPE told counter\ntold_total 7\ntold_created 1.5\n# TYPE c counter\nc_total {n}\n\
+                 # TYPE s summary\ns{{quantile=\"0.5\"}} 1\ns_count {n}\n# TYPE g gauge\ng {n}\n# EOF\n"
+            )
+            .into(),
+        )
+    };
+    let fake = Fake::start(body(100)).await;
+    let options =
+        AppendOptions { start_timestamps: true, synthesize_start: true, ..AppendOptions::default() };
+    let bench = Bench::with("", options);
+    bench.target(&[&fake.address]);
+    bench.until("two scrapes", |b| b.ups(2)).await;
+    fake.set(body(103));
+    bench.until("grown", |b| b.store.of("\"c_total\"").iter().any(|v| v.starts_with("3 from"))).await;
+    fake.set(body(2));
+    bench.until("reset", |b| b.store.of("\"c_total\"").iter().any(|v| v.starts_with("2 from"))).await;
+    bench.manager.stop().await;
+    assert_eq!(bench.store.of("\"g\"")[0], "100");
+    assert_eq!(bench.store.of("quantile")[0], "1");
+    assert_eq!(bench.store.of("\"told_total\"")[0], "7 from 1500");
+    let ups = bench.store.times("\"up\"");
+    for counted in ["\"c_total\"", "\"s_count\""] {
+        // The first sample is where counting begins, and not stored.
+        let (values, times) = (bench.store.of(counted), bench.store.times(counted));
+        assert_eq!(values[0], format!("0 from {}", ups[0]));
+        assert_eq!(times[0], ups[1]);
+        let at = values.iter().position(|v| v.starts_with("2 from")).unwrap();
+        assert_eq!(values[at], format!("2 from {}", times[at] - 1));
+    }
+    assert_eq!(bench.store.of("scrape_series_added")[..2], ["5", "0"]);
+    assert_eq!(bench.store.of("scrape_samples_post_metric_relabeling")[..2], ["5", "5"]);
 }
 
 #[tokio::test]

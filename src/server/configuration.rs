@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use promql::engine::EngineOptions;
 use promql::parse::Features;
-use storage::{Compression, Limits, Options as StorageOptions};
+use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
 
 use super::millis;
 use crate::config::load::{Host, Loaded, Machine};
 use crate::config::reload::{fingerprint, load_all};
+use crate::config::storage::FloatChunkEncoding;
 use crate::config::{Config, ConfigError};
 use crate::flags::{Flags, WalCompression};
 use crate::rules::{RuleFile, read_file};
@@ -114,6 +115,8 @@ pub struct Configuration {
     pub loaded: Loaded,
     /// The rules.
     pub rules: Vec<RuleFile>,
+    /// Settings of the store that a reload may change.
+    pub limits: Limits,
 }
 
 impl Configuration {
@@ -138,7 +141,17 @@ impl Configuration {
                 load_all(Path::new(builtin::NAME), &defaults, &host, |loaded| read_rules(&host, loaded))?
             }
         };
-        Ok(Self { loaded: snapshot.loaded, rules: snapshot.rules })
+        let limits = storage_limits(flags, &snapshot.loaded.config);
+        Ok(Self { loaded: snapshot.loaded, rules: snapshot.rules, limits })
+    }
+
+    /// Reads as [`Self::load`] what a running server is to take over: its store refuses more than the text says.
+    pub fn reload(source: &Source, flags: &Flags) -> Result<Self, String> {
+        let configuration = Self::load(source, flags).map_err(|e| e.to_string())?;
+        if flags.features.st_storage && configuration.limits.floats == FloatEncoding::Xor {
+            return Err(format!("{}: {}", source.name(), storage::XOR_WITHOUT_START_T));
+        }
+        Ok(configuration)
     }
 }
 
@@ -188,8 +201,18 @@ pub fn query_options(flags: &Flags, config: &Config) -> query::Options {
     }
 }
 
+/// The file decides how float chunks are encoded; where it is silent, the flag.
+fn float_encoding(flags: &Flags, config: &Config) -> FloatEncoding {
+    match config.storage.tsdb.float_chunk_encoding {
+        Some(FloatChunkEncoding::Xor) => FloatEncoding::Xor,
+        Some(FloatChunkEncoding::Xor2) => FloatEncoding::Xor2,
+        None if flags.features.xor2_encoding => FloatEncoding::Xor2,
+        None => FloatEncoding::Xor,
+    }
+}
+
 /// Settings of the store that a reload may change.
-pub fn storage_limits(config: &Config) -> Limits {
+fn storage_limits(flags: &Flags, config: &Config) -> Limits {
     let retention = &config.storage.tsdb.retention;
     let positive = |n: i64| u64::try_from(n).unwrap_or(0);
     Limits {
@@ -197,6 +220,7 @@ pub fn storage_limits(config: &Config) -> Limits {
         retention_bytes: positive(retention.size_bytes),
         retention_percentage: retention.percentage,
         out_of_order_window: config.storage.tsdb.out_of_order_time_window_ms,
+        floats: float_encoding(flags, config),
         max_exemplars: match config.storage.max_exemplars {
             Some(max) => usize::try_from(max).unwrap_or(0),
             None => Limits::default().max_exemplars,
@@ -209,7 +233,7 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
     let default = StorageOptions::default();
     let positive = |n: i64, default: u64| u64::try_from(n).ok().filter(|n| *n > 0).unwrap_or(default);
     StorageOptions {
-        limits: storage_limits(config),
+        limits: storage_limits(flags, config),
         min_block: flags.storage.min_block_duration_ms,
         max_block: flags.max_block_duration_ms(&config.storage.tsdb.retention),
         wal_compression: match flags.storage.wal_compression {
@@ -224,6 +248,9 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
             flags.storage.max_block_chunk_segment_size,
             default.block_segment_bytes,
         ),
+        start_t: flags.features.st_storage,
+        histogram_start_t: flags.features.histograms_st_encoding,
+        zero_at_start: flags.features.created_timestamp_zero_ingestion,
         exemplars: flags.features.exemplar_storage,
         no_lock_file: flags.storage.no_lockfile,
         ..default

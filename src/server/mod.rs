@@ -176,7 +176,7 @@ async fn serve(
     let router = api::router(api.clone(), http_metrics);
     let http = tokio::spawn(http::serve(listeners, router, limits, stop_http.clone()));
 
-    // The store, then what reads and writes it.
+    // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
     registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
     let query_options = query_options(&flags, &first.loaded.config);
@@ -191,24 +191,30 @@ async fn serve(
         notify: running.notify.clone(),
     });
     running.apply(first, &state, clock.now_ms()).await.map_err(ServerError::Refused)?;
-    running.start_rules();
-    state.set_readiness(Readiness::Ready);
+    state.set_readiness(Readiness::Replaying);
+    let whole = storage.clone();
+    happenings.expect_replay(tokio::task::spawn_blocking(move || whole.wait_replayed()));
     if !api::ui::is_built() {
         tracing::warn!("the web interface was not built into this binary: {}", api::ui::HOW_TO_BUILD);
     }
-    for address in &addresses {
-        tracing::info!(
-            "Server is ready to receive web requests: http://{}{}/",
-            shown(*address),
-            api.options.prefix
-        );
-    }
-
-    loop {
+    let outcome = loop {
         match happenings.next().await {
+            Happening::Replayed(Ok(())) => {
+                // Alerts on a part of the samples would be false ones.
+                running.start_rules();
+                state.set_readiness(Readiness::Ready);
+                for address in &addresses {
+                    tracing::info!(
+                        "Server is ready to receive web requests: http://{}{}/",
+                        shown(*address),
+                        api.options.prefix
+                    );
+                }
+            }
+            Happening::Replayed(Err(e)) => break Err(e),
             Happening::Quit(why) => {
                 tracing::warn!("{why}: exiting gracefully");
-                break;
+                break Ok(());
             }
             Happening::Look => {
                 if source.look_for_node_exporter() {
@@ -229,7 +235,7 @@ async fn serve(
                 }
             }
         }
-    }
+    };
 
     // In reverse: nothing new comes in, alerts go out, clients end, the store closes.
     state.set_readiness(Readiness::Stopping);
@@ -239,6 +245,7 @@ async fn serve(
     let _ = http.await;
     let closing = storage.clone();
     let closed = tokio::task::spawn_blocking(move || closing.close()).await;
+    outcome?;
     match closed {
         Ok(closed) => closed?,
         Err(e) => return Err(ServerError::Refused(format!("closing the store: {e}"))),
@@ -256,7 +263,7 @@ async fn reload(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
-    match Configuration::load(source, flags) {
+    match Configuration::reload(source, flags) {
         Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
             Ok(()) => {
                 tracing::info!(filename = %source.name(), "Completed loading of configuration file");
@@ -270,7 +277,7 @@ async fn reload(
         Err(e) => {
             state.reload_failed();
             tracing::error!(err = %e, "Error reloading config; the one before stays in force");
-            Err(e.to_string())
+            Err(e)
         }
     }
 }

@@ -11,8 +11,8 @@ pub struct StoreLog(pub Arc<State>);
 
 impl Observer for StoreLog {
     fn event(&self, event: &Event) {
-        if let Event::Replaying { segment, last } = event {
-            self.0.replaying(*segment, *last);
+        if let Event::Replaying { first, segment, last } = event {
+            self.0.replaying(*first, *segment, *last);
         }
         match event.severity() {
             Severity::Info => tracing::info!(component = "tsdb", "{event}"),

@@ -13,7 +13,7 @@ use promql::value::{Point, Value};
 use storage::Storage;
 use tokio::task::JoinHandle;
 
-use super::configuration::{Configuration, language, storage_limits};
+use super::configuration::{Configuration, language};
 use super::millis;
 use crate::api::state::State;
 use crate::discovery;
@@ -71,7 +71,9 @@ impl Running {
             append: AppendOptions {
                 metadata: false,
                 exemplars: flags.features.exemplar_storage,
-                start_timestamps: false,
+                start_timestamps: flags.features.created_timestamp_zero_ingestion
+                    || flags.features.st_storage,
+                synthesize_start: flags.features.st_synthesis,
                 type_and_unit_labels: flags.features.type_and_unit_labels,
             },
         };
@@ -153,7 +155,7 @@ impl Running {
         state: &State,
         now_ms: i64,
     ) -> Result<(), String> {
-        let Configuration { loaded, rules } = configuration;
+        let Configuration { loaded, rules, limits } = configuration;
         for unsupported in &loaded.unsupported {
             tracing::warn!("{unsupported}");
         }
@@ -163,7 +165,7 @@ impl Running {
         let config = &loaded.config;
         let external_labels = &config.global.external_labels;
         let mut failures = Vec::new();
-        self.storage.set_limits(storage_limits(config));
+        self.storage.set_limits(limits);
         self.queries.set_default_interval(config.global.evaluation_interval_ms);
 
         if let Err(e) = self.scrape.apply(&loaded.jobs, external_labels) {

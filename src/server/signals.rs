@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use storage::StorageError;
+use tokio::task::{JoinError, JoinHandle};
+
 use super::{ServerError, builtin};
 use crate::api::state::ReloadRequest;
 use crate::flags::Flags;
@@ -21,7 +24,12 @@ pub enum Happening {
     Changed,
     /// Time to look whether node_exporter has appeared.
     Look,
+    /// Replay of the store's log ended, well or not.
+    Replayed(Result<(), StorageError>),
 }
+
+/// Waits for the end of replay.
+pub type Replay = JoinHandle<Result<(), StorageError>>;
 
 /// Waits for the next happening.
 pub struct Happenings {
@@ -32,6 +40,7 @@ pub struct Happenings {
     quit: CancellationToken,
     auto_reload: Option<Interval>,
     look: Interval,
+    replay: Option<Replay>,
 }
 
 impl Happenings {
@@ -58,7 +67,13 @@ impl Happenings {
             quit,
             auto_reload: flags.auto_reload_interval_ms.map(|ms| every(super::millis(ms.max(1000)))),
             look: every(builtin::LOOK_EVERY),
+            replay: None,
         })
+    }
+
+    /// Lets the end of replay be one of the happenings.
+    pub fn expect_replay(&mut self, replay: Replay) {
+        self.replay = Some(replay);
     }
 
     /// The next happening.
@@ -69,7 +84,13 @@ impl Happenings {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let replayed = async {
+            match &mut self.replay {
+                Some(replay) => replay.await.unwrap_or_else(broken),
+                None => std::future::pending().await,
+            }
+        };
+        let happening = tokio::select! {
             _ = self.term.recv() => Happening::Quit("Received SIGTERM"),
             _ = self.int.recv() => Happening::Quit("Received SIGINT"),
             () = self.quit.cancelled() => Happening::Quit("Received termination request via web service"),
@@ -77,6 +98,15 @@ impl Happenings {
             Some(answer) = self.requests.recv() => Happening::Reload(Some(answer)),
             () = changed => Happening::Changed,
             _ = self.look.tick() => Happening::Look,
+            outcome = replayed => Happening::Replayed(outcome),
+        };
+        if matches!(happening, Happening::Replayed(_)) {
+            self.replay = None;
         }
+        happening
     }
+}
+
+fn broken(e: JoinError) -> Result<(), StorageError> {
+    Err(StorageError::Poisoned(format!("waiting for replay: {e}")))
 }

@@ -17,6 +17,7 @@ use storage::block::plan::merged_meta;
 use storage::block::set::BlockSet;
 use storage::block::set::LiveBlock;
 use storage::fs::RealDisk;
+use storage::metrics::Forms;
 use storage::metrics::block::MetricsBlock;
 use storage::metrics::merge::merge;
 
@@ -45,8 +46,10 @@ fn three_blocks(c: &mut Criterion<CpuTime>) {
             |into| {
                 let disk = RealDisk::new(into.path());
                 let meta = merged_meta(new_id(0, 1), &metas);
-                merge(&disk, Path::new(""), &inputs, meta, &mut |_| ControlFlow::Continue(()))
-                    .expect("a block");
+                merge(&disk, Path::new(""), &inputs, meta, Forms::default(), &mut |_| {
+                    ControlFlow::Continue(())
+                })
+                .expect("a block");
                 into
             },
             BatchSize::PerIteration,

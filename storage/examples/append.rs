@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options { background: false, ..Options::default() };
     let disk = Arc::new(RealDisk::new(Path::new(dir)));
     let storage = Storage::open(disk, Arc::new(Zero), options, Arc::new(Silent))?;
+    storage.wait_replayed()?;
     let labels = |n: usize| {
         Labels::from_pairs([
             ("__name__", format!("metric_{}", n % 500)),

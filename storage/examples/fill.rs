@@ -56,7 +56,9 @@ fn open(dir: &str) -> Result<Storage, Failure> {
     let limits = Limits { out_of_order_window: 3_600_000, ..Limits::default() };
     let options = Options { limits, exemplars: true, ..Options::default() };
     let disk = Arc::new(RealDisk::new(Path::new(dir)));
-    Ok(Storage::open(disk, Arc::new(System), options, Arc::new(Print))?)
+    let storage = Storage::open(disk, Arc::new(System), options, Arc::new(Print))?;
+    storage.wait_replayed()?;
+    Ok(storage)
 }
 
 fn write(dir: &str, hours: i64) -> Result<(), Failure> {

@@ -32,6 +32,12 @@ pub enum StorageError {
     /// A background thread panicked; the store refuses writes until it is opened again.
     #[error("the store stopped after an internal error: {0}")]
     Poisoned(String),
+    /// The write-ahead log is being replayed, as the text says; what was asked for must wait until that is done.
+    #[error("{0}; try again when that is done")]
+    Replaying(String),
+    /// The store closes, and what was under way breaks off.
+    #[error("the store is closing")]
+    Stopping,
     /// The caller's request makes no sense.
     #[error("{0}")]
     Invalid(String),

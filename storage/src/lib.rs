@@ -1,10 +1,12 @@
 //! The store: write-ahead log, head, blocks and index, in Prometheus's formats.
 //!
 //! A [`Storage`] owns one data directory. Samples enter through its appender, which writes the log and then the head;
-//! queries read a [`Storage::snapshot`] over head and blocks; background work moves the head's past into blocks.
+//! queries read a [`Storage::snapshot`] over head and blocks; background work moves the head's past into blocks. All
+//! that works while the log of the run before is still being replayed, in the background.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use model::Matcher;
 use model::append::{Appendable, Appender};
@@ -29,13 +31,16 @@ mod worker;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod start_t_test;
+#[cfg(test)]
 mod tests;
 
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
 pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
+pub use metrics::replay::ReplayProgress;
 pub use observer::{Event, Observer, Severity};
-pub use options::{Compression, Limits, Options, SyncPolicy};
+pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
 pub use stats::{Cardinality, Stats};
 
 use admin::block_info;
@@ -51,13 +56,16 @@ const LOCK_FILE: &str = "lock";
 pub struct Storage {
     metrics: Arc<MetricsStore>,
     worker: Worker,
+    /// Replays the logs, and ends.
+    replay: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<Box<dyn Lock>>>,
     clean_start: i8,
 }
 
 impl Storage {
-    /// Opens a data directory, creating it when empty: takes the lock, removes leftovers, repairs damage, replays the
-    /// logs and starts background work.
+    /// Opens a data directory, creating it when empty: takes the lock, removes leftovers, repairs damage, begins to
+    /// replay the logs and starts background work. Samples are taken and queries answered at once; they find the
+    /// blocks, what was replayed, and what is new. [`Storage::wait_replayed`] waits for the rest.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -79,7 +87,33 @@ impl Storage {
         };
         let metrics = Arc::new(MetricsStore::open(disk, clock, options, observer)?);
         let worker = Worker::start(metrics.clone())?;
-        Ok(Self { metrics, worker, lock: Mutex::new(lock), clean_start })
+        let replayed = metrics.clone();
+        let replay = std::thread::Builder::new()
+            .name("replay".into())
+            .spawn(move || replayed.replay())
+            .map_err(StorageError::doing("starting", "the replay thread"))?;
+        Ok(Self { metrics, worker, replay: Mutex::new(Some(replay)), lock: Mutex::new(lock), clean_start })
+    }
+
+    /// Waits until everything that the logs hold is there. An error is the end of the store: it takes no more samples,
+    /// and the next start may tell more. [`StorageError::Stopping`] when it is closed meanwhile.
+    pub fn wait_replayed(&self) -> Result<(), StorageError> {
+        self.metrics.wait_replayed()
+    }
+
+    /// How far replay of the logs is; `None` when it is done. Meanwhile deletions, snapshots on disk and compactions
+    /// are refused with [`StorageError::Replaying`], and selections carry a warning.
+    pub fn replay_progress(&self) -> Option<ReplayProgress> {
+        self.metrics.replay_progress()
+    }
+
+    fn stop(&self) {
+        self.metrics.stop();
+        if let Some(replay) = self.replay.lock().take() {
+            // It catches its panics.
+            let _ = replay.join();
+        }
+        self.worker.stop();
     }
 
     /// Everything stored up to now, as one consistent source that never changes. While it lives, the head frees
@@ -141,8 +175,7 @@ impl Storage {
 
     /// Ends background work, makes everything durable and gives the directory free. Later appends fail.
     pub fn close(&self) -> Result<(), StorageError> {
-        self.metrics.stop();
-        self.worker.stop();
+        self.stop();
         let closed = self.metrics.close();
         *self.lock.lock() = None;
         closed
@@ -151,13 +184,12 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        self.metrics.stop();
-        self.worker.stop();
+        self.stop();
     }
 }
 
 impl Appendable for Storage {
     fn appender(&self) -> Box<dyn Appender + '_> {
-        Box::new(HeadAppender::new(self.metrics.head().clone()))
+        Box::new(HeadAppender::new(self.metrics.live()))
     }
 }

@@ -16,14 +16,17 @@ use model::sample::STALE_NAN;
 use model::{Labels, Matcher};
 
 use crate::fs::SimDisk;
-use crate::tests::{HOUR, Heard, MINUTE, open_with, options};
-use crate::{Limits, Options, Storage};
+use crate::tests::{HOUR, Heard, MINUTE, begin, open_with, options};
+use crate::{FloatEncoding, Limits, Options, Storage, StorageError};
 
 /// How late samples may be.
 const WINDOW: i64 = 3 * HOUR;
 
-/// What is stored of each series; histograms by their sum.
-type Map = BTreeMap<String, BTreeMap<i64, u64>>;
+/// What is stored of a sample: the bits of its value, of a histogram's sum, and its start timestamp.
+type Stored = (u64, i64);
+
+/// What is stored of each series.
+type Map = BTreeMap<String, BTreeMap<i64, Stored>>;
 
 /// SplitMix64.
 struct Random(u64);
@@ -49,8 +52,11 @@ impl Random {
 
 struct Run {
     random: Random,
+    /// What encodings and start timestamps are drawn from.
+    forms: Random,
     disk: SimDisk,
     storage: Option<Storage>,
+    heard: Arc<Heard>,
     options: Options,
     now: i64,
     /// Acknowledged.
@@ -83,11 +89,17 @@ fn labels(name: &str) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("n", name)])
 }
 
-/// Times and bits of all samples, floats before histograms.
-fn samples(columns: &Columns) -> Vec<(i64, u64)> {
-    let floats = columns.float_t.iter().copied().zip(columns.float_v.iter().map(|v| v.to_bits()));
+/// Times and contents of all samples, floats before histograms.
+fn samples(columns: &Columns) -> Vec<(i64, Stored)> {
+    let starts = |of: &[i64], len: usize| {
+        assert!(of.is_empty() || of.len() == len);
+        of.iter().copied().chain(std::iter::repeat(0)).take(len).collect::<Vec<_>>()
+    };
+    let floats = columns.float_v.iter().map(|v| v.to_bits());
+    let floats = floats.zip(starts(&columns.float_start_t, columns.float_t.len()));
     let sums = columns.histogram_v.iter().map(|h| h.sum.to_bits());
-    floats.chain(columns.histogram_t.iter().copied().zip(sums)).collect()
+    let sums = sums.zip(starts(&columns.histogram_start_t, columns.histogram_t.len()));
+    columns.float_t.iter().copied().zip(floats).chain(columns.histogram_t.iter().copied().zip(sums)).collect()
 }
 
 fn read(source: &dyn SeriesSource) -> Map {
@@ -122,7 +134,8 @@ fn read(source: &dyn SeriesSource) -> Map {
 
 /// Samples of `a` that `b` lacks, or has otherwise.
 fn missing(a: &Map, b: &Map) -> Vec<(String, i64)> {
-    let lacks = |name: &String, t: &i64, v: &u64| b.get(name).and_then(|samples| samples.get(t)) != Some(v);
+    let lacks =
+        |name: &String, t: &i64, v: &Stored| b.get(name).and_then(|samples| samples.get(t)) != Some(v);
     a.iter()
         .flat_map(|(name, samples)| samples.iter().map(move |(t, v)| (name, t, v)))
         .filter(|(name, t, v)| lacks(name, t, v))
@@ -142,17 +155,23 @@ fn remove(map: &mut Map, name: &str, min_t: i64, max_t: i64) {
 impl Run {
     fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
+        let start_t = seed.is_multiple_of(2);
+        let floats = if start_t { FloatEncoding::Xor2 } else { FloatEncoding::Xor };
         let options = Options {
-            limits: Limits { out_of_order_window: WINDOW, ..Limits::default() },
+            limits: Limits { out_of_order_window: WINDOW, floats, ..Limits::default() },
+            start_t,
+            histogram_start_t: start_t,
             late_chunk_samples: 5,
             samples_per_chunk: 12,
             ..options()
         };
-        let storage = Some(open_with(&disk, options.clone()).0);
+        let (storage, heard) = open_with(&disk, options.clone());
         Self {
             random: Random(seed),
+            forms: Random(!seed),
             disk,
-            storage,
+            storage: Some(storage),
+            heard,
             options,
             now: 100 * HOUR,
             acked: Map::new(),
@@ -178,7 +197,7 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.random.below(40) {
+        match self.random.below(43) {
             0..=19 => self.append(),
             20..=22 => self.delete(),
             23..=26 => {
@@ -218,6 +237,7 @@ impl Run {
             }
             37 => self.crash(),
             38 => self.power_cut(),
+            39..=42 => self.replay(),
             _ => self.check(),
         }
     }
@@ -237,6 +257,11 @@ impl Run {
     }
 
     fn append_one(&mut self) -> bool {
+        self.append_and(|_| {})
+    }
+
+    /// Appends one commit, and does something before it ends.
+    fn append_and(&mut self, meanwhile: impl FnOnce(&Self)) -> bool {
         let mut added = Map::new();
         let storage = self.storage.as_ref().unwrap();
         let mut appender = storage.appender();
@@ -257,18 +282,23 @@ impl Run {
                 continue;
             }
             let n = self.random.below(1000);
+            // Start timestamps are given in any case, and get lost where they are not stored.
+            let start_t = if self.forms.one_in(2) { t - self.forms.below(HOUR as u64) as i64 } else { 0 };
             let (result, bits) = if name == "s7" {
-                let result = appender.append_histogram(None, &labels(&name), t, histogram(n), 0);
+                let result = appender.append_histogram(None, &labels(&name), t, histogram(n), start_t);
                 (result, (n as f64).to_bits())
             } else {
                 let v = if self.random.one_in(10) { STALE_NAN } else { n as f64 / 8.0 };
-                (appender.append(None, &labels(&name), t, v, 0), v.to_bits())
+                (appender.append(None, &labels(&name), t, v, start_t), v.to_bits())
             };
             if result.is_ok() {
-                added.entry(name).or_default().insert(t, bits);
+                let start_t = if self.options.start_t { start_t } else { 0 };
+                added.entry(name).or_default().insert(t, (bits, start_t));
             }
         }
-        if self.random.one_in(10) {
+        let roll_back = self.random.one_in(10);
+        meanwhile(self);
+        if roll_back {
             appender.rollback();
             return true;
         }
@@ -329,9 +359,105 @@ impl Run {
     }
 
     fn open(&mut self) {
-        let (storage, heard): (Storage, Arc<Heard>) = open_with(&self.disk, self.options.clone());
+        let (storage, heard) = open_with(&self.disk, self.options.clone());
         self.storage = Some(storage);
         self.log.extend(heard.problems());
+        self.heard = heard;
+    }
+
+    /// The process ends and starts, and much happens before replay of the log has ended.
+    fn replay(&mut self) {
+        self.snapshots.clear();
+        if let Some(storage) = self.storage.take() {
+            match self.random.below(2) {
+                0 => {
+                    storage.close().unwrap();
+                    self.durable();
+                }
+                _ => self.disk.kill(),
+            }
+        }
+        let segments = self.random.below(8);
+        self.log.push(format!("replay, held up after {segments} segments"));
+        let (storage, heard) = begin(&self.disk, self.options.clone(), Some(segments));
+        self.log.extend(heard.problems());
+        self.storage = Some(storage);
+        self.heard = heard;
+        let before = self.acked.clone();
+        for _ in 0..self.random.below(8) {
+            match self.random.below(6) {
+                0..=2 => self.append(),
+                3 => {
+                    self.storage().metrics.sync(true).unwrap();
+                    self.durable();
+                }
+                4 => {
+                    let snapshot = self.storage().snapshot();
+                    let seen = read(&*snapshot);
+                    self.snapshots.push((snapshot, seen));
+                }
+                _ => {
+                    let refused = self.storage().compact();
+                    let is_replaying = matches!(refused, Err(StorageError::Replaying(_)));
+                    assert!(is_replaying || self.storage().replay_progress().is_none());
+                }
+            }
+            self.check_part(&before);
+        }
+        match self.random.below(5) {
+            0 => self.crash_in_replay(),
+            1 => {
+                // Told to end, it does so at once.
+                self.snapshots.clear();
+                self.heard.release();
+                self.storage().close().unwrap();
+                self.durable();
+                self.log.push("closed in replay".into());
+                self.open();
+            }
+            2 => {
+                self.append_and(|run| {
+                    run.heard.release();
+                    run.storage().wait_replayed().unwrap();
+                });
+            }
+            _ => {
+                // The end of replay somewhere among these.
+                self.heard.release();
+                self.append();
+                self.check_part(&before);
+                self.append();
+                self.storage().wait_replayed().unwrap();
+            }
+        }
+        self.check();
+    }
+
+    /// What is there while the log is replayed: all that is new, of what is old nothing that was not.
+    fn check_part(&mut self, before: &Map) {
+        let found = read(&*self.storage().snapshot());
+        let new: Vec<_> = missing(&self.acked, before);
+        let lost = missing(&self.acked, &found).into_iter().filter(|sample| new.contains(sample));
+        self.compare("lost in replay", lost.collect());
+        self.compare("from nowhere in replay", missing(&found, &self.acked));
+    }
+
+    fn crash_in_replay(&mut self) {
+        self.log.push("crash in replay".into());
+        self.snapshots.clear();
+        self.disk.fail_after(self.random.below(30));
+        self.heard.release();
+        for _ in 0..self.random.below(20) {
+            self.now += MINUTE;
+            if !self.append_one() {
+                break;
+            }
+        }
+        // What it does until it has ended fails.
+        self.disk.fail_after(0);
+        self.storage = None;
+        self.disk.kill();
+        self.reopened_after_crash();
     }
 
     /// The process dies somewhere in the middle of some work.
@@ -354,6 +480,10 @@ impl Run {
         }
         self.disk.kill();
         self.storage = None;
+        self.reopened_after_crash();
+    }
+
+    fn reopened_after_crash(&mut self) {
         self.open();
         let found = read(&*self.storage().snapshot());
         let mut most = self.acked.clone();
@@ -392,6 +522,13 @@ impl Run {
 
     fn compare(&self, what: &str, samples: Vec<(String, i64)>) {
         assert!(samples.is_empty(), "{what}: {samples:?}\n{}", self.log.join("\n"));
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // A failed run must not wait for ever.
+        self.heard.release();
     }
 }
 

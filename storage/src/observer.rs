@@ -21,7 +21,9 @@ pub enum Severity {
 pub enum Event {
     /// Replay of the write-ahead log came so far.
     Replaying {
-        /// Number of the segment that was just read.
+        /// Number of the first segment.
+        first: u64,
+        /// Number of the segment that is being replayed.
         segment: u64,
         /// Number of the last segment.
         last: u64,
@@ -152,7 +154,7 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replaying { segment, last } => {
+            Self::Replaying { segment, last, .. } => {
                 write!(f, "write-ahead log segment {segment} of {last} replayed")
             }
             Self::Replayed { series, took } => write!(f, "replay completed: {series} series in {took:.2?}"),

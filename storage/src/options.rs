@@ -25,6 +25,14 @@ pub struct Options {
     pub block_segment_bytes: u64,
     /// Whether metadata goes into the write-ahead log (`--enable-feature=metadata-wal-records`).
     pub log_metadata: bool,
+    /// Whether the logs carry start timestamps (`--enable-feature=st-storage`). Needs [`FloatEncoding::Xor2`], or
+    /// opening is refused.
+    pub start_t: bool,
+    /// Whether histogram chunks carry start timestamps (`--enable-feature=histograms-st-encoding`).
+    pub histogram_start_t: bool,
+    /// Whether a 0 is stored where a cumulative series began, if that is after its newest sample
+    /// (`--enable-feature=created-timestamp-zero-ingestion`).
+    pub zero_at_start: bool,
     /// Whether exemplars are kept (`--enable-feature=exemplar-storage`); their number is in [`Limits`].
     pub exemplars: bool,
     /// Whether to do without the lock file.
@@ -46,6 +54,9 @@ impl Default for Options {
             late_chunk_samples: 32,
             block_segment_bytes: 512 << 20,
             log_metadata: false,
+            start_t: false,
+            histogram_start_t: false,
+            zero_at_start: false,
             exemplars: false,
             no_lock_file: false,
             background: true,
@@ -66,6 +77,8 @@ pub struct Limits {
     pub out_of_order_window: i64,
     /// How many exemplars are kept; 0 for none.
     pub max_exemplars: usize,
+    /// How new float chunks are encoded.
+    pub floats: FloatEncoding,
 }
 
 impl Default for Limits {
@@ -76,8 +89,23 @@ impl Default for Limits {
             retention_percentage: 0.0,
             out_of_order_window: 0,
             max_exemplars: 100_000,
+            floats: FloatEncoding::Xor,
         }
     }
+}
+
+/// Why a store that is to keep start timestamps refuses XOR chunks; Prometheus's text.
+pub const XOR_WITHOUT_START_T: &str = "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR \
+     chunks do not store start timestamps, use \"xor2\"";
+
+/// How float chunks are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FloatEncoding {
+    /// Without start timestamps, as Prometheus does by default.
+    #[default]
+    Xor,
+    /// With start timestamps.
+    Xor2,
 }
 
 /// How write-ahead log records are compressed.

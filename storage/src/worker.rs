@@ -129,6 +129,7 @@ fn run(store: &MetricsStore, jobs: &Receiver<(Job, Reply)>, poison: &Mutex<Optio
 }
 
 fn perform(store: &MetricsStore, job: Job) -> Result<(), StorageError> {
+    store.check_replayed()?;
     match job {
         Job::Round => store.round(),
         Job::Delete { matchers, min_t, max_t } => store.delete(&matchers, min_t, max_t),
@@ -147,6 +148,10 @@ fn tick(store: &MetricsStore, last_round: &mut Instant, last_sync: &mut Instant)
     }
     report(store, "syncing the write-ahead log", store.sync(all));
     report(store, "writing head chunks", store.flush_chunks());
+    if store.replay_progress().is_some() {
+        return;
+    }
+    store.forget_old_references();
     let due = last_round.elapsed() >= ROUND || store.is_flush_due();
     match (due, store.options.background) {
         (true, true) => report(store, "background work", store.round()),
@@ -165,7 +170,8 @@ fn report(store: &MetricsStore, work: &'static str, result: Result<(), StorageEr
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
 }
@@ -183,11 +189,13 @@ mod tests {
 
     fn open(disk: &SimDisk, options: Options) -> MetricsStore {
         let clock = Arc::new(Still(AtomicI64::new(0)));
-        MetricsStore::open(Arc::new(disk.clone()), clock, options, Arc::new(Silent)).unwrap()
+        let store = MetricsStore::open(Arc::new(disk.clone()), clock, options, Arc::new(Silent)).unwrap();
+        store.replay();
+        store
     }
 
     fn put(store: &MetricsStore, t: i64) {
-        let mut appender = Box::new(HeadAppender::new(store.head().clone()));
+        let mut appender = Box::new(HeadAppender::new(store.live()));
         appender.append(None, &series("a"), t, 1.0, 0).unwrap();
         appender.commit().unwrap();
     }

@@ -161,6 +161,7 @@ fn fill(dir: &Path, seed: u64, vocabulary: &Vocabulary) -> PathBuf {
         let disk = Arc::new(RealDisk::new(path));
         let options = Options { background: false, ..Options::default() };
         let storage = Storage::open(disk, Arc::new(AtTheEnd), options, Arc::new(Silent)).unwrap();
+        storage.wait_replayed().unwrap();
         for series in &series {
             let mut appender = storage.appender();
             for sample in &series.samples {

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Answers one request with metrics in text format, and closes.
-pub fn answer_metrics(mut stream: TcpStream, body: &str) {
+pub fn answer_metrics(stream: TcpStream, body: &str) {
+    answer(stream, "text/plain; version=0.0.4", body);
+}
+
+fn answer(mut stream: TcpStream, content_type: &str, body: &str) {
     read_head(&mut stream);
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     // The client may have gone already.
@@ -43,6 +47,16 @@ pub fn counter() -> u16 {
     serve(move |stream| {
         let n = scrapes.fetch_add(1, Ordering::Relaxed) + 1;
         answer_metrics(stream, &format!("# TYPE scrapes_total counter\nscrapes_total {n}\n"));
+    })
+}
+
+/// The same in OpenMetrics, and the counter says when it began, in seconds.
+pub fn created_counter(began: f64) -> u16 {
+    let scrapes = AtomicU64::new(0);
+    serve(move |stream| {
+        let n = scrapes.fetch_add(1, Ordering::Relaxed) + 1;
+        let body = format!("# TYPE scrapes counter\nscrapes_total {n}\nscrapes_created {began}\n# EOF\n");
+        answer(stream, "application/openmetrics-text; version=1.0.0", &body);
     })
 }
 

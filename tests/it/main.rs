@@ -15,5 +15,6 @@ mod interchange;
 mod reload;
 mod scrape;
 mod start;
+mod start_timestamps;
 mod tidy;
 mod tools;

@@ -9,6 +9,7 @@ use super::binary::VectorBinary;
 use super::duration::{QueryShape, Sign, resolve};
 use super::grid::{Grid, When, subquery_grid};
 use super::map::Stage;
+use super::needs;
 use super::plan::{
     Extent, Input, InstantGives, InstantSelector, Node, NodeId, Op, Plan, RangeInput, RangeSamples,
     ScalarRef, Scope, ScopeId, Source, Stream,
@@ -129,7 +130,11 @@ fn build_here(
     let wrap = builder.variance(expr).1;
     let built = builder.wrapped(expr, wrap)?;
     builder.finish(built);
-    Ok(builder.plan)
+    let mut plan = builder.plan;
+    if !options.delayed_name_removal {
+        needs::note(&mut plan);
+    }
+    Ok(plan)
 }
 
 /// Refuses what the options switch off.
@@ -487,7 +492,15 @@ impl Builder<'_> {
             min_t,
             max_t,
             limit: 0,
-            hints: Hints { step, range, function: self.around.function.clone(), grouping, by, newest },
+            hints: Hints {
+                step,
+                range,
+                function: self.around.function.clone(),
+                grouping,
+                by,
+                newest,
+                ..Hints::default()
+            },
         })
     }
 

@@ -2,6 +2,7 @@
 //! that are grouped once a query, and of native ones. Source: Prometheus `promql/quantile.go`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use model::Labels;
 use model::histogram::{FloatHistogram, NanNote};
@@ -146,13 +147,14 @@ fn answer(
     results: &mut Vec<Row>,
 ) -> Result<(), QueryError> {
     let labels = if context.delayed { family.labels.clone() } else { without_metadata(&family.labels) };
-    let blank = |labels: Labels| {
+    let blank = |labels: Labels| -> Result<Row, QueryError> {
         let mut row = Row::blank(labels, context.steps);
         row.drop_name = context.delayed;
-        row
+        context.interrupt.allocated(row.bytes())?;
+        Ok(row)
     };
     let mut rows: HashMap<String, Row> = HashMap::new();
-    let mut row = blank(labels.clone());
+    let mut row = blank(labels.clone())?;
     let mut buckets = Vec::new();
     for step in 0..context.steps {
         let histogram = family.native.and_then(|row| row.histogram(step));
@@ -187,11 +189,15 @@ fn answer(
                             ask.quantile(q[step], Input::Classic(&mut buckets))
                         }
                     };
-                    let row = rows.entry(text).or_insert_with_key(|text| {
-                        let mut labels = labels.to_builder();
-                        labels.set(label, text);
-                        blank(labels.finish())
-                    });
+                    let row = match rows.entry(text) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(place) => {
+                            let mut labels = labels.to_builder();
+                            labels.set(label, place.key());
+                            let row = blank(labels.finish())?;
+                            place.insert(row)
+                        }
+                    };
                     row.set(step, Point::Float(v));
                 }
             }

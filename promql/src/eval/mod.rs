@@ -27,6 +27,7 @@ mod label_key;
 mod map;
 mod math;
 mod natural;
+mod needs;
 mod over_time;
 mod plan;
 mod power;
@@ -48,7 +49,7 @@ mod windows;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::read::SeriesSource;
+use model::read::{Hints, Selection, SeriesSource};
 
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
@@ -65,6 +66,11 @@ use stats::ScopeStats;
 
 /// What a step of the widest accumulator takes, at least.
 const STEP_BYTES: usize = 64;
+
+/// What a selected series takes, at least.
+const SERIES_BYTES: usize = 128;
+/// What a value at a step takes.
+const PLACE_BYTES: usize = 8;
 
 /// A query that is planned.
 #[derive(Debug)]
@@ -164,6 +170,19 @@ pub(crate) enum Val {
     Raw(Vec<crate::value::Series>),
 }
 
+impl Val {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Scalar(values) => size_of_val(values.as_slice()),
+            Self::Rows(rows, _) => rows.iter().map(Row::bytes).sum(),
+            Self::Text(text) => text.len(),
+            Self::Raw(series) => series.iter().map(result::series_bytes).sum(),
+        }
+    }
+}
+
 /// The values of a scalar operand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ScalarColumn<'a> {
@@ -233,6 +252,10 @@ pub(crate) struct Evaluator<'a> {
     selected: Vec<Arc<Selected>>,
     /// What the nodes gave, by node.
     values: Vec<Val>,
+    /// Bytes that the values take, until what took them over has ended.
+    bytes: Vec<usize>,
+    /// Nodes whose values the node under way has taken over.
+    taken: Vec<NodeId>,
     /// Samples looked at, by scope.
     stats: Vec<ScopeStats>,
     count: SampleCount,
@@ -252,8 +275,14 @@ impl<'a> Evaluator<'a> {
         let mut selected = Vec::with_capacity(plan.selections.len());
         for selection in &plan.selections {
             interrupt.check(STAGE_EVALUATION)?;
-            let found = select::select(source, selection)?;
+            let mut found = select::select(source, selection)?;
+            if selection.hints.labels.is_some() && found.has_type_or_unit() {
+                // Then a name alone does not tell whether series stay distinct without it.
+                let hints = Hints { labels: None, ..selection.hints.clone() };
+                found = select::select(source, &Selection { hints, ..selection.clone() })?;
+            }
             found.warnings.iter().for_each(|warning| annotations.add_store_warning(warning));
+            interrupt.ended(found.series.len().saturating_mul(SERIES_BYTES), 0)?;
             selected.push(Arc::new(found));
         }
         Ok(Self {
@@ -264,6 +293,8 @@ impl<'a> Evaluator<'a> {
             interrupt,
             selected,
             values: plan.nodes.iter().map(|_| Val::None).collect(),
+            bytes: vec![0; plan.nodes.len()],
+            taken: Vec::new(),
             stats: plan.scopes.iter().map(ScopeStats::new).collect(),
             count: SampleCount::new(options.max_samples),
             annotations,
@@ -275,6 +306,9 @@ impl<'a> Evaluator<'a> {
         for id in 0..self.plan.nodes.len() {
             self.interrupt.check(STAGE_EVALUATION)?;
             let value = self.node(id)?;
+            self.bytes[id] = value.bytes();
+            let freed = self.taken.drain(..).map(|operand| std::mem::take(&mut self.bytes[operand])).sum();
+            self.interrupt.ended(self.bytes[id], freed)?;
             self.values[id] = value;
         }
         Ok(self.values.pop().unwrap_or_default())
@@ -330,6 +364,7 @@ impl<'a> Evaluator<'a> {
 
     /// Takes the rows of a node evaluated before, and how many samples they count for.
     fn take_rows(&mut self, id: NodeId) -> (Vec<Row>, usize) {
+        self.taken.push(id);
         match std::mem::take(&mut self.values[id]) {
             Val::Rows(rows, samples) => (rows, samples),
             _ => (Vec::new(), 0),
@@ -340,6 +375,7 @@ impl<'a> Evaluator<'a> {
     fn invariant(&mut self, scope: ScopeId, inner: NodeId) -> Result<Val, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         self.account_invariant(scope, self.plan.nodes[inner].scope, steps);
+        self.taken.push(inner);
         match std::mem::take(&mut self.values[inner]) {
             Val::Scalar(values) => {
                 self.count.release(values.len());
@@ -348,6 +384,9 @@ impl<'a> Evaluator<'a> {
             Val::Rows(mut rows, samples) => {
                 // Before memory is taken for it.
                 self.count.hold(samples.saturating_mul(steps.saturating_sub(1)))?;
+                let places = |row: &Row| 1 + usize::from(row.histograms.is_some());
+                let places: usize = rows.iter().map(places).sum();
+                self.interrupt.allocated(places.saturating_mul(steps).saturating_mul(PLACE_BYTES))?;
                 for row in &mut rows {
                     let v = row.float(0);
                     let h = row.histogram(0).cloned();

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<Node>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) selections: Vec<Selection>,
+    /// How often each selection is used.
+    pub(crate) uses: Vec<usize>,
 }
 
 /// One operation.
@@ -198,6 +200,7 @@ impl Plan {
         };
         match self.selections.iter().position(same) {
             Some(at) => {
+                self.uses[at] += 1;
                 // What differs between the two users no longer holds for the one selection.
                 let old = &mut self.selections[at];
                 if old.hints.function != new.hints.function
@@ -213,6 +216,7 @@ impl Plan {
             }
             None => {
                 self.selections.push(new);
+                self.uses.push(1);
                 self.selections.len() - 1
             }
         }

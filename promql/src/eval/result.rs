@@ -61,7 +61,10 @@ impl Evaluator<'_> {
                 return Ok(None);
             }
             let histograms = histograms.t.iter().copied().zip(histograms.v.iter().cloned()).collect();
-            Ok(Some(Series { labels: series.labels().clone(), floats: Floats::Samples { t, v }, histograms }))
+            let series =
+                Series { labels: series.labels().clone(), floats: Floats::Samples { t, v }, histograms };
+            interrupt.allocated(series_bytes(&series))?;
+            Ok(Some(series))
         };
         let all: Result<Vec<Option<Series>>, QueryError> = (0..selected.series.len())
             .into_par_iter()
@@ -123,6 +126,16 @@ impl Evaluator<'_> {
             }
         }
     }
+}
+
+/// About how many bytes a series of the result takes.
+pub(super) fn series_bytes(series: &Series) -> usize {
+    let floats = match &series.floats {
+        Floats::Samples { t, v } => size_of_val(t.as_slice()) + size_of_val(v.as_slice()),
+        Floats::Steps { values, .. } => size_of_val(values.as_slice()),
+    };
+    let histograms: usize = series.histograms.iter().map(|(_, h)| 16 + 16 * sample_size(h)).sum();
+    size_of::<Series>() + series.labels.packed().len() + floats + histograms
 }
 
 fn series_of_row(row: Row, grid: &super::grid::Grid) -> Series {

@@ -134,9 +134,10 @@ impl Row {
         true
     }
 
-    /// About how many bytes the row takes beside its labels.
+    /// About how many bytes the row takes. Labels count as its own, though rows and store may share them.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
+            + self.labels.packed().len()
             + self.values.capacity() * size_of::<f64>()
             + self.histograms.as_ref().map_or(0, |hs| {
                 hs.len() * size_of::<Option<SharedHistogram>>()

@@ -113,16 +113,16 @@ impl Evaluator<'_> {
         stream: &Stream,
     ) -> Result<(Vec<Row>, usize), QueryError> {
         let mut rows = Vec::new();
-        let (mut bytes, interrupt) = (0, self.interrupt);
+        let interrupt = self.interrupt;
+        // An operand's rows are only moved.
+        let grows = !matches!(stream.source, Source::Node(_));
         let held = self.consume(scope, stream, &mut |more| {
-            let grown = more.iter().map(Row::bytes).sum();
-            bytes += grown;
-            interrupt.allocated(grown)?;
+            if grows {
+                interrupt.allocated(more.iter().map(Row::bytes).sum())?;
+            }
             rows.extend(more);
             Ok(())
         })?;
-        // From here on the sample limit bounds what is held.
-        interrupt.freed(bytes);
         if !self.options.delayed_name_removal {
             rows.par_iter_mut().with_min_len(interrupt.min_len(256)).for_each(Row::settle_name);
         }
@@ -184,8 +184,14 @@ impl Evaluator<'_> {
         // Names are dropped where that may make label sets equal: look at them all before going on.
         let (early, late) = stages.split_at(early);
         let (early_tallies, late_tallies) = tallies.split_at_mut(early.len());
-        let mut named = Vec::new();
+        let (mut named, mut bytes, interrupt) = (Vec::new(), 0, self.interrupt);
+        let grows = !matches!(stream.source, Source::Node(_));
         let held = self.source(scope, stream, rows, values, early, early_tallies, &mut |more| {
+            if grows {
+                let grown = more.iter().map(Row::bytes).sum();
+                bytes += grown;
+                interrupt.allocated(grown)?;
+            }
             named.extend(more);
             Ok(())
         })?;
@@ -195,6 +201,8 @@ impl Evaluator<'_> {
             let annotations = &mut self.annotations;
             rows.retain_mut(|row| apply_stages(late, row, late_tallies, annotations));
         }
+        // Who takes them counts them.
+        interrupt.freed(bytes);
         sink(rows)?;
         self.account_stages(&stream.stages, &tallies, values, grid.steps(), held)
     }

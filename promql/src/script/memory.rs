@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::Labels;
 use model::histogram::{FloatHistogram, ResetHint};
+use model::labels::METADATA_LABELS;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
 
 use crate::script::load::{LoadedSample, LoadedSeries, Store};
@@ -120,9 +121,20 @@ fn limit(selection: &Selection) -> usize {
 }
 
 impl SeriesSource for MemoryStore {
+    /// Does what the hints allow: gives no label that does not count, and another order where that does not count.
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        let series = self.selected(selection).take(limit(selection));
-        let series = series.map(|(_, selected)| Box::new(selected) as Box<dyn Series>).collect();
+        let hints = &selection.hints;
+        let boxed = |(_, mut selected): (_, Selected)| {
+            if let Some(names) = &hints.labels {
+                let names = METADATA_LABELS.into_iter().chain(names.iter().map(String::as_str));
+                selected.labels = selected.labels.keep(&names.collect::<Vec<_>>());
+            }
+            Box::new(selected) as Box<dyn Series>
+        };
+        let mut series: Vec<_> = self.selected(selection).take(limit(selection)).map(boxed).collect();
+        if hints.unordered {
+            series.reverse();
+        }
         Ok(SeriesSet { series, warnings: Vec::new() })
     }
 

@@ -57,6 +57,7 @@ pub fn run(args: Arguments) -> Result<(), ToolError> {
     let options = Options { background: false, ..Options::default() };
     let disk = Arc::new(RealDisk::new(&dir));
     let storage = Storage::open(disk, Arc::new(SystemClock), options, Arc::new(Warnings))?;
+    storage.wait_replayed()?;
     let (series, _) = measured("readData", || read_labels(&args.file, args.metrics))?;
     let (total, took) = measured("ingestScrapes", || ingest(&storage, &series, args.scrapes))?;
     say(&format!(" > total samples: {total}"))?;

@@ -89,7 +89,10 @@ impl Clock for Manual {
 pub fn open(dir: &Path) -> Storage {
     let options = Options { background: false, ..Options::default() };
     let clock = Arc::new(Manual(AtomicI64::new(START)));
-    Storage::open(Arc::new(RealDisk::new(dir)), clock, options, Arc::new(Silent)).expect("a store")
+    let storage =
+        Storage::open(Arc::new(RealDisk::new(dir)), clock, options, Arc::new(Silent)).expect("a store");
+    storage.wait_replayed().expect("a sound log");
+    storage
 }
 
 /// Label sets with ten labels, `count` of them, as many hosts show them.

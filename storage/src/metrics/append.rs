@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use model::Labels;
 use model::append::{AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef};
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, ResetHint};
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
 use parking_lot::MutexGuard;
@@ -20,6 +20,7 @@ use super::head::{Head, count};
 use super::late::Value;
 use super::series::{Bounds, Place, Series};
 use super::table::Pages;
+use crate::StorageError;
 use crate::wal::record::RefSample;
 
 /// One appender.
@@ -62,6 +63,8 @@ pub struct PendingSample {
     pub(super) series: SeriesRef,
     pub(super) log_ref: u64,
     pub(super) t: i64,
+    /// Start timestamp, 0 for unknown.
+    pub(super) start_t: i64,
     pub(super) value: Value,
 }
 
@@ -116,6 +119,11 @@ impl HeadAppender {
         }
     }
 
+    /// Stores everything.
+    pub(super) fn commit_gathered(&mut self) -> Result<Committed, StorageError> {
+        self.head.commit(&self.pages, self.bounds, &mut self.pending)
+    }
+
     fn bounds(&mut self, t: i64) -> Bounds {
         let bounds = *self.bounds.get_or_insert_with(|| self.head.bounds(t));
         Bounds { refuse_late: self.refuse_late, ..bounds }
@@ -124,6 +132,11 @@ impl HeadAppender {
     /// The series of a reference that is still good, or of the labels.
     fn series(&mut self, known: Option<SeriesRef>, labels: &Labels) -> Result<SeriesRef, AppendError> {
         if let Some(known) = known
+            && self.pages.lock(known).is_some()
+        {
+            return Ok(known);
+        }
+        if let Some(known) = known.and_then(|known| self.head.translated(known))
             && self.pages.lock(known).is_some()
         {
             return Ok(known);
@@ -149,6 +162,81 @@ impl HeadAppender {
         }
         Ok(series)
     }
+
+    /// Whether a cumulative series' beginning is a time at which a sample of 0 may be stored.
+    fn takes_zero(start_t: i64, t: i64, bounds: &Bounds) -> bool {
+        start_t < t && start_t >= bounds.min_valid_t
+    }
+
+    /// Stores a 0 where a series began, if that is behind all its samples; else it was stored before, or is too old.
+    #[cold]
+    fn zero_float(&mut self, series: SeriesRef, start_t: i64, t: i64, bounds: &Bounds) {
+        if !Self::takes_zero(start_t, t, bounds) {
+            return;
+        }
+        let Some(guard) = self.pages.lock(series) else { return };
+        if guard.place_float(start_t, 0.0, bounds, &self.head.chunks) == Ok(Place::Next) {
+            let zero = FloatIn { t: start_t, v: 0.0, start_t: 0 };
+            // It is the next: nothing refuses it.
+            let _ = add_float(&self.head, &mut self.pending, series, guard, zero, bounds);
+        }
+    }
+
+    /// As [`Self::zero_float`], with an empty histogram of the sample's layout.
+    #[cold]
+    fn zero_histogram(
+        &mut self,
+        series: SeriesRef,
+        start_t: i64,
+        t: i64,
+        sample: &HistogramSample,
+        bounds: &Bounds,
+    ) {
+        if !Self::takes_zero(start_t, t, bounds) {
+            return;
+        }
+        let zero = zero_like(sample);
+        let Some(mut guard) = self.pages.lock(series) else { return };
+        if guard.place_histogram(start_t, &zero, bounds, &self.head.chunks) != Ok(Place::Next) {
+            return;
+        }
+        if !guard.logged {
+            self.pending.unlogged.push(series);
+        }
+        guard.pending = true;
+        let (log_ref, kind, value) = (guard.log_ref, Kind::of(&zero), Value::Histogram(zero));
+        drop(guard);
+        let sample = PendingSample { series, log_ref, t: start_t, start_t: 0, value };
+        self.pending.push_histogram(sample, kind);
+    }
+}
+
+/// An empty histogram that fits into the chunk of another one, and says that counting began anew.
+fn zero_like(sample: &HistogramSample) -> HistogramSample {
+    match sample {
+        HistogramSample::Integer(h) => HistogramSample::Integer(Arc::new(Histogram {
+            reset_hint: ResetHint::Reset,
+            schema: h.schema,
+            zero_threshold: h.zero_threshold,
+            custom_values: h.custom_values.clone(),
+            ..Histogram::default()
+        })),
+        HistogramSample::Float(h) => HistogramSample::Float(Arc::new(FloatHistogram {
+            reset_hint: ResetHint::Reset,
+            schema: h.schema,
+            zero_threshold: h.zero_threshold,
+            custom_values: h.custom_values.clone(),
+            ..FloatHistogram::default()
+        })),
+    }
+}
+
+/// A float on its way in.
+#[derive(Clone, Copy)]
+struct FloatIn {
+    t: i64,
+    v: f64,
+    start_t: i64,
 }
 
 /// Gathers a float of a locked series, or refuses it.
@@ -157,8 +245,7 @@ fn add_float(
     pending: &mut Pending,
     series: SeriesRef,
     mut guard: MutexGuard<'_, Series>,
-    t: i64,
-    v: f64,
+    FloatIn { t, v, start_t }: FloatIn,
     bounds: &Bounds,
 ) -> Result<SeriesRef, AppendError> {
     let place = match guard.place_float(t, v, bounds, &head.chunks) {
@@ -176,11 +263,11 @@ fn add_float(
     drop(guard);
     match place {
         Place::Next => {
-            pending.push_float(series, RefSample { series: SeriesRef(log_ref), t, start_t: 0, v });
+            pending.push_float(series, RefSample { series: SeriesRef(log_ref), t, start_t, v });
         }
         Place::Late => {
             note_late(head, t, bounds);
-            pending.late.push(PendingSample { series, log_ref, t, value: Value::Float(v) });
+            pending.late.push(PendingSample { series, log_ref, t, start_t, value: Value::Float(v) });
         }
         Place::Same => {}
     }
@@ -258,14 +345,21 @@ impl Appender for HeadAppender {
                 return self.append_histogram(Some(series), labels, t, kind.stale(v), start_t);
             }
         }
+        let sample = FloatIn { t, v, start_t };
+        let mut known = known;
+        if self.head.zero_at_start && start_t != 0 {
+            let series = self.series(known, labels)?;
+            self.zero_float(series, start_t, t, &bounds);
+            known = Some(series);
+        }
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
-            return add_float(&self.head, &mut self.pending, series, guard, t, v, &bounds);
+            return add_float(&self.head, &mut self.pending, series, guard, sample, &bounds);
         }
         let series = self.series(known, labels)?;
         let guard = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
-        add_float(&self.head, &mut self.pending, series, guard, t, v, &bounds)
+        add_float(&self.head, &mut self.pending, series, guard, sample, &bounds)
     }
 
     fn append_histogram(
@@ -274,7 +368,7 @@ impl Appender for HeadAppender {
         labels: &Labels,
         t: i64,
         v: HistogramSample,
-        _start_t: i64,
+        start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
         if bounds.window == 0 && t < bounds.min_valid_t {
@@ -286,6 +380,9 @@ impl Appender for HeadAppender {
         };
         valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
+        if self.head.zero_at_start && start_t != 0 {
+            self.zero_histogram(series, start_t, t, &v, &bounds);
+        }
         let Some(mut guard) = self.pages.lock(series) else { return Err(AppendError::UnknownSeries) };
         match guard.place_histogram(t, &v, &bounds, &self.head.chunks) {
             Ok(place) => {
@@ -294,7 +391,8 @@ impl Appender for HeadAppender {
                 }
                 guard.pending = true;
                 let kind = Kind::of(&v);
-                let sample = PendingSample { series, log_ref: guard.log_ref, t, value: Value::Histogram(v) };
+                let (log_ref, value) = (guard.log_ref, Value::Histogram(v));
+                let sample = PendingSample { series, log_ref, t, start_t, value };
                 drop(guard);
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),
@@ -334,7 +432,7 @@ impl Appender for HeadAppender {
     }
 
     fn commit(mut self: Box<Self>) -> Result<Committed, CommitError> {
-        let result = self.head.commit(&self.pages, self.bounds, &mut self.pending);
+        let result = self.commit_gathered();
         result.map_err(|e| CommitError { disk_full: e.is_disk_full(), reason: e.to_string() })
     }
 

@@ -43,13 +43,14 @@ impl Backfill {
         let writer =
             WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
         let head_options = HeadOptions {
-            rule: CutRule { range: chunk_range, samples: options.samples_per_chunk },
+            rule: CutRule::new(chunk_range, options.samples_per_chunk),
             late_chunk_samples: usize::from(options.late_chunk_samples),
             log_metadata: false,
+            zero_at_start: false,
             window: 0,
             exemplars: 0,
         };
-        let head = Arc::new(Head::new(chunks, Logs::new(scratch, writer), i64::MIN, head_options));
+        let head = Arc::new(Head::new(chunks, Logs::new(scratch, writer, false), i64::MIN, head_options));
         let pages = head.table.pages();
         Ok(Self { head, pages, segment_len: options.block_segment_bytes })
     }
@@ -72,7 +73,7 @@ impl Backfill {
         let bounds = Bounds { min_valid_t: i64::MIN, head_max_t: i64::MAX, window: 0, refuse_late: false };
         let mut series = self.pages.lock(series).ok_or(AppendError::UnknownSeries)?;
         if series.place_float(t, v, &bounds, &self.head.chunks)? == Place::Next {
-            series.push_float(COMMIT, t, v, self.head.rule, &self.head.chunks)?;
+            series.push_float(COMMIT, t, v, 0, self.head.rule, &self.head.chunks)?;
             drop(series);
             self.head.times.note(t, t);
         }

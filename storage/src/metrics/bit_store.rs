@@ -32,11 +32,12 @@ struct Cell {
 }
 
 type Page = Box<[Cell]>;
+type Group = Box<[OnceLock<Page>]>;
 
 /// All cells of a head.
 #[derive(Debug)]
 pub struct BitStore {
-    groups: Box<[OnceLock<Box<[OnceLock<Page>]>>]>,
+    groups: Box<[OnceLock<Group>]>,
     free: Mutex<Free>,
     /// Cells that were ever used.
     begun: AtomicU32,

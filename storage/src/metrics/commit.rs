@@ -12,7 +12,7 @@ use super::head::{Head, count};
 use super::isolation::Commit;
 use super::late::{LateSample, Value};
 use super::log::Logs;
-use super::series::{Bounds, Place, Series};
+use super::series::{Bounds, CutRule, Place, Series};
 use super::table::Pages;
 use crate::StorageError;
 use crate::codec::chunk::Encoding;
@@ -37,6 +37,10 @@ impl Head {
             refuse_late: false,
         });
         let mut logs = self.logs.lock();
+        if let Some(successor) = self.successor.get() {
+            drop(logs);
+            return successor.adopt(self, pending);
+        }
         logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
         // A flush may have begun since the appender was made.
@@ -46,6 +50,7 @@ impl Head {
             head: self,
             pages,
             bounds,
+            rule: self.cut_rule(),
             commit: self.isolation.begin(),
             overtaken: Vec::new(),
             tally: Tally::default(),
@@ -101,7 +106,7 @@ impl Head {
                 .iter()
                 .filter_map(|series| {
                     let guard = pages.lock(*series)?;
-                    let labels = index.labels(&guard.pairs);
+                    let labels = index.labels(guard.pairs);
                     Some(RefSeries { series: SeriesRef(guard.log_ref), labels })
                 })
                 .collect();
@@ -141,13 +146,14 @@ impl Head {
     /// Closes full open late chunks of the samples' series. Returns each series' number and the chunks' places.
     fn make_room(&self, pages: &Pages, samples: &[PendingSample]) -> Vec<(u64, u64)> {
         let mut markers = Vec::new();
+        let forms = self.cut_rule().forms;
         for sample in samples {
             let Some(mut series) = pages.lock(sample.series) else { continue };
             let log_ref = series.log_ref;
             if let Some(late) = &mut series.late
                 && late.open.len() >= self.late_chunk_samples
             {
-                let places = late.close(log_ref, &self.chunks);
+                let places = late.close(log_ref, forms, &self.chunks);
                 self.counters.chunks_made((places.len() as u64).saturating_sub(1));
                 markers.extend(places.into_iter().map(|place| (log_ref, place)));
             }
@@ -176,6 +182,7 @@ struct Apply<'c> {
     head: &'c Head,
     pages: &'c Pages,
     bounds: Bounds,
+    rule: CutRule,
     commit: Commit,
     /// Samples that were the next when they were added, and that the out-of-order window still takes.
     overtaken: Vec<PendingSample>,
@@ -214,6 +221,7 @@ impl Apply<'_> {
                 series: of,
                 log_ref: sample.series.0,
                 t: sample.t,
+                start_t: sample.start_t,
                 value,
             });
         }
@@ -221,11 +229,13 @@ impl Apply<'_> {
         if !matches!(placed, Ok(Place::Next)) {
             drop(series);
             let value = Value::Float(sample.v);
-            let sample = PendingSample { series: of, log_ref: sample.series.0, t: sample.t, value };
+            let RefSample { series, t, start_t, .. } = *sample;
+            let sample = PendingSample { series: of, log_ref: series.0, t, start_t, value };
             return self.misplaced(placed, sample);
         }
         let before = series.tail();
-        match series.push_float(self.commit, sample.t, sample.v, self.head.rule, &self.head.chunks) {
+        match series.push_float(self.commit, sample.t, sample.v, sample.start_t, self.rule, &self.head.chunks)
+        {
             Ok(made) => {
                 self.head.counters.chunks_made(u64::from(made));
                 self.head.counters.tail_changed(before, series.tail());
@@ -249,7 +259,8 @@ impl Apply<'_> {
             return self.misplaced(placed, sample.clone());
         }
         let before = series.tail();
-        match series.push_histogram(self.commit, sample.t, histogram, self.head.rule, &self.head.chunks) {
+        let PendingSample { t, start_t, .. } = *sample;
+        match series.push_histogram(self.commit, t, histogram, start_t, self.rule, &self.head.chunks) {
             Ok(made) => {
                 self.head.counters.chunks_made(u64::from(made));
                 self.head.counters.tail_changed(before, series.tail());
@@ -288,16 +299,18 @@ impl Apply<'_> {
         let late = series.late.get_or_insert_default();
         late.settle(self.commit.oldest_view);
         let opens = late.open.is_empty();
-        if late.insert(LateSample { t: sample.t, value: sample.value, commit: self.commit.id }) {
+        let PendingSample { series: of, t, start_t, value, .. } = sample;
+        let sample = LateSample::new(t, start_t, value, self.commit.id, self.rule.forms);
+        if late.insert(sample) {
             self.head.counters.chunks_made(u64::from(opens));
             self.tally.late[usize::from(histogram)] += 1;
-            widen(&mut self.tally.late_t, sample.t);
+            widen(&mut self.tally.late_t, t);
         } else {
             self.tally.dropped += 1;
         }
         drop(series);
         if new {
-            self.head.late_series.lock().insert(sample.series);
+            self.head.late_series.lock().insert(of);
         }
     }
 

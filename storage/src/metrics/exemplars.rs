@@ -2,7 +2,7 @@
 //! Source of the rules: Prometheus `tsdb/exemplar.go`.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use model::append::AppendError;
 use model::sample::Exemplar;
@@ -183,6 +183,22 @@ impl ExemplarRing {
             oldest_t: oldest.unwrap_or(0),
         }
     }
+}
+
+/// What two rings have, the second newer; what both have, once.
+pub(super) fn merge(older: Vec<SeriesExemplars>, newer: Vec<SeriesExemplars>) -> Vec<SeriesExemplars> {
+    let mut merged: BTreeMap<Labels, Vec<Exemplar>> =
+        older.into_iter().map(|series| (series.labels, series.exemplars)).collect();
+    for SeriesExemplars { labels, exemplars } in newer {
+        let all = merged.entry(labels).or_default();
+        for exemplar in exemplars {
+            if !all.contains(&exemplar) {
+                all.push(exemplar);
+            }
+        }
+        all.sort_by_key(time);
+    }
+    merged.into_iter().map(|(labels, exemplars)| SeriesExemplars { labels, exemplars }).collect()
 }
 
 fn time(exemplar: &Exemplar) -> i64 {

@@ -17,7 +17,7 @@ use super::head::count;
 use super::head_chunks::ChunkBytes;
 use super::log::{WAL, WBL};
 use super::pieces::Piece;
-use super::recode::{self, Recoded};
+use super::recode::{self, Forms, Recoded};
 use super::select::{HeadView, Which};
 use super::series::range_end;
 use super::store::{MetricsStore, ROOT, Truncation, Work, bump};
@@ -172,7 +172,7 @@ impl MetricsStore {
         let segment_len = self.options.block_segment_bytes;
         write_block(&*self.disk, parent, view, meta, cut.which, segment_len, &mut |chunks| {
             if self.is_stopping() {
-                return Err(StorageError::Invalid("the store is closing".into()));
+                return Err(StorageError::Stopping);
             }
             self.note_chunks(chunks);
             Ok(())
@@ -430,8 +430,10 @@ fn block_chunks(
             continue;
         }
         let mut samples = Vec::new();
+        let mut forms = Forms::default();
         for piece in cluster {
             let Some((encoding, bytes)) = piece.bytes()? else { continue };
+            forms = forms.and(encoding);
             let decoded = recode::samples(Chunk { encoding, data: &bytes })
                 .map_err(|e| view.corruption(&piece.source, e.to_string()))?;
             let (first, last) = (piece.min_t.max(min_t), piece.max_t.min(max_t));
@@ -440,7 +442,7 @@ fn block_chunks(
         }
         samples.sort_by_key(|sample| sample.t);
         samples.dedup_by_key(|sample| sample.t);
-        let recoded = recode::encode(samples.iter())
+        let recoded = recode::encode(samples.iter(), forms)
             .map_err(|e| StorageError::Invalid(format!("encoding a chunk: {e}")))?;
         chunks.extend(recoded.into_iter().map(BlockChunk::Recoded));
     }

@@ -5,8 +5,8 @@
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use model::append::SeriesRef;
 use model::metadata::Metadata;
@@ -14,11 +14,14 @@ use parking_lot::{Mutex, RwLock};
 
 use super::exemplars::ExemplarRing;
 use super::head_chunks::HeadChunks;
+use super::interim::Translation;
 use super::isolation::Isolation;
 use super::log::Logs;
+use super::recode::Forms;
 use super::series::{Bounds, CutRule, Tail};
 use super::table::SeriesTable;
 use crate::block::tombstones::Tombstones;
+use crate::options::FloatEncoding;
 use crate::stats::{Distribution, LATE_BOUNDS};
 
 /// The head.
@@ -39,8 +42,16 @@ pub struct Head {
     pub(super) rule: CutRule,
     pub(super) late_chunk_samples: usize,
     pub(super) log_metadata: bool,
+    /// Whether a sample of 0 is stored where a cumulative series began.
+    pub(super) zero_at_start: bool,
     /// Milliseconds; changes at reload.
     pub(super) window: AtomicI64,
+    /// Whether new float chunks are XOR2; changes at reload.
+    xor2: AtomicBool,
+    /// Set under the commit lock when another head has taken over.
+    pub(super) successor: OnceLock<Arc<Head>>,
+    /// For references that come from the head before this one.
+    pub(super) translation: RwLock<Option<Translation>>,
 }
 
 /// Bounds of the head's time.
@@ -150,6 +161,11 @@ impl Kinds {
     pub(super) fn of(&self, histogram: bool) -> &AtomicU64 {
         if histogram { &self.histograms } else { &self.floats }
     }
+
+    /// Floats and histograms.
+    pub(super) fn both(&self) -> (u64, u64) {
+        (self.floats.load(Ordering::Relaxed), self.histograms.load(Ordering::Relaxed))
+    }
 }
 
 /// Adds to a counter.
@@ -204,6 +220,8 @@ pub struct HeadOptions {
     pub late_chunk_samples: usize,
     /// Whether metadata goes into the log.
     pub log_metadata: bool,
+    /// Whether a sample of 0 is stored where a cumulative series began.
+    pub zero_at_start: bool,
     /// Out-of-order window in milliseconds.
     pub window: i64,
     /// How many exemplars are kept.
@@ -228,10 +246,25 @@ impl Head {
             rule: options.rule,
             late_chunk_samples: options.late_chunk_samples,
             log_metadata: options.log_metadata,
+            zero_at_start: options.zero_at_start,
             window: AtomicI64::new(options.window),
+            xor2: AtomicBool::new(options.rule.forms.xor2),
+            successor: OnceLock::new(),
+            translation: RwLock::default(),
         };
         head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
         head
+    }
+
+    /// When chunks are cut, and what new ones are.
+    pub(super) fn cut_rule(&self) -> CutRule {
+        let forms = Forms { xor2: self.xor2.load(Ordering::Relaxed), ..self.rule.forms };
+        CutRule { forms, ..self.rule }
+    }
+
+    /// Changes what new float chunks are.
+    pub(super) fn set_float_encoding(&self, floats: FloatEncoding) {
+        self.xor2.store(floats == FloatEncoding::Xor2, Ordering::Relaxed);
     }
 
     /// Lets the head begin at its oldest in-order sample that is not before `cut`.
@@ -259,13 +292,14 @@ impl Head {
     /// Writes all open late chunks out. Called under the commit lock.
     pub(super) fn close_late(&self) {
         let pages = self.table.pages();
+        let forms = self.cut_rule().forms;
         for reference in self.late_series.lock().iter() {
             let Some(mut series) = pages.lock(*reference) else { continue };
             let log_ref = series.log_ref;
             if let Some(late) = &mut series.late
                 && !late.open.is_empty()
             {
-                let chunks = late.close(log_ref, &self.chunks).len() as u64;
+                let chunks = late.close(log_ref, forms, &self.chunks).len() as u64;
                 self.counters.chunks_made(chunks.saturating_sub(1));
             }
         }

@@ -83,6 +83,8 @@ pub struct HeadChunks {
     writer: Mutex<Writer>,
     maps: RwLock<BTreeMap<u32, Mapped>>,
     written: AtomicU64,
+    /// Chunks never reach the disk.
+    in_memory: bool,
 }
 
 struct Writer {
@@ -171,14 +173,18 @@ impl HeadChunks {
         let number = numbers.last().map_or(1, |last| last + 1);
         let oldest = numbers.first().copied().unwrap_or(number);
         let writer = Writer { current: Unfinished::new(number), unfinished: Vec::new(), oldest };
-        let chunks = Self {
-            open: BitStore::default(),
-            disk,
-            writer: Mutex::new(writer),
-            maps: RwLock::new(maps),
-            written: AtomicU64::new(0),
-        };
-        Ok((chunks, damage))
+        Ok((Self::with(disk, writer, maps, false), damage))
+    }
+
+    /// Chunks that stay in memory, for a head that does not live long. Nothing of the disk is touched.
+    pub fn in_memory(disk: Arc<dyn Disk>) -> Self {
+        let writer = Writer { current: Unfinished::new(1), unfinished: Vec::new(), oldest: 1 };
+        Self::with(disk, writer, BTreeMap::new(), true)
+    }
+
+    fn with(disk: Arc<dyn Disk>, writer: Writer, maps: BTreeMap<u32, Mapped>, in_memory: bool) -> Self {
+        let (writer, maps) = (Mutex::new(writer), RwLock::new(maps));
+        Self { open: BitStore::default(), disk, writer, maps, written: AtomicU64::new(0), in_memory }
     }
 
     /// Adds a chunk and returns its place. The bytes reach the disk later.
@@ -373,7 +379,7 @@ impl HeadChunks {
 
     fn next_file(&self, writer: &mut Writer) {
         let next = Unfinished::new(writer.current.number + 1);
-        if self.flush_locked(writer).is_err() {
+        if self.in_memory || self.flush_locked(writer).is_err() {
             let unfinished = std::mem::replace(&mut writer.current, next);
             writer.unfinished.push(unfinished);
         } else {
@@ -386,6 +392,9 @@ impl HeadChunks {
     }
 
     fn flush_locked(&self, writer: &mut Writer) -> Result<(), StorageError> {
+        if self.in_memory {
+            return Ok(());
+        }
         while let Some(first) = writer.unfinished.first_mut() {
             first.flush(&*self.disk)?;
             writer.unfinished.remove(0);

@@ -10,7 +10,7 @@ use model::read::Columns;
 
 use super::closed::ClosedChunk;
 use super::head_chunks::HeadChunks;
-use super::recode::{self, Recoded};
+use super::recode::{self, Forms, Recoded};
 use crate::codec::chunk::{self, ChunkError};
 
 /// A value that is not yet in a chunk.
@@ -27,6 +27,8 @@ pub enum Value {
 pub struct LateSample {
     /// Its time.
     pub t: i64,
+    /// Start timestamp, 0 for unknown.
+    pub start_t: i64,
     /// Its value.
     pub value: Value,
     /// The commit that brought it.
@@ -49,6 +51,17 @@ pub struct Late {
     pub(super) open: Vec<LateSample>,
     /// In the order in which they were written.
     pub(super) closed: Vec<LateChunk>,
+}
+
+impl LateSample {
+    /// A sample whose start timestamp is forgotten where chunks of these forms do not hold it.
+    pub fn new(t: i64, start_t: i64, value: Value, commit: u64, forms: Forms) -> Self {
+        let kept = match value {
+            Value::Float(_) => forms.xor2,
+            Value::Histogram(_) => forms.histogram_start_t,
+        };
+        Self { t, start_t: if kept { start_t } else { 0 }, value, commit }
+    }
 }
 
 impl LateChunk {
@@ -81,10 +94,10 @@ impl Late {
     }
 
     /// Writes the open chunk out, as one chunk for each run of samples of a kind. Returns where they are.
-    pub fn close(&mut self, log_ref: u64, chunks: &HeadChunks) -> Vec<u64> {
+    pub fn close(&mut self, log_ref: u64, forms: Forms, chunks: &HeadChunks) -> Vec<u64> {
         let mut places = Vec::new();
         // What does not encode was not validated; it stays where it is, and in the log.
-        let Ok(runs) = encode(&self.open) else { return places };
+        let Ok(runs) = encode(&self.open, forms) else { return places };
         for Run { chunk: Recoded { min_t, max_t, encoding, data }, commits } in runs {
             let at = chunks.write(log_ref, min_t, max_t, encoding, true, &data);
             places.push(at);
@@ -116,8 +129,8 @@ impl Late {
         let mut columns = Columns::default();
         for sample in self.open.iter().filter(|sample| sample.commit <= view) {
             match &sample.value {
-                Value::Float(v) => columns.push_float(sample.t, *v, 0),
-                Value::Histogram(h) => columns.push_histogram(sample.t, super::float_form(h), 0),
+                Value::Float(v) => columns.push_float(sample.t, *v, sample.start_t),
+                Value::Histogram(h) => columns.push_histogram(sample.t, super::float_form(h), sample.start_t),
             }
         }
         columns
@@ -131,12 +144,12 @@ struct Run {
 }
 
 /// Chunks of samples that ascend in time; a new one wherever the kind of value changes or a chunk ends by itself.
-fn encode(samples: &[LateSample]) -> Result<Vec<Run>, ChunkError> {
+fn encode(samples: &[LateSample], forms: Forms) -> Result<Vec<Run>, ChunkError> {
     let plain: Vec<_> = samples
         .iter()
         .map(|sample| recode::Sample {
             t: sample.t,
-            start_t: 0,
+            start_t: sample.start_t,
             value: match &sample.value {
                 Value::Float(v) => recode::Value::Float(*v),
                 Value::Histogram(HistogramSample::Integer(h)) => recode::Value::Histogram((**h).clone()),
@@ -146,7 +159,7 @@ fn encode(samples: &[LateSample]) -> Result<Vec<Run>, ChunkError> {
         .collect();
     let mut rest = samples;
     let mut runs = Vec::new();
-    for chunk in recode::encode(plain.iter())? {
+    for chunk in recode::encode(plain.iter(), forms)? {
         let count = usize::from(chunk::count(chunk.encoding, &chunk.data)?).min(rest.len());
         let (run, behind) = rest.split_at(count);
         rest = behind;

@@ -41,6 +41,8 @@ pub struct Logs {
     late_records: Batch,
     /// Numbers that no series of the head goes by and that records may have.
     spare_refs: HashMap<u64, Spare>,
+    /// Whether samples are written with their start timestamps.
+    start_t: bool,
     /// Why nothing more is written.
     closed: Option<String>,
 }
@@ -61,8 +63,9 @@ impl Spare {
 }
 
 impl Logs {
-    /// Logs that are not open for writing yet; replay comes first.
-    pub fn new(disk: Arc<dyn Disk>, options: WriterOptions) -> Self {
+    /// Logs that are not open for writing yet; replay comes first. `start_t` says whether samples are written with
+    /// their start timestamps.
+    pub fn new(disk: Arc<dyn Disk>, options: WriterOptions, start_t: bool) -> Self {
         Self {
             disk,
             options,
@@ -71,6 +74,7 @@ impl Logs {
             records: Batch::new(),
             late_records: Batch::new(),
             spare_refs: HashMap::new(),
+            start_t,
             closed: None,
         }
     }
@@ -146,18 +150,19 @@ impl Logs {
 
     /// Adds floats.
     pub fn put_floats(&mut self, floats: &[RefSample]) {
-        self.records.push(|out| record::put_samples(out, floats, false));
+        let start_t = self.start_t;
+        self.records.push(|out| record::put_samples(out, floats, start_t));
     }
 
     /// Adds samples of all kinds: floats, integer histograms, float histograms.
     pub fn put_samples(&mut self, samples: &[PendingSample]) {
-        put_samples(&mut self.records, samples);
+        put_samples(&mut self.records, samples, self.start_t);
     }
 
     /// Adds late samples, marked as such.
     pub fn put_late(&mut self, samples: &[PendingSample]) {
         self.late_records.clear();
-        put_samples(&mut self.late_records, samples);
+        put_samples(&mut self.late_records, samples, self.start_t);
         // At most five.
         let records = self.late_records.records().len() as u8;
         if records > 0 {
@@ -222,7 +227,7 @@ impl Logs {
             .collect();
         self.late_records.clear();
         self.late_records.push(|out| record::put_mmap_markers(out, &markers));
-        put_samples(&mut self.late_records, samples);
+        put_samples(&mut self.late_records, samples, self.start_t);
         if self.wbl.is_none() {
             self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL), self.options)?);
         }
@@ -256,6 +261,11 @@ impl Logs {
         self.wbl.as_mut()
     }
 
+    /// Where the logs end, both together; `None` for one that is not open.
+    pub fn ends(&self) -> (Option<Position>, Option<Position>) {
+        (self.wal.as_ref().map(Writer::logged_to), self.wbl.as_ref().map(Writer::logged_to))
+    }
+
     /// Segments that ended and are not yet durable.
     pub fn finished(&mut self) -> Vec<PendingSync> {
         self.wal
@@ -286,21 +296,21 @@ fn closed() -> StorageError {
 }
 
 /// Adds samples of all kinds; a series' samples of one kind keep their order.
-fn put_samples(records: &mut Batch, samples: &[PendingSample]) {
+fn put_samples(records: &mut Batch, samples: &[PendingSample], with_start_t: bool) {
     let (mut floats, mut integers, mut float_histograms) = (Vec::new(), Vec::new(), Vec::new());
     for sample in samples {
-        let (series, t) = (SeriesRef(sample.log_ref), sample.t);
+        let (series, t, start_t) = (SeriesRef(sample.log_ref), sample.t, sample.start_t);
         match &sample.value {
-            Value::Float(v) => floats.push(RefSample { series, t, start_t: 0, v: *v }),
+            Value::Float(v) => floats.push(RefSample { series, t, start_t, v: *v }),
             Value::Histogram(HistogramSample::Integer(v)) => {
-                integers.push(RefHistogram { series, t, start_t: 0, v: v.clone() });
+                integers.push(RefHistogram { series, t, start_t, v: v.clone() });
             }
             Value::Histogram(HistogramSample::Float(v)) => {
-                float_histograms.push(RefFloatHistogram { series, t, start_t: 0, v: v.clone() });
+                float_histograms.push(RefFloatHistogram { series, t, start_t, v: v.clone() });
             }
         }
     }
-    records.push(|out| record::put_samples(out, &floats, false));
-    record::put_histograms(records, &integers, false);
-    record::put_float_histograms(records, &float_histograms, false);
+    records.push(|out| record::put_samples(out, &floats, with_start_t));
+    record::put_histograms(records, &integers, with_start_t);
+    record::put_float_histograms(records, &float_histograms, with_start_t);
 }

@@ -15,8 +15,10 @@ use ulid::Ulid;
 use super::block::MetricsBlock;
 use super::exemplars::{ExemplarQuery, SeriesExemplars};
 use super::flush::Cut;
-use super::head::Kinds;
+use super::head::{Counters, Head, Kinds};
 use super::merge::{Merged, merge};
+use super::recode::Forms;
+use super::replay::Replayed;
 use super::select::{HeadView, Which};
 use super::store::{MetricsStore, ROOT, Work, bump};
 use crate::StorageError;
@@ -99,7 +101,9 @@ impl MetricsStore {
         let inputs: Vec<_> = parents.iter().map(|block| &**block).collect();
         let ids: Vec<Ulid> = parents.iter().map(|block| block.meta().id).collect();
         self.counts.populating.store(1, Relaxed);
-        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, &mut |_| {
+        // Histograms keep the form that they have.
+        let forms = Forms { histogram_start_t: false, ..self.head.cut_rule().forms };
+        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, forms, &mut |_| {
             if self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         self.counts.populating.store(0, Relaxed);
@@ -295,7 +299,12 @@ impl MetricsStore {
 
     /// Exemplars of matching series.
     pub fn exemplars(&self, query: &ExemplarQuery) -> Vec<SeriesExemplars> {
-        self.head.exemplars.lock().select(query)
+        let interim = self.interim().map(|interim| interim.exemplars.lock().select(query));
+        let found = self.head.exemplars.lock().select(query);
+        match interim {
+            Some(newer) => super::exemplars::merge(found, newer),
+            None => found,
+        }
     }
 
     /// The most frequent names, values and pairs of the head.
@@ -319,18 +328,27 @@ impl MetricsStore {
     pub fn stats(&self) -> Stats {
         let counters = &self.head.counters;
         let times = &self.head.times;
-        let both = |kinds: &Kinds| (kinds.floats.load(Relaxed), kinds.histograms.load(Relaxed));
+        // Until the interim head is succeeded, what it counted is not among the lasting one's.
+        let interim = self.interim();
+        let heads = || std::iter::once(&self.head).chain(&interim).map(|head| &head.counters);
+        let both = |kinds: fn(&Counters) -> &Kinds| {
+            let each = heads().map(|counters| kinds(counters).both());
+            each.fold((0, 0), |sum, (floats, histograms)| (sum.0 + floats, sum.1 + histograms))
+        };
         let gauge = |value: i64| value.max(0) as u64;
-        let (floats_appended, histograms_appended) = both(&counters.appended);
-        let (late_floats_appended, late_histograms_appended) = both(&counters.late_appended);
-        let (out_of_order_floats, out_of_order_histograms) = both(&counters.out_of_order);
-        let (out_of_bounds_floats, out_of_bounds_histograms) = both(&counters.out_of_bounds);
-        let (too_old_floats, too_old_histograms) = both(&counters.too_old);
+        let (floats_appended, histograms_appended) = both(|counters| &counters.appended);
+        let (late_floats_appended, late_histograms_appended) = both(|counters| &counters.late_appended);
+        let (out_of_order_floats, out_of_order_histograms) = both(|counters| &counters.out_of_order);
+        let (out_of_bounds_floats, out_of_bounds_histograms) = both(|counters| &counters.out_of_bounds);
+        let (too_old_floats, too_old_histograms) = both(|counters| &counters.too_old);
+        let newest = |head: &Arc<Head>| head.times.max_t.load(SeqCst);
+        let head_max_t = newest(&self.head).max(interim.as_ref().map_or(i64::MIN, newest));
         let exemplars = self.head.exemplars.lock().stats();
         let blocks = self.blocks();
         let timed = self.counts.timed.lock().clone();
         let limits = *self.limits.read();
-        let (wal, wbl) = self.log_stats(timed.wal_fsync, timed.wal_truncate);
+        let (replayed, replay_time) = self.restore.outcome();
+        let (wal, wbl) = self.log_stats(timed.wal_fsync, timed.wal_truncate, &replayed);
         let head_min_t = times.min_t.load(SeqCst);
         let first_block = blocks.blocks().first().map_or(i64::MAX, |block| block.meta().min_time);
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
@@ -341,10 +359,10 @@ impl MetricsStore {
             head_histogram_buckets: gauge(counters.histogram_buckets.load(Relaxed)),
             head_chunks: gauge(counters.chunks.load(Relaxed)),
             head_min_t,
-            head_max_t: times.max_t.load(SeqCst),
+            head_max_t,
             series_created: count(&counters.series_created),
             series_removed: count(&counters.series_removed),
-            series_not_found: count(&counters.series_not_found),
+            series_not_found: heads().map(|counters| count(&counters.series_not_found)).sum(),
             chunks_created: count(&counters.chunks_created),
             chunks_removed: count(&counters.chunks_removed),
             chunks_bytes: self.head.chunks.bytes(),
@@ -361,14 +379,14 @@ impl MetricsStore {
             too_old_floats,
             too_old_histograms,
             late_by: self.head.late_by.lock().clone(),
-            active_appenders: gauge(counters.active_appenders.load(Relaxed)),
-            appenders_created: count(&counters.appenders_created),
+            active_appenders: heads().map(|counters| gauge(counters.active_appenders.load(Relaxed))).sum(),
+            appenders_created: heads().map(|counters| count(&counters.appenders_created)).sum(),
             gc: timed.gc,
             truncations: count(&self.counts.truncations),
             truncations_failed: count(&self.counts.truncations_failed),
             low_watermark: self.head.isolation.low_watermark(),
             high_watermark: self.head.isolation.visible(),
-            replay_seconds: self.replay_time.as_secs_f64(),
+            replay_seconds: replay_time.as_secs_f64(),
             wal,
             wbl,
             checkpoints: count(&self.counts.checkpoints),
@@ -407,12 +425,16 @@ impl MetricsStore {
         }
     }
 
-    fn log_stats(&self, fsync: Timing, truncate: Timing) -> (LogStats, Option<LogStats>) {
-        let (wal, wbl) = {
-            let mut logs = self.head.logs.lock();
+    fn log_stats(
+        &self,
+        fsync: Timing,
+        truncate: Timing,
+        replayed: &Replayed,
+    ) -> (LogStats, Option<LogStats>) {
+        let (wal, wbl) = self.with_logs(|logs| {
             let wal = logs.wal().map(|wal| (wal.position().segment, wal.stats()));
             (wal, logs.wbl().map(|wbl| (wbl.position().segment, wbl.stats())))
-        };
+        });
         let numbers = |log: Option<(u64, WriterStats)>, dir, corruptions, unknown: &[(&'static str, u64)]| {
             let (segment, stats) = log.unzip();
             let stats = stats.unwrap_or_default();
@@ -430,7 +452,6 @@ impl MetricsStore {
                 ..LogStats::default()
             }
         };
-        let replayed = &self.replayed;
         let wal = LogStats {
             fsync,
             truncate,

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::block::MetricsBlock;
 use super::block_writer::{BlockWriter, TimedChunk};
-use super::recode::{Recoded, Sample, encode, samples};
+use super::recode::{Forms, Recoded, Sample, encode, samples};
 use crate::block::chunks::Chunk;
 use crate::block::meta::BlockMeta;
 use crate::block::tombstones::{Interval, Intervals};
@@ -53,6 +53,7 @@ pub fn merge(
     parent: &Path,
     inputs: &[&MetricsBlock],
     meta: BlockMeta,
+    forms: Forms,
     report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Merged, StorageError> {
     let maps = symbol_maps(inputs)?;
@@ -81,7 +82,7 @@ pub fn merge(
                 progress.done += 1;
             }
         }
-        series.write(&mut writer)?;
+        series.write(&mut writer, forms)?;
         if progress.done >= reported + REPORT_EVERY {
             reported = progress.done;
             if report(progress).is_break() {
@@ -172,7 +173,7 @@ impl<'a> MergedSeries<'a> {
         Ok(())
     }
 
-    fn write(&mut self, writer: &mut BlockWriter<'_>) -> Result<(), StorageError> {
+    fn write(&mut self, writer: &mut BlockWriter<'_>, forms: Forms) -> Result<(), StorageError> {
         self.parts.sort_by_key(|part| (part.meta.min_t, part.meta.max_t, part.input));
         let mut pieces = Vec::with_capacity(self.parts.len());
         let mut rest = &self.parts[..];
@@ -185,7 +186,7 @@ impl<'a> MergedSeries<'a> {
             });
             let (group, after) = rest.split_at(1 + overlapping.count());
             rest = after;
-            self.merge_group(group, &mut pieces)?;
+            self.merge_group(group, forms, &mut pieces)?;
         }
         let chunks: Vec<_> = pieces
             .iter()
@@ -205,7 +206,12 @@ impl<'a> MergedSeries<'a> {
     }
 
     /// Makes pieces of chunks that overlap each other, or of one that overlaps none.
-    fn merge_group(&self, group: &[Part<'a>], pieces: &mut Vec<Piece<'a>>) -> Result<(), StorageError> {
+    fn merge_group(
+        &self,
+        group: &[Part<'a>],
+        mut forms: Forms,
+        pieces: &mut Vec<Piece<'a>>,
+    ) -> Result<(), StorageError> {
         let mut records = Vec::with_capacity(group.len());
         for part in group {
             let (chunk, record) = part.block.chunks().record(part.meta.at)?;
@@ -225,6 +231,7 @@ impl<'a> MergedSeries<'a> {
         }
         let mut merged: Vec<(Sample, usize)> = Vec::new();
         for (part, chunk, _) in records {
+            forms = forms.and(chunk.encoding);
             let corrupt = |reason: String| part.block.chunks().corrupt(part.meta.at, reason);
             let deleted = self.deleted.get(part.input);
             let kept = samples(chunk).map_err(|e| corrupt(e.to_string()))?.into_iter();
@@ -233,7 +240,7 @@ impl<'a> MergedSeries<'a> {
         }
         merged.sort_by_key(|(sample, input)| (sample.t, *input));
         merged.dedup_by_key(|(sample, _)| sample.t);
-        let encoded = encode(merged.iter().map(|(sample, _)| sample))
+        let encoded = encode(merged.iter().map(|(sample, _)| sample), forms)
             .map_err(|e| StorageError::Invalid(format!("merged samples cannot be encoded: {e}")))?;
         pieces.extend(encoded.into_iter().map(Piece::Encoded));
         Ok(())
@@ -391,8 +398,10 @@ mod tests {
         for (labels, samples) in &input.content {
             let samples: Vec<_> =
                 samples.iter().map(|(&t, value)| Sample { t, start_t: 0, value: value.clone() }).collect();
-            let chunks: Vec<_> =
-                samples.chunks(input.chunk_len).flat_map(|part| encode(part.iter()).unwrap()).collect();
+            let chunks: Vec<_> = samples
+                .chunks(input.chunk_len)
+                .flat_map(|part| encode(part.iter(), Forms::default()).unwrap())
+                .collect();
             let chunks: Vec<_> = chunks
                 .iter()
                 .map(|chunk| TimedChunk {
@@ -451,7 +460,7 @@ mod tests {
         let blocks: Vec<_> = set.blocks().iter().map(|block| &**block).collect();
         let metas: Vec<_> = blocks.iter().map(|block| block.meta()).collect();
         let meta = merged_meta(Ulid::from_parts(100, 0), &metas);
-        merge(disk, Path::new(""), &blocks, meta, &mut |_| ControlFlow::Continue(()))
+        merge(disk, Path::new(""), &blocks, meta, Forms::default(), &mut |_| ControlFlow::Continue(()))
     }
 
     proptest! {
@@ -545,7 +554,7 @@ mod tests {
         let block = &*set.blocks()[0];
         let mut seen = Vec::new();
         let meta = block.meta().rewritten(Ulid::from_parts(9, 9));
-        let merged = merge(&disk, Path::new(""), &[block], meta, &mut |progress| {
+        let merged = merge(&disk, Path::new(""), &[block], meta, Forms::default(), &mut |progress| {
             seen.push(progress);
             ControlFlow::Break(())
         });

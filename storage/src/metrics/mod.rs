@@ -2,7 +2,7 @@
 //!
 //! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
 //! [`head_chunks`], and, when they came too late for either, in [`late`] chunks. Commits are numbered by
-//! [`isolation`].
+//! [`isolation`]. While [`replay`] brings the head back, an [`interim`] head takes new samples.
 
 use std::sync::Arc;
 
@@ -17,9 +17,12 @@ pub mod block_writer;
 pub mod closed;
 pub mod commit;
 pub mod exemplars;
+mod find;
 pub mod flush;
+pub mod gather;
 pub mod head;
 pub mod head_chunks;
+pub mod interim;
 pub mod isolation;
 pub mod late;
 pub mod log;
@@ -31,12 +34,14 @@ pub mod pieces;
 pub mod read_only;
 mod recode;
 pub mod replay;
+pub mod restore;
 pub mod select;
 pub mod series;
 pub mod store;
+pub mod survey;
 pub mod table;
 
-pub use recode::{Sample as StoredSample, Value as StoredValue, samples as stored_samples};
+pub use recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};
 
 /// A histogram as queries read it.
 pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {

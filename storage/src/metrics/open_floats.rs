@@ -192,13 +192,13 @@ impl OpenFloats {
 
     /// Length of the chunk in bytes.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn byte_len(&self) -> usize {
         HEADER + uvarint_len(zigzag(self.first_t())) + self.bits().div_ceil(8) as usize
     }
 
     /// The chunk so far.
     pub fn to_bytes(&self, store: &BitStore) -> Vec<u8> {
-        let len = self.len();
+        let len = self.byte_len();
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&self.count.to_be_bytes());
         put_varint(&mut out, self.first_t());
@@ -296,7 +296,7 @@ mod tests {
                 if n < before as usize {
                     store.push(&mut other, n as u32, 7);
                 }
-                prop_assert_eq!(chunk.len(), want.bytes().len());
+                prop_assert_eq!(chunk.byte_len(), want.bytes().len());
                 prop_assert_eq!(chunk.to_bytes(&store), want.bytes());
                 prop_assert_eq!(chunk.count(), want.count());
                 prop_assert_eq!((chunk.first_t(), chunk.last_t()), (first, t));
@@ -327,7 +327,7 @@ mod tests {
                 n += 1;
             }
             assert!(n as u64 <= most && n > 800, "{n}");
-            assert_eq!(chunk.to_bytes(&store).len(), chunk.len());
+            assert_eq!(chunk.to_bytes(&store).len(), chunk.byte_len());
         }
     }
 }

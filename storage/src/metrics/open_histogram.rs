@@ -19,8 +19,14 @@ enum Chunk {
 }
 
 impl OpenHistogram {
-    /// A chunk with one sample. `previous` is the series' chunk before it: it tells whether a counter was reset.
-    pub fn begin(previous: Option<&Self>, t: i64, sample: &HistogramSample) -> Result<Self, ChunkError> {
+    /// A chunk with one sample; `start_t` says whether it holds start timestamps, and the sample's, 0 for unknown.
+    /// `previous` is the series' chunk before it: it tells whether a counter was reset.
+    pub fn begin(
+        previous: Option<&Self>,
+        t: i64,
+        sample: &HistogramSample,
+        start_t: Option<i64>,
+    ) -> Result<Self, ChunkError> {
         let previous = previous.map(|previous| &previous.chunk);
         let chunk = match sample {
             HistogramSample::Integer(h) => {
@@ -28,26 +34,34 @@ impl OpenHistogram {
                     Some(Chunk::Integer(chunk)) => Some(chunk),
                     _ => None,
                 };
-                Chunk::Integer(begin(previous, t, h)?)
+                Chunk::Integer(begin(previous, t, h, start_t)?)
             }
             HistogramSample::Float(h) => {
                 let previous = match previous {
                     Some(Chunk::Float(chunk)) => Some(chunk),
                     _ => None,
                 };
-                Chunk::Float(begin(previous, t, h)?)
+                Chunk::Float(begin(previous, t, h, start_t)?)
             }
         };
         Ok(Self { chunk, last: sample.clone() })
     }
 
-    /// Adds a sample behind the others. One that does not fit begins another chunk; the one before is returned.
-    pub fn push(&mut self, t: i64, sample: &HistogramSample) -> Result<Option<Self>, ChunkError> {
+    /// Adds a sample behind the others; `start_t` 0 for unknown. One that does not fit begins another chunk; the one
+    /// before is returned.
+    pub fn push(
+        &mut self,
+        t: i64,
+        sample: &HistogramSample,
+        start_t: i64,
+    ) -> Result<Option<Self>, ChunkError> {
         let full = match (&mut self.chunk, sample) {
-            (Chunk::Integer(chunk), HistogramSample::Integer(h)) => push(chunk, t, h)?.map(Chunk::Integer),
-            (Chunk::Float(chunk), HistogramSample::Float(h)) => push(chunk, t, h)?.map(Chunk::Float),
+            (Chunk::Integer(chunk), HistogramSample::Integer(h)) => {
+                push(chunk, t, h, start_t)?.map(Chunk::Integer)
+            }
+            (Chunk::Float(chunk), HistogramSample::Float(h)) => push(chunk, t, h, start_t)?.map(Chunk::Float),
             _ => {
-                let next = Self::begin(None, t, sample)?;
+                let next = Self::begin(None, t, sample, self.encoding().has_start_t().then_some(start_t))?;
                 return Ok(Some(std::mem::replace(self, next)));
             }
         };
@@ -127,10 +141,11 @@ fn begin<F: Form>(
     previous: Option<&Appender<F>>,
     t: i64,
     h: &HistogramIn<F>,
+    start_t: Option<i64>,
 ) -> Result<Appender<F>, ChunkError> {
-    let mut chunk = Appender::new(false);
+    let mut chunk = Appender::new(start_t.is_some());
     // The first sample of a chunk always fits.
-    match chunk.append(previous, t, h, 0)? {
+    match chunk.append(previous, t, h, start_t.unwrap_or(0))? {
         Appended::New(new) => Ok(*new),
         Appended::Same | Appended::Widened => Ok(chunk),
     }
@@ -140,8 +155,9 @@ fn push<F: Form>(
     chunk: &mut Appender<F>,
     t: i64,
     h: &HistogramIn<F>,
+    start_t: i64,
 ) -> Result<Option<Appender<F>>, ChunkError> {
-    Ok(match chunk.append(None, t, h, 0)? {
+    Ok(match chunk.append(None, t, h, start_t)? {
         Appended::Same | Appended::Widened => None,
         Appended::New(new) => Some(std::mem::replace(chunk, *new)),
     })

@@ -12,8 +12,9 @@ use model::read::{Selection, Series};
 use super::StoredSample;
 use super::block::MetricsBlock;
 use super::pieces::PieceCursor;
+use super::restore::whole_head;
 use super::select::{HeadView, Selected, Snapshot};
-use super::store::{ROOT, in_order_end, open_head};
+use super::store::{ROOT, in_order_end};
 use crate::block::meta::block_id;
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::{Disk, OverlayDisk};
@@ -51,7 +52,7 @@ impl ReadOnly {
             if end <= max_t { Arc::new(OverlayDisk::new(disk, scratch)) } else { scratch };
         let wal = Path::new(super::log::WAL);
         disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
-        let (head, _) = open_head(&disk, &Options::default(), end, observer)?;
+        let head = whole_head(&disk, &Options::default(), end, observer)?;
         // As chunks, late samples keep their form.
         head.close_late();
         let blocks = Arc::new(blocks);

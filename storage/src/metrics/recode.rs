@@ -12,6 +12,15 @@ use crate::codec::xor2::Xor2Appender;
 /// Samples of an encoded chunk. Source: Prometheus `storage/series.go`, `seriesToChunkEncoderSplit`.
 const SAMPLES_MAX: usize = 120;
 
+/// Which encodings new chunks have. A sample that has a start timestamp gets a chunk that can hold it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forms {
+    /// XOR2 for floats; else XOR.
+    pub xor2: bool,
+    /// Histograms with start timestamps; else without.
+    pub histogram_start_t: bool,
+}
+
 /// A sample of a chunk.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -76,18 +85,21 @@ fn histograms<F: Form>(
 }
 
 /// Chunks that hold ascending samples.
-pub(super) fn encode<'s>(samples: impl Iterator<Item = &'s Sample>) -> Result<Vec<Recoded>, ChunkError> {
+pub(super) fn encode<'s>(
+    samples: impl Iterator<Item = &'s Sample>,
+    forms: Forms,
+) -> Result<Vec<Recoded>, ChunkError> {
     let mut chunks = Vec::new();
     let mut open: Option<OpenChunk> = None;
     for sample in samples {
         open = Some(match open.take() {
-            Some(mut chunk) if chunk.takes(sample) => {
+            Some(mut chunk) if chunk.takes(sample, forms) => {
                 chunks.extend(chunk.push(sample)?);
                 chunk
             }
             full => {
                 chunks.extend(full.map(OpenChunk::finish));
-                let mut chunk = OpenChunk::new(sample);
+                let mut chunk = OpenChunk::new(sample, forms);
                 chunk.push(sample)?;
                 chunk
             }
@@ -95,6 +107,23 @@ pub(super) fn encode<'s>(samples: impl Iterator<Item = &'s Sample>) -> Result<Ve
     }
     chunks.extend(open.map(OpenChunk::finish));
     Ok(chunks)
+}
+
+impl Forms {
+    /// Also what a chunk of this encoding holds.
+    pub fn and(self, encoding: Encoding) -> Self {
+        let histogram_start_t = encoding.is_histogram() && encoding.has_start_t();
+        Self {
+            xor2: self.xor2 || encoding == Encoding::Xor2,
+            histogram_start_t: self.histogram_start_t || histogram_start_t,
+        }
+    }
+
+    /// What a sample needs.
+    fn of(self, sample: &Sample) -> Self {
+        let start = sample.start_t != 0;
+        Self { xor2: self.xor2 || start, histogram_start_t: self.histogram_start_t || start }
+    }
 }
 
 /// A chunk being built.
@@ -114,10 +143,10 @@ enum Builder {
 
 impl OpenChunk {
     /// An empty chunk of the kind that a sample needs.
-    fn new(first: &Sample) -> Self {
-        let start = first.start_t != 0;
+    fn new(first: &Sample, forms: Forms) -> Self {
+        let Forms { xor2, histogram_start_t: start } = forms.of(first);
         let builder = match first.value {
-            Value::Float(_) if start => Builder::Xor2(Xor2Appender::new()),
+            Value::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
             Value::Float(_) => Builder::Xor(XorAppender::new()),
             Value::Histogram(_) => Builder::Histogram(Appender::new(start)),
             Value::FloatHistogram(_) => Builder::FloatHistogram(Appender::new(start)),
@@ -126,14 +155,14 @@ impl OpenChunk {
     }
 
     /// Whether the chunk has room for a sample and is of its kind.
-    fn takes(&self, sample: &Sample) -> bool {
-        let start = sample.start_t != 0;
+    fn takes(&self, sample: &Sample, forms: Forms) -> bool {
+        let start = forms.of(sample).histogram_start_t;
         let kind = match (&self.builder, &sample.value) {
-            (Builder::Xor(_), Value::Float(_)) => !start,
+            (Builder::Xor(_), Value::Float(_)) => sample.start_t == 0,
             (Builder::Xor2(_), Value::Float(_)) => true,
-            (Builder::Histogram(chunk), Value::Histogram(_)) => chunk.encoding().has_start_t() == start,
+            (Builder::Histogram(chunk), Value::Histogram(_)) => !start || chunk.encoding().has_start_t(),
             (Builder::FloatHistogram(chunk), Value::FloatHistogram(_)) => {
-                chunk.encoding().has_start_t() == start
+                !start || chunk.encoding().has_start_t()
             }
             _ => false,
         };
@@ -290,7 +319,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn samples_survive_encoding(runs in prop::collection::vec((value(), 1..150usize, any::<bool>()), 0..6)) {
+        fn samples_survive_encoding(runs in prop::collection::vec((value(), 1..150usize, any::<bool>()), 0..6), xor2: bool, histogram_start_t: bool) {
             let mut all = Vec::new();
             for (value, count, started) in runs {
                 for _ in 0..count {
@@ -298,9 +327,12 @@ pub(super) mod tests {
                     all.push(Sample { t, start_t: if started { t - 5 } else { 0 }, value: value.clone() });
                 }
             }
-            let chunks = encode(all.iter()).unwrap();
+            let chunks = encode(all.iter(), Forms { xor2, histogram_start_t }).unwrap();
             let mut read = Vec::new();
             for chunk in &chunks {
+                prop_assert!(!(xor2 && chunk.encoding == Encoding::Xor));
+                let plain = matches!(chunk.encoding, Encoding::Histogram | Encoding::FloatHistogram);
+                prop_assert!(!(histogram_start_t && plain));
                 let samples = samples(Chunk { encoding: chunk.encoding, data: &chunk.data }).unwrap();
                 prop_assert!(samples.len() <= SAMPLES_MAX);
                 prop_assert_eq!(samples.first().map(|sample| sample.t), Some(chunk.min_t));

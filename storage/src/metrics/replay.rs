@@ -1,41 +1,46 @@
 //! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
 //!
 //! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
-//! holds, or a block, are passed over. Damage ends the log that has it: it is repaired and reported, and what came
-//! before it stays.
+//! holds, or a block, are passed over. One thread reads, verifies, decompresses and decodes; another finds the series
+//! and gathers samples, which are then stored by all cores. What is stored together is a commit: a snapshot sees all
+//! of it or nothing, and so whole records. The logs may be written meanwhile: [`Replay::advance`] reads up to given
+//! places, and goes on from there when it is called again.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use hashbrown::{HashMap, HashSet};
 use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
-use model::sample::is_stale;
+use parking_lot::MutexGuard;
 
 use super::closed::ClosedChunk;
-use super::commit::{stale_mark, widen};
+use super::commit::widen;
+use super::gather::{Gathered, Numbers};
 use super::head::{Head, count};
 use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
 use super::late::{LateChunk, LateSample, Value};
+use super::log::{WAL, WBL};
 use super::series::Series;
-use super::table::Pages;
+use super::survey::Survey;
+use super::table::{Pages, SeriesTable, slot_of};
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::wal::reader::{Damage, ReadLogError};
-use crate::wal::record::{Decoder, Record, RefSample, RefSeries, RefTombstone};
-use crate::wal::repair::repair;
-use crate::wal::{Reader, checkpoint};
+use crate::wal::record::{self, Decoder, Record, RefSample, RefSeries, RefTombstone};
+use crate::wal::{Position, Reader, compress, segment};
 use crate::{Corruption, StorageError};
 
-/// Replayed samples belong to no commit: every snapshot sees them.
-const REPLAYED: Commit = Commit { id: 0, oldest_view: u64::MAX };
-
-/// Records that are decoded before they can be stored. One is a commit, of a few hundred kilobytes at most as a rule.
-const RECORDS_AHEAD: usize = 32;
+/// Blocks of records that are read before they can be stored.
+const BLOCKS_AHEAD: usize = 4;
+/// A block ends beyond so many bytes of float samples.
+const BLOCK_BYTES: usize = 256 << 10;
+/// A block has at most so many records.
+const BLOCK_RECORDS: usize = 1024;
 
 /// Chunks by their series' number in the log.
 #[derive(Default)]
@@ -54,6 +59,16 @@ impl FoundChunks {
         let chunks = if found.late { &mut self.late } else { &mut self.in_order };
         chunks.entry(found.log_ref).or_default().push(found.chunk);
     }
+
+    /// The numbers of the series that have any.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.in_order.keys().chain(self.late.keys()).copied()
+    }
+
+    /// Time of the newest in-order sample.
+    pub fn max_t(&self) -> Option<i64> {
+        self.in_order.values().flatten().map(|chunk| chunk.max_t).max()
+    }
 }
 
 /// What replay met.
@@ -71,158 +86,409 @@ pub struct Replayed {
     pub spare_refs: Vec<(u64, i64)>,
 }
 
-/// Replays into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
-pub fn replay(
-    head: &Head,
-    disk: &Arc<dyn Disk>,
-    found: FoundChunks,
-    observer: &dyn Observer,
-) -> Result<Replayed, StorageError> {
-    let mut replay = Replay {
-        head,
-        disk,
-        observer,
-        min_valid_t: head.times.min_valid_t.load(SeqCst),
-        found,
-        series: HashMap::new(),
-        span: None,
-        unknown: HashMap::new(),
-        pages: head.table.pages(),
-        tombstones: Tombstones::new(),
-        chunks_from: 0,
-        late_follows: 0,
-    };
-    for log_ref in replay.found.in_order.keys().chain(replay.found.late.keys()) {
-        head.table.reserve_log_ref(*log_ref);
-    }
-    let mut result = Replayed::default();
-    let wal = Path::new(super::log::WAL);
-    let first = match checkpoint::last(&**disk, wal)? {
-        Some(checkpoint) => {
-            let damaged = replay.read_log(&checkpoint.dir, 0, Replay::apply)?;
-            result.wal_corruptions += u64::from(damaged);
-            checkpoint.segment + 1
-        }
-        None => 0,
-    };
-    let damaged = replay.read_log(wal, first, Replay::apply)?;
-    result.wal_corruptions += u64::from(damaged);
-    result.wal_unknown = replay.report_unknown("wal");
-    let damaged = replay.read_log(Path::new(super::log::WBL), 0, Replay::apply_late)?;
-    result.wbl_corruptions += u64::from(damaged);
-    result.wbl_unknown = replay.report_unknown("wbl");
-    head.chunks.skip_to(replay.chunks_from)?;
-    result.spare_refs = replay.finish();
-    Ok(result)
+/// How far replay is, for others to look at.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Set to end replay early, with [`StorageError::Stopping`].
+    pub stop: AtomicBool,
+    /// First segment.
+    first: AtomicU64,
+    /// Segment being stored.
+    segment: AtomicU64,
+    /// Last segment.
+    last: AtomicU64,
+    /// Bytes of records read.
+    bytes: AtomicU64,
+    /// Bytes of all records.
+    bytes_total: AtomicU64,
 }
 
-/// A record and where it stands, or what makes no sense about it.
-struct Decoded {
+/// How far replay was at some moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Number of the first segment.
+    pub first: u64,
+    /// Number of the segment that is being replayed.
+    pub segment: u64,
+    /// Number of the last segment.
+    pub last: u64,
+    /// Hundredths of all bytes that are read.
+    pub percent: u64,
+}
+
+impl Progress {
+    /// How far it is now.
+    pub fn now(&self) -> ReplayProgress {
+        let (bytes, total) = (self.bytes.load(Relaxed), self.bytes_total.load(Relaxed));
+        ReplayProgress {
+            first: self.first.load(Relaxed),
+            segment: self.segment.load(Relaxed),
+            last: self.last.load(Relaxed),
+            percent: (bytes * 100 / total.max(1)).min(100),
+        }
+    }
+}
+
+impl std::fmt::Display for ReplayProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { segment, last, percent, .. } = self;
+        write!(f, "the write-ahead log is being replayed, segment {segment} of {last}, {percent}% of all")
+    }
+}
+
+/// Where the write-ahead log and the out-of-order log end; `None` for one that is not there.
+pub type Ends = (Option<Position>, Option<Position>);
+
+/// Behind all that is there.
+pub const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
+
+/// One of the two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    Wal,
+    Wbl,
+}
+
+/// Part of a log as it was read.
+#[derive(Default)]
+struct Block {
+    /// Records of floats.
+    floats: Vec<u8>,
+    items: Vec<Item>,
+    /// Length as stored.
+    bytes: u64,
+}
+
+/// A record, and where it stands.
+struct Item {
     segment: u64,
     offset: u64,
-    record: Result<Record, String>,
+    content: Content,
 }
 
-/// Reads a log to its end, or to where it is damaged, which is returned.
-fn read_records(mut reader: Reader, to: &SyncSender<Decoded>) -> Result<Option<Box<Damage>>, StorageError> {
+enum Content {
+    /// Float samples, still encoded, as a range of the block's.
+    Floats(std::ops::Range<usize>),
+    /// Anything else, or what makes no sense about it.
+    Record(Result<Record, String>),
+}
+
+/// Reads to the end.
+fn read_blocks(mut reader: Reader, log: Log, to: &SyncSender<Block>) -> Result<(), StorageError> {
     let mut decoder = Decoder::default();
-    loop {
-        let raw = match reader.next() {
-            Ok(Some(raw)) => raw,
-            Ok(None) => return Ok(None),
-            Err(ReadLogError::Storage(e)) => return Err(e),
-            Err(ReadLogError::Damaged(damage)) => return Ok(Some(damage)),
+    let (mut block, mut bytes) = (Block::default(), Vec::new());
+    while let Some(raw) = reader.next_stored().map_err(StorageError::from)? {
+        block.bytes += raw.stored.len() as u64;
+        // Floats go straight to where they will be read.
+        let kind = compress::first_byte(raw.codec, raw.stored);
+        let start = block.floats.len();
+        let floats = log == Log::Wal && kind.is_some_and(record::is_floats);
+        let into = if floats { &mut block.floats } else { &mut bytes };
+        if !floats {
+            into.clear();
+        }
+        let content = match compress::decompress_onto(raw.codec, raw.stored, into) {
+            Err(reason) => Content::Record(Err(reason)),
+            Ok(()) if floats => Content::Floats(start..block.floats.len()),
+            Ok(()) => Content::Record(decoder.decode(&bytes).map_err(|e| e.to_string())),
         };
-        let record = decoder.decode(raw.bytes).map_err(|e| e.to_string());
-        if to.send(Decoded { segment: raw.segment, offset: raw.offset, record }).is_err() {
-            // Who stores them panicked.
-            return Ok(None);
+        block.items.push(Item { segment: raw.segment, offset: raw.offset, content });
+        if block.floats.len() > BLOCK_BYTES || block.items.len() >= BLOCK_RECORDS {
+            let whole = std::mem::take(&mut block);
+            block.floats.reserve(BLOCK_BYTES + BLOCK_BYTES / 4);
+            if to.send(whole).is_err() {
+                // Who stores them has stopped.
+                return Ok(());
+            }
         }
     }
+    // Who stores them may have stopped.
+    let _ = to.send(block);
+    Ok(())
 }
 
-struct Replay<'r> {
+/// A replay under way.
+pub struct Replay<'r> {
     head: &'r Head,
     disk: &'r Arc<dyn Disk>,
     observer: &'r dyn Observer,
+    progress: &'r Progress,
     min_valid_t: i64,
     found: FoundChunks,
+    survey: Survey,
+    /// Where the logs were read to.
+    wal: Position,
+    wbl: Position,
     /// Series by their numbers in the log.
-    series: HashMap<u64, SeriesRef>,
-    /// What the stored in-order samples span that the head does not know of yet.
+    numbers: Numbers,
+    gathered: Gathered,
+    /// What is being stored; it becomes visible as one.
+    commit: Commit,
+    /// What its in-order samples span.
     span: Option<(i64, i64)>,
     unknown: HashMap<&'static str, u64>,
     pages: Pages,
     tombstones: Tombstones,
+    /// Deletions that nobody sees yet.
+    deleted: bool,
     /// Chunks written from now on must lie here or above.
     chunks_from: u64,
+    /// Late chunks below this are in blocks.
+    late_covered: u64,
     /// Records of late samples that follow in the write-ahead log.
     late_follows: u8,
+    /// The segment that the observer was last told of.
+    announced: Option<u64>,
+    /// Nobody is told any more: commits wait.
+    catching_up: bool,
+    result: Replayed,
 }
 
-impl Replay<'_> {
-    /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
-    fn read_log(
-        &mut self,
-        dir: &Path,
-        first: u64,
-        apply: fn(&mut Self, Record) -> Result<(), String>,
-    ) -> Result<bool, StorageError> {
-        let reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
-        let last = reader.last_segment().unwrap_or(0);
-        let (sender, receiver) = sync_channel(RECORDS_AHEAD);
-        // Reading, decompressing and decoding cost about as much as storing: each has its thread.
-        let ended = std::thread::scope(|scope| {
-            let reading = std::thread::Builder::new()
-                .name("replay".into())
-                .spawn_scoped(scope, move || read_records(reader, &sender))
-                .map_err(StorageError::doing("starting", "the replay thread"))?;
-            let mut at = first;
-            for Decoded { segment, offset, record } in receiver {
-                if segment != at {
-                    // A crash may have left the announcement without what it announced.
-                    self.late_follows = 0;
-                    self.observer.event(&Event::Replaying { segment: at, last });
-                    at = segment;
-                }
-                if let Err(reason) = record.and_then(|record| apply(self, record)) {
-                    // Its checksum is right: what is wrong was written so, and the next record is sound.
-                    let file = self.disk.display(&crate::wal::segment::path(dir, segment));
-                    self.observer.event(&Event::passed_over(Corruption { file, offset, reason }));
-                }
-            }
-            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })?;
-        if let Some((min_t, max_t)) = self.span.take() {
-            self.head.times.note(min_t, max_t);
+impl<'r> Replay<'r> {
+    /// A replay into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
+    /// `survey` is of the logs in `disk`, which are sound.
+    pub fn new(
+        head: &'r Head,
+        disk: &'r Arc<dyn Disk>,
+        observer: &'r dyn Observer,
+        progress: &'r Progress,
+        found: FoundChunks,
+        survey: Survey,
+    ) -> Self {
+        found.numbers().for_each(|number| head.table.reserve_log_ref(number));
+        let covered = survey.late_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
+        let late_covered = covered.copied().max().unwrap_or(0);
+        progress.bytes_total.store(survey.bytes, Relaxed);
+        let first = survey.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.segment + 1);
+        progress.first.store(first, Relaxed);
+        Self {
+            head,
+            disk,
+            observer,
+            progress,
+            min_valid_t: head.times.min_valid_t.load(SeqCst),
+            found,
+            wal: Position { segment: first, offset: 0 },
+            wbl: Position::default(),
+            numbers: Numbers::from(survey.numbers.map_or(0, |(first, _)| first)),
+            gathered: Gathered::default(),
+            commit: head.isolation.begin(),
+            span: None,
+            unknown: HashMap::new(),
+            pages: head.table.pages(),
+            tombstones: Tombstones::new(),
+            deleted: false,
+            chunks_from: 0,
+            late_covered,
+            late_follows: 0,
+            announced: None,
+            catching_up: false,
+            result: Replayed {
+                wal_corruptions: survey.wal_corruptions,
+                wbl_corruptions: survey.wbl_corruptions,
+                ..Replayed::default()
+            },
+            survey,
         }
-        let Some(damage) = ended else { return Ok(false) };
-        let repair = repair(&**self.disk, &damage)?;
-        let torn = damage.torn;
-        if !torn {
-            self.observer.event(&Event::repaired(damage.corruption, repair.action));
-        }
-        Ok(!torn)
     }
 
-    fn report_unknown(&mut self, log: &'static str) -> Vec<(&'static str, u64)> {
-        let mut unknown: Vec<_> = self.unknown.drain().collect();
-        unknown.sort_unstable();
-        let count = unknown.iter().map(|(_, count)| count).sum();
+    /// Replays the checkpoint. Comes first.
+    pub fn checkpoint(&mut self) -> Result<(), StorageError> {
+        let Some(checkpoint) = self.survey.checkpoint.take() else { return Ok(()) };
+        self.read_log(Log::Wal, &checkpoint.dir, Position::default(), END).map(drop)
+    }
+
+    /// Replays what was logged up to `ends`. Returns how many bytes that was.
+    pub fn advance(&mut self, ends: Ends) -> Result<u64, StorageError> {
+        let mut bytes = 0;
+        if let Some(end) = ends.0 {
+            bytes += self.read_log(Log::Wal, Path::new(WAL), self.wal, end)?;
+            self.wal = end;
+        }
+        let before = std::mem::take(&mut self.result.wal_unknown);
+        self.result.wal_unknown = self.report_unknown("wal", before);
+        if let Some(end) = ends.1 {
+            bytes += self.read_log(Log::Wbl, Path::new(WBL), self.wbl, end)?;
+            self.wbl = end;
+        }
+        let before = std::mem::take(&mut self.result.wbl_unknown);
+        self.result.wbl_unknown = self.report_unknown("wbl", before);
+        Ok(bytes)
+    }
+
+    /// Replays the rest, and ends replay, while commits wait.
+    pub fn finish(&mut self, ends: Ends) -> Result<Replayed, StorageError> {
+        self.catching_up = true;
+        self.advance(ends)?;
+        self.settle()
+    }
+
+    /// The head's series of a number.
+    pub fn named(&self, number: u64) -> Option<SeriesRef> {
+        let slot = self.numbers.get(number)?;
+        SeriesTable::reference_of(slot, &*self.pages.slot(slot)?.lock())
+    }
+
+    /// Reads part of a log. Returns how many bytes of records that was.
+    fn read_log(&mut self, log: Log, dir: &Path, from: Position, to: Position) -> Result<u64, StorageError> {
+        let reader = Reader::open_between(self.disk.clone(), dir, from, to)?;
+        let last = reader.last_segment().unwrap_or(0);
+        let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+        let (mut at, mut bytes, mut stopped) = (None, 0, false);
+        let read = std::thread::scope(|scope| {
+            let reading = std::thread::Builder::new()
+                .name("replay reader".into())
+                .spawn_scoped(scope, move || read_blocks(reader, log, &sender))
+                .map_err(StorageError::doing("starting", "the replay thread"))?;
+            for block in &receiver {
+                stopped = self.progress.stop.load(Relaxed);
+                if stopped {
+                    break;
+                }
+                bytes += block.bytes;
+                self.progress.bytes.fetch_add(block.bytes, Relaxed);
+                for item in block.items {
+                    if at.replace(item.segment) != Some(item.segment) {
+                        // A crash may have left the announcement without what it announced.
+                        self.late_follows = 0;
+                        self.enter(item.segment, last);
+                    }
+                    let applied = match (item.content, log) {
+                        (Content::Floats(range), _) => self.apply_floats(&block.floats[range]),
+                        (Content::Record(record), Log::Wal) => record.and_then(|record| self.apply(record)),
+                        (Content::Record(record), Log::Wbl) => {
+                            record.and_then(|record| self.apply_late(record))
+                        }
+                    };
+                    if let Err(reason) = applied {
+                        // Its checksum is right: what is wrong was written so, and the next record is sound.
+                        let file = self.disk.display(&segment::path(dir, item.segment));
+                        let damage = Corruption { file, offset: item.offset, reason };
+                        self.observer.event(&Event::passed_over(damage));
+                    }
+                }
+            }
+            drop(receiver);
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        self.store();
+        if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
+    }
+
+    fn enter(&mut self, segment: u64, last: u64) {
+        self.progress.segment.store(segment, Relaxed);
+        self.progress.last.store(last, Relaxed);
+        if self.announced != Some(segment) && !self.catching_up {
+            self.announced = Some(segment);
+            let first = self.progress.first.load(Relaxed);
+            self.observer.event(&Event::Replaying { first, segment, last });
+        }
+    }
+
+    /// Stores what was gathered and makes it visible.
+    fn store(&mut self) {
+        let head = self.head;
+        if !self.gathered.is_empty()
+            && let Some((first, last)) = self.gathered.store(head, &self.pages, self.commit)
+        {
+            widen(&mut self.span, first);
+            widen(&mut self.span, last);
+        }
+        if let Some((min_t, max_t)) = self.span.take() {
+            head.times.note(min_t, max_t);
+        }
+        if std::mem::take(&mut self.deleted) {
+            *head.tombstones.write() = Arc::new(self.tombstones.clone());
+        }
+        head.isolation.end(self.commit);
+        self.commit = head.isolation.begin();
+    }
+
+    /// Adds what was unknown since the last call to what was before.
+    fn report_unknown(
+        &mut self,
+        log: &'static str,
+        before: Vec<(&'static str, u64)>,
+    ) -> Vec<(&'static str, u64)> {
+        let count = self.unknown.values().sum();
         if count > 0 {
             self.observer.event(&Event::UnknownReferences { log, count });
         }
+        for (kind, count) in before {
+            *self.unknown.entry(kind).or_default() += count;
+        }
+        let mut unknown: Vec<_> = self.unknown.drain().collect();
+        unknown.sort_unstable();
         unknown
     }
 
-    fn find(&mut self, log_ref: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
-        let found = self.series.get(&log_ref.0).copied();
+    /// The slot of a number.
+    fn find(&mut self, number: SeriesRef, kind: &'static str) -> Option<u32> {
+        let found = self.numbers.get(number.0);
         if found.is_none() {
             // A power cut may have taken the series' record and left this. Nobody else may get the number.
-            self.head.table.reserve_log_ref(log_ref.0);
+            self.head.table.reserve_log_ref(number.0);
             *self.unknown.entry(kind).or_default() += 1;
         }
         found
+    }
+
+    /// As [`Replay::find`], for what goes by references.
+    fn find_reference(&mut self, number: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
+        self.find(number, kind)?;
+        self.named(number.0)
+    }
+
+    fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
+        self.pages.slot(slot).map(|cell| cell.lock()).filter(|series| series.epoch != 0)
+    }
+
+    /// Gathers the samples of a record of floats.
+    fn apply_floats(&mut self, record: &[u8]) -> Result<(), String> {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return Ok(());
+        }
+        // Ten bytes at least for each.
+        if self.gathered.is_full(record.len() / 10) {
+            self.store();
+        }
+        let mark = self.gathered.mark();
+        let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
+        let (numbers, gathered) = (&self.numbers, &mut self.gathered);
+        let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
+            if t >= min_valid_t {
+                match numbers.get(number) {
+                    Some(slot) => gathered.push_started(slot, t, start_t, v),
+                    None => unknown.push(number),
+                }
+            }
+        });
+        if let Err(e) = read {
+            self.gathered.take_back(mark);
+            return Err(e.to_string());
+        }
+        for number in unknown {
+            let _ = self.find(SeriesRef(number), "samples");
+        }
+        Ok(())
+    }
+
+    fn gather_histograms(
+        &mut self,
+        samples: impl ExactSizeIterator<Item = (SeriesRef, (i64, i64), HistogramSample)>,
+        kind: &'static str,
+    ) {
+        if self.gathered.is_full(samples.len()) {
+            self.store();
+        }
+        for (number, (t, start_t), v) in samples {
+            if t >= self.min_valid_t
+                && let Some(slot) = self.find(number, kind)
+            {
+                self.gathered.push_histogram(slot, t, start_t, v);
+            }
+        }
     }
 
     /// An error says that the record makes no sense and that nothing of it was taken.
@@ -236,25 +502,24 @@ impl Replay<'_> {
         match record {
             Record::Series(series) => series.into_iter().for_each(|series| self.add_series(series)),
             Record::Samples(samples) => {
+                if self.gathered.is_full(samples.len()) {
+                    self.store();
+                }
                 for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
-                    if let Some(series) = self.find(sample.series, kind) {
-                        self.push_float(series, sample);
+                    if let Some(slot) = self.find(sample.series, kind) {
+                        self.gathered.push_started(slot, sample.t, sample.start_t, sample.v);
                     }
                 }
             }
             Record::Histograms(samples) => {
-                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
-                    if let Some(series) = self.find(sample.series, kind) {
-                        self.push_histogram(series, sample.t, HistogramSample::Integer(sample.v));
-                    }
-                }
+                let samples = samples.into_iter();
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Integer(s.v)));
+                self.gather_histograms(samples, kind);
             }
             Record::FloatHistograms(samples) => {
-                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
-                    if let Some(series) = self.find(sample.series, kind) {
-                        self.push_histogram(series, sample.t, HistogramSample::Float(sample.v));
-                    }
-                }
+                let samples = samples.into_iter();
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Float(s.v)));
+                self.gather_histograms(samples, kind);
             }
             Record::Tombstones(tombstones) => {
                 for tombstone in tombstones {
@@ -263,9 +528,8 @@ impl Replay<'_> {
             }
             Record::Exemplars(exemplars) => {
                 for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.t >= min_valid_t) {
-                    if let Some(labels) =
-                        self.find(exemplar.series, kind).and_then(|series| self.head.table.labels(series))
-                    {
+                    let series = self.find_reference(exemplar.series, kind);
+                    if let Some(labels) = series.and_then(|series| self.head.table.labels(series)) {
                         let exemplar =
                             Exemplar { labels: exemplar.labels, v: exemplar.v, t: Some(exemplar.t) };
                         // Duplicates are part of a log that was replayed before.
@@ -275,7 +539,7 @@ impl Replay<'_> {
             }
             Record::Metadata(metadata) => {
                 for metadata in metadata {
-                    if let Some(series) = self.find(metadata.series, kind) {
+                    if let Some(series) = self.find_reference(metadata.series, kind) {
                         self.head.metadata.lock().insert(series, Arc::new(metadata.metadata));
                     }
                 }
@@ -286,85 +550,82 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn add_series(&mut self, RefSeries { series: log_ref, labels }: RefSeries) {
-        self.head.table.reserve_log_ref(log_ref.0);
+    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: RefSeries) {
+        self.head.table.reserve_log_ref(number);
         // A table of 2^32 series does not get this far.
-        let Ok((series, created)) = self.head.table.get_or_create(&labels, Some(log_ref.0)) else { return };
+        let Ok((series, created)) = self.head.table.get_or_create(&labels, Some(number)) else { return };
         if created {
             count(&self.head.counters.series, 1);
             count(&self.head.counters.series_created, 1);
         }
-        if self.series.insert(log_ref.0, series).is_some() {
+        if self.numbers.insert(number, slot_of(series)).is_some() {
             return;
         }
         if self.pages.lock(series).is_none() {
             self.pages = self.head.table.pages();
         }
-        let in_order = self.found.in_order.remove(&log_ref.0).unwrap_or_default();
-        let late = self.found.late.remove(&log_ref.0).unwrap_or_default();
+        for interval in self.survey.deletions.remove(&number).unwrap_or_default() {
+            // Nobody may see what was deleted, not even until its deletion is replayed.
+            self.tombstones.add(series.0, interval);
+            self.deleted = true;
+        }
+        let in_order = self.found.in_order.remove(&number).unwrap_or_default();
+        let late = self.found.late.remove(&number).unwrap_or_default();
+        let is_empty = || self.pages.lock(series).is_none_or(|series| series.is_empty());
+        if !created && (!in_order.is_empty() || is_empty()) {
+            // What the series has under another number comes first, and keeps it that number: all full chunks of a
+            // series are under the one by which it goes.
+            self.store();
+        }
         let Some(mut guard) = self.pages.lock(series) else { return };
         guard.logged = true;
         if guard.is_empty() {
-            guard.log_ref = log_ref.0;
+            guard.log_ref = number;
         }
-        self.attach(&mut guard, in_order, late);
+        if in_order.is_empty() && late.is_empty() {
+            return;
+        }
+        let last_t = guard.last_t();
+        guard.versions.advance(self.commit, last_t);
+        let span = self.attach(&mut guard, in_order, late);
+        drop(guard);
+        if let Some((first, last)) = span {
+            widen(&mut self.span, first);
+            widen(&mut self.span, last);
+        }
     }
 
-    /// Gives a series the chunks found for one of its numbers.
-    fn attach(&self, series: &mut Series, in_order: Vec<ClosedChunk>, late: Vec<ClosedChunk>) {
+    /// Gives a series the chunks found for one of its numbers. Returns what the in-order ones span.
+    fn attach(
+        &self,
+        series: &mut Series,
+        in_order: Vec<ClosedChunk>,
+        late: Vec<ClosedChunk>,
+    ) -> Option<(i64, i64)> {
         let chunks_before = series.chunks();
+        let mut span = None;
         for chunk in in_order.into_iter().filter(|chunk| chunk.max_t >= self.min_valid_t) {
             if series.insert_closed(chunk, &self.head.chunks) {
-                self.head.times.note(chunk.min_t.max(self.min_valid_t), chunk.max_t);
+                widen(&mut span, chunk.min_t.max(self.min_valid_t));
+                widen(&mut span, chunk.max_t);
             }
         }
-        for chunk in late {
+        for chunk in late.into_iter().filter(|chunk| chunk.at >= self.late_covered) {
             self.head.times.note_late(chunk.min_t, chunk.max_t);
-            series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits: None });
+            let commits = Some([self.commit.id].into());
+            series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits });
         }
         self.head.counters.chunks_made((series.chunks() - chunks_before) as u64);
+        span
     }
 
-    fn push_float(&mut self, reference: SeriesRef, sample: RefSample) {
-        let Some(mut series) = self.pages.lock(reference) else { return };
-        if sample.t <= series.last_t() {
-            return;
-        }
-        if is_stale(sample.v)
-            && let Some(mark) = stale_mark(&series, sample.v)
-        {
-            drop(series);
-            return self.push_histogram(reference, sample.t, mark);
-        }
-        let before = series.tail();
-        if let Ok(made) = series.push_float(REPLAYED, sample.t, sample.v, self.head.rule, &self.head.chunks) {
-            self.head.counters.chunks_made(u64::from(made));
-            self.head.counters.tail_changed(before, series.tail());
-            drop(series);
-            widen(&mut self.span, sample.t);
-        }
-    }
-
-    fn push_histogram(&mut self, reference: SeriesRef, t: i64, v: HistogramSample) {
-        let Some(mut series) = self.pages.lock(reference) else { return };
-        if t <= series.last_t() {
-            return;
-        }
-        let before = series.tail();
-        if let Ok(made) = series.push_histogram(REPLAYED, t, &v, self.head.rule, &self.head.chunks) {
-            self.head.counters.chunks_made(u64::from(made));
-            self.head.counters.tail_changed(before, series.tail());
-            drop(series);
-            widen(&mut self.span, t);
-        }
-    }
-
-    fn delete(&mut self, RefTombstone { series: log_ref, min_t, max_t }: RefTombstone, kind: &'static str) {
-        self.head.table.reserve_log_ref(log_ref.0);
+    fn delete(&mut self, RefTombstone { series: number, min_t, max_t }: RefTombstone, kind: &'static str) {
+        self.head.table.reserve_log_ref(number.0);
         if (min_t, max_t) == (i64::MIN, i64::MAX) {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
-            if let Some(series) = self.series.remove(&log_ref.0)
-                && let Some(mut guard) = self.pages.lock(series)
+            self.store();
+            if let Some(slot) = self.numbers.remove(number.0)
+                && let Some(mut guard) = self.series(slot)
             {
                 let before = guard.tail();
                 self.head.counters.chunks_dropped(guard.chunks() as u64);
@@ -374,8 +635,9 @@ impl Replay<'_> {
             return;
         }
         // Late samples may be older than any in-order one.
-        if let Some(series) = self.find(log_ref, kind) {
+        if let Some(series) = self.find_reference(number, kind) {
             self.tombstones.add(series.0, Interval { min_t, max_t });
+            self.deleted = true;
         }
     }
 
@@ -385,19 +647,19 @@ impl Replay<'_> {
         match record {
             Record::Samples(samples) => {
                 for sample in samples {
-                    self.insert_late(sample.series, kind, sample.t, Value::Float(sample.v));
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
                 }
             }
             Record::Histograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Integer(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
                     let value = Value::Histogram(HistogramSample::Float(sample.v));
-                    self.insert_late(sample.series, kind, sample.t, value);
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::MmapMarkers(markers) => {
@@ -411,8 +673,8 @@ impl Replay<'_> {
                         }
                         continue;
                     }
-                    if let Some(series) = self.find(marker.series, kind)
-                        && let Some(mut guard) = self.pages.lock(series)
+                    if let Some(slot) = self.find(marker.series, kind)
+                        && let Some(mut guard) = self.series(slot)
                         && let Some(late) = &mut guard.late
                         && !late.open.is_empty()
                     {
@@ -426,9 +688,8 @@ impl Replay<'_> {
                     return Err(format!("no head chunk file begins at {place:#x}"));
                 }
                 self.chunks_from = self.chunks_from.max(place);
-                let series: Vec<_> = self.series.values().copied().collect();
-                for series in series {
-                    let Some(mut guard) = self.pages.lock(series) else { continue };
+                for (_, slot) in self.numbers.iter() {
+                    let Some(mut guard) = self.series(slot) else { continue };
                     let before = guard.chunks();
                     if let Some(late) = &mut guard.late {
                         late.closed.retain(|late| late.chunk.at >= place);
@@ -441,43 +702,51 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn insert_late(&mut self, log_ref: SeriesRef, kind: &'static str, t: i64, value: Value) {
-        let Some(series) = self.find(log_ref, kind) else { return };
-        let Some(mut guard) = self.pages.lock(series) else { return };
+    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
+        let Some(slot) = self.find(number, kind) else { return };
+        let Some(mut guard) = self.series(slot) else { return };
+        let forms = self.head.cut_rule().forms;
         let late = guard.late.get_or_insert_default();
         let opens = late.open.is_empty();
-        if late.insert(LateSample { t, value, commit: REPLAYED.id }) {
+        if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
             self.head.counters.chunks_made(u64::from(opens));
             self.head.times.note_late(t, t);
         }
     }
 
-    /// Drops what turned out to be empty, and publishes the deletions. Returns the numbers that no series goes by.
-    fn finish(mut self) -> Vec<(u64, i64)> {
+    /// Drops what turned out to be empty, and lets chunks be written where they may.
+    fn settle(&mut self) -> Result<Replayed, StorageError> {
         let head = self.head;
+        head.chunks.skip_to(self.chunks_from)?;
         self.tombstones.drop_before(self.min_valid_t.min(head.times.late_min_t.load(SeqCst)));
-        *head.tombstones.write() = Arc::new(self.tombstones);
-        let all = head.table.references();
-        for series in &all {
-            if let Some(mut guard) = self.pages.lock(*series)
-                && guard.late.as_ref().is_some_and(|late| late.chunks() == 0)
-            {
-                guard.late = None;
-            }
-            if self.pages.lock(*series).is_some_and(|guard| guard.late.is_some()) {
-                head.late_series.lock().insert(*series);
+        self.deleted = true;
+        self.store();
+        let mut empty = Vec::new();
+        {
+            let mut late_series = head.late_series.lock();
+            for series in head.table.references() {
+                let Some(mut guard) = self.pages.lock(series) else { continue };
+                if guard.late.as_ref().is_some_and(|late| late.chunks() == 0) {
+                    guard.late = None;
+                }
+                if guard.late.is_some() {
+                    late_series.insert(series);
+                }
+                if guard.is_empty() {
+                    empty.push(series);
+                }
             }
         }
-        let removed = head.table.remove(&all, |series| series.is_empty());
+        let removed = head.table.remove(&empty, |series| series.is_empty());
         head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
         count(&head.counters.series_removed, removed.len() as u64);
-        let spare = self.series.iter().filter_map(|(log_ref, series)| match self.pages.lock(*series) {
-            Some(guard) if guard.log_ref == *log_ref => None,
+        let spare = self.numbers.iter().filter_map(|(number, slot)| match self.series(slot) {
+            Some(guard) if guard.log_ref == number => None,
             // Late samples may be of any time.
-            Some(guard) if guard.late.is_some() => Some((*log_ref, i64::MAX)),
-            Some(guard) => Some((*log_ref, guard.last_t())),
-            None => Some((*log_ref, i64::MIN)),
+            Some(guard) if guard.late.is_some() => Some((number, i64::MAX)),
+            Some(guard) => Some((number, guard.last_t())),
+            None => Some((number, i64::MIN)),
         });
-        spare.collect()
+        Ok(Replayed { spare_refs: spare.collect(), ..std::mem::take(&mut self.result) })
     }
 }

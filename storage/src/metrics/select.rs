@@ -12,28 +12,26 @@ use std::sync::atomic::Ordering::SeqCst;
 use model::Labels;
 use model::append::SeriesRef;
 use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use parking_lot::{Mutex, RwLockReadGuard};
 use rayon::prelude::*;
 
 use super::block::MetricsBlock;
 use super::closed::ClosedChunk;
+use super::find::{FEW, Found, Wanted};
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
 use super::series::{Open, Series};
-use super::table::{Pages, SeriesTable};
+use super::table::Pages;
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
 use crate::codec::chunk;
 use crate::index::ChunkMeta;
+use crate::index::mem::MemIndex;
 use crate::index::select;
-
-/// Series whose labels are read under one lock of the index.
-const BATCH: usize = 512;
-/// So many series are found before another thread would be awake.
-const FEW: usize = 4 * BATCH;
 
 thread_local! {
     /// Memory for the places of a series' chunks, kept from one series to the next.
@@ -52,14 +50,6 @@ pub enum Which {
         /// The place.
         below: u64,
     },
-}
-
-/// A series found in the head.
-struct Found {
-    labels: Labels,
-    series: SeriesRef,
-    /// The only sample that counts, where that is known.
-    newest: Option<(i64, f64)>,
 }
 
 /// The head as one snapshot sees it.
@@ -103,13 +93,6 @@ impl Snapshot {
     fn blocks(&self, selection: &Selection) -> impl Iterator<Item = &Arc<MetricsBlock>> {
         self.blocks.overlapping(selection.min_t, selection.max_t)
     }
-
-    fn warnings(&self) -> Vec<String> {
-        let quarantined = self.blocks.quarantined().iter();
-        let unreadable =
-            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
-        self.notice.iter().cloned().chain(unreadable).collect()
-    }
 }
 
 impl HeadView {
@@ -139,48 +122,21 @@ impl HeadView {
         selection: &Selection,
         which: Which,
     ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
-        let found = self.found(selection, which)?;
+        let found = self.found(selection, which, Wanted::ALL)?;
         Ok(found.into_iter().map(|found| (found.labels, found.series)).collect())
     }
 
-    fn found(&self, selection: &Selection, which: Which) -> Result<Vec<Found>, StorageError> {
-        let slots = select::select(&*self.head.table.index().read(), &selection.matchers)?.into_vec();
-        if slots.len() <= FEW {
-            let mut found = self.batch(&slots, selection, which);
-            found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-            return Ok(found);
-        }
-        let batches = slots.par_chunks(BATCH).flat_map_iter(|slots| self.batch(slots, selection, which));
-        let mut found: Vec<Found> = batches.collect();
-        found.par_sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(found)
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, MemIndex> {
+        self.head.table.index().read()
     }
 
-    /// Those of some slots that have chunks in the selected time.
-    fn batch(&self, slots: &[u32], selection: &Selection, which: Which) -> Vec<Found> {
-        let mut buffer = String::with_capacity(256);
-        let mut found = Vec::with_capacity(slots.len());
-        let index = self.head.table.index().read();
-        for &slot in slots {
-            let Some(series) = self.pages.slot(slot).map(|cell| cell.lock()) else { continue };
-            let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
-            if self.overlaps(&series, selection.min_t, selection.max_t, which) {
-                let newest =
-                    if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
-                let labels = index.labels_in(&mut buffer, &series.pairs);
-                found.push(Found { labels, series: reference, newest });
-            }
-        }
-        found
+    pub(super) fn slot(&self, slot: u32) -> Option<&Mutex<Series>> {
+        self.pages.slot(slot)
     }
 
-    /// The newest float in the selected time, if the series ends in it and has nothing but in-order floats.
-    fn newest(&self, reference: SeriesRef, series: &Series, selection: &Selection) -> Option<(i64, f64)> {
-        let Open::Floats(chunk) = series.open() else { return None };
-        let (min_t, max_t) = self.in_order(series, selection.min_t, selection.max_t)?;
-        let plain = series.late.is_none() && self.tombstones.get(reference.0).is_none();
-        let is_in_time = (min_t..=max_t).contains(&chunk.last_t());
-        (plain && is_in_time).then(|| (chunk.last_t(), chunk.last_v()))
+    /// Whether any samples of a series were deleted.
+    pub(super) fn deletes_of(&self, series: SeriesRef) -> bool {
+        self.tombstones.get(series.0).is_some()
     }
 
     /// Appends a series' samples to `out`. False when its in-order samples are not all there is to it; then nothing
@@ -192,7 +148,7 @@ impl HeadView {
         max_t: i64,
         out: &mut Columns,
     ) -> Result<bool, StorageError> {
-        if self.tombstones.get(reference.0).is_some() {
+        if self.deletes_of(reference) {
             return Ok(false);
         }
         let (closed, open, min_t, max_t) = {
@@ -222,13 +178,13 @@ impl HeadView {
     }
 
     /// First and last time of the in-order samples to be seen.
-    fn in_order(&self, series: &Series, min_t: i64, max_t: i64) -> Option<(i64, i64)> {
+    pub(super) fn in_order(&self, series: &Series, min_t: i64, max_t: i64) -> Option<(i64, i64)> {
         let bound = series.versions.bound(self.view.at())?;
         let range = (min_t.max(self.from), max_t.min(bound));
         (range.0 <= range.1).then_some(range)
     }
 
-    fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, which: Which) -> bool {
+    pub(super) fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, which: Which) -> bool {
         let bounds = match which {
             Which::All | Which::InOrder => self.in_order(series, min_t, max_t),
             Which::Late { .. } => None,
@@ -376,8 +332,9 @@ enum Part {
 /// A selected series: its labels, and where its samples are.
 pub(super) struct Selected {
     labels: Labels,
-    /// Blocks by time, then the head.
-    parts: Vec<Part>,
+    /// Blocks by time, then heads.
+    first: Part,
+    more: Vec<Part>,
     newest: Option<(i64, f64)>,
     min_t: i64,
     max_t: i64,
@@ -412,7 +369,7 @@ impl Selected {
     /// Its samples.
     pub(super) fn pieces(&self) -> PieceCursor {
         let mut pieces = Vec::new();
-        for part in &self.parts {
+        for part in self.parts() {
             match part {
                 Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
                     min_t: chunk.min_t,
@@ -429,7 +386,7 @@ impl Selected {
 
     /// Its number in the log, if any of its samples are in the head.
     pub(super) fn log_ref(&self) -> Option<u64> {
-        self.parts.iter().find_map(|part| match part {
+        self.parts().find_map(|part| match part {
             Part::Block { .. } => None,
             Part::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),
         })
@@ -437,10 +394,14 @@ impl Selected {
 }
 
 impl Selected {
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
     /// Whether the parts and their chunks follow each other in time without overlap.
     fn ascends(&self) -> bool {
         let mut last = None;
-        self.parts.iter().all(|part| match part {
+        self.parts().all(|part| match part {
             Part::Block { chunks, .. } => {
                 chunks.iter().all(|chunk| last.replace(chunk.max_t).is_none_or(|last| last < chunk.min_t))
             }
@@ -451,7 +412,7 @@ impl Selected {
 
     /// Reads the parts one after the other. False when that is not all there is to the series.
     fn read_in_order(&self, out: &mut Columns) -> Result<bool, StorageError> {
-        for part in &self.parts {
+        for part in self.parts() {
             match part {
                 Part::Block { block, chunks, deleted } => {
                     for chunk in chunks {
@@ -471,12 +432,13 @@ impl Selected {
 
 impl Selected {
     fn new(labels: Labels, part: Part, newest: Option<(i64, f64)>, selection: &Selection) -> Self {
-        Self { labels, parts: vec![part], newest, min_t: selection.min_t, max_t: selection.max_t }
+        Self { labels, first: part, more: Vec::new(), newest, min_t: selection.min_t, max_t: selection.max_t }
     }
 
     /// Adds what another source has of the same series.
     fn add(&mut self, other: Self) {
-        self.parts.extend(other.parts);
+        self.more.push(other.first);
+        self.more.extend(other.more);
         // Which of the newest samples is the newest shows when they are read.
         self.newest = None;
     }
@@ -514,12 +476,21 @@ impl Snapshot {
             });
             selected = merge(selected, found.collect());
         }
+        // Series of several sources are told apart by all of their labels, and are put together in their order.
+        let sources = self.blocks(selection).count() + self.heads(selection).count();
+        let sole = sources == 1 && selection.limit == 0;
+        let wanted = if sole { Wanted::of(&selection.hints) } else { Wanted::ALL };
         for head in self.heads(selection) {
-            let found = head.found(selection, Which::All)?.into_iter().map(|found| {
+            let found = head.found(selection, Which::All, wanted)?;
+            let part = |found: Found| {
                 let part = Part::Head(head.clone(), found.series);
                 Selected::new(found.labels, part, found.newest, selection)
-            });
-            selected = merge(selected, found.collect());
+            };
+            let found = match found.len() > FEW {
+                true => found.into_par_iter().map(part).collect(),
+                false => found.into_iter().map(part).collect(),
+            };
+            selected = merge(selected, found);
         }
         if selection.limit > 0 {
             selected.truncate(selection.limit);
@@ -529,9 +500,20 @@ impl Snapshot {
 }
 
 impl SeriesSource for Snapshot {
+    fn warnings(&self) -> Vec<String> {
+        let quarantined = self.blocks.quarantined().iter();
+        let unreadable =
+            quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
+        self.notice.iter().cloned().chain(unreadable).collect()
+    }
+
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        let selected = self.selected(selection)?.into_iter();
-        let series = selected.map(|series| Box::new(series) as Box<dyn SelectedSeries>).collect();
+        let boxed = |series: Selected| Box::new(series) as Box<dyn SelectedSeries>;
+        let selected = self.selected(selection)?;
+        let series = match selected.len() > FEW {
+            true => selected.into_par_iter().map(boxed).collect(),
+            false => selected.into_iter().map(boxed).collect(),
+        };
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 

@@ -4,6 +4,7 @@
 //! across it. Source: format section 3.6.
 
 use model::append::{AppendError, HistogramSample};
+use model::sample::is_stale;
 
 use super::closed::{ClosedChunk, ClosedChunks, SPAN_END};
 use super::head_chunks::HeadChunks;
@@ -11,10 +12,11 @@ use super::isolation::{Commit, Versions};
 use super::late::Late;
 use super::open_floats::OpenFloats;
 use super::open_histogram::OpenHistogram;
-use super::recode::{self, Value};
+use super::recode::{self, Forms, Value};
 use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
-use crate::index::mem::PairId;
+use crate::codec::xor2::Xor2Appender;
+use crate::index::pair_lists::PairList;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
 const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
@@ -30,6 +32,15 @@ pub struct CutRule {
     pub range: i64,
     /// Samples that a float chunk aims at.
     pub samples: u16,
+    /// What new chunks are.
+    pub forms: Forms,
+}
+
+impl CutRule {
+    /// A rule for chunks without start timestamps.
+    pub const fn new(range: i64, samples: u16) -> Self {
+        Self { range, samples, forms: Forms { xor2: false, histogram_start_t: false } }
+    }
 }
 
 /// Start of the range behind the one that holds `t`.
@@ -44,20 +55,28 @@ pub enum Open<'s> {
     None,
     /// Floats.
     Floats(&'s OpenFloats),
+    /// Floats with start timestamps.
+    Started(&'s Xor2Appender),
     /// Native histograms.
     Histograms(&'s OpenHistogram),
 }
 
-/// An open chunk of histograms, and where it is cut.
+/// An open chunk of a rarer kind, and where it is cut.
 #[derive(Debug)]
-struct HistogramChunk {
-    chunk: OpenHistogram,
+struct RareChunk {
+    chunk: Rare,
     /// First time in it.
     min_t: i64,
     /// A sample at or after this begins another chunk.
     next_cut: i64,
     /// Whether that was predicted already.
     predicted: bool,
+}
+
+#[derive(Debug)]
+enum Rare {
+    Histograms(OpenHistogram),
+    Started(Xor2Appender),
 }
 
 /// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is rare is in
@@ -75,15 +94,15 @@ pub struct Series {
     /// The newest commits.
     pub(super) versions: Versions,
     /// Its labels, as the index numbers them.
-    pub(super) pairs: Box<[PairId]>,
+    pub(super) pairs: PairList,
     /// Whether its labels are in the write-ahead log.
     pub(super) logged: bool,
     /// Whether an appender holds samples for it.
     pub(super) pending: bool,
     /// Full chunks, ascending in time.
     pub(super) closed: ClosedChunks,
-    /// The open chunk of histograms.
-    histograms: Option<Box<HistogramChunk>>,
+    /// The open chunk of histograms, or of floats with start timestamps.
+    rare: Option<Box<RareChunk>>,
     /// Out-of-order samples.
     pub(super) late: Option<Box<Late>>,
 }
@@ -136,7 +155,7 @@ impl Bounds {
 
 impl Series {
     /// A series without samples.
-    pub(super) fn new(epoch: u32, log_ref: u64, pairs: Box<[PairId]>) -> Self {
+    pub(super) fn new(epoch: u32, log_ref: u64, pairs: PairList) -> Self {
         Self { epoch, log_ref, pairs, ..Self::default() }
     }
 
@@ -145,6 +164,7 @@ impl Series {
     pub fn last_t(&self) -> i64 {
         match self.open() {
             Open::Floats(chunk) => chunk.last_t(),
+            Open::Started(chunk) => chunk.last_t(),
             Open::Histograms(chunk) => chunk.last_t(),
             Open::None => self.closed.last().map_or(i64::MIN, |chunk| chunk.max_t),
         }
@@ -153,16 +173,17 @@ impl Series {
     /// The open chunk.
     #[inline]
     pub fn open(&self) -> Open<'_> {
-        match &self.histograms {
+        match self.rare.as_ref().map(|open| &open.chunk) {
             _ if self.floats.count() > 0 => Open::Floats(&self.floats),
-            Some(open) => Open::Histograms(&open.chunk),
+            Some(Rare::Histograms(chunk)) => Open::Histograms(chunk),
+            Some(Rare::Started(chunk)) => Open::Started(chunk),
             None => Open::None,
         }
     }
 
     /// First time in the open chunk; `i64::MAX` without one.
     pub fn open_min_t(&self) -> i64 {
-        match &self.histograms {
+        match &self.rare {
             _ if self.floats.count() > 0 => self.floats.first_t(),
             Some(open) => open.min_t,
             None => i64::MAX,
@@ -174,6 +195,7 @@ impl Series {
         match self.open() {
             Open::None => None,
             Open::Floats(chunk) => Some((Encoding::Xor, chunk.to_bytes(&chunks.open))),
+            Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes().to_vec())),
             Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
         }
     }
@@ -204,9 +226,10 @@ impl Series {
     /// What its newest in-order sample is.
     pub fn tail(&self) -> Tail {
         match self.open() {
-            Open::Floats(chunk) => Tail { stale: model::sample::is_stale(chunk.last_v()), buckets: None },
+            Open::Floats(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
+            Open::Started(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
             Open::Histograms(chunk) => {
-                Tail { stale: model::sample::is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
+                Tail { stale: is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
             }
             Open::None => Tail::default(),
         }
@@ -229,6 +252,7 @@ impl Series {
             if t == last_t {
                 let same = match self.open() {
                     Open::Floats(chunk) => chunk.last_v().to_bits() == v.to_bits(),
+                    Open::Started(chunk) => chunk.last_v().to_bits() == v.to_bits(),
                     Open::Histograms(_) => false,
                     Open::None => match self.last_closed(chunks) {
                         Some(Value::Float(last)) => last.to_bits() == v.to_bits(),
@@ -256,7 +280,7 @@ impl Series {
             }
             if t == last_t {
                 let same = match self.open() {
-                    Open::Floats(_) => false,
+                    Open::Floats(_) | Open::Started(_) => false,
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
                         (Some(Value::Histogram(last)), HistogramSample::Integer(v)) => last.equals(v),
@@ -282,47 +306,53 @@ impl Series {
     pub(super) fn last_encoding(&self) -> Encoding {
         match self.open() {
             Open::Floats(_) => Encoding::Xor,
+            Open::Started(_) => Encoding::Xor2,
             Open::Histograms(chunk) => chunk.encoding(),
             Open::None => self.closed.last().map_or(Encoding::None, |chunk| chunk.encoding),
         }
     }
 
-    /// Adds a histogram sample behind all others. Returns whether that made a chunk.
+    /// Adds a histogram sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     pub fn push_histogram(
         &mut self,
         commit: Commit,
         t: i64,
         v: &HistogramSample,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
         self.versions.advance(commit, self.last_t());
         let refused = |e: ChunkError| AppendError::InvalidHistogram(e.to_string());
-        let begun =
-            |chunk| HistogramChunk { chunk, min_t: t, next_cut: range_end(t, rule.range), predicted: false };
-        if let Some(open) = &mut self.histograms
-            && open.fits(t, v, rule)
+        if let Some(open) = &mut self.rare
+            && open.fits_histogram(t, v, rule)
+            && let Rare::Histograms(chunk) = &mut open.chunk
         {
-            let Some(full) = open.chunk.push(t, v).map_err(refused)? else { return Ok(false) };
-            let closed = close(self.log_ref, open.min_t, &full, chunks);
+            let Some(full) = chunk.push(t, v, start_t).map_err(refused)? else { return Ok(false) };
+            let closed = write_out(self.log_ref, open.min_t, &Rare::Histograms(full), chunks);
             self.closed.insert(closed);
             (open.min_t, open.next_cut, open.predicted) = (t, range_end(t, rule.range), false);
             return Ok(true);
         }
-        let next =
-            OpenHistogram::begin(self.histograms.as_ref().map(|open| &open.chunk), t, v).map_err(refused)?;
+        let previous = match self.open() {
+            Open::Histograms(previous) => Some(previous),
+            Open::Floats(_) | Open::Started(_) | Open::None => None,
+        };
+        let start_t = rule.forms.histogram_start_t.then_some(start_t);
+        let next = OpenHistogram::begin(previous, t, v, start_t).map_err(refused)?;
         self.close_open(chunks);
-        self.histograms = Some(Box::new(begun(next)));
+        self.rare = Some(RareChunk::begin(Rare::Histograms(next), t, rule));
         Ok(true)
     }
 
-    /// Adds a float sample behind all others. Returns whether that made a chunk.
+    /// Adds a float sample behind all others; `start_t` 0 for unknown. Returns whether that made a chunk.
     #[inline]
     pub fn push_float(
         &mut self,
         commit: Commit,
         t: i64,
         v: f64,
+        start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
     ) -> Result<bool, AppendError> {
@@ -330,9 +360,21 @@ impl Series {
         if !self.is_cut_at(t, rule) && self.floats.append(t, v, &chunks.open).is_ok() {
             return Ok(false);
         }
+        if let Some(open) = &mut self.rare
+            && open.fits_started(t, rule)
+            && let Rare::Started(chunk) = &mut open.chunk
+        {
+            return chunk.append(t, v, start_t).map(|()| false).map_err(|_| AppendError::OutOfOrder);
+        }
         self.close_open(chunks);
-        self.floats = OpenFloats::begin(t, v);
-        self.next_cut = saturated(range_end(t, rule.range).saturating_sub(t));
+        if rule.forms.xor2 {
+            let mut chunk = Xor2Appender::new();
+            chunk.append(t, v, start_t).map_err(|_| AppendError::OutOfOrder)?;
+            self.rare = Some(RareChunk::begin(Rare::Started(chunk), t, rule));
+        } else {
+            self.floats = OpenFloats::begin(t, v);
+            self.next_cut = saturated(range_end(t, rule.range).saturating_sub(t));
+        }
         Ok(true)
     }
 
@@ -350,7 +392,7 @@ impl Series {
         }
         t.saturating_sub(first_t) >= i64::from(self.next_cut)
             || chunk.count() >= rule.samples.saturating_mul(2)
-            || chunk.len() > FLOAT_CHUNK_BYTES_MAX
+            || chunk.byte_len() > FLOAT_CHUNK_BYTES_MAX
     }
 
     /// Takes a full chunk that was found on disk, in its place among the others; returns false when it overlaps one.
@@ -387,13 +429,13 @@ impl Series {
 
     fn drop_open(&mut self, chunks: &HeadChunks) {
         self.floats.release(&chunks.open);
-        self.histograms = None;
+        self.rare = None;
     }
 
     /// Writes the open chunk out.
     pub(super) fn close_open(&mut self, chunks: &HeadChunks) {
-        if let Some(open) = self.histograms.take() {
-            self.closed.insert(close(self.log_ref, open.min_t, &open.chunk, chunks));
+        if let Some(open) = self.rare.take() {
+            self.closed.insert(write_out(self.log_ref, open.min_t, &open.chunk, chunks));
         }
         if self.floats.count() > 0 {
             let (min_t, max_t) = (self.floats.first_t(), self.floats.last_t());
@@ -406,27 +448,53 @@ impl Series {
     }
 }
 
-impl HistogramChunk {
-    /// Whether the next histogram belongs into the chunk, by size and time.
-    fn fits(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
-        let (bytes, samples) = (self.chunk.bytes().len(), self.chunk.count());
+impl RareChunk {
+    /// A chunk whose first sample is at `t`.
+    fn begin(chunk: Rare, t: i64, rule: CutRule) -> Box<Self> {
+        Box::new(Self { chunk, min_t: t, next_cut: range_end(t, rule.range), predicted: false })
+    }
+
+    /// Whether the chunk does not span too much with a sample at `t`.
+    fn is_near(&self, t: i64) -> bool {
+        t.saturating_sub(self.min_t) < SPAN_END
+    }
+
+    /// Whether the next histogram belongs into the chunk, by form, size and time.
+    fn fits_histogram(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
+        let Rare::Histograms(chunk) = &self.chunk else { return false };
+        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
         let end = if self.predicted { range_end(self.min_t, rule.range) } else { self.next_cut };
         if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
             let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
-            self.next_cut = chunk_end(self.min_t, self.chunk.last_t(), self.next_cut, ratio);
+            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, ratio);
             self.predicted = true;
         }
         let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
-        let near = t.saturating_sub(self.min_t) < SPAN_END;
-        near && self.chunk.takes(v) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+        let of_form = chunk.takes(v) && chunk.encoding().has_start_t() == rule.forms.histogram_start_t;
+        of_form && self.is_near(t) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
+    }
+
+    /// Whether the next float belongs into the chunk. One with start timestamps goes on to its end where new ones would
+    /// have none.
+    fn fits_started(&mut self, t: i64, rule: CutRule) -> bool {
+        let Rare::Started(chunk) = &self.chunk else { return false };
+        if chunk.count() == rule.samples / 4 {
+            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, 4.0);
+        }
+        let full =
+            chunk.count() >= rule.samples.saturating_mul(2) || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX;
+        t < self.next_cut && !full && self.is_near(t)
     }
 }
 
-/// Writes a chunk of histograms out.
-fn close(log_ref: u64, min_t: i64, chunk: &OpenHistogram, chunks: &HeadChunks) -> ClosedChunk {
-    let (max_t, encoding) = (chunk.last_t(), chunk.encoding());
-    let at = chunks.write(log_ref, min_t, max_t, encoding, false, chunk.bytes());
-    ClosedChunk { at, min_t, max_t, encoding, samples: chunk.count() }
+/// Writes a chunk out that began at `min_t`.
+fn write_out(log_ref: u64, min_t: i64, chunk: &Rare, chunks: &HeadChunks) -> ClosedChunk {
+    let (encoding, bytes, max_t, samples) = match chunk {
+        Rare::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
+        Rare::Started(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),
+    };
+    let at = chunks.write(log_ref, min_t, max_t, encoding, false, bytes);
+    ClosedChunk { at, min_t, max_t, encoding, samples }
 }
 
 /// A distance in time. 49 days are as good as for ever: a chunk does not span more.
@@ -451,12 +519,12 @@ mod tests {
 
     #[test]
     fn a_series_is_small() {
-        assert!(size_of::<Series>() <= 136, "{}", size_of::<Series>());
+        assert!(size_of::<Series>() <= 120, "{}", size_of::<Series>());
     }
 
     #[test]
     fn the_last_value_is_known_without_an_open_chunk() {
-        const RULE: CutRule = CutRule { range: 7_200_000, samples: 120 };
+        const RULE: CutRule = CutRule::new(7_200_000, 120);
         let commit = Commit { id: 1, oldest_view: 0 };
         let bounds = Bounds { min_valid_t: 0, head_max_t: 3, window: 0, refuse_late: false };
         let disk = std::sync::Arc::new(crate::fs::SimDisk::new(0));
@@ -466,7 +534,7 @@ mod tests {
 
         let mut series = Series::default();
         for t in 1..=3 {
-            series.push_float(commit, t, f64::from(t as i32), RULE, &chunks).unwrap();
+            series.push_float(commit, t, f64::from(t as i32), 0, RULE, &chunks).unwrap();
         }
         series.close_open(&chunks);
         let place = |series: &Series, v| series.place_float(3, v, &bounds, &chunks);
@@ -482,7 +550,7 @@ mod tests {
             let other = |sum| if is_float { integer(sum) } else { float(sum) };
             let mut series = Series::default();
             for t in 1..=3 {
-                series.push_histogram(commit, t, &of(f64::from(t as i32)), RULE, &chunks).unwrap();
+                series.push_histogram(commit, t, &of(f64::from(t as i32)), 0, RULE, &chunks).unwrap();
             }
             series.close_open(&chunks);
             assert_eq!(place_histogram(&series, of(3.0)), Ok(Place::Same));

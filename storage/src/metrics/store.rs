@@ -4,31 +4,28 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use model::time::Clock;
 use parking_lot::{Mutex, RwLock};
 use ulid::Ulid;
 
 use super::block::MetricsBlock;
-use super::head::{Head, HeadOptions};
-use super::head_chunks::HeadChunks;
+use super::head::Head;
 use super::log::Logs;
-use super::replay::{FoundChunks, Replayed, replay};
+use super::restore::Restore;
 use super::select::{HeadView, Snapshot};
-use super::series::CutRule;
 use crate::StorageError;
 use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER, FROM_SELECTED_SERIES, FROM_STALE_SERIES, random_id};
 use crate::block::publish::{remove_block, remove_leftovers};
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::options::{Limits, Options};
+use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::stats::{
     CHUNK_BYTES_BOUNDS, CHUNK_SAMPLES_BOUNDS, CHUNK_SECONDS_BOUNDS, COMPACTION_BOUNDS, Distribution, Timing,
 };
 use crate::wal::checkpoint;
-use crate::wal::writer::WriterOptions;
 
 /// The data directory itself, to which all paths are relative.
 pub(super) const ROOT: &str = "";
@@ -38,6 +35,8 @@ pub(super) struct Published {
     pub(super) blocks: Arc<BlockSet<MetricsBlock>>,
     /// In-order samples of the head before this are in blocks.
     pub(super) from: i64,
+    /// The head that takes commits: not the store's while that is brought back.
+    pub(super) live: Arc<Head>,
 }
 
 /// The store.
@@ -52,8 +51,7 @@ pub struct MetricsStore {
     /// Held by whoever changes blocks or truncates: one at a time.
     pub(crate) work: Mutex<Work>,
     pub(super) counts: Counts,
-    pub(super) replayed: Replayed,
-    pub(super) replay_time: Duration,
+    pub(super) restore: Restore,
     /// Set when the store closes: long work breaks off.
     stopping: AtomicBool,
 }
@@ -170,7 +168,8 @@ impl Timing {
 }
 
 impl MetricsStore {
-    /// Opens the directory: removes leftovers, loads blocks, replays the logs. The caller holds the directory's lock.
+    /// Opens the directory: removes leftovers, loads blocks, repairs the logs, which [`MetricsStore::replay`] has to
+    /// read. The caller holds the directory's lock.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -178,6 +177,9 @@ impl MetricsStore {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
         let start = Instant::now();
+        if options.start_t && options.limits.floats == FloatEncoding::Xor {
+            return Err(StorageError::Invalid(XOR_WITHOUT_START_T.into()));
+        }
         let root = Path::new(ROOT);
         let wal = Path::new(super::log::WAL);
         disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
@@ -190,29 +192,19 @@ impl MetricsStore {
         let blocks = BlockSet::load(&*disk, root, &BlockSet::default())?;
         let min_valid_t = in_order_end(&blocks);
 
-        let limits = options.limits;
-        let (head, replayed) = open_head(&disk, &options, min_valid_t, &*observer)?;
-        {
-            let mut logs = head.logs.lock();
-            logs.open()?;
-            logs.spare(replayed.spare_refs.iter().copied());
-        }
-        observer.event(&Event::Replayed {
-            series: head.counters.series.load(Ordering::Relaxed) as usize,
-            took: start.elapsed(),
-        });
+        let (head, interim, restore) = Restore::begin(&disk, &options, min_valid_t, &*observer, start)?;
+        let published = Published { blocks: Arc::new(blocks), from: min_valid_t, live: interim };
         let store = Self {
             disk,
             clock,
+            limits: RwLock::new(options.limits),
             options,
-            limits: RwLock::new(limits),
             observer,
-            head: Arc::new(head),
-            published: RwLock::new(Published { blocks: Arc::new(blocks), from: min_valid_t }),
+            head,
+            published: RwLock::new(published),
             work: Mutex::default(),
             counts: Counts::default(),
-            replayed,
-            replay_time: start.elapsed(),
+            restore,
             stopping: AtomicBool::new(false),
         };
         store.report_quarantined(&BTreeSet::new());
@@ -223,8 +215,11 @@ impl MetricsStore {
     /// Everything stored up to now.
     pub fn snapshot(&self) -> Snapshot {
         let published = self.published.read();
-        let head = HeadView::new(self.head.clone(), published.from);
-        Snapshot::new(published.blocks.clone(), [head], None)
+        let whole = Arc::ptr_eq(&published.live, &self.head);
+        let heads = std::iter::once(&self.head).chain((!whole).then_some(&published.live));
+        let views = heads.map(|head| HeadView::new(head.clone(), published.from));
+        let lacking = || format!("{}: results may lack samples", self.restore.progress.now());
+        Snapshot::new(published.blocks.clone(), views, (!whole).then(lacking))
     }
 
     /// The blocks in use.
@@ -289,15 +284,15 @@ impl MetricsStore {
         *self.limits.write() = limits;
         self.head.window.store(limits.out_of_order_window.max(0), Ordering::Relaxed);
         let exemplars = if self.options.exemplars { limits.max_exemplars } else { 0 };
-        self.head.exemplars.lock().set_limits(exemplars, limits.out_of_order_window.max(0));
+        for head in [Some(self.head.clone()), self.interim()].into_iter().flatten() {
+            head.set_float_encoding(limits.floats);
+            head.exemplars.lock().set_limits(exemplars, limits.out_of_order_window.max(0));
+        }
     }
 
     /// Makes what was committed durable, as the policy asks; `all` for everything.
     pub fn sync(&self, all: bool) -> Result<(), StorageError> {
-        let pending = {
-            let mut logs = self.head.logs.lock();
-            if all { logs.begin_sync()? } else { logs.finished() }
-        };
+        let pending = self.with_logs(|logs| if all { logs.begin_sync() } else { Ok(logs.finished()) })?;
         let mut result = Ok(());
         for sync in pending {
             let start = Instant::now();
@@ -308,14 +303,10 @@ impl MetricsStore {
         result
     }
 
-    /// The head.
-    pub fn head(&self) -> &Arc<Head> {
-        &self.head
-    }
-
     /// Lets long work break off.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.restore.progress.stop.store(true, Ordering::SeqCst);
     }
 
     /// Whether long work should break off.
@@ -325,45 +316,16 @@ impl MetricsStore {
 
     /// Refuses all writes from now on.
     pub fn poison(&self, reason: &str) {
-        self.head.logs.lock().poison(reason);
+        self.with_logs(|logs| logs.poison(reason));
     }
 
     /// Makes everything durable and refuses further appends.
     pub fn close(&self) -> Result<(), StorageError> {
         let _work = self.work.lock();
         let chunks = self.head.chunks.sync();
-        self.head.logs.lock().close()?;
+        self.with_logs(Logs::close)?;
         chunks
     }
-}
-
-/// Brings the head back from its chunk files and the logs, which are not open for writing yet.
-pub(super) fn open_head(
-    disk: &Arc<dyn Disk>,
-    options: &Options,
-    min_valid_t: i64,
-    observer: &dyn Observer,
-) -> Result<(Head, Replayed), StorageError> {
-    let mut found = FoundChunks::default();
-    let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.add(chunk))?;
-    let writer =
-        WriterOptions { compression: options.wal_compression, segment_len: options.wal_segment_bytes };
-    let limits = options.limits;
-    let head_options = HeadOptions {
-        rule: CutRule { range: options.min_block, samples: options.samples_per_chunk },
-        late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
-        log_metadata: options.log_metadata,
-        window: limits.out_of_order_window,
-        exemplars: if options.exemplars { limits.max_exemplars } else { 0 },
-    };
-    let head = Head::new(chunks, Logs::new(disk.clone(), writer), min_valid_t, head_options);
-    if let Some(damage) = damage {
-        bump(&head.counters.chunk_corruptions);
-        let action = "cut there; later files emptied, because the write-ahead log has the same samples";
-        observer.event(&Event::repaired(damage, action));
-    }
-    let replayed = replay(&head, disk, found, observer)?;
-    Ok((head, replayed))
 }
 
 /// Where the in-order blocks end: the head takes no samples before. Blocks of a part of the samples do not count.

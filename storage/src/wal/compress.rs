@@ -72,6 +72,20 @@ impl Compressor {
 /// Decompresses a record into `out`, replacing what is there. Errors say what is wrong with the bytes.
 pub fn decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     out.clear();
+    decompress_onto(codec, bytes, out)
+}
+
+/// Decompresses a record onto the end of `out`; after an error `out` is as before.
+pub fn decompress_onto(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    let start = out.len();
+    let decompressed = try_decompress(codec, bytes, out);
+    if decompressed.is_err() {
+        out.truncate(start);
+    }
+    decompressed
+}
+
+fn try_decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match codec {
         Codec::Plain => out.extend_from_slice(bytes),
         Codec::Snappy => {
@@ -80,8 +94,9 @@ pub fn decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), S
             if len > WAL_RECORD_LEN_MAX.min(bytes.len().saturating_mul(22)) {
                 return Err(format!("snappy block of {} bytes claims to hold {len}", bytes.len()));
             }
-            out.resize(len, 0);
-            snap::raw::Decoder::new().decompress(bytes, out).map_err(|e| e.to_string())?;
+            let start = out.len();
+            out.resize(start + len, 0);
+            snap::raw::Decoder::new().decompress(bytes, &mut out[start..]).map_err(|e| e.to_string())?;
         }
         Codec::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|e| e.to_string())?;

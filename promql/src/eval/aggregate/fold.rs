@@ -78,12 +78,10 @@ impl Evaluator<'_> {
         let mut states: Vec<Group<F>> = Vec::new();
         let mut notes = Annotations::default();
         let interrupt = self.interrupt;
-        let mut bytes = 0;
         let held = self.consume_input(scope, &node.input, &mut |rows| {
             for row in &rows {
                 let (number, new) = groups.number(row);
                 if let Some(labels) = new {
-                    bytes += F::bytes(steps);
                     interrupt.allocated(F::bytes(steps))?;
                     states.push(Group { labels, fold: F::new(steps), drop_name: false });
                 }
@@ -93,7 +91,6 @@ impl Evaluator<'_> {
             }
             interrupt.worked(rows.len() as u64 * steps as u64)
         })?;
-        interrupt.freed(bytes);
         let mut rows = Vec::with_capacity(states.len());
         for group in states {
             let mut row = group.fold.finish(group.labels, &context, &mut notes);

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use model::Labels;
 
 use super::label_key::{KeyHasher, LabelSubset};
+use super::needs;
 use super::plan::{Input, ScalarRef, ScopeId};
 use super::row::{Row, count_last};
 use super::{Evaluator, Val};
@@ -41,6 +42,8 @@ pub(crate) struct Groups {
     eager: bool,
     numbers: HashMap<Vec<u8>, usize, KeyHasher>,
     key: Vec<u8>,
+    /// The labels looked at last, whether without name, and the group's number.
+    last: Option<(Labels, bool, usize)>,
 }
 
 impl Groups {
@@ -50,6 +53,7 @@ impl Groups {
             eager,
             numbers: HashMap::with_hasher(KeyHasher),
             key: Vec::new(),
+            last: None,
         }
     }
 
@@ -59,8 +63,15 @@ impl Groups {
             return (0, None);
         }
         let nameless = self.eager && row.drop_name;
+        if let Some((labels, without_name, number)) = &self.last
+            && labels.is_same(&row.labels)
+            && *without_name == nameless
+        {
+            return (*number, None);
+        }
         self.subset.key(&row.labels, nameless, &mut self.key);
         if let Some(number) = self.numbers.get(&self.key) {
+            self.last = Some((row.labels.clone(), nameless, *number));
             return (*number, None);
         }
         let number = self.numbers.len();
@@ -101,7 +112,13 @@ impl Evaluator<'_> {
                 let counts = count_values::evaluate(node, &rows, steps, self.interrupt)?;
                 return self.rows_value(counts, held, count_last(&rows, steps));
             }
-            _ => self.fold(scope, node)?,
+            op => {
+                let (mut rows, held) = self.fold(scope, node)?;
+                if needs::is_unordered(op) {
+                    rows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+                }
+                (rows, held)
+            }
         };
         let param = node.param.map_or(0, |_| steps);
         self.replace(rows, held + param)

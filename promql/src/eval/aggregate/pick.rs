@@ -86,6 +86,9 @@ pub(super) fn evaluate(
             }
             for at in heap.iter() {
                 if let Some(point) = rows[*at].point(step) {
+                    if out[*at].is_none() {
+                        interrupt.allocated(rows[*at].bytes())?;
+                    }
                     put(&mut out[*at], &rows[*at], step, point);
                     order.push(*at);
                 }

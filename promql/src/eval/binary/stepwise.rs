@@ -24,6 +24,7 @@ struct Stepwise<'a> {
     sides: &'a Sides,
     result: &'a ResultLabels<'a>,
     steps: usize,
+    interrupt: &'a Interrupt<'a>,
     swapped: bool,
     /// Output row by the pair it comes from.
     by_pair: HashMap<(Side, Side), usize, KeyHasher>,
@@ -49,6 +50,7 @@ pub(crate) fn evaluate(
         sides,
         result,
         steps,
+        interrupt,
         swapped,
         by_pair: HashMap::with_hasher(KeyHasher),
         by_labels: HashMap::with_hasher(KeyHasher),
@@ -127,7 +129,7 @@ impl Stepwise<'_> {
         let Some((point, holds)) = point_op(binary.op, &operands, binary.pos, annotations) else {
             return Ok(());
         };
-        let out = self.output(many.0, one.0);
+        let out = self.output(many.0, one.0)?;
         if binary.matching.cardinality == Cardinality::OneToOne && !self.matched[number].is_empty() {
             return Err(clash("many-to-one matching must be explicit (group_left/group_right)"));
         }
@@ -145,9 +147,9 @@ impl Stepwise<'_> {
     }
 
     /// The output row of a pair.
-    fn output(&mut self, many: Side, one: Side) -> usize {
+    fn output(&mut self, many: Side, one: Side) -> Result<usize, QueryError> {
         if let Some(at) = self.by_pair.get(&(many, one)) {
-            return *at;
+            return Ok(*at);
         }
         let many_row = many.map(|at| &self.sides.many[at].1.labels);
         let one_row = one.map(|at| &self.sides.one[at].1.labels);
@@ -155,22 +157,23 @@ impl Stepwise<'_> {
         let filled =
             |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
         let labels = match (many_row, one_row) {
-            (Some(many), Some(one)) => self.result.of(many, one),
-            (Some(many), None) => self.result.of(many, &filled(Some(many))),
-            (None, one) => self.result.of(&filled(one), one.unwrap_or(&Labels::empty())),
+            (Some(many), Some(one)) => self.result.of(many, one, &mut String::new()),
+            (Some(many), None) => self.result.of(many, &filled(Some(many)), &mut String::new()),
+            (None, one) => self.result.of(&filled(one), one.unwrap_or(&Labels::empty()), &mut String::new()),
         };
         let at = match self.by_labels.get(&labels) {
             Some(at) => *at,
             None => {
                 let mut row = Row::blank(labels.clone(), self.steps);
                 row.drop_name = self.binary.return_bool;
+                self.interrupt.allocated(row.bytes())?;
                 self.out.push(row);
                 self.by_labels.insert(labels, self.out.len() - 1);
                 self.out.len() - 1
             }
         };
         self.by_pair.insert((many, one), at);
-        at
+        Ok(at)
     }
 
     /// The error for two series where there must be one.

@@ -226,6 +226,73 @@ impl Decoder {
     }
 }
 
+/// Whether a record with this first byte introduces series.
+pub fn is_series(kind: u8) -> bool {
+    kind == SERIES
+}
+
+/// Whether a record with this first byte holds deletions.
+pub fn is_tombstones(kind: u8) -> bool {
+    kind == TOMBSTONES
+}
+
+/// Whether a record with this first byte holds float samples.
+pub fn is_floats(kind: u8) -> bool {
+    matches!(kind, SAMPLES | SAMPLES_V2)
+}
+
+/// Whether a record with this first byte holds samples of any kind.
+pub fn is_samples(kind: u8) -> bool {
+    is_floats(kind)
+        || matches!(
+            kind,
+            HISTOGRAMS
+                | FLOAT_HISTOGRAMS
+                | CUSTOM_HISTOGRAMS
+                | CUSTOM_FLOAT_HISTOGRAMS
+                | HISTOGRAMS_V2
+                | FLOAT_HISTOGRAMS_V2
+        )
+}
+
+/// Goes through a record of float samples without gathering them. What `each` got before an error came from a record
+/// that makes no sense.
+#[inline]
+pub fn each_float(record: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), RecordError> {
+    let Some((&kind, body)) = record.split_first() else { return Ok(()) };
+    let mut r = ByteReader::new(body);
+    if kind == SAMPLES_V2 {
+        let mut v2 = V2::default();
+        while !r.is_empty() {
+            let (series, t, start_t) = v2.read(&mut r)?;
+            each(RefSample { series, t, start_t, v: r.f64()? });
+        }
+        return Ok(());
+    }
+    if kind == SAMPLES && !r.is_empty() {
+        let base = Base::read(&mut r)?;
+        while !r.is_empty() {
+            let (series, t) = base.read_deltas(&mut r)?;
+            each(RefSample { series, t, start_t: 0, v: r.f64()? });
+        }
+    }
+    Ok(())
+}
+
+/// The numbers that a record of series gives, without the labels.
+pub fn each_series_number(record: &[u8], mut each: impl FnMut(u64)) -> Result<(), RecordError> {
+    let Some((&SERIES, body)) = record.split_first() else { return Ok(()) };
+    let mut r = ByteReader::new(body);
+    while !r.is_empty() {
+        let number = r.u64()?;
+        for _ in 0..2 * r.count(2)? {
+            r.length_prefixed()?;
+        }
+        each(number);
+    }
+    Ok(())
+}
+
 /// Whether a record is of a kind whose samples carry start timestamps.
 pub fn has_start_t(record: &[u8]) -> bool {
     matches!(record.first(), Some(&(SAMPLES_V2 | HISTOGRAMS_V2 | FLOAT_HISTOGRAMS_V2)))

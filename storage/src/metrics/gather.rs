@@ -1,0 +1,377 @@
+//! Samples of many records of the log, gathered to be stored series by series: each series is then touched once for
+//! many samples, and several threads share the work.
+
+use model::append::HistogramSample;
+use model::sample::is_stale;
+use rayon::prelude::*;
+
+use super::commit::{stale_mark, widen};
+use super::head::Head;
+use super::isolation::Commit;
+use super::late::Value;
+use super::series::{CutRule, Series, Tail};
+use super::table::Pages;
+
+/// Samples gathered before they are stored; one record may exceed it.
+const SAMPLES_MAX: usize = 1 << 20;
+/// Histograms weigh as much as so many floats, and one more for each bucket.
+const HISTOGRAM_WEIGHT: usize = 16;
+/// With fewer samples for each slot than one in this many, sorting is cheaper than counting.
+const SPARSE: usize = 8;
+/// Parts that threads take one after the other.
+const PARTS: usize = 64;
+/// In the place of a time: the sample is among the others.
+const OTHER: i32 = i32::MIN;
+
+/// A sample.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    slot: u32,
+    /// Milliseconds behind the base.
+    dt: i32,
+    /// Of the value; or the place among the others.
+    bits: u64,
+}
+
+/// Samples in the order of the log, by slots of series.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    base_t: i64,
+    entries: Vec<Entry>,
+    /// Histograms, and floats of a time that is far from the base or with a start timestamp.
+    others: Vec<Other>,
+    /// What the others weigh beyond their number.
+    weight: usize,
+    /// By slot, and within one in the order of the log.
+    sorted: Vec<Entry>,
+}
+
+/// A sample that an entry has no room for.
+#[derive(Debug)]
+struct Other {
+    t: i64,
+    start_t: i64,
+    value: Value,
+}
+
+/// A sample's value.
+enum Sample<'g> {
+    Float(f64),
+    Histogram(&'g HistogramSample),
+}
+
+/// Where a record began.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    entries: usize,
+    others: usize,
+}
+
+/// What storing did that others must know.
+#[derive(Default)]
+struct Tally {
+    chunks: u64,
+    span: Option<(i64, i64)>,
+}
+
+impl Gathered {
+    /// Adds a float.
+    #[inline]
+    pub fn push_float(&mut self, slot: u32, t: i64, v: f64) {
+        if self.entries.is_empty() {
+            self.base_t = t;
+        }
+        match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
+            Some(dt) if dt != OTHER => self.entries.push(Entry { slot, dt, bits: v.to_bits() }),
+            _ => self.push_other(slot, Other { t, start_t: 0, value: Value::Float(v) }),
+        }
+    }
+
+    /// Adds a float with its start timestamp, 0 for unknown.
+    #[inline]
+    pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
+        match start_t {
+            0 => self.push_float(slot, t, v),
+            _ => self.push_other(slot, Other { t, start_t, value: Value::Float(v) }),
+        }
+    }
+
+    /// Adds a histogram; `start_t` 0 for unknown.
+    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramSample) {
+        self.weight += HISTOGRAM_WEIGHT
+            + match &v {
+                HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
+                HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
+            };
+        self.push_other(slot, Other { t, start_t, value: Value::Histogram(v) });
+    }
+
+    #[cold]
+    fn push_other(&mut self, slot: u32, other: Other) {
+        self.entries.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
+        self.others.push(other);
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it should be stored before another record of `more` samples is added.
+    pub fn is_full(&self, more: usize) -> bool {
+        !self.entries.is_empty() && self.entries.len() + self.weight + more > SAMPLES_MAX
+    }
+
+    /// Where the next record begins.
+    pub fn mark(&self) -> Mark {
+        Mark { entries: self.entries.len(), others: self.others.len() }
+    }
+
+    /// Forgets what was added since.
+    pub fn take_back(&mut self, to: Mark) {
+        self.entries.truncate(to.entries);
+        self.others.truncate(to.others);
+    }
+
+    /// Stores everything that is newer than its series, and forgets it. Returns what the stored samples span.
+    pub fn store(&mut self, head: &Head, pages: &Pages, commit: Commit) -> Option<(i64, i64)> {
+        self.sort();
+        let parts = parts(&self.sorted);
+        let rule = head.cut_rule();
+        let store_part = |part: &&[Entry]| {
+            let mut tally = Tally::default();
+            for run in part.chunk_by(|a, b| a.slot == b.slot) {
+                if let Some(mut series) = pages.slot(run[0].slot).map(|cell| cell.lock()) {
+                    self.store_run(head, rule, &mut series, run, commit, &mut tally);
+                }
+            }
+            tally
+        };
+        let tally = match &parts[..] {
+            [one] => store_part(one),
+            parts => parts.par_iter().map(store_part).reduce(Tally::default, Tally::with),
+        };
+        head.counters.chunks_made(tally.chunks);
+        self.entries.clear();
+        self.others.clear();
+        self.weight = 0;
+        tally.span
+    }
+
+    /// Orders the samples by slot, and leaves those of one as they are.
+    fn sort(&mut self) {
+        let Self { entries, sorted, .. } = self;
+        let slots = entries.iter().map(|entry| entry.slot as usize + 1).max().unwrap_or(0);
+        sorted.clear();
+        if entries.len() < slots / SPARSE {
+            sorted.extend_from_slice(entries);
+            sorted.sort_by_key(|entry| entry.slot);
+            return;
+        }
+        // Where the next sample of each slot goes.
+        let mut places = vec![0u32; slots + 1];
+        for entry in entries.iter() {
+            places[entry.slot as usize + 1] += 1;
+        }
+        let mut sum = 0;
+        for place in &mut places {
+            sum += *place;
+            *place = sum;
+        }
+        sorted.resize(entries.len(), Entry::default());
+        for entry in entries.iter() {
+            let place = &mut places[entry.slot as usize];
+            sorted[*place as usize] = *entry;
+            *place += 1;
+        }
+    }
+
+    /// Time, start timestamp, value.
+    #[inline]
+    fn sample(&self, entry: &Entry) -> (i64, i64, Sample<'_>) {
+        if entry.dt != OTHER {
+            return (self.base_t + i64::from(entry.dt), 0, Sample::Float(f64::from_bits(entry.bits)));
+        }
+        let Other { t, start_t, value } = &self.others[entry.bits as usize];
+        match value {
+            Value::Float(v) => (*t, *start_t, Sample::Float(*v)),
+            Value::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
+        }
+    }
+
+    fn store_run(
+        &self,
+        head: &Head,
+        rule: CutRule,
+        series: &mut Series,
+        run: &[Entry],
+        commit: Commit,
+        tally: &mut Tally,
+    ) {
+        // A vacant slot.
+        if series.epoch == 0 {
+            return;
+        }
+        let before: Tail = series.tail();
+        for entry in run {
+            let (t, start_t, sample) = self.sample(entry);
+            if t <= series.last_t() {
+                continue;
+            }
+            let made = match sample {
+                Sample::Float(v) => match is_stale(v).then(|| stale_mark(series, v)).flatten() {
+                    None => series.push_float(commit, t, v, start_t, rule, &head.chunks),
+                    Some(mark) => series.push_histogram(commit, t, &mark, start_t, rule, &head.chunks),
+                },
+                Sample::Histogram(v) => series.push_histogram(commit, t, v, start_t, rule, &head.chunks),
+            };
+            if let Ok(made) = made {
+                tally.chunks += u64::from(made);
+                widen(&mut tally.span, t);
+            }
+        }
+        head.counters.tail_changed(before, series.tail());
+    }
+}
+
+impl Tally {
+    fn with(mut self, other: Self) -> Self {
+        self.chunks += other.chunks;
+        if let Some((first, last)) = other.span {
+            widen(&mut self.span, first);
+            widen(&mut self.span, last);
+        }
+        self
+    }
+}
+
+/// Parts of about the same size; no slot is in two.
+fn parts(sorted: &[Entry]) -> Vec<&[Entry]> {
+    let size = sorted.len().div_ceil(PARTS).max(1024);
+    let mut parts = Vec::with_capacity(PARTS);
+    let mut rest = sorted;
+    while let Some(last) = rest.get(size.min(rest.len()).wrapping_sub(1)) {
+        let same = rest[size.min(rest.len())..].iter().take_while(|entry| entry.slot == last.slot).count();
+        let (part, behind) = rest.split_at(size.min(rest.len()) + same);
+        parts.push(part);
+        rest = behind;
+    }
+    parts
+}
+
+/// Slots of series by their numbers in the log.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Number of the first in `dense`.
+    first: u64,
+    /// Numbers are given by counting, so nearly all are here.
+    dense: Vec<u32>,
+    /// Those that are far from the others.
+    sparse: hashbrown::HashMap<u64, u32>,
+    len: usize,
+}
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// So many places for each number that is known are made.
+const PLACES: usize = 8;
+const PLACES_MIN: usize = 1 << 16;
+
+impl Numbers {
+    /// No number yet; most will not be below `first`.
+    pub fn from(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// The slot of a number.
+    #[inline]
+    pub fn get(&self, number: u64) -> Option<u32> {
+        match self.dense.get(number.wrapping_sub(self.first) as usize) {
+            Some(&slot) if slot != NONE => Some(slot),
+            _ if self.sparse.is_empty() => None,
+            _ => self.sparse.get(&number).copied(),
+        }
+    }
+
+    /// Notes the slot of a number. Returns the one before.
+    pub fn insert(&mut self, number: u64, slot: u32) -> Option<u32> {
+        let before = self.remove(number);
+        self.len += 1;
+        let at = number.wrapping_sub(self.first);
+        if at >= (PLACES_MIN + PLACES * self.len) as u64 || slot == NONE {
+            self.sparse.insert(number, slot);
+            return before;
+        }
+        let at = at as usize;
+        if at >= self.dense.len() {
+            self.dense.resize((at + 1).next_power_of_two(), NONE);
+        }
+        self.dense[at] = slot;
+        before
+    }
+
+    /// Forgets a number. Returns its slot.
+    pub fn remove(&mut self, number: u64) -> Option<u32> {
+        let known = self.get(number)?;
+        self.len -= 1;
+        match self.dense.get_mut(number.wrapping_sub(self.first) as usize) {
+            Some(slot) if *slot != NONE => *slot = NONE,
+            _ => drop(self.sparse.remove(&number)),
+        }
+        Some(known)
+    }
+
+    /// All numbers with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
+        let dense = self.dense.iter().enumerate().filter(|(_, slot)| **slot != NONE);
+        let dense = dense.map(|(at, slot)| (self.first.wrapping_add(at as u64), *slot));
+        dense.chain(self.sparse.iter().map(|(number, slot)| (*number, *slot)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn sorting_keeps_the_order_within_a_slot(
+            slots in prop::collection::vec(prop_oneof![0u32..5, 0u32..3000, Just(2_000_000)], 0..4000),
+        ) {
+            let mut gathered = Gathered::default();
+            for (n, slot) in slots.iter().enumerate() {
+                gathered.push_float(*slot, n as i64, 0.0);
+            }
+            gathered.sort();
+            let mut want: Vec<_> = slots.iter().copied().zip(0i32..).collect();
+            want.sort();
+            let got: Vec<_> = gathered.sorted.iter().map(|entry| (entry.slot, entry.dt)).collect();
+            prop_assert_eq!(got, want);
+            let parts = parts(&gathered.sorted);
+            prop_assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), slots.len());
+            prop_assert!(parts.windows(2).all(|w| w[0].last().unwrap().slot < w[1][0].slot));
+        }
+
+        #[test]
+        fn numbers_are_a_map(
+            first in prop_oneof![Just(0u64), Just(1 << 40), Just(u64::MAX)],
+            steps in prop::collection::vec((any::<bool>(), prop_oneof![0u64..50, (1u64 << 40)..(1 << 40) + 300_000, any::<u64>()], prop_oneof![0u32..9, Just(NONE)]), 0..60),
+        ) {
+            let (mut numbers, mut want) = (Numbers::from(first), BTreeMap::new());
+            for (insert, number, slot) in steps {
+                match insert {
+                    true => prop_assert_eq!(numbers.insert(number, slot), want.insert(number, slot)),
+                    false => prop_assert_eq!(numbers.remove(number), want.remove(&number)),
+                }
+                prop_assert_eq!(numbers.get(number), want.get(&number).copied());
+            }
+            prop_assert_eq!(numbers.iter().collect::<BTreeMap<_, _>>(), want.clone());
+            prop_assert_eq!(numbers.len, want.len());
+            prop_assert!(numbers.dense.len() <= (PLACES_MIN + PLACES * 60) * 2);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A first look at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
+//! can follow what is sound, and what must be known before a sample is taken or a query answered is gathered.
+//!
+//! All checksums are verified; of the write-ahead log nothing is decompressed but series and deletions.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::log::{WAL, WBL};
+use super::table::LOG_REF_MAX;
+use crate::StorageError;
+use crate::block::tombstones::Interval;
+use crate::fs::Disk;
+use crate::observer::{Event, Observer};
+use crate::wal::checkpoint::{self, Checkpoint};
+use crate::wal::reader::ReadLogError;
+use crate::wal::record::{self, Decoder, Record, RefTombstone};
+use crate::wal::repair::repair;
+use crate::wal::{Reader, StoredRecord, compress};
+
+/// What the logs say of themselves.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Stands for the segments before it.
+    pub checkpoint: Option<Checkpoint>,
+    /// Repairs of the write-ahead log.
+    pub wal_corruptions: u64,
+    /// Repairs of the out-of-order log.
+    pub wbl_corruptions: u64,
+    /// Numbers by which records name series, and that nobody else may get: lowest and highest.
+    pub numbers: Option<(u64, u64)>,
+    /// Time of the newest sample in the write-ahead log, if that was asked for and there is one.
+    pub max_t: Option<i64>,
+    /// Deleted times by the series' number, but for series that were dropped as a whole.
+    pub deletions: HashMap<u64, Vec<Interval>>,
+    /// Late head chunks below any of these places are in blocks, if it is a place at all.
+    pub late_covered: Vec<u64>,
+    /// Bytes of records in both logs, as they are stored.
+    pub bytes: u64,
+}
+
+/// Looks at the logs of a data directory and repairs them. `times` asks for [`Survey::max_t`], which takes reading all
+/// samples.
+pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<Survey, StorageError> {
+    let mut look = Look {
+        disk,
+        observer,
+        times,
+        decoder: Decoder::default(),
+        record: Vec::new(),
+        survey: Survey::default(),
+    };
+    let wal = Path::new(WAL);
+    let checkpoint = checkpoint::last(&**disk, wal)?;
+    let mut first = 0;
+    if let Some(checkpoint) = &checkpoint {
+        first = checkpoint.segment + 1;
+        look.survey.wal_corruptions += u64::from(look.log(&checkpoint.dir, 0, Look::wal_record)?);
+    }
+    look.survey.wal_corruptions += u64::from(look.log(wal, first, Look::wal_record)?);
+    look.survey.wbl_corruptions += u64::from(look.log(Path::new(WBL), 0, Look::wbl_record)?);
+    Ok(Survey { checkpoint, ..look.survey })
+}
+
+impl Survey {
+    /// Takes a number into account.
+    pub fn note_number(&mut self, number: u64) {
+        note_number(&mut self.numbers, number);
+    }
+}
+
+struct Look<'l> {
+    disk: &'l Arc<dyn Disk>,
+    observer: &'l dyn Observer,
+    times: bool,
+    decoder: Decoder,
+    /// The last record that was decompressed.
+    record: Vec<u8>,
+    survey: Survey,
+}
+
+impl Look<'_> {
+    /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
+    fn log(
+        &mut self,
+        dir: &Path,
+        first: u64,
+        see: fn(&mut Self, &StoredRecord<'_>),
+    ) -> Result<bool, StorageError> {
+        let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
+        let damage = loop {
+            match reader.next_stored() {
+                Ok(Some(stored)) => {
+                    self.survey.bytes += stored.stored.len() as u64;
+                    see(self, &stored);
+                }
+                Ok(None) => return Ok(false),
+                Err(ReadLogError::Storage(e)) => return Err(e),
+                Err(ReadLogError::Damaged(damage)) => break damage,
+            }
+        };
+        let repair = repair(&**self.disk, &damage)?;
+        let torn = damage.torn;
+        if !torn {
+            self.observer.event(&Event::repaired(damage.corruption, repair.action));
+        }
+        Ok(!torn)
+    }
+
+    // What makes no sense in a record is for replay to report.
+
+    fn wal_record(&mut self, stored: &StoredRecord<'_>) {
+        let kind = compress::first_byte(stored.codec, stored.stored);
+        let wanted = |kind| {
+            record::is_series(kind) || record::is_tombstones(kind) || (self.times && record::is_samples(kind))
+        };
+        if kind.is_some_and(|kind| !wanted(kind))
+            || compress::decompress(stored.codec, stored.stored, &mut self.record).is_err()
+        {
+            return;
+        }
+        let Some(&kind) = self.record.first() else { return };
+        if record::is_series(kind) {
+            let numbers = &mut self.survey.numbers;
+            let _ = record::each_series_number(&self.record, |number| note_number(numbers, number));
+        } else if record::is_floats(kind) && self.times {
+            let max_t = &mut self.survey.max_t;
+            let _ = record::each_float(&self.record, |sample| *max_t = (*max_t).max(Some(sample.t)));
+        } else if wanted(kind) {
+            self.decoded();
+        }
+    }
+
+    fn decoded(&mut self) {
+        let max_t = &mut self.survey.max_t;
+        match self.decoder.decode(&self.record) {
+            Ok(Record::Histograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
+            Ok(Record::FloatHistograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
+            Ok(Record::Tombstones(tombstones)) => {
+                for RefTombstone { series, min_t, max_t } in tombstones {
+                    note_number(&mut self.survey.numbers, series.0);
+                    if (min_t, max_t) != (i64::MIN, i64::MAX) {
+                        let deleted = self.survey.deletions.entry(series.0).or_default();
+                        deleted.push(Interval { min_t, max_t });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wbl_record(&mut self, stored: &StoredRecord<'_>) {
+        if compress::decompress(stored.codec, stored.stored, &mut self.record).is_err() {
+            return;
+        }
+        let Ok(record) = self.decoder.decode(&self.record) else { return };
+        let numbers = &mut self.survey.numbers;
+        let mut note = |number| note_number(numbers, number);
+        match record {
+            Record::Samples(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series.0)),
+            Record::LateCovered(place) => self.survey.late_covered.push(place),
+            _ => {}
+        }
+    }
+}
+
+fn note_number(numbers: &mut Option<(u64, u64)>, number: u64) {
+    if number > LOG_REF_MAX {
+        return;
+    }
+    let (first, last) = numbers.get_or_insert((number, number));
+    *first = (*first).min(number);
+    *last = (*last).max(number);
+}
