@@ -272,6 +272,7 @@ pub struct XorSamples<'a> {
 
 impl<'a> XorSamples<'a> {
     /// Starts before the first sample.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Result<Self, ChunkError> {
         let (&count, stream) = bytes.split_first_chunk::<HEADER>().ok_or(ChunkError::Truncated)?;
         let total = u16::from_be_bytes(count);
