@@ -258,6 +258,7 @@ fn add_float(
         pending.unlogged.push(series);
     }
     guard.pending = true;
+    guard.prefetch(&head.chunks);
     let log_ref = guard.log_ref;
     drop(guard);
     match place {
@@ -354,6 +355,7 @@ impl Appender for HeadAppender {
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
+            self.pages.prefetch_behind(series);
             return add_float(&self.head, &mut self.pending, series, guard, sample, &bounds);
         }
         let series = self.series(known, labels)?;
