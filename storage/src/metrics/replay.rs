@@ -453,7 +453,7 @@ impl<'r> Replay<'r> {
         if self.gathered.is_full(record.len() / 10) {
             self.store();
         }
-        let mark = self.gathered.mark();
+        self.gathered.begin_record();
         let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
         let (numbers, gathered) = (&self.numbers, &mut self.gathered);
         let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
@@ -465,7 +465,7 @@ impl<'r> Replay<'r> {
             }
         });
         if let Err(e) = read {
-            self.gathered.take_back(mark);
+            self.gathered.take_back_record();
             return Err(e.to_string());
         }
         for number in unknown {
