@@ -42,6 +42,10 @@ pub struct Gathered {
     others: Vec<Other>,
     /// What the others weigh beyond their number.
     weight: usize,
+    /// How many entries each slot has.
+    counts: Vec<u32>,
+    /// Up to which time each slot has what the log has, where that is known.
+    until: Vec<i64>,
     /// By slot, and within one in the order of the log.
     sorted: Vec<Entry>,
 }
@@ -75,14 +79,26 @@ struct Tally {
 }
 
 impl Gathered {
+    /// Samples of a slot up to a time need not be gathered: they would not be stored.
+    pub fn pass_over(&mut self, slot: u32, until: i64) {
+        let slot = slot as usize;
+        if slot >= self.until.len() {
+            self.until.resize((slot + 1).next_power_of_two(), i64::MIN);
+        }
+        self.until[slot] = until;
+    }
+
     /// Adds a float.
     #[inline]
     pub fn push_float(&mut self, slot: u32, t: i64, v: f64) {
+        if self.until.get(slot as usize).is_some_and(|until| t <= *until) {
+            return;
+        }
         if self.entries.is_empty() {
             self.base_t = t;
         }
         match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
-            Some(dt) if dt != OTHER => self.entries.push(Entry { slot, dt, bits: v.to_bits() }),
+            Some(dt) if dt != OTHER => self.push(Entry { slot, dt, bits: v.to_bits() }),
             _ => self.push_other(slot, Other { t, start_t: 0, value: Value::Float(v) }),
         }
     }
@@ -108,8 +124,18 @@ impl Gathered {
 
     #[cold]
     fn push_other(&mut self, slot: u32, other: Other) {
-        self.entries.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
+        self.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
         self.others.push(other);
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry) {
+        let slot = entry.slot as usize;
+        if slot >= self.counts.len() {
+            self.counts.resize((slot + 1).next_power_of_two(), 0);
+        }
+        self.counts[slot] += 1;
+        self.entries.push(entry);
     }
 
     /// Whether there is nothing.
@@ -129,7 +155,9 @@ impl Gathered {
 
     /// Forgets what was added since.
     pub fn take_back(&mut self, to: Mark) {
-        self.entries.truncate(to.entries);
+        for entry in self.entries.drain(to.entries..) {
+            self.counts[entry.slot as usize] -= 1;
+        }
         self.others.truncate(to.others);
     }
 
@@ -160,30 +188,28 @@ impl Gathered {
 
     /// Orders the samples by slot, and leaves those of one as they are.
     fn sort(&mut self) {
-        let Self { entries, sorted, .. } = self;
-        let slots = entries.iter().map(|entry| entry.slot as usize + 1).max().unwrap_or(0);
-        sorted.clear();
-        if entries.len() < slots / SPARSE {
+        let Self { entries, counts, sorted, .. } = self;
+        if entries.len() < counts.len() / SPARSE {
+            sorted.clear();
             sorted.extend_from_slice(entries);
             sorted.sort_by_key(|entry| entry.slot);
+            for entry in entries {
+                counts[entry.slot as usize] = 0;
+            }
             return;
         }
         // Where the next sample of each slot goes.
-        let mut places = vec![0u32; slots + 1];
-        for entry in entries.iter() {
-            places[entry.slot as usize + 1] += 1;
-        }
-        let mut sum = 0;
-        for place in &mut places {
-            sum += *place;
-            *place = sum;
+        let mut next = 0;
+        for count in counts.iter_mut() {
+            next += std::mem::replace(count, next);
         }
         sorted.resize(entries.len(), Entry::default());
         for entry in entries.iter() {
-            let place = &mut places[entry.slot as usize];
+            let place = &mut counts[entry.slot as usize];
             sorted[*place as usize] = *entry;
             *place += 1;
         }
+        counts.fill(0);
     }
 
     /// Time, start timestamp, value.
@@ -346,7 +372,11 @@ mod tests {
             for (n, slot) in slots.iter().enumerate() {
                 gathered.push_float(*slot, n as i64, 0.0);
             }
+            let mark = gathered.mark();
+            gathered.push_float(7, 0, 0.0);
+            gathered.take_back(mark);
             gathered.sort();
+            prop_assert!(gathered.counts.iter().all(|count| *count == 0));
             let mut want: Vec<_> = slots.iter().copied().zip(0i32..).collect();
             want.sort();
             let got: Vec<_> = gathered.sorted.iter().map(|entry| (entry.slot, entry.dt)).collect();

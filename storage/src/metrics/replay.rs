@@ -588,7 +588,9 @@ impl<'r> Replay<'r> {
         let last_t = guard.last_t();
         guard.versions.advance(self.commit, last_t);
         let span = self.attach(&mut guard, in_order, late);
+        let last_t = guard.last_t();
         drop(guard);
+        self.gathered.pass_over(slot_of(series), last_t);
         if let Some((first, last)) = span {
             widen(&mut self.span, first);
             widen(&mut self.span, last);
@@ -624,9 +626,9 @@ impl<'r> Replay<'r> {
         if (min_t, max_t) == (i64::MIN, i64::MAX) {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
             self.store();
-            if let Some(slot) = self.numbers.remove(number.0)
-                && let Some(mut guard) = self.series(slot)
-            {
+            if let Some(slot) = self.numbers.remove(number.0) {
+                self.gathered.pass_over(slot, i64::MIN);
+                let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();
                 self.head.counters.chunks_dropped(guard.chunks() as u64);
                 guard.clear(&self.head.chunks);
