@@ -1,47 +1,70 @@
 //! Floats as text, in the form of Prometheus's API: shortest digits that read back equal, an exponent only for
 //! magnitudes below 1e-6 or from 1e21 on. Source: `web/api/v1/json_codec.go`, `util/jsonutil`.
 
+/// What numbers are appended to.
+pub trait Text {
+    /// Appends ASCII characters.
+    fn put(&mut self, ascii: &[u8]);
+}
+
+impl Text for String {
+    fn put(&mut self, ascii: &[u8]) {
+        self.push_str(str::from_utf8(ascii).unwrap_or_default());
+    }
+}
+
+impl Text for Vec<u8> {
+    fn put(&mut self, ascii: &[u8]) {
+        self.extend_from_slice(ascii);
+    }
+}
+
 /// Appends a float. NaN, `+Inf` and `-Inf` as Prometheus spells them; an exponent has a sign and two digits at least.
-pub fn push_float(out: &mut String, v: f64) {
-    if v.is_nan() {
-        return out.push_str("NaN");
-    }
-    if v.is_infinite() {
-        return out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
-    }
+pub fn push_float(out: &mut impl Text, v: f64) {
     // By conversion, which takes no call of a function.
     if (v as i64) as f64 == v && v.abs() < 1e15 {
         return push_integer(out, v);
+    }
+    if v.is_nan() {
+        return out.put(b"NaN");
+    }
+    if v.is_infinite() {
+        return out.put(if v > 0.0 { b"+Inf" } else { b"-Inf" });
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format_finite(v);
     if v.abs() >= 1e-6 && v.abs() < 1e15 && !shortest.contains(['e', 'E']) {
         // A fraction without an exponent is in the API's form already.
-        return out.push_str(shortest);
+        return out.put(shortest.as_bytes());
     }
     push_shaped(out, shortest, v);
 }
 
 /// Appends an integral float below 2^53 in magnitude; keeps the sign of -0.
-fn push_integer(out: &mut String, v: f64) {
-    if v.is_sign_negative() {
-        out.push('-');
-    }
-    push_u64(out, v.abs() as u64);
+fn push_integer(out: &mut impl Text, v: f64) {
+    push_signed(out, v.is_sign_negative(), v.abs() as u64);
 }
 
-fn push_u64(out: &mut String, mut n: u64) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
+fn push_u64(out: &mut impl Text, n: u64) {
+    push_signed(out, false, n);
+}
+
+fn push_signed(out: &mut impl Text, is_negative: bool, mut n: u64) {
+    let mut text = [b'0'; 24];
+    let mut at = text.len();
     while n >= 100 {
         at -= 2;
-        digits[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
+        text[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
         n /= 100;
     }
     at -= 2;
-    digits[at..at + 2].copy_from_slice(&PAIRS[n as usize]);
+    text[at..at + 2].copy_from_slice(&PAIRS[n as usize]);
     at += usize::from(n < 10);
-    out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
+    if is_negative {
+        at -= 1;
+        text[at] = b'-';
+    }
+    out.put(&text[at..]);
 }
 
 /// `00` to `99`.
@@ -56,7 +79,7 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 /// Brings shortest digits, written in any of the usual forms, into Prometheus's form.
-fn push_shaped(out: &mut String, shortest: &str, v: f64) {
+fn push_shaped(out: &mut impl Text, shortest: &str, v: f64) {
     let (mantissa, exponent) = match shortest.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().unwrap_or(0)),
         None => (shortest, 0),
@@ -67,37 +90,41 @@ fn push_shaped(out: &mut String, shortest: &str, v: f64) {
     let digits = all.trim_start_matches('0');
     // The value is 0.DIGITS times ten to this power.
     let point = whole.len() as i32 + exponent - (all.len() - digits.len()) as i32;
-    let digits = digits.trim_end_matches('0');
+    let digits = digits.trim_end_matches('0').as_bytes();
     if v.is_sign_negative() {
-        out.push('-');
+        out.put(b"-");
     }
     if v.abs() < 1e-6 || v.abs() >= 1e21 {
-        out.push_str(&digits[..1]);
+        out.put(&digits[..1]);
         if digits.len() > 1 {
-            out.push('.');
-            out.push_str(&digits[1..]);
+            out.put(b".");
+            out.put(&digits[1..]);
         }
         let e = point - 1;
-        out.push_str(if e < 0 { "e-" } else { "e+" });
+        out.put(if e < 0 { b"e-" } else { b"e+" });
         if e.abs() < 10 {
-            out.push('0');
+            out.put(b"0");
         }
         push_u64(out, u64::from(e.unsigned_abs()));
     } else if point <= 0 {
-        out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
-        out.push_str(digits);
+        out.put(b"0.");
+        zeros(out, point.unsigned_abs() as usize);
+        out.put(digits);
     } else {
         let point = point as usize;
         if digits.len() <= point {
-            out.push_str(digits);
-            out.extend(std::iter::repeat_n('0', point - digits.len()));
+            out.put(digits);
+            zeros(out, point - digits.len());
         } else {
-            out.push_str(&digits[..point]);
-            out.push('.');
-            out.push_str(&digits[point..]);
+            out.put(&digits[..point]);
+            out.put(b".");
+            out.put(&digits[point..]);
         }
     }
+}
+
+fn zeros(out: &mut impl Text, n: usize) {
+    (0..n).for_each(|_| out.put(b"0"));
 }
 
 /// A float as [`push_float`] writes it.
@@ -108,18 +135,13 @@ pub fn float_text(v: f64) -> String {
 }
 
 /// Appends milliseconds as seconds: no decimals when whole, else exactly three.
-pub fn push_timestamp(out: &mut String, t_ms: i64) {
-    if t_ms < 0 {
-        out.push('-');
-    }
+pub fn push_timestamp(out: &mut impl Text, t_ms: i64) {
     let t = t_ms.unsigned_abs();
-    push_u64(out, t / 1000);
+    push_signed(out, t_ms < 0, t / 1000);
     let ms = t % 1000;
     if ms != 0 {
-        out.push('.');
-        for digit in [ms / 100, ms / 10 % 10, ms % 10] {
-            out.push((b'0' + digit as u8) as char);
-        }
+        let digit = |n: u64| b'0' + (n % 10) as u8;
+        out.put(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
     }
 }
 

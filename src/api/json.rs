@@ -13,7 +13,7 @@ const PIECE: usize = 64 << 10;
 /// What a writer hands over.
 pub enum Written {
     /// All of it.
-    Whole(String),
+    Whole(Bytes),
     /// Pieces of it, which are being written.
     Pieces(mpsc::Receiver<Bytes>),
 }
@@ -23,7 +23,7 @@ pub type HandOver = Box<dyn FnOnce(Written) + Send>;
 
 /// Appends JSON text and hands it on in pieces.
 pub struct JsonWriter {
-    out: String,
+    out: Vec<u8>,
     to: To,
     closed: bool,
 }
@@ -39,18 +39,18 @@ enum To {
 impl JsonWriter {
     /// A writer that keeps all it is given.
     pub fn in_memory() -> Self {
-        Self { out: String::with_capacity(1024), to: To::Memory, closed: false }
+        Self { out: Vec::with_capacity(1024), to: To::Memory, closed: false }
     }
 
     /// A writer that sends pieces; blocks while the receiver is slow, so not for async code.
     pub fn streaming(pieces: mpsc::Sender<Bytes>) -> Self {
-        Self { out: String::with_capacity(PIECE + PIECE / 4), to: To::Pieces(pieces), closed: false }
+        Self { out: Vec::with_capacity(PIECE + PIECE / 4), to: To::Pieces(pieces), closed: false }
     }
 
     /// A writer that hands over either all text at its end, or pieces from the first one on; as
     /// [`JsonWriter::streaming`] then. The text may take about `len` bytes.
     pub fn handing_over(len: usize, hand_over: HandOver) -> Self {
-        let out = String::with_capacity(len.min(PIECE + PIECE / 4));
+        let out = Vec::with_capacity(len.min(PIECE + PIECE / 4));
         Self { out, to: To::Handed(hand_over), closed: false }
     }
 
@@ -58,7 +58,7 @@ impl JsonWriter {
     pub fn finish(mut self) {
         match std::mem::replace(&mut self.to, To::Memory) {
             To::Memory => {}
-            To::Handed(hand_over) => hand_over(Written::Whole(self.out)),
+            To::Handed(hand_over) => hand_over(Written::Whole(self.out.into())),
             To::Pieces(pieces) => {
                 self.to = To::Pieces(pieces);
                 self.flush();
@@ -68,7 +68,13 @@ impl JsonWriter {
 
     /// The text that was not sent.
     pub fn into_text(self) -> String {
-        self.out
+        // Nothing but text was appended.
+        String::from_utf8(self.out).unwrap_or_default()
+    }
+
+    /// The text that was not sent, to append to: JSON only.
+    pub fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.out
     }
 
     /// Whether the receiver has gone; the rest need not be written.
@@ -78,7 +84,7 @@ impl JsonWriter {
 
     /// Appends text that is JSON already.
     pub fn raw(&mut self, json: &str) {
-        self.out.push_str(json);
+        self.out.extend_from_slice(json.as_bytes());
     }
 
     /// Sends what there is when it makes a piece. Call between values.
@@ -97,45 +103,40 @@ impl JsonWriter {
             }
         }
         if let To::Pieces(pieces) = &self.to {
-            let piece = std::mem::replace(&mut self.out, String::with_capacity(PIECE + PIECE / 4));
+            let piece = std::mem::replace(&mut self.out, Vec::with_capacity(PIECE + PIECE / 4));
             self.closed |= pieces.blocking_send(Bytes::from(piece)).is_err();
         }
     }
 
     /// Appends a string with quotes and escapes.
     pub fn string(&mut self, text: &str) {
-        self.out.push('"');
-        let mut plain_from = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            let escape = match byte {
-                b'"' => "\\\"",
-                b'\\' => "\\\\",
-                b'\n' => "\\n",
-                b'\r' => "\\r",
-                b'\t' => "\\t",
-                0..0x20 => "",
-                _ => continue,
-            };
-            self.out.push_str(&text[plain_from..at]);
-            plain_from = at + 1;
-            if escape.is_empty() {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                self.out.push_str("\\u00");
-                self.out.push(HEX[usize::from(byte >> 4)] as char);
-                self.out.push(HEX[usize::from(byte & 15)] as char);
-            } else {
-                self.out.push_str(escape);
+        let mut rest = text.as_bytes();
+        self.out.push(b'"');
+        while let Some(at) = first_escaped(rest) {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            self.out.extend_from_slice(&rest[..at]);
+            match rest[at] {
+                b'"' => self.out.extend_from_slice(b"\\\""),
+                b'\\' => self.out.extend_from_slice(b"\\\\"),
+                b'\n' => self.out.extend_from_slice(b"\\n"),
+                b'\r' => self.out.extend_from_slice(b"\\r"),
+                b'\t' => self.out.extend_from_slice(b"\\t"),
+                byte => {
+                    let [high, low] = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                    self.out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+                }
             }
+            rest = &rest[at + 1..];
         }
-        self.out.push_str(&text[plain_from..]);
-        self.out.push('"');
+        self.out.extend_from_slice(rest);
+        self.out.push(b'"');
     }
 
     /// Appends a float as a string, in the API's form.
     pub fn float_string(&mut self, v: f64) {
-        self.out.push('"');
+        self.out.push(b'"');
         push_float(&mut self.out, v);
-        self.out.push('"');
+        self.out.push(b'"');
     }
 
     /// Appends milliseconds as seconds.
@@ -145,42 +146,52 @@ impl JsonWriter {
 
     /// Appends `[timestamp,"value"]`.
     pub fn point(&mut self, t_ms: i64, v: f64) {
-        self.out.push('[');
+        self.out.push(b'[');
         self.timestamp(t_ms);
-        self.out.push(',');
+        self.out.push(b',');
         self.float_string(v);
-        self.out.push(']');
+        self.out.push(b']');
     }
 
     /// Appends a label set as an object.
     pub fn labels(&mut self, labels: &Labels) {
-        self.out.push('{');
+        self.out.push(b'{');
         for (i, (name, value)) in labels.iter().enumerate() {
             if i > 0 {
-                self.out.push(',');
+                self.out.push(b',');
             }
             self.string(name);
-            self.out.push(':');
+            self.out.push(b':');
             self.string(value);
         }
-        self.out.push('}');
+        self.out.push(b'}');
     }
 
     /// Appends a list whose elements `each` writes.
     pub fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut each: impl FnMut(&mut Self, T)) {
-        self.out.push('[');
+        self.out.push(b'[');
         for (i, item) in items.into_iter().enumerate() {
             if self.closed {
                 return;
             }
             if i > 0 {
-                self.out.push(',');
+                self.out.push(b',');
             }
             each(self, item);
             self.flush_piece();
         }
-        self.out.push(']');
+        self.out.push(b']');
     }
+}
+
+/// Where the first byte stands that a JSON string must not hold as it is.
+fn first_escaped(text: &[u8]) -> Option<usize> {
+    let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    // Label texts rarely have one: look at several without an exit in the middle.
+    let (eights, _) = text.as_chunks::<8>();
+    let clean = eights.iter().take_while(|eight| !eight.iter().fold(false, |any, b| any | is_escaped(*b)));
+    let from = 8 * clean.count();
+    text[from..].iter().position(|byte| is_escaped(*byte)).map(|at| from + at)
 }
 
 /// A label set as a JSON object, for answers that serde writes.

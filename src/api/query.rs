@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
-use promql::value::Value;
+use promql::value::{Series, Value};
 use storage::ExemplarQuery;
 use tokio::sync::oneshot;
 
@@ -85,9 +85,12 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
 fn text_len(value: &Value) -> usize {
     match value {
         Value::Scalar(_) | Value::String(_) => 256,
-        Value::Vector(samples) => 256 + 256 * samples.len(),
+        Value::Vector(samples) => {
+            256 + samples.iter().map(|sample| 64 + 2 * sample.labels.packed().len()).sum::<usize>()
+        }
         Value::Matrix(series) => {
-            256 + series.iter().map(|series| 256 + 32 * series.floats.places()).sum::<usize>()
+            let len = |series: &Series| 64 + 2 * series.labels.packed().len() + 32 * series.floats.places();
+            256 + series.iter().map(len).sum::<usize>()
         }
     }
 }

@@ -192,7 +192,7 @@ impl IntoResponse for Reply {
 impl IntoResponse for Written {
     fn into_response(self) -> Response {
         let body = match self {
-            Self::Whole(text) => Body::new(Full::from(text)),
+            Self::Whole(text) => Body::new(Full::new(text)),
             Self::Pieces(pieces) => Body::new(StreamBody::new(Pieces(pieces))),
         };
         ([(header::CONTENT_TYPE, "application/json")], body).into_response()

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use model::float::FloatF;
 use model::histogram::FloatHistogram;
-use promql::value::{Point, Series, Value};
+use model::number::{push_float, push_timestamp};
+use model::sample::is_stale;
+use promql::value::{Floats, Point, Series, Value};
 
 use super::json::JsonWriter;
 
@@ -44,23 +46,125 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
             }
             json.raw("}");
         }),
-        Value::Matrix(series) => json.list(series, write_series),
+        Value::Matrix(series) => {
+            let mut steps = StepTexts::default();
+            json.list(series, |json, series| write_series(json, series, &mut steps));
+        }
     }
 }
 
-fn write_series(json: &mut JsonWriter, series: &Series) {
+fn write_series(json: &mut JsonWriter, series: &Series, steps: &mut StepTexts) {
     json.raw("{\"metric\":");
     json.labels(&series.labels);
-    let mut floats = series.floats.iter().peekable();
-    if floats.peek().is_some() {
-        json.raw(",\"values\":");
-        json.list(floats, |json, (t, v)| json.point(t, v));
+    match &series.floats {
+        Floats::Steps { start, interval, values } => {
+            let texts = steps.texts(*start, *interval, values.len());
+            let points = texts.iter().zip(values).filter(|(_, v)| !is_stale(**v));
+            write_points(json, points.map(|(text, v)| (text, *v)));
+        }
+        Floats::Samples { t, v } => {
+            let mut points = t.iter().zip(v).peekable();
+            if points.peek().is_some() {
+                json.raw(",\"values\":");
+                json.list(points, |json, (t, v)| json.point(*t, *v));
+            }
+        }
     }
     if !series.histograms.is_empty() {
         json.raw(",\"histograms\":");
         json.list(&series.histograms, |json, (t, h)| histogram_point(json, *t, h));
     }
     json.raw("}");
+}
+
+/// Appends floats, each with the text that ends the point before it and begins its own.
+fn write_points<'t>(json: &mut JsonWriter, points: impl Iterator<Item = (&'t StepText, f64)>) {
+    /// After so many points a piece may be sent.
+    const RUN: usize = 512;
+    let mut written = 0;
+    // Many series stay the same for a while.
+    let (mut last_bits, mut last_text) = (0, 0..0);
+    for (text, v) in points {
+        let out = json.text();
+        if written == 0 {
+            out.extend_from_slice(b",\"values\":[");
+            out.extend_from_slice(text.begin());
+        } else {
+            out.extend_from_slice(text.between());
+        }
+        let from = out.len();
+        if v.to_bits() == last_bits && !last_text.is_empty() {
+            out.extend_from_within(last_text.clone());
+        } else {
+            push_float(out, v);
+            last_bits = v.to_bits();
+        }
+        last_text = from..out.len();
+        written += 1;
+        if written % RUN == 0 {
+            json.flush_piece();
+            last_text = 0..0;
+        }
+    }
+    if written > 0 {
+        json.raw("\"]]");
+    }
+}
+
+/// `"],[1435781451.781,"`: what stands between the values of two points.
+#[derive(Clone, Copy, Default)]
+struct StepText {
+    text: [u8; 32],
+    len: u8,
+}
+
+impl StepText {
+    const END: &[u8] = b"\"],";
+
+    fn new(t: i64) -> Self {
+        let mut text = Vec::with_capacity(32);
+        text.extend_from_slice(Self::END);
+        text.push(b'[');
+        push_timestamp(&mut text, t);
+        text.extend_from_slice(b",\"");
+        let mut step = Self { len: text.len() as u8, ..Self::default() };
+        // Seconds of 64-bit milliseconds have 16 digits at most.
+        step.text[..text.len()].copy_from_slice(&text);
+        step
+    }
+
+    fn between(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
+
+    fn begin(&self) -> &[u8] {
+        &self.text[Self::END.len()..usize::from(self.len)]
+    }
+}
+
+/// The texts of steps; all series of a range query have the same ones.
+#[derive(Default)]
+struct StepTexts {
+    start: i64,
+    interval: i64,
+    texts: Vec<StepText>,
+}
+
+impl StepTexts {
+    /// The texts of `len` steps.
+    fn texts(&mut self, start: i64, interval: i64, len: usize) -> &[StepText] {
+        let after = start.wrapping_sub(self.start);
+        let is_known = interval > 0 && self.interval == interval && after >= 0 && after % interval == 0;
+        if !is_known || (after / interval) as usize > self.texts.len() {
+            *self = Self { start, interval, texts: Vec::with_capacity(len) };
+        }
+        let first = if interval > 0 { ((start - self.start) / interval) as usize } else { 0 };
+        while self.texts.len() < first + len {
+            let t = self.start + self.interval * self.texts.len() as i64;
+            self.texts.push(StepText::new(t));
+        }
+        &self.texts[first..first + len]
+    }
 }
 
 fn histogram_point(json: &mut JsonWriter, t: i64, h: &Arc<FloatHistogram>) {
@@ -97,4 +201,45 @@ pub fn histogram(json: &mut JsonWriter, h: &FloatHistogram) {
         });
     }
     json.raw("}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Labels;
+    use model::sample::STALE_NAN;
+
+    #[test]
+    fn points_of_steps() {
+        let series = |start, values: &[f64]| Series {
+            labels: Labels::empty(),
+            floats: Floats::Steps { start, interval: 500, values: values.to_vec() },
+            histograms: Vec::new(),
+        };
+        let absent = STALE_NAN;
+        let all = vec![
+            series(1000, &[1.0, 1.0, absent, 0.5, 0.5]),
+            series(2000, &[f64::NAN, -0.0, 1e-7, 3.0]),
+            series(0, &[absent, 2.0]),
+            series(0, &[absent, absent]),
+            series(-500, &[7.0]),
+            series(9_000_000, &[8.0, absent, 9.0]),
+        ];
+        let mut json = JsonWriter::in_memory();
+        write_result(&mut json, &Value::Matrix(all.clone()));
+        json.raw("}");
+        let written: serde_json::Value = serde_json::from_str(&json.into_text()).unwrap();
+        for (series, written) in all.iter().zip(written["result"].as_array().unwrap()) {
+            let points = series.floats.iter().map(|(t, v)| {
+                let mut point = JsonWriter::in_memory();
+                point.point(t, v);
+                point.into_text()
+            });
+            let points: Vec<String> = points.collect();
+            let got = written.get("values").map_or(String::new(), |values| values.to_string());
+            let want = if points.is_empty() { String::new() } else { format!("[{}]", points.join(",")) };
+            let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+            assert_eq!(value(&got), value(&want));
+        }
+    }
 }

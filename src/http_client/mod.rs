@@ -37,6 +37,9 @@ pub use error::{HttpError, SetupError};
 
 /// Idle connections are closed after this; longer than usual scrape intervals, as in Prometheus.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// What a connection reads at once, and how long an answer's head may be. A server keeps a connection to each of its
+/// targets, and each keeps as much memory as it once read at once.
+const READ_BUFFER: usize = 16 << 10;
 /// As in Go's client.
 const MAX_REDIRECTS: usize = 10;
 
@@ -231,6 +234,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .http1_max_buf_size(READ_BUFFER)
             .build(connector);
         let built = Connections { files, client };
         *self.connections.lock() = Some(built.clone());

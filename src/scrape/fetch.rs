@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use url::Url;
 use wire::exposition::{Format, FormatError};
 
@@ -44,12 +45,46 @@ impl FetchError {
     }
 }
 
+/// Memory for bodies, which all targets take in turns: few bodies are there at once.
+#[derive(Default)]
+pub struct BodyBuffers(Mutex<Vec<Vec<u8>>>);
+
+impl BodyBuffers {
+    /// Buffers that are kept.
+    const KEPT: usize = 8;
+    /// A larger one is not kept.
+    const LEN_MAX: usize = 4 << 20;
+
+    /// An empty buffer with room for so many bytes.
+    fn take(&self, bytes: usize) -> Vec<u8> {
+        let mut buffer = self.0.lock().pop().unwrap_or_default();
+        buffer.reserve_exact(bytes);
+        buffer
+    }
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut kept = self.0.lock();
+        if kept.len() < Self::KEPT && (1..=Self::LEN_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            kept.push(buffer);
+        }
+    }
+}
+
 /// A target's answer.
 pub struct Body {
     /// Inflated.
     pub bytes: Vec<u8>,
     /// How to read it.
     pub format: Format,
+    /// Where the memory goes in the end.
+    buffers: Arc<BodyBuffers>,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.buffers.give_back(std::mem::take(&mut self.bytes));
+    }
 }
 
 /// Asks one target, again and again.
@@ -60,13 +95,14 @@ pub struct Fetcher {
     timeout: Duration,
     body_limit: u64,
     fallback: Option<Format>,
+    buffers: Arc<BodyBuffers>,
     /// Capacity of the next buffer.
     expected_bytes: usize,
 }
 
 impl Fetcher {
     /// Prepares the request to a target.
-    pub fn new(client: Arc<HttpClient>, job: &ScrapeJob, target: &Target) -> Self {
+    pub fn new(client: Arc<HttpClient>, job: &ScrapeJob, target: &Target, buffers: Arc<BodyBuffers>) -> Self {
         let seconds = target.timeout_ms as f64 / 1000.0;
         let mut headers = HeaderMap::new();
         let mut set = |name: HeaderName, value: &str| {
@@ -87,6 +123,7 @@ impl Fetcher {
                 limit => limit.unsigned_abs(),
             },
             fallback: job.fallback_scrape_protocol.map(format_of),
+            buffers,
             expected_bytes: 0,
         }
     }
@@ -103,16 +140,15 @@ impl Fetcher {
         let content_type = response.headers.get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
         let format = Format::of(&String::from_utf8_lossy(content_type));
-        let bytes = response.read(self.body_limit, Vec::with_capacity(self.expected_bytes)).await?;
-        if bytes.is_empty() {
-            // Nothing to read, so it does not matter how.
-            return Ok(Body { bytes, format: Format::Text });
-        }
+        let bytes = response.read(self.body_limit, self.buffers.take(self.expected_bytes)).await?;
         self.expected_bytes = bytes.len() + bytes.len() / 8;
-        match (format, self.fallback) {
-            (Ok(format), _) | (Err(_), Some(format)) => Ok(Body { bytes, format }),
-            (Err(error), None) => Err(error.into()),
-        }
+        let format = match (format, self.fallback) {
+            // Nothing to read, so it does not matter how.
+            _ if bytes.is_empty() => Format::Text,
+            (Ok(format), _) | (Err(_), Some(format)) => format,
+            (Err(error), None) => return Err(error.into()),
+        };
+        Ok(Body { bytes, format, buffers: self.buffers.clone() })
     }
 }
 
@@ -144,6 +180,26 @@ fn accept(protocols: &[ScrapeProtocol], escaping: NameEscaping) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_are_used_again() {
+        let buffers = Arc::new(BodyBuffers::default());
+        let body = |bytes: usize| {
+            let mut buffer = buffers.take(bytes);
+            buffer.resize(bytes, 7);
+            Body { bytes: buffer, format: Format::Text, buffers: buffers.clone() }
+        };
+        drop(body(100));
+        let again = buffers.take(10);
+        assert!(again.is_empty() && again.capacity() >= 100);
+        drop((0..20).map(body).collect::<Vec<_>>());
+        drop(body(BodyBuffers::LEN_MAX + 1));
+        let kept = buffers.0.lock();
+        assert!(
+            kept.len() < BodyBuffers::KEPT
+                && kept.iter().all(|buffer| buffer.capacity() <= BodyBuffers::LEN_MAX)
+        );
+    }
 
     #[test]
     fn accept_header() {

@@ -95,6 +95,7 @@ impl Manager {
                 .then(|| i64::try_from(options.timestamp_tolerance.as_millis()).unwrap_or(i64::MAX)),
             // Storing waits for the disk now and then.
             storing: Semaphore::new(cores * 2),
+            body_buffers: Arc::default(),
             shutdown: CancellationToken::new(),
         };
         Self {

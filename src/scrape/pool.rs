@@ -144,7 +144,7 @@ impl Pool {
 
     fn start(&mut self, target: Arc<Target>, from: Start) -> Result<LoopHandle, SetupError> {
         let client = self.client_for(&target)?;
-        let fetcher = Fetcher::new(client, &self.job, &target);
+        let fetcher = Fetcher::new(client, &self.job, &target, self.shared.body_buffers.clone());
         let handle =
             LoopHandle::start(self.shared.clone(), target, self.job.clone(), fetcher, self.offset_seed, from);
         handle.control.failure_log.lock().clone_from(&self.failure_log);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::append::{AppendOptions, TargetSeries};
 use super::failure_log::FailureLog;
-use super::fetch::{Body, FetchError, Fetcher};
+use super::fetch::{Body, BodyBuffers, FetchError, Fetcher};
 use super::metrics::ScrapeMetrics;
 use super::report::{Extra, Report};
 use super::status::{Health, LastScrape, TargetStatus};
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub align_tolerance_ms: Option<i64>,
     /// How many bodies are stored at once.
     pub storing: Semaphore,
+    pub body_buffers: Arc<BodyBuffers>,
     pub shutdown: CancellationToken,
 }
 

@@ -16,8 +16,8 @@ use model::sample::STALE_NAN;
 use model::{Labels, Matcher};
 
 use crate::fs::SimDisk;
-use crate::tests::{HOUR, Heard, MINUTE, open_with, options};
-use crate::{FloatEncoding, Limits, Options, Storage};
+use crate::tests::{HOUR, Heard, MINUTE, begin, open_with, options};
+use crate::{FloatEncoding, Limits, Options, Storage, StorageError};
 
 /// How late samples may be.
 const WINDOW: i64 = 3 * HOUR;
@@ -56,6 +56,7 @@ struct Run {
     forms: Random,
     disk: SimDisk,
     storage: Option<Storage>,
+    heard: Arc<Heard>,
     options: Options,
     now: i64,
     /// Acknowledged.
@@ -164,12 +165,13 @@ impl Run {
             samples_per_chunk: 12,
             ..options()
         };
-        let storage = Some(open_with(&disk, options.clone()).0);
+        let (storage, heard) = open_with(&disk, options.clone());
         Self {
             random: Random(seed),
             forms: Random(!seed),
             disk,
-            storage,
+            storage: Some(storage),
+            heard,
             options,
             now: 100 * HOUR,
             acked: Map::new(),
@@ -195,7 +197,7 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.random.below(40) {
+        match self.random.below(43) {
             0..=19 => self.append(),
             20..=22 => self.delete(),
             23..=26 => {
@@ -235,6 +237,7 @@ impl Run {
             }
             37 => self.crash(),
             38 => self.power_cut(),
+            39..=42 => self.replay(),
             _ => self.check(),
         }
     }
@@ -254,6 +257,11 @@ impl Run {
     }
 
     fn append_one(&mut self) -> bool {
+        self.append_and(|_| {})
+    }
+
+    /// Appends one commit, and does something before it ends.
+    fn append_and(&mut self, meanwhile: impl FnOnce(&Self)) -> bool {
         let mut added = Map::new();
         let storage = self.storage.as_ref().unwrap();
         let mut appender = storage.appender();
@@ -288,7 +296,9 @@ impl Run {
                 added.entry(name).or_default().insert(t, (bits, start_t));
             }
         }
-        if self.random.one_in(10) {
+        let roll_back = self.random.one_in(10);
+        meanwhile(self);
+        if roll_back {
             appender.rollback();
             return true;
         }
@@ -349,9 +359,105 @@ impl Run {
     }
 
     fn open(&mut self) {
-        let (storage, heard): (Storage, Arc<Heard>) = open_with(&self.disk, self.options.clone());
+        let (storage, heard) = open_with(&self.disk, self.options.clone());
         self.storage = Some(storage);
         self.log.extend(heard.problems());
+        self.heard = heard;
+    }
+
+    /// The process ends and starts, and much happens before replay of the log has ended.
+    fn replay(&mut self) {
+        self.snapshots.clear();
+        if let Some(storage) = self.storage.take() {
+            match self.random.below(2) {
+                0 => {
+                    storage.close().unwrap();
+                    self.durable();
+                }
+                _ => self.disk.kill(),
+            }
+        }
+        let segments = self.random.below(8);
+        self.log.push(format!("replay, held up after {segments} segments"));
+        let (storage, heard) = begin(&self.disk, self.options.clone(), Some(segments));
+        self.log.extend(heard.problems());
+        self.storage = Some(storage);
+        self.heard = heard;
+        let before = self.acked.clone();
+        for _ in 0..self.random.below(8) {
+            match self.random.below(6) {
+                0..=2 => self.append(),
+                3 => {
+                    self.storage().metrics.sync(true).unwrap();
+                    self.durable();
+                }
+                4 => {
+                    let snapshot = self.storage().snapshot();
+                    let seen = read(&*snapshot);
+                    self.snapshots.push((snapshot, seen));
+                }
+                _ => {
+                    let refused = self.storage().compact();
+                    let is_replaying = matches!(refused, Err(StorageError::Replaying(_)));
+                    assert!(is_replaying || self.storage().replay_progress().is_none());
+                }
+            }
+            self.check_part(&before);
+        }
+        match self.random.below(5) {
+            0 => self.crash_in_replay(),
+            1 => {
+                // Told to end, it does so at once.
+                self.snapshots.clear();
+                self.heard.release();
+                self.storage().close().unwrap();
+                self.durable();
+                self.log.push("closed in replay".into());
+                self.open();
+            }
+            2 => {
+                self.append_and(|run| {
+                    run.heard.release();
+                    run.storage().wait_replayed().unwrap();
+                });
+            }
+            _ => {
+                // The end of replay somewhere among these.
+                self.heard.release();
+                self.append();
+                self.check_part(&before);
+                self.append();
+                self.storage().wait_replayed().unwrap();
+            }
+        }
+        self.check();
+    }
+
+    /// What is there while the log is replayed: all that is new, of what is old nothing that was not.
+    fn check_part(&mut self, before: &Map) {
+        let found = read(&*self.storage().snapshot());
+        let new: Vec<_> = missing(&self.acked, before);
+        let lost = missing(&self.acked, &found).into_iter().filter(|sample| new.contains(sample));
+        self.compare("lost in replay", lost.collect());
+        self.compare("from nowhere in replay", missing(&found, &self.acked));
+    }
+
+    fn crash_in_replay(&mut self) {
+        self.log.push("crash in replay".into());
+        self.snapshots.clear();
+        self.disk.fail_after(self.random.below(30));
+        self.heard.release();
+        for _ in 0..self.random.below(20) {
+            self.now += MINUTE;
+            if !self.append_one() {
+                break;
+            }
+        }
+        // What it does until it has ended fails.
+        self.disk.fail_after(0);
+        self.storage = None;
+        self.disk.kill();
+        self.reopened_after_crash();
     }
 
     /// The process dies somewhere in the middle of some work.
@@ -374,6 +480,10 @@ impl Run {
         }
         self.disk.kill();
         self.storage = None;
+        self.reopened_after_crash();
+    }
+
+    fn reopened_after_crash(&mut self) {
         self.open();
         let found = read(&*self.storage().snapshot());
         let mut most = self.acked.clone();
@@ -412,6 +522,13 @@ impl Run {
 
     fn compare(&self, what: &str, samples: Vec<(String, i64)>) {
         assert!(samples.is_empty(), "{what}: {samples:?}\n{}", self.log.join("\n"));
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // A failed run must not wait for ever.
+        self.heard.release();
     }
 }
 

@@ -11,7 +11,7 @@ use model::read::{Columns, Hints, Selection, SeriesSource};
 use model::sample::{Exemplar, STALE_NAN};
 use model::time::Clock;
 use model::{Labels, MatchOp, Matcher};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::block::set::{BlockSet, LiveBlock};
 use crate::fs::{Disk, SimDisk};
@@ -33,20 +33,36 @@ impl Clock for Still {
     }
 }
 
-/// Keeps what happened.
+/// Keeps what happened, and holds replay up where it is told to.
 #[derive(Default)]
-pub(crate) struct Heard(pub Mutex<Vec<Event>>);
+pub(crate) struct Heard {
+    events: Mutex<Vec<Event>>,
+    /// Segments that may be entered before replay is held up; `None` for all.
+    segments: Mutex<Option<u64>>,
+    changed: Condvar,
+}
 
 impl Observer for Heard {
     fn event(&self, event: &Event) {
-        self.0.lock().push(event.clone());
+        self.events.lock().push(event.clone());
+        if matches!(event, Event::Replaying { .. }) {
+            let mut segments = self.segments.lock();
+            self.changed.wait_while(&mut segments, |segments| *segments == Some(0));
+            *segments = segments.map(|segments| segments - 1);
+        }
     }
 }
 
 impl Heard {
     pub(crate) fn problems(&self) -> Vec<String> {
-        let events = self.0.lock();
+        let events = self.events.lock();
         events.iter().filter(|event| event.severity() > Severity::Info).map(Event::to_string).collect()
+    }
+
+    /// Lets replay go on.
+    pub(crate) fn release(&self) {
+        *self.segments.lock() = None;
+        self.changed.notify_all();
     }
 }
 
@@ -55,11 +71,16 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) fn open_with(disk: &SimDisk, options: Options) -> (Storage, Arc<Heard>) {
-    let heard = Arc::new(Heard::default());
-    let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
-    let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
+    let (storage, heard) = begin(disk, options, None);
     storage.wait_replayed().unwrap();
     (storage, heard)
+}
+
+/// Opens a store and holds replay up when it has entered so many segments, until it is released.
+pub(crate) fn begin(disk: &SimDisk, options: Options, segments: Option<u64>) -> (Storage, Arc<Heard>) {
+    let heard = Arc::new(Heard { segments: Mutex::new(segments), ..Heard::default() });
+    let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
+    (Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap(), heard)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Storage {
@@ -615,6 +636,7 @@ fn a_panic_in_the_background_stops_writes_and_is_seen() {
     let disk = SimDisk::new(14);
     let clock = Arc::new(Still(AtomicI64::new(0)));
     let storage = Storage::open(Arc::new(disk.clone()), clock, options(), Arc::new(Fragile)).unwrap();
+    storage.wait_replayed().unwrap();
     for minute in 0..4 * 60 {
         put(&storage, &[("a", minute * MINUTE, 1.0)]);
     }

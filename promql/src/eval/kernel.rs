@@ -305,7 +305,7 @@ mod tests {
             values in prop::collection::vec(
                 prop_oneof![
                     8 => -2i32..20,
-                    1 => (i32::MIN..=i32::MIN + 3),
+                    1 => i32::MIN..=i32::MIN + 3,
                 ],
                 1..30,
             ),

@@ -391,16 +391,13 @@ impl Evaluator<'_> {
             sink(rows)
         };
         let per_task = (len / TASKS).min(TASK_POINTS / steps.max(1)).clamp(1, TASK);
-        let sequential = len == 1 || len.saturating_mul(steps) <= SEQUENTIAL;
-        if sequential || !interrupt.parallel() {
-            take(task(0..len, &mut Columns::default()))?;
+        let range = |at: usize| at * per_task..len.min((at + 1) * per_task);
+        let tasks = len.div_ceil(per_task);
+        if len <= 1 || len.saturating_mul(steps) <= SEQUENTIAL || !interrupt.parallel() {
+            let mut columns = Columns::default();
+            (0..tasks).try_for_each(|at| take(task(range(at), &mut columns)))?;
         } else {
-            in_order(
-                len.div_ceil(per_task),
-                Columns::default,
-                |columns, at| task(at * per_task..len.min((at + 1) * per_task), columns),
-                take,
-            )?;
+            in_order(tasks, Columns::default, |columns, at| task(range(at), columns), take)?;
         }
         Ok(held)
     }

@@ -115,12 +115,18 @@ pub struct BitReader<'a> {
     buffer: u64,
     /// Bits of `buffer` that count. Lower ones may be set; they will be loaded once more.
     valid: u32,
+    /// The last eight bytes; fewer are at its right.
+    tail: u64,
 }
 
 impl<'a> BitReader<'a> {
     /// Starts at the first bit.
     pub fn new(bytes: &'a [u8]) -> Self {
-        let mut reader = Self { bytes, next: 0, buffer: 0, valid: 0 };
+        let tail = match bytes.last_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        let mut reader = Self { bytes, next: 0, buffer: 0, valid: 0, tail };
         reader.refill();
         reader
     }
@@ -130,20 +136,15 @@ impl<'a> BitReader<'a> {
     pub fn refill(&mut self) {
         let word = match self.bytes.get(self.next..).and_then(|rest| rest.first_chunk()) {
             Some(word) => u64::from_be_bytes(*word),
-            None => self.last_word(),
+            // Zeros follow the end.
+            None => match self.next + 8 - self.bytes.len() {
+                beyond @ ..8 => self.tail << (8 * beyond),
+                _ => 0,
+            },
         };
         self.buffer |= word >> self.valid;
         self.next += ((63 - self.valid) >> 3) as usize;
         self.valid |= 56;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn last_word(&self) -> u64 {
-        let rest = self.bytes.get(self.next..).unwrap_or_default();
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        u64::from_be_bytes(word)
     }
 
     /// The next bits, left-aligned; 56 of them count after [`refill`](Self::refill), less what was skipped since.

@@ -114,6 +114,9 @@ pub fn time_range(encoding: Encoding, bytes: &[u8]) -> Result<Option<(i64, i64)>
     Ok(t.first().copied().zip(t.last().copied()))
 }
 
+/// Timestamps of a chunk do not ascend.
+pub(super) const NOT_ASCENDING: ChunkError = ChunkError::Invalid("timestamps do not ascend");
+
 /// Remembers how long columns were, to cut what a decoder appended to the wanted time, or off after an error.
 pub(super) struct Trim {
     floats: usize,
@@ -134,17 +137,31 @@ impl Trim {
         out: &mut Columns,
     ) -> Result<(), ChunkError> {
         let decoded = decoded.and_then(|()| {
-            if ascends(&out.float_t[self.floats..]) && ascends(&out.histogram_t[self.histograms..]) {
-                Ok(())
-            } else {
-                Err(ChunkError::Invalid("timestamps do not ascend"))
-            }
+            let ascend = ascends(&out.float_t[self.floats..]) && ascends(&out.histogram_t[self.histograms..]);
+            if ascend { Ok(()) } else { Err(NOT_ASCENDING) }
         });
-        // With no sample wanted everything goes.
-        let (min_t, max_t) = if decoded.is_ok() { (min_t, max_t) } else { (i64::MAX, i64::MIN) };
+        self.cut(decoded, min_t, max_t, out)
+    }
+
+    /// As [`Trim::finish`], for a decoder that knows that its timestamps ascend.
+    pub(super) fn cut(
+        self,
+        decoded: Result<(), ChunkError>,
+        min_t: i64,
+        max_t: i64,
+        out: &mut Columns,
+    ) -> Result<(), ChunkError> {
         let Columns { float_t, float_v, histogram_t, histogram_v, float_start_t, histogram_start_t } = out;
-        trim(float_t, float_v, float_start_t, self.floats, min_t, max_t);
-        trim(histogram_t, histogram_v, histogram_start_t, self.histograms, min_t, max_t);
+        match decoded {
+            Ok(()) => {
+                trim(float_t, float_v, float_start_t, self.floats, min_t, max_t);
+                trim(histogram_t, histogram_v, histogram_start_t, self.histograms, min_t, max_t);
+            }
+            Err(_) => {
+                truncate(float_t, float_v, float_start_t, self.floats);
+                truncate(histogram_t, histogram_v, histogram_start_t, self.histograms);
+            }
+        }
         decoded
     }
 }
@@ -152,6 +169,12 @@ impl Trim {
 fn ascends(t: &[i64]) -> bool {
     // Without an early exit, so that it vectorises.
     t.windows(2).fold(true, |ok, pair| ok & (pair[0] < pair[1]))
+}
+
+fn truncate<V>(t: &mut Vec<i64>, v: &mut Vec<V>, start_t: &mut Vec<i64>, len: usize) {
+    t.truncate(len);
+    v.truncate(len);
+    start_t.truncate(len);
 }
 
 fn trim<V>(t: &mut Vec<i64>, v: &mut Vec<V>, start_t: &mut Vec<i64>, from: usize, min_t: i64, max_t: i64) {

@@ -15,6 +15,7 @@ use model::Labels;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
+use super::pair_lists::{PairList, PairLists, Pairs};
 use super::postings::Postings;
 use super::select::LabelIndex;
 use crate::StorageError;
@@ -24,7 +25,7 @@ const LIST_LEN_MAX: usize = 32;
 
 /// The number of a label pair in its index. It is used again after the last series with the pair was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PairId(u32);
+pub struct PairId(pub(super) u32);
 
 impl PairId {
     /// The pair with a number.
@@ -58,6 +59,7 @@ pub struct MemIndex {
     pairs: Slots<Pair>,
     pairs_by_text: HashTable<u32>,
     all: RoaringBitmap,
+    lists: PairLists,
     hasher: DefaultHashBuilder,
     ranks: Mutex<Ranks>,
 }
@@ -142,11 +144,17 @@ impl MemIndex {
         self.all.is_empty()
     }
 
+    /// Whether another series can be added.
+    pub fn has_room(&self) -> bool {
+        self.lists.has_room()
+    }
+
     /// Adds a series under a number that the index does not have. Returns its label pairs, ascending by name, for
     /// [`MemIndex::labels`] and [`MemIndex::remove`].
-    pub fn add(&mut self, id: u32, labels: &Labels) -> Box<[PairId]> {
+    pub fn add(&mut self, id: u32, labels: &Labels) -> PairList {
         self.all.insert(id);
-        labels.iter().map(|(name, value)| self.add_pair(id, name, value)).collect()
+        let pairs: Vec<_> = labels.iter().map(|(name, value)| self.add_pair(id, name, value)).collect();
+        self.lists.add(pairs.into_iter())
     }
 
     fn add_pair(&mut self, id: u32, name: &str, value: &str) -> PairId {
@@ -251,17 +259,18 @@ impl MemIndex {
 
     /// Removes series, each given with the pairs that [`MemIndex::add`] returned for it. Worth calling with many
     /// series at once: names that lose values are gone through once a call.
-    pub fn remove<'p>(&mut self, series: impl IntoIterator<Item = (u32, &'p [PairId])>) {
+    pub fn remove(&mut self, series: impl IntoIterator<Item = (u32, PairList)>) {
         let mut orphans = BTreeSet::new();
-        for (id, pairs) in series {
+        for (id, list) in series {
             self.all.remove(id);
-            for &PairId(at) in pairs {
+            for PairId(at) in self.lists.get(list) {
                 if let Some(pair) = self.pairs.get_mut(at)
                     && pair.ids.remove(id)
                 {
                     orphans.insert((pair.name, at));
                 }
             }
+            self.lists.remove(list);
         }
         for group in Vec::from_iter(orphans).chunk_by(|(a, _), (b, _)| a == b) {
             self.remove_pairs(group);
@@ -293,25 +302,25 @@ impl MemIndex {
         }
     }
 
-    /// The labels that pairs stand for. Pairs that the index does not have are left out.
-    pub fn labels(&self, pairs: &[PairId]) -> Labels {
-        self.labels_in(&mut String::with_capacity(128), pairs)
+    /// The pairs of a series.
+    pub fn pairs(&self, list: PairList) -> Pairs<'_> {
+        self.lists.get(list)
     }
 
-    /// As [`MemIndex::labels`]; for many series in a row, whose labels are all put together in the same buffer.
-    pub fn labels_in(&self, buffer: &mut String, pairs: &[PairId]) -> Labels {
-        Labels::from_sorted_in(buffer, pairs.iter().filter_map(|&pair| self.pair(pair)))
+    /// A series' labels.
+    pub fn labels(&self, list: PairList) -> Labels {
+        self.labels_in(&mut String::with_capacity(128), self.pairs(list))
+    }
+
+    /// Labels of some pairs in order; for many series in a row, whose labels are all put together in the same buffer.
+    pub fn labels_in(&self, buffer: &mut String, pairs: impl Iterator<Item = PairId>) -> Labels {
+        Labels::from_sorted_in(buffer, pairs.filter_map(|pair| self.pair(pair)))
     }
 
     /// Name and value of a pair.
     pub fn pair(&self, PairId(pair): PairId) -> Option<(&str, &str)> {
         let pair = self.pairs.get(pair)?;
         Some((&self.names.get(pair.name)?.text, &pair.value))
-    }
-
-    /// The pairs of a label set, as [`MemIndex::add`] returned them; `None` when the index lacks one.
-    pub fn pairs_of(&self, labels: &Labels) -> Option<Box<[PairId]>> {
-        labels.iter().map(|(name, value)| self.pair_id(name, value).map(PairId)).collect()
     }
 
     /// All label names and values, ascending, each once: the symbols of a block that is made of this head.
@@ -571,10 +580,10 @@ mod tests {
         let all: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
         assert_eq!(values(&index, "i", ""), all);
         assert_eq!(values(&index, "i", "47x"), ["48", "49"]);
-        assert_eq!(index.labels(&pairs[3]), set(3));
-        assert_eq!(index.pairs_of(&set(30)), Some(more[5].clone()));
+        assert_eq!(index.labels(pairs[3]), set(3));
+        assert_eq!(index.labels(more[5]), set(30));
 
-        index.remove((0..25).map(|i| (i, &*pairs[i as usize])));
+        index.remove((0..25).map(|i| (i, pairs[i as usize])));
         let left: BTreeSet<String> = (25..50).map(|i| set(i).get("i").unwrap().to_owned()).collect();
         assert!(values(&index, "i", "").iter().eq(left.iter()));
         assert_eq!((index.len(), index.series_with("__name__", "up")), (25, 25));
@@ -583,7 +592,7 @@ mod tests {
         assert_eq!(values(&index, "other", ""), ["x"]);
         assert!(values(&index, "i", "").iter().eq(left.iter()));
 
-        index.remove((25..50).map(|i| (i, &*more[i as usize - 25])));
+        index.remove((25..50).map(|i| (i, more[i as usize - 25])));
         assert_eq!(index.names().unwrap(), ["other"]);
         assert_eq!(index.symbols(), ["other", "x"]);
         assert_eq!(index.find("i", "07").unwrap(), None);
@@ -643,17 +652,17 @@ mod tests {
             2,
         )) {
             let mut index = MemIndex::new();
-            let mut known: Vec<(u32, Labels, Box<[PairId]>)> = Vec::new();
+            let mut known: Vec<(u32, Labels, PairList)> = Vec::new();
             for (id, labels) in (0..).zip(rounds.into_iter().flatten()) {
                 let pairs = index.add(id, &labels);
                 known.push((id, labels, pairs));
                 if id % 3 == 2 {
                     // Numbers of pairs come free, and are used again.
                     let (id, _, pairs) = known.swap_remove(id as usize % known.len());
-                    index.remove([(id, &*pairs)]);
+                    index.remove([(id, pairs)]);
                 }
                 let ranks = index.ranks(1 << 20).unwrap();
-                let key = |pairs: &[PairId]| pairs.iter().map(|pair| ranks[pair.at()]).collect::<Vec<_>>();
+                let key = |list: &PairList| index.pairs(*list).map(|pair| ranks[pair.at()]).collect::<Vec<_>>();
                 for ((_, a, a_pairs), (_, b, b_pairs)) in known.iter().zip(known.iter().skip(1)) {
                     prop_assert_eq!(a.cmp(b), key(a_pairs).cmp(&key(b_pairs)), "{} {}", a, b);
                 }

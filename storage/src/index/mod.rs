@@ -6,6 +6,7 @@
 //! [`select::LabelIndex`], over which [`select`] turns matchers into postings.
 
 pub mod mem;
+pub mod pair_lists;
 pub mod postings;
 pub mod reader;
 pub mod select;

@@ -106,7 +106,7 @@ impl Head {
                 .iter()
                 .filter_map(|series| {
                     let guard = pages.lock(*series)?;
-                    let labels = index.labels(&guard.pairs);
+                    let labels = index.labels(guard.pairs);
                     Some(RefSeries { series: SeriesRef(guard.log_ref), labels })
                 })
                 .collect();

@@ -18,6 +18,7 @@ use super::series::{Open, Series};
 use super::table::SeriesTable;
 use crate::StorageError;
 use crate::index::mem::{MemIndex, NameId, PairId};
+use crate::index::pair_lists::PairList;
 use crate::index::select;
 
 /// Series whose labels are read under one lock of the index.
@@ -116,14 +117,14 @@ impl HeadView {
                 }
                 let newest =
                     if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
-                let labels = labels_of.pairs(&index, &series.pairs);
+                let labels = labels_of.list(&index, series.pairs);
                 part.found.push(Found { labels, series: reference, newest });
                 if *ordered {
-                    let key = |pair: &PairId| match ranks {
+                    let key = |pair: PairId| match ranks {
                         Some(ranks) => ranks.get(pair.at()).copied().unwrap_or(0),
                         None => pair.at() as u32,
                     };
-                    part.keys.extend(series.pairs.iter().map(key));
+                    part.keys.extend(index.pairs(series.pairs).map(key));
                     part.ends.push(part.keys.len());
                 }
             }
@@ -200,15 +201,16 @@ impl<'n> LabelsOf<'n> {
         Self { buffer: String::with_capacity(256), names, kept: Vec::new(), made: HashMap::new() }
     }
 
-    fn pairs(&mut self, index: &MemIndex, pairs: &[PairId]) -> Labels {
+    fn list(&mut self, index: &MemIndex, list: PairList) -> Labels {
+        let pairs = index.pairs(list);
         let Some(names) = self.names else { return index.labels_in(&mut self.buffer, pairs) };
         self.kept.clear();
         let is_wanted = |pair: &PairId| index.name_of(*pair).is_some_and(|name| names.contains(&name));
-        self.kept.extend(pairs.iter().copied().filter(is_wanted));
+        self.kept.extend(pairs.filter(is_wanted));
         if let Some(labels) = self.made.get(&self.kept[..]) {
             return labels.clone();
         }
-        let labels = index.labels_in(&mut self.buffer, &self.kept);
+        let labels = index.labels_in(&mut self.buffer, self.kept.iter().copied());
         self.made.insert(self.kept.as_slice().into(), labels.clone());
         labels
     }

@@ -259,9 +259,14 @@ impl HeadChunks {
         {
             // One lock for all that is mapped already, which is nearly everything.
             let maps = self.maps.read();
+            // A series' chunks are mostly in few files.
+            let mut file: (Option<u32>, &[u8]) = (None, &[]);
             while let [at, behind @ ..] = left {
                 let (number, offset) = ((at >> 32) as u32, (at & u64::from(u32::MAX)) as usize);
-                let bytes = maps.get(&number).and_then(|file| file.get(offset..)).unwrap_or(&[]);
+                if file.0 != Some(number) {
+                    file = (Some(number), maps.get(&number).map_or(&[], |file| file));
+                }
+                let bytes = file.1.get(offset..).unwrap_or(&[]);
                 let Ok(chunk) = parse(bytes) else { break };
                 decode(*at, chunk.encoding, chunk.bytes)?;
                 left = behind;

@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use model::append::{Appender, Committed, SeriesRef};
-use model::sample::is_stale;
 
 use super::append::{HeadAppender, Pending};
 use super::head::{Counters, Head, HeadOptions, Kinds};
@@ -130,8 +129,6 @@ impl Head {
         let mut dropped = 0;
         let mut add = |series, (t, start_t), value| {
             let Some(labels) = interim.table.labels(series) else { return false };
-            // Stale marks are no late observations.
-            appender.reject_out_of_order(matches!(value, Value::Float(v) if is_stale(v)));
             match value {
                 Value::Float(v) => appender.append(None, &labels, t, v, start_t),
                 Value::Histogram(v) => appender.append_histogram(None, &labels, t, v, start_t),

@@ -571,8 +571,10 @@ impl<'r> Replay<'r> {
         }
         let in_order = self.found.in_order.remove(&number).unwrap_or_default();
         let late = self.found.late.remove(&number).unwrap_or_default();
-        if !created && !in_order.is_empty() {
-            // What the series has under another number comes first.
+        let is_empty = || self.pages.lock(series).is_none_or(|series| series.is_empty());
+        if !created && (!in_order.is_empty() || is_empty()) {
+            // What the series has under another number comes first, and keeps it that number: all full chunks of a
+            // series are under the one by which it goes.
             self.store();
         }
         let Some(mut guard) = self.pages.lock(series) else { return };

@@ -4,6 +4,7 @@
 //! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
 //! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -31,6 +32,11 @@ use crate::codec::chunk;
 use crate::index::ChunkMeta;
 use crate::index::mem::MemIndex;
 use crate::index::select;
+
+thread_local! {
+    /// Memory for the places of a series' chunks, kept from one series to the next.
+    static PLACES: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+}
 
 /// Which samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +158,9 @@ impl HeadView {
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
             let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
-            let closed: Vec<u64> = series.closed.iter().filter(wanted).map(|chunk| chunk.at).collect();
+            let mut closed = PLACES.take();
+            closed.clear();
+            closed.extend(series.closed.iter().filter(wanted).map(|chunk| chunk.at));
             let open = if series.open_min_t() > max_t || series.last_t() < min_t {
                 None
             } else {
@@ -161,6 +169,7 @@ impl HeadView {
             (closed, open, min_t, max_t)
         };
         self.head.chunks.decode(&closed, min_t, max_t, out)?;
+        PLACES.set(closed);
         if let Some((encoding, bytes)) = open {
             chunk::decode(encoding, &bytes, min_t, max_t, out)
                 .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?;

@@ -16,7 +16,7 @@ use super::recode::{self, Forms, Value};
 use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::xor2::Xor2Appender;
-use crate::index::mem::PairId;
+use crate::index::pair_lists::PairList;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
 const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
@@ -94,7 +94,7 @@ pub struct Series {
     /// The newest commits.
     pub(super) versions: Versions,
     /// Its labels, as the index numbers them.
-    pub(super) pairs: Box<[PairId]>,
+    pub(super) pairs: PairList,
     /// Whether its labels are in the write-ahead log.
     pub(super) logged: bool,
     /// Whether an appender holds samples for it.
@@ -155,7 +155,7 @@ impl Bounds {
 
 impl Series {
     /// A series without samples.
-    pub(super) fn new(epoch: u32, log_ref: u64, pairs: Box<[PairId]>) -> Self {
+    pub(super) fn new(epoch: u32, log_ref: u64, pairs: PairList) -> Self {
         Self { epoch, log_ref, pairs, ..Self::default() }
     }
 
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_series_is_small() {
-        assert!(size_of::<Series>() <= 136, "{}", size_of::<Series>());
+        assert!(size_of::<Series>() <= 120, "{}", size_of::<Series>());
     }
 
     #[test]

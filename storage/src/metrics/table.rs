@@ -14,7 +14,8 @@ use model::append::SeriesRef;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::series::Series;
-use crate::index::mem::{MemIndex, PairId};
+use crate::index::mem::MemIndex;
+use crate::index::pair_lists::PairList;
 use crate::index::postings::Postings;
 use crate::index::select::LabelIndex;
 
@@ -66,7 +67,7 @@ struct Slots {
     epoch: u32,
 }
 
-/// The table has no room: 2^32 series.
+/// The table has no room: 2^32 series, or 16 GiB of label pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
@@ -148,6 +149,9 @@ impl SeriesTable {
         if let Some(found) = self.find(&shard, hash, labels) {
             return Ok((found, false));
         }
+        if !self.index.read().has_room() {
+            return Err(TableFull);
+        }
         let (slot, epoch) = self.take_slot()?;
         let log_ref =
             log_ref.unwrap_or_else(|| self.last_log_ref.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
@@ -184,8 +188,9 @@ impl SeriesTable {
             let index = self.index.read();
             let pages = self.pages.read();
             let Some(series) = pages.slot(key.slot).map(Mutex::lock) else { return false };
-            let same = series.pairs.len() == labels.len()
-                && labels.iter().zip(&series.pairs).all(|(label, pair)| index.pair(*pair) == Some(label));
+            let pairs = index.pairs(series.pairs);
+            let same = pairs.len() == labels.len()
+                && labels.iter().zip(pairs).all(|(label, pair)| index.pair(pair) == Some(label));
             if same {
                 found = Some(reference(series.epoch, key.slot));
             }
@@ -240,7 +245,7 @@ impl SeriesTable {
         let index = self.index.read();
         let pages = self.pages.read();
         let guard = pages.lock(series)?;
-        Some(index.labels(&guard.pairs))
+        Some(index.labels(guard.pairs))
     }
 
     /// Drops series for which `gone` says so when it holds the series' lock. Returns what was dropped: reference and
@@ -254,7 +259,7 @@ impl SeriesTable {
         let pages = self.pages();
         let mut removed = Vec::new();
         for batch in candidates.chunks(BATCH) {
-            let mut vacated: Vec<(u32, Box<[PairId]>)> = Vec::with_capacity(batch.len());
+            let mut vacated: Vec<(u32, PairList)> = Vec::with_capacity(batch.len());
             for &series in batch {
                 let Some(labels) = self.labels(series) else { continue };
                 let hash = labels.stable_hash();
@@ -268,10 +273,10 @@ impl SeriesTable {
                     entry.remove();
                 }
                 removed.push((series, guard.log_ref));
-                vacated.push((slot, std::mem::take(&mut guard.pairs)));
+                vacated.push((slot, guard.pairs));
                 *guard = Series::default();
             }
-            self.index.write().remove(vacated.iter().map(|(slot, pairs)| (*slot, &**pairs)));
+            self.index.write().remove(vacated);
         }
         let mut slots = self.slots.lock();
         let resting = std::mem::replace(

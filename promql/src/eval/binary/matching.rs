@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use model::Labels;
-use model::labels::METRIC_NAME;
+use model::labels::{METADATA_LABELS, METRIC_NAME};
 use rayon::prelude::*;
 
 use super::super::label_key::{KeyHasher, LabelSubset};
@@ -66,7 +66,10 @@ pub(crate) fn evaluate(
                     rows.push(row);
                 }
             }
-            unite(rows, Equals::Merge)
+            match result.distinct(&sides) {
+                true => Ok(rows),
+                false => unite(rows, Equals::Merge),
+            }
         }
         _ => stepwise::evaluate(binary, &sides, &result, steps, interrupt, annotations),
     }
@@ -110,14 +113,15 @@ fn pairs<'a>(sides: &'a Sides, matching: &Matching, result: &ResultLabels<'_>) -
     let mut seen = vec![false; sides.signatures];
     let mut results: HashMap<(usize, Labels), (), KeyHasher> = HashMap::with_hasher(KeyHasher);
     let mut pairs = Vec::with_capacity(sides.many.len());
+    let mut buffer = String::with_capacity(128);
     for (number, many) in &sides.many {
         let Some(one) = ones[*number] else { continue };
         let repeated = std::mem::replace(&mut seen[*number], true);
         if repeated && matching.cardinality == Cardinality::OneToOne {
             return None;
         }
-        let labels = result.of(&many.labels, &one.labels);
-        if matching.cardinality != Cardinality::OneToOne {
+        let labels = result.of(&many.labels, &one.labels, &mut buffer);
+        if matching.cardinality != Cardinality::OneToOne && !result.keeps_many() {
             match results.entry((*number, labels.clone())) {
                 Entry::Occupied(_) => return None,
                 Entry::Vacant(place) => drop(place.insert(())),
@@ -136,17 +140,40 @@ pub(crate) struct ResultLabels<'a> {
 }
 
 impl ResultLabels<'_> {
+    /// Whether all results have different labels. In one-to-one matches those of the signature are among them, unless
+    /// type or unit go with the name.
+    fn distinct(&self, sides: &Sides) -> bool {
+        let described = |labels: &Labels| METADATA_LABELS[1..].iter().any(|name| labels.get(name).is_some());
+        match self.binary.matching.cardinality {
+            Cardinality::OneToOne => !sides.many.iter().any(|(_, row)| described(&row.labels)),
+            _ => self.keeps_many(),
+        }
+    }
+
+    /// Whether results have the very labels of the side that lends them, which are distinct.
+    fn keeps_many(&self) -> bool {
+        let matching = &self.binary.matching;
+        matching.cardinality != Cardinality::OneToOne && !self.nameless() && matching.include.is_empty()
+    }
+
+    fn nameless(&self) -> bool {
+        let VectorBinary { op, return_bool, .. } = self.binary;
+        changes_metric(*op) || (*return_bool && !self.delayed)
+    }
+
     /// The labels of a result; `many` is the side that lends them.
-    pub(crate) fn of(&self, many: &Labels, one: &Labels) -> Labels {
-        let VectorBinary { op, matching, return_bool, .. } = self.binary;
-        let nameless = changes_metric(*op) || (*return_bool && !self.delayed);
+    pub(crate) fn of(&self, many: &Labels, one: &Labels, buffer: &mut String) -> Labels {
+        if self.keeps_many() {
+            return many.clone();
+        }
+        let (matching, nameless) = (&self.binary.matching, self.nameless());
         let one_to_one = matching.cardinality == Cardinality::OneToOne;
         let named = |name: &str| matching.labels.iter().any(|label| label == name);
         let keeps = |name: &str| {
             !(nameless && is_metadata_label(name)) && (!one_to_one || named(name) == matching.on)
         };
         if matching.include.is_empty() {
-            return Labels::from_sorted(many.iter().filter(|(name, _)| keeps(name)));
+            return Labels::from_sorted_in(buffer, many.iter().filter(|(name, _)| keeps(name)));
         }
         let mut labels = many.to_builder();
         labels.retain(|name, _| keeps(name));

@@ -157,9 +157,9 @@ impl Stepwise<'_> {
         let filled =
             |other: Option<&Labels>| other.map(|labels| self.result.matched(labels)).unwrap_or_default();
         let labels = match (many_row, one_row) {
-            (Some(many), Some(one)) => self.result.of(many, one),
-            (Some(many), None) => self.result.of(many, &filled(Some(many))),
-            (None, one) => self.result.of(&filled(one), one.unwrap_or(&Labels::empty())),
+            (Some(many), Some(one)) => self.result.of(many, one, &mut String::new()),
+            (Some(many), None) => self.result.of(many, &filled(Some(many)), &mut String::new()),
+            (None, one) => self.result.of(&filled(one), one.unwrap_or(&Labels::empty()), &mut String::new()),
         };
         let at = match self.by_labels.get(&labels) {
             Some(at) => *at,
