@@ -122,6 +122,14 @@ impl Labels {
         Self::from_sorted(self.iter().filter(|(n, _)| !names.iter().any(|k| k.as_ref() == *n)))
     }
 
+    /// The set with a label added or replaced, or removed if the value is empty.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let before = self.iter().take_while(|(n, _)| *n < name);
+        let after = self.iter().skip_while(|(n, _)| *n <= name);
+        let new = (!value.is_empty()).then_some((name, value));
+        Self::from_sorted(before.chain(new).chain(after))
+    }
+
     /// The set without `__name__`.
     pub fn without_metric_name(&self) -> Self {
         match self.metric_name() {
@@ -388,7 +396,9 @@ mod tests {
             prop_assert!(labels.iter().eq(map.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
             prop_assert_eq!(labels.to_builder().finish(), labels.clone());
             for (other_name, other_value) in &pairs {
-                let other = labels.to_builder().set(other_name, other_value).remove(&probe).finish();
+                let set = labels.to_builder().set(other_name, other_value).finish();
+                prop_assert_eq!(&labels.with(other_name, other_value), &set);
+                let other = set.to_builder().remove(&probe).finish();
                 prop_assert_eq!(labels.cmp(&other), labels.iter().cmp(other.iter()));
                 prop_assert_eq!(other.cmp(&labels), other.iter().cmp(labels.iter()));
             }

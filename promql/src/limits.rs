@@ -74,6 +74,16 @@ impl<'a> Interrupt<'a> {
         Ok(())
     }
 
+    /// As [`Self::check`], for the `at`-th of many short pieces of work: looks at the clock at some of them only.
+    #[inline]
+    pub(crate) fn check_at(&self, at: usize, stage: &'static str) -> Result<(), QueryError> {
+        const PIECES: usize = 8;
+        if at.is_multiple_of(PIECES) || self.cancel.load(Ordering::Relaxed) {
+            return self.check(stage);
+        }
+        Ok(())
+    }
+
     /// Notes work done and checks now and then.
     pub(crate) fn worked(&self, units: u64) -> Result<(), QueryError> {
         let before = self.work.fetch_add(units, Ordering::Relaxed);

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::read::{ReadError, Selection, SeriesSet, SeriesSource};
-use promql::engine::{Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount};
+use promql::engine::{
+    Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount, Times, Workers,
+};
 use promql::script::{Command, MemoryStore, Script, Store, load};
 use promql::value::{Point, Value};
 use promql::{Features, parse};
@@ -286,6 +288,93 @@ fn wide_and_high_trees_are_evaluated() {
     assert_eq!(value(&format!("level{}", " + 1".repeat(450))), Point::Float(455.0));
     assert_eq!(value(&format!("{}level{}", "(".repeat(90), ")".repeat(90))), Point::Float(5.0));
     assert_eq!(value(&format!("{}level", "-".repeat(91))), Point::Float(-5.0));
+}
+
+#[test]
+fn one_thread_gives_what_many_give() {
+    let store = store();
+    let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
+    let context = QueryContext {
+        cancel: &cancel,
+        elapsed: &elapsed,
+        deadline: None,
+        lookback_delta: None,
+        per_step_stats: false,
+        queue_time: Duration::ZERO,
+    };
+    let engine = Engine::new(EngineOptions::default());
+    let range = Times::Range(RangeTimes { start: 0, end: 200_000, step: 1_000 });
+    for (query, times) in [
+        ("requests_total", Times::Instant(60_000)),
+        ("requests_total[1m]", Times::Instant(60_000)),
+        ("sum by (i) (rate(requests_total[30s]))", range),
+        ("count(requests_total) / on () level", range),
+        ("requests_total / requests_total", range),
+        ("requests_total > on (i) group_left () (requests_total - 3)", range),
+        ("-topk(3, max_over_time(requests_total[1m:7s]))", range),
+    ] {
+        let expr = parse(query, &Features::ALL).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let prepared = engine.prepare(&expr, times, &context).unwrap();
+        let by = |workers| {
+            let QueryResult { value, stats, .. } = prepared.evaluate(&store, workers, &context).unwrap();
+            format!("{value:?} {stats:?}")
+        };
+        assert_eq!(by(Workers::Caller), by(Workers::All), "{query}");
+    }
+}
+
+/// A store that says how many series it has at most.
+struct AtMost(Option<u64>);
+
+impl SeriesSource for AtMost {
+    fn select(&self, _: &Selection) -> Result<SeriesSet, ReadError> {
+        Err(ReadError::Failed("it is not to be asked".to_owned()))
+    }
+
+    fn at_most(&self, _: &Selection) -> Option<u64> {
+        self.0
+    }
+
+    fn label_names(&self, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &Selection) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn work_grows_with_series_steps_and_windows() {
+    let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
+    let context = QueryContext {
+        cancel: &cancel,
+        elapsed: &elapsed,
+        deadline: None,
+        lookback_delta: None,
+        per_step_stats: false,
+        queue_time: Duration::ZERO,
+    };
+    let work = |query: &str, times, series| {
+        let expr = parse(query, &Features::ALL).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let prepared = Engine::new(EngineOptions::default()).prepare(&expr, times, &context).unwrap();
+        prepared.work(&AtMost(series))
+    };
+    let now = Times::Instant(0);
+    let range = |end| Times::Range(RangeTimes { start: 0, end, step: 1_000 });
+    let growing = [
+        work("1", now, None),
+        work("absent(a)", now, Some(0)),
+        work("a", now, Some(1)),
+        work("a", now, Some(100)),
+        work("a", range(100_000), Some(100)),
+        work("sum(max_over_time(a[1d]))", range(100_000), Some(100)),
+        work("sum(max_over_time(a[1d])) / b", range(10_000_000), Some(100)),
+    ];
+    assert!(growing.iter().all(Option::is_some) && growing.is_sorted(), "{growing:?}");
+    assert_eq!(work("a", now, None), None);
+    // It selects by what it finds on its way.
+    assert_eq!(work("info(a)", now, Some(1)), None);
 }
 
 /// A store that cannot answer.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::float::FloatF;
 use model::histogram::FloatHistogram;
-use model::number::{push_float, push_timestamp};
+use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use promql::value::{Floats, Point, Series, Value};
 
@@ -122,14 +122,11 @@ impl StepText {
     const END: &[u8] = b"\"],";
 
     fn new(t: i64) -> Self {
-        let mut text = Vec::with_capacity(32);
-        text.extend_from_slice(Self::END);
-        text.push(b'[');
-        push_timestamp(&mut text, t);
-        text.extend_from_slice(b",\"");
-        let mut step = Self { len: text.len() as u8, ..Self::default() };
-        // Seconds of 64-bit milliseconds have 16 digits at most.
-        step.text[..text.len()].copy_from_slice(&text);
+        let mut step = Self::default();
+        step.put(Self::END);
+        step.put(b"[");
+        push_timestamp(&mut step, t);
+        step.put(b",\"");
         step
     }
 
@@ -139,6 +136,17 @@ impl StepText {
 
     fn begin(&self) -> &[u8] {
         &self.text[Self::END.len()..usize::from(self.len)]
+    }
+}
+
+impl Text for StepText {
+    /// Seconds of 64-bit milliseconds have 16 digits at most, so that all fits.
+    fn put(&mut self, ascii: &[u8]) {
+        let from = usize::from(self.len);
+        if let Some(place) = self.text.get_mut(from..from + ascii.len()) {
+            place.copy_from_slice(ascii);
+            self.len += ascii.len() as u8;
+        }
     }
 }
 
@@ -240,6 +248,11 @@ mod tests {
             let want = if points.is_empty() { String::new() } else { format!("[{}]", points.join(",")) };
             let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
             assert_eq!(value(&got), value(&want));
+        }
+        for t in [i64::MIN, i64::MAX, -1, 0] {
+            let mut text = String::new();
+            push_timestamp(&mut text, t);
+            assert_eq!(StepText::new(t).between(), format!("\"],[{text},\"").as_bytes());
         }
     }
 }

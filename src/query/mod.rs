@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use model::read::SeriesSource;
 use promql::ast::Expr;
 use promql::engine::{
     Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
@@ -26,10 +27,10 @@ use active::ActiveQueries;
 use metrics::QueryMetrics;
 
 /// About how many nanoseconds of work a query may be to run on a thread that serves connections.
-const LITTLE_WORK: u64 = 600_000;
+const LITTLE_WORK: u64 = 1_000_000;
 /// A query that was thought little and is not, as one over unusually dense samples, begins again on a blocking thread
-/// after so long. It cannot be cancelled until then.
-const LITTLE_TIME: Duration = Duration::from_millis(3);
+/// after so long. It cannot be cancelled until then. Much longer than little queries take, for machines that are busy.
+const LITTLE_TIME: Duration = Duration::from_millis(20);
 /// Points of a result that are written on a thread that serves connections, at most.
 const LITTLE_RESULT: usize = 4096;
 
@@ -145,7 +146,7 @@ impl Queries {
                 let (active, text) = (self.active.clone(), text.to_owned());
                 tokio::task::spawn_blocking(move || {
                     let entry = active.as_ref().and_then(|active| active.enter(&text));
-                    let result = query.run(&prepared, Workers::All, query.timeout);
+                    let result = query.run(&prepared, query.timeout);
                     drop((entry, permit));
                     answer(result, send);
                 })
@@ -182,7 +183,7 @@ impl Queries {
         };
         let prepared = query.prepare(&self.engine.load(), expr, Times::Instant(t))?;
         let _entry = self.active.as_ref().and_then(|active| active.enter(&expr.to_string()));
-        query.run(&prepared, Workers::All, self.timeout)
+        query.run(&prepared, self.timeout)
     }
 }
 
@@ -202,14 +203,10 @@ impl Query {
         self.with_context(self.timeout, |context| engine.prepare(expr, times, context))
     }
 
-    fn run(
-        &self,
-        prepared: &Prepared,
-        workers: Workers,
-        deadline: Duration,
-    ) -> Result<QueryResult, QueryError> {
+    fn run(&self, prepared: &Prepared, deadline: Duration) -> Result<QueryResult, QueryError> {
         let running = self.metrics.running();
         let snapshot = self.storage.snapshot();
+        let workers = if is_little_work(prepared, &*snapshot) { Workers::Caller } else { Workers::All };
         let result = self.with_context(deadline, |context| prepared.evaluate(&*snapshot, workers, context));
         running.finished(&result);
         result
@@ -219,7 +216,7 @@ impl Query {
     fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
         let run = || {
             let snapshot = self.storage.snapshot();
-            if prepared.work(&*snapshot).is_none_or(|work| work > LITTLE_WORK) {
+            if !is_little_work(prepared, &*snapshot) {
                 return None;
             }
             let running = self.metrics.running();
@@ -247,6 +244,11 @@ impl Query {
             queue_time: self.queue_time,
         })
     }
+}
+
+/// Whether other threads are not worth waking for a query.
+fn is_little_work(prepared: &Prepared, source: &dyn SeriesSource) -> bool {
+    prepared.work(source).is_some_and(|work| work <= LITTLE_WORK)
 }
 
 fn internal(what: impl std::fmt::Display) -> QueryError {

@@ -24,6 +24,7 @@ pub mod index;
 pub mod metrics;
 pub mod observer;
 pub mod options;
+mod prefetch;
 pub mod stats;
 pub mod wal;
 mod worker;

@@ -80,7 +80,11 @@ pub(crate) fn open_with(disk: &SimDisk, options: Options) -> (Storage, Arc<Heard
 pub(crate) fn begin(disk: &SimDisk, options: Options, segments: Option<u64>) -> (Storage, Arc<Heard>) {
     let heard = Arc::new(Heard { segments: Mutex::new(segments), ..Heard::default() });
     let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
-    (Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap(), heard)
+    let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
+    while segments.is_some() && *heard.segments.lock() != Some(0) && storage.replay_progress().is_some() {
+        std::thread::yield_now();
+    }
+    (storage, heard)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Storage {

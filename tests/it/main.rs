@@ -13,6 +13,7 @@ mod fakes;
 mod harness;
 mod interchange;
 mod reload;
+mod replay;
 mod scrape;
 mod start;
 mod start_timestamps;

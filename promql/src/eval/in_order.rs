@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use rayon::prelude::*;
-
 /// Results that may wait to be taken. Whoever makes more waits for his turn to take some.
 const WAITING_MAX: usize = 32;
 
@@ -71,8 +69,12 @@ pub(super) fn in_order<S, T: Send, E: Send, F: FnMut(T) -> Result<(), E> + Send>
             }
         }
     };
-    let threads = rayon::current_num_threads().min(len);
-    (0..threads).into_par_iter().with_max_len(1).for_each(|_| work());
+    let helpers = rayon::current_num_threads().min(len).saturating_sub(1);
+    // The thread that asks begins at once, while the others still wake up.
+    rayon::in_place_scope(|scope| {
+        (0..helpers).for_each(|_| scope.spawn(|_| work()));
+        work();
+    });
     // What was made while somebody was about to stop taking.
     take_ready(locked(&taking));
     taking.into_inner().unwrap_or_else(PoisonError::into_inner).result

@@ -10,6 +10,7 @@ use super::grid::Grid;
 use super::plan::{InstantGives, InstantSelector};
 use super::row::{Row, sample_size};
 use super::stream::{Cost, Made, Notes};
+use super::windows::bounds;
 use crate::value::{ABSENT, Point};
 
 /// Evaluates an instant selector for one series.
@@ -24,7 +25,10 @@ pub(crate) fn evaluate_instant(
     let mut cost = Cost::default();
     if selector.gives == InstantGives::Smoothed {
         super::extended::smooth(selector, grid, columns, labels, &mut row, notes);
-    } else if columns.histogram_t.is_empty() && selector.gives == InstantGives::Value {
+    } else if selector.gives == InstantGives::Value
+        && columns.histogram_t.is_empty()
+        && u32::try_from(columns.float_t.len()).is_ok()
+    {
         row.values = newest_floats(selector, grid, columns, notes, &mut cost);
     } else {
         newest_points(selector, grid, columns, &mut row, notes, &mut cost);
@@ -64,19 +68,35 @@ fn newest_floats(
     notes: &mut Notes,
     cost: &mut Cost,
 ) -> Vec<f64> {
-    let mut newest = Newest::new(&columns.float_t);
-    let mut values = Vec::with_capacity(grid.steps());
-    for step in 0..grid.steps() {
-        let moment = selector.when.seen_from(grid.time(step));
-        let v = match newest.at(moment) {
-            Some(at) if columns.float_t[at] > moment - selector.lookback => columns.float_v[at],
-            _ => ABSENT,
-        };
-        if !is_stale(v) {
-            notes.count(cost, step, 1, 1);
-        }
+    let (t, v) = (&columns.float_t[..], &columns.float_v[..]);
+    let t = &t[..v.len()];
+    let newest = |behind: usize, moment: i64| match behind.checked_sub(1) {
         // A stale sample is the absent mark already.
-        values.push(v);
+        Some(at) if at < t.len() && t[at] > moment - selector.lookback => v[at],
+        _ => ABSENT,
+    };
+    let first = selector.when.seen_from(grid.start);
+    let values: Vec<f64> = if selector.when.at.is_some() {
+        let v = newest(t.partition_point(|t| *t <= first), first);
+        vec![v; grid.steps()]
+    } else {
+        notes.places.clear();
+        bounds(t, first, grid.interval, grid.steps(), &mut notes.places);
+        let mut moment = first;
+        let at_step = |behind: &u32| {
+            let v = newest(*behind as usize, moment);
+            moment += grid.interval;
+            v
+        };
+        notes.places.iter().map(at_step).collect()
+    };
+    if notes.by_step.is_some() {
+        let present = (0..values.len()).filter(|step| !is_stale(values[*step]));
+        present.for_each(|step| notes.count(cost, step, 1, 1));
+    } else {
+        let present = values.iter().filter(|v| !is_stale(**v)).count() as i64;
+        cost.total += present;
+        cost.read += present;
     }
     values
 }

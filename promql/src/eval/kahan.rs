@@ -34,9 +34,12 @@ impl Kahan {
 /// A mean: of the compensated sum as long as that stays finite, else built up value by value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mean {
-    count: f64,
-    state: Kahan,
-    incremental: bool,
+    /// Of how many values.
+    pub(crate) count: f64,
+    /// The sum, or the mean itself once it is built up value by value.
+    pub(crate) state: Kahan,
+    /// Whether it is.
+    pub(crate) incremental: bool,
 }
 
 impl Mean {

@@ -4,8 +4,11 @@
 
 use super::extremes;
 use super::kahan::{Kahan, Mean};
+use super::over_time::{Variance, variance};
 use super::range::{Floats, RangeFn};
 use super::rate::{Observed, extrapolation, is_counter, seconds};
+use super::regression::{self, Times, ValueSums};
+use super::sorted;
 use super::windows::Windows;
 use crate::value::ABSENT;
 
@@ -31,6 +34,14 @@ pub(crate) enum FloatKernel {
     Extreme {
         is_max: bool,
     },
+    /// `quantile_over_time`, from 0 to 1.
+    Quantile(f64),
+    /// `stddev_over_time` (true), `stdvar_over_time`
+    Spread {
+        is_deviation: bool,
+    },
+    /// `deriv` of samples that are so many milliseconds apart.
+    Slope(i64),
     Count,
     First,
     Last,
@@ -38,8 +49,8 @@ pub(crate) enum FloatKernel {
 }
 
 impl FloatKernel {
-    /// The kernel of a function, if it is a hot one.
-    pub(crate) fn new(func: RangeFn, range: i64, floats: Floats<'_>) -> Option<Self> {
+    /// The kernel of a function, if it is a hot one, with its first argument if that is the same at all steps.
+    pub(crate) fn new(func: RangeFn, range: i64, floats: Floats<'_>, param: Option<f64>) -> Option<Self> {
         Some(match func {
             RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => {
                 let is_counter = is_counter(func);
@@ -56,6 +67,10 @@ impl FloatKernel {
             RangeFn::Sum => Self::Total { is_mean: false },
             RangeFn::Avg => Self::Total { is_mean: true },
             RangeFn::Min | RangeFn::Max => Self::Extreme { is_max: func == RangeFn::Max },
+            RangeFn::Quantile => Self::Quantile(param.filter(|q| (0.0..=1.0).contains(q))?),
+            RangeFn::Stddev => Self::Spread { is_deviation: true },
+            RangeFn::Stdvar => Self::Spread { is_deviation: false },
+            RangeFn::Deriv => Self::Slope(regression::distance(floats.t)?),
             RangeFn::Count => Self::Count,
             RangeFn::First => Self::First,
             RangeFn::Last => Self::Last,
@@ -100,6 +115,9 @@ impl FloatKernel {
             Self::Extreme { is_max: false } => {
                 extremes::slide(v, windows, f64::INFINITY, |v, min| v < min, out);
             }
+            Self::Quantile(q) => sorted::quantiles(v, windows, *q, out),
+            Self::Spread { is_deviation } => spreads(v, windows, *is_deviation, out),
+            Self::Slope(distance) => slopes(v, windows, *distance, out),
             Self::Count => windows.each(out, |lo, hi, _| (hi - lo) as f64),
             Self::First => windows.each(out, |lo, _, _| v[lo]),
             Self::Last => windows.each(out, |_, hi, _| v[hi - 1]),
@@ -209,28 +227,70 @@ fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
         });
         return;
     }
-    let one = |(lo, hi): (usize, usize)| match &v[lo..hi] {
-        [] => ABSENT,
-        window if is_mean => mean(window),
-        window => window.iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total(),
+    if is_mean {
+        let one = |lo: usize, hi: usize| mean(&v[lo..hi]);
+        fours(windows, out, one, |four| {
+            let after_first = four.map(|(lo, hi)| (lo + 1, hi));
+            let sums = in_step(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])), Kahan::plus);
+            std::array::from_fn(|i| {
+                let (Kahan { sum, c }, (lo, hi)) = (sums[i], four[i]);
+                let count = (hi - lo) as f64;
+                if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
+            })
+        });
+    } else {
+        let one =
+            |lo: usize, hi: usize| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total();
+        fours(windows, out, one, |four| {
+            in_step(v, four, [Kahan::default(); 4], Kahan::plus).map(Kahan::total)
+        });
+    }
+}
+
+/// `stddev_over_time`, `stdvar_over_time`.
+fn spreads(v: &[f64], windows: &Windows<'_>, is_deviation: bool, out: &mut Vec<f64>) {
+    let of_variance = |variance: f64| if is_deviation { variance.sqrt() } else { variance };
+    let one = |lo: usize, hi: usize| of_variance(variance(&v[lo..hi]));
+    fours(windows, out, one, |four| {
+        let states = in_step(v, four, [Variance::default(); 4], Variance::plus);
+        states.map(|state| of_variance(state.total()))
+    });
+}
+
+/// `deriv` of samples that are equally far apart.
+fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
+    let mut times = Times::new(distance);
+    let mut of = |lo: usize, hi: usize, sums: Option<ValueSums>| match &v[lo..hi] {
+        [] | [_] => ABSENT,
+        window => times.slope(window, sums),
     };
     for at in (0..windows.len()).step_by(4) {
         let part = windows.part(at, 4);
+        if part.len() < 4 {
+            part.each(out, |lo, hi, _| of(lo, hi, None));
+        } else {
+            let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
+            let plus = |sums: ValueSums, v| sums.plus(distance, v);
+            let sums = in_step(v, four, [ValueSums::default(); 4], plus);
+            out.extend(four.iter().zip(sums).map(|((lo, hi), sums)| of(*lo, *hi, Some(sums))));
+        }
+    }
+}
+
+/// Appends the results of windows, four at a time where four successive ones have samples.
+fn fours(
+    windows: &Windows<'_>,
+    out: &mut Vec<f64>,
+    one: impl Fn(usize, usize) -> f64,
+    four: impl Fn([(usize, usize); 4]) -> [f64; 4],
+) {
+    for at in (0..windows.len()).step_by(4) {
+        let part = windows.part(at, 4);
         if part.len() < 4 || part.spans().any(|(lo, hi)| lo == hi) {
-            out.extend(part.spans().map(one));
-            continue;
+            part.each(out, |lo, hi, _| one(lo, hi));
+        } else {
+            out.extend(four(std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize))));
         }
-        let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
-        if !is_mean {
-            out.extend(sums(v, four, [Kahan::default(); 4]).map(Kahan::total));
-            continue;
-        }
-        let after_first = four.map(|(lo, hi)| (lo + 1, hi));
-        let sums = sums(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])));
-        out.extend(sums.iter().zip(four).map(|(Kahan { sum, c }, (lo, hi))| {
-            let count = (hi - lo) as f64;
-            if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
-        }));
     }
 }
 
@@ -249,20 +309,26 @@ fn sums_are_exact(v: &[f64]) -> bool {
     head.iter().all(|v| is_sound(*v)) && rest.iter().fold(true, |sound, v| sound & is_sound(*v))
 }
 
-/// Adds the values of four windows to four sums, each in order.
-fn sums(v: &[f64], spans: [(usize, usize); 4], mut sums: [Kahan; 4]) -> [Kahan; 4] {
+/// Lets four states take in the values of four windows, each in order: what one waits for, the others do.
+#[inline(always)]
+fn in_step<S: Copy>(
+    v: &[f64],
+    spans: [(usize, usize); 4],
+    mut states: [S; 4],
+    plus: impl Fn(S, f64) -> S,
+) -> [S; 4] {
     let windows = spans.map(|(lo, hi)| &v[lo..hi]);
     let common = windows.iter().map(|window| window.len()).min().unwrap_or(0);
     let heads = windows.map(|window| &window[..common]);
     for at in 0..common {
-        for (sum, head) in sums.iter_mut().zip(heads) {
-            *sum = sum.plus(head[at]);
+        for (state, head) in states.iter_mut().zip(heads) {
+            *state = plus(*state, head[at]);
         }
     }
-    for (sum, window) in sums.iter_mut().zip(windows) {
-        *sum = window[common..].iter().fold(*sum, |sum, v| sum.plus(*v));
+    for (state, window) in states.iter_mut().zip(windows) {
+        *state = window[common..].iter().fold(*state, |state, v| plus(state, *v));
     }
-    sums
+    states
 }
 
 fn mean(v: &[f64]) -> f64 {
@@ -272,7 +338,7 @@ fn mean(v: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::range::{Histograms, Window, WindowContext};
-    use super::super::{over_time, rate, transitions};
+    use super::super::{over_time, rate, regression, transitions};
     use super::*;
     use crate::annotations::Annotations;
     use crate::ast::Pos;
@@ -281,7 +347,11 @@ mod tests {
     use model::Labels;
     use proptest::prelude::*;
 
-    const FAST: [RangeFn; 15] = [
+    const FAST: [RangeFn; 19] = [
+        RangeFn::Deriv,
+        RangeFn::Quantile,
+        RangeFn::Stddev,
+        RangeFn::Stdvar,
         RangeFn::Irate,
         RangeFn::Idelta,
         RangeFn::Rate,
@@ -313,6 +383,7 @@ mod tests {
             regular: bool,
             integers: bool,
             finite: bool,
+            q in 0.0f64..=1.0,
         ) {
             let value = |v: i32| match v.wrapping_sub(i32::MIN) {
                 0 if !finite => f64::INFINITY,
@@ -334,9 +405,12 @@ mod tests {
                 // Windows that need not be where their times are, as far as the functions care.
                 let windows = Windows { lo: &lo, hi: &hi, first_end: 300_000, interval: 1_000, range: 290_000 };
                 let mut fast = Vec::new();
-                let kernel = FloatKernel::new(func, windows.range, floats);
-                prop_assert!(kernel.is_some());
-                kernel.unwrap().run(floats, &windows, &mut fast);
+                let kernel = FloatKernel::new(func, windows.range, floats, Some(q));
+                let Some(kernel) = kernel else {
+                    prop_assert!(func == RangeFn::Deriv && (v.len() < 2 || !regular));
+                    continue;
+                };
+                kernel.run(floats, &windows, &mut fast);
                 for (step, (lo, hi)) in windows.spans().enumerate() {
                     if lo == hi {
                         prop_assert!(is_absent(fast[step]));
@@ -363,6 +437,8 @@ mod tests {
                             rate::rate(&context, &window, &mut notes)
                         }
                         RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(&context, &window, &mut notes),
+                        RangeFn::Quantile => over_time::quantile(&context, &window, q, &mut notes),
+                        RangeFn::Deriv => regression::deriv(&context, &window, &mut notes),
                         RangeFn::Resets => transitions::resets(&context, &window),
                         RangeFn::Changes => transitions::changes(&context, &window),
                         _ => over_time::evaluate(&context, &window, &mut notes),

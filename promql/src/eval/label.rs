@@ -1,9 +1,11 @@
 //! `label_replace` and `label_join`: they change labels and never look at samples.
 
-use model::Labels;
+use std::collections::HashMap;
+
 use model::labels::METRIC_NAME;
 use model::regexp::Regexp;
 
+use super::label_key::KeyHasher;
 use super::row::{Equals, Row, unite};
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
@@ -37,20 +39,31 @@ impl LabelReplace {
         Ok(Self { target, replacement, source, regex })
     }
 
+    /// What the target becomes for a value of the source; `None` for a value that does not match.
+    fn replaced(&self, value: &str) -> Result<Option<String>, QueryError> {
+        let Some(captures) = self.regex.captures(value) else { return Ok(None) };
+        let mut new = String::new();
+        match self.regex.expand_within(&self.replacement, &captures, MAX_VALUE, &mut new) {
+            true => Ok(Some(new)),
+            false => Err(too_long("label_replace()", &self.target)),
+        }
+    }
+
     /// Applies it to a vector.
     pub(crate) fn apply(
         &self,
         mut rows: Vec<Row>,
         interrupt: &Interrupt<'_>,
     ) -> Result<Vec<Row>, QueryError> {
+        // Series of several kinds share values. What is made of them is bounded with the labels that take it.
+        let mut seen: HashMap<String, Option<String>, KeyHasher> = HashMap::with_hasher(KeyHasher);
         for row in &mut rows {
             let value = row.labels.get(&self.source).unwrap_or("");
-            if let Some(captures) = self.regex.captures(value) {
-                let mut new = String::new();
-                if !self.regex.expand_within(&self.replacement, &captures, MAX_VALUE, &mut new) {
-                    return Err(too_long("label_replace()", &self.target));
-                }
-                set(row, &self.target, &new, interrupt)?;
+            if !seen.contains_key(value) {
+                seen.insert(value.to_owned(), self.replaced(value)?);
+            }
+            if let Some(Some(new)) = seen.get(value) {
+                set(row, &self.target, new, interrupt)?;
             }
         }
         unite(rows, Equals::Merge)
@@ -106,7 +119,7 @@ fn set(row: &mut Row, name: &str, value: &str, interrupt: &Interrupt<'_>) -> Res
     interrupt.allocated(value.len())?;
     // Work about in step with the bytes that are copied.
     interrupt.worked(100 + value.len() as u64)?;
-    row.labels = with(&row.labels, name, value);
+    row.labels = row.labels.with(name, value);
     if name == METRIC_NAME {
         row.drop_name = false;
     }
@@ -119,15 +132,10 @@ fn too_long(function: &str, target: &str) -> QueryError {
     ))
 }
 
-fn with(labels: &Labels, name: &str, value: &str) -> Labels {
-    let mut labels = labels.to_builder();
-    labels.set(name, value);
-    labels.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Labels;
 
     fn unlimited<T>(run: impl FnOnce(&Interrupt<'_>) -> T) -> T {
         let (cancel, elapsed) = (Default::default(), || Default::default());

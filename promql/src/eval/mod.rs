@@ -40,6 +40,7 @@ mod row;
 mod scalar;
 mod select;
 mod sort;
+mod sorted;
 mod stats;
 mod stream;
 mod transitions;

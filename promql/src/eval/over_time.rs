@@ -100,15 +100,34 @@ fn extreme(values: &[f64], beats: impl Fn(f64, f64) -> bool) -> usize {
     best
 }
 
-fn variance(values: &[f64]) -> f64 {
-    let (mut count, mut mean, mut squares) = (0.0, Kahan::default(), Kahan::default());
-    for v in values {
-        count += 1.0;
-        let delta = v - mean.total();
-        mean = mean.plus(delta / count);
-        squares = squares.plus(delta * (v - mean.total()));
+/// The running variance of some values.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Variance {
+    count: f64,
+    mean: Kahan,
+    squares: Kahan,
+}
+
+impl Variance {
+    /// The variance after one more value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus(self, v: f64) -> Self {
+        let count = self.count + 1.0;
+        let delta = v - self.mean.total();
+        let mean = self.mean.plus(delta / count);
+        let squares = self.squares.plus(delta * (v - mean.total()));
+        Self { count, mean, squares }
     }
-    squares.total() / count
+
+    pub(crate) fn total(self) -> f64 {
+        self.squares.total() / self.count
+    }
+}
+
+/// The variance of values, in order.
+pub(crate) fn variance(values: &[f64]) -> f64 {
+    values.iter().fold(Variance::default(), |state, v| state.plus(*v)).total()
 }
 
 fn median_deviation(values: &[f64]) -> f64 {

@@ -17,18 +17,28 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    let rank = q * (values.len() as f64 - 1.0);
-    let weight = rank - rank.floor();
-    let lower = rank.floor().max(0.0) as usize;
     if values.len() <= SMALL {
         values.sort_unstable_by(nan_first);
-        let upper = values[(lower + 1).min(values.len() - 1)];
-        return values[lower] * (1.0 - weight) + upper * weight;
+        return of_sorted(q, values);
     }
+    let (lower, weight) = rank(q, values.len());
     // Only the two values around the rank need to be in their places.
     let (_, lower, above) = values.select_nth_unstable_by(lower, nan_first);
     let upper = above.iter().copied().min_by(nan_first).unwrap_or(*lower);
     *lower * (1.0 - weight) + upper * weight
+}
+
+/// The `q`-quantile, `q` from 0 to 1, of values that ascend, of which there is one or more.
+pub(crate) fn of_sorted(q: f64, values: &[f64]) -> f64 {
+    let (lower, weight) = rank(q, values.len());
+    let upper = values[(lower + 1).min(values.len() - 1)];
+    values[lower] * (1.0 - weight) + upper * weight
+}
+
+/// The place of the value below the quantile, and the weight of the next.
+fn rank(q: f64, len: usize) -> (usize, f64) {
+    let rank = q * (len as f64 - 1.0);
+    (rank.floor().max(0.0) as usize, rank - rank.floor())
 }
 
 /// Ascending, with NaN first.

@@ -330,7 +330,12 @@ impl<'a> RangeRun<'a> {
         let plain = samples.histograms.is_empty() && samples.floats.start_t.is_empty();
         let plain = plain && call.input.extent == Extent::Plain && call.input.when.at.is_none();
         let plain = plain && u32::try_from(samples.floats.len()).is_ok();
-        let kernel = if plain { FloatKernel::new(call.func, call.input.range, samples.floats) } else { None };
+        let param = match self.params.first() {
+            Some(ScalarColumn::Const(v)) => Some(*v),
+            Some(ScalarColumn::Steps(_)) | None => None,
+        };
+        let kernel = || FloatKernel::new(call.func, call.input.range, samples.floats, param);
+        let kernel = plain.then(kernel).flatten();
         match kernel {
             Some(kernel) => self.slide_floats(&kernel, samples.floats, &mut row.values, &mut cost, notes)?,
             None => {

@@ -26,8 +26,72 @@ fn line(floats: &Floats<'_>, at: i64) -> (f64, f64) {
     }
     let n = floats.len() as f64;
     let (x, y, xy, xx) = (x_sum.total(), y_sum.total(), xy_sum.total(), xx_sum.total());
-    let slope = (xy - x * y / n) / (xx - x * x / n);
+    let slope = slope(n, x, y, xy, xx);
     (slope, y / n - slope * x / n)
+}
+
+/// How many milliseconds successive samples are apart; `None` unless that is the same everywhere.
+pub(crate) fn distance(t: &[i64]) -> Option<i64> {
+    let distance = t.get(1)? - t[0];
+    let is_even = t.windows(2).fold(true, |even, pair| even & (pair[1] - pair[0] == distance));
+    is_even.then_some(distance)
+}
+
+/// The sums over values that a slope takes, as long as they are equally far apart; times count from the first one.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ValueSums {
+    next_t: i64,
+    y: Kahan,
+    xy: Kahan,
+}
+
+impl ValueSums {
+    /// The sums after one more value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus(self, distance: i64, y: f64) -> Self {
+        let x = self.next_t as f64 / 1e3;
+        Self { next_t: self.next_t + distance, y: self.y.plus(y), xy: self.xy.plus(x * y) }
+    }
+}
+
+/// The sums over times that a slope takes, kept from window to window: they depend on the number of samples alone.
+pub(crate) struct Times {
+    distance: i64,
+    len: usize,
+    x: f64,
+    xx: f64,
+}
+
+impl Times {
+    /// Of samples so many milliseconds apart.
+    pub(crate) fn new(distance: i64) -> Self {
+        Self { distance, len: 0, x: 0.0, xx: 0.0 }
+    }
+
+    /// The slope per second of two values or more, the sums over which may be known.
+    pub(crate) fn slope(&mut self, v: &[f64], sums: Option<ValueSums>) -> f64 {
+        let first = v[0];
+        if v.iter().all(|v| *v == first) {
+            return if first.is_infinite() { f64::NAN } else { 0.0 };
+        }
+        if self.len != v.len() {
+            let (mut x_sum, mut xx_sum) = (Kahan::default(), Kahan::default());
+            for at in 0..v.len() as i64 {
+                let x = (at * self.distance) as f64 / 1e3;
+                x_sum = x_sum.plus(x);
+                xx_sum = xx_sum.plus(x * x);
+            }
+            (self.len, self.x, self.xx) = (v.len(), x_sum.total(), xx_sum.total());
+        }
+        let sums = sums
+            .unwrap_or_else(|| v.iter().fold(ValueSums::default(), |sums, y| sums.plus(self.distance, *y)));
+        slope(v.len() as f64, self.x, sums.y.total(), sums.xy.total(), self.xx)
+    }
+}
+
+fn slope(n: f64, x: f64, y: f64, xy: f64, xx: f64) -> f64 {
+    (xy - x * y / n) / (xx - x * x / n)
 }
 
 /// Whether there are floats enough for a line; notes what is ignored.

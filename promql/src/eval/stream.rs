@@ -361,7 +361,7 @@ impl Evaluator<'_> {
                 notes: Notes { by_step: by_step.then(|| vec![(0, 0); steps]), ..Notes::default() },
             };
             for index in range {
-                interrupt.check(STAGE_EVALUATION)?;
+                interrupt.check_at(index, STAGE_EVALUATION)?;
                 let mut made = make(index, columns, &mut done.notes)?;
                 made.samples = made.row.as_ref().map_or(0, Row::samples);
                 made.row = made.row.and_then(|mut row| {

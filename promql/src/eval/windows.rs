@@ -73,14 +73,18 @@ impl<'w> Windows<'w> {
     }
 
     /// Appends the result of every window: absent without samples.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn each(&self, out: &mut Vec<f64>, mut f: impl FnMut(usize, usize, i64) -> f64) {
-        let (mut end, interval) = (self.first_end, self.interval);
-        out.extend(self.spans().map(|(lo, hi)| {
-            let v = if lo < hi { f(lo, hi, end) } else { ABSENT };
-            end += interval;
-            v
-        }));
+        let from = out.len();
+        out.resize(from + self.len(), ABSENT);
+        let mut end = self.first_end;
+        // A plain loop, so that what `f` keeps from window to window stays in registers.
+        for ((place, lo), hi) in out[from..].iter_mut().zip(self.lo).zip(self.hi) {
+            if lo < hi {
+                *place = f(*lo as usize, *hi as usize, end);
+            }
+            end += self.interval;
+        }
     }
 
     /// What the windows hold together.
@@ -98,8 +102,8 @@ impl<'w> Windows<'w> {
     }
 }
 
-/// Finds how many samples are not behind each of `len` moments.
-fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
+/// Finds how many of ascending times, less than 2^32, are not behind each of `len` moments, one or more.
+pub(crate) fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
     let mut at = t.partition_point(|t| *t <= first);
     let (mut stride, mut moment) = (0, first);
     let from = out.len();

@@ -161,6 +161,14 @@ impl<'a> BitReader<'a> {
         self.valid -= n;
     }
 
+    /// Takes `n` bits, 1 to 64, which must be among those that count since the last refill.
+    #[inline(always)]
+    pub fn take(&mut self, n: u32) -> u64 {
+        let value = self.buffer >> (64 - n);
+        self.skip(n);
+        value
+    }
+
     /// Reads `n` bits, 0 to 64.
     #[inline(always)]
     pub fn read(&mut self, n: u32) -> u64 {

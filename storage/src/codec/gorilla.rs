@@ -175,13 +175,17 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
             at += run;
             continue;
         }
-        uneven += (head >> 63) as u32;
-        delta = delta.wrapping_add(read_dod(&mut r));
+        if head >> 63 == 0 {
+            r.skip(1);
+        } else {
+            uneven += 1;
+            delta = delta.wrapping_add(read_dod(&mut r));
+            r.refill();
+        }
         let before = t;
         t = t.wrapping_add(delta);
         ascends &= before < t;
-        // At most 24 of 56 bits are gone, or it was refilled.
-        value.read_buffered(&mut r);
+        value.read_buffered::<42>(&mut r);
         (ts[at], vs[at]) = (t, value.value());
         at += 1;
     }
@@ -195,7 +199,7 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
         let before = t;
         t = t.wrapping_add(delta);
         ascends &= before < t;
-        value.read_buffered(&mut r);
+        value.read_buffered::<27>(&mut r);
         (*t_slot, *v_slot) = (t, value.value());
         at += 1;
     }
@@ -205,12 +209,14 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
     if ascends { Ok(()) } else { Err(NOT_ASCENDING) }
 }
 
-/// As [`read_dod`], without a branch between the two shortest forms.
+/// As [`read_dod`], without a branch between the two shortest forms; leaves 40 bits of 56 or more.
 #[inline(always)]
 fn read_uneven_dod(r: &mut BitReader<'_>) -> i64 {
     let head = r.peek();
     if head >> 62 == 0b11 {
-        return read_dod(r);
+        let dod = read_dod(r);
+        r.refill();
+        return dod;
     }
     let is_long = head >> 63;
     r.skip(1 + 15 * is_long as u32);

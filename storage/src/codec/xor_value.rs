@@ -17,14 +17,15 @@ pub struct XorValue {
     significant: u32,
     /// Trailing zeros of the window.
     trailing: u32,
-    invalid: bool,
+    /// The trailing zeros of all windows read: above 63 when one did not fit.
+    read: u32,
 }
 
 impl XorValue {
     /// Starts with a value that was written in full.
     pub fn new(v: f64) -> Self {
         // A reader that is told to reuse a window before the first one takes all bits, as Prometheus does.
-        Self { bits: v.to_bits(), leading: u32::MAX, significant: 64, trailing: 0, invalid: false }
+        Self { bits: v.to_bits(), leading: u32::MAX, significant: 64, trailing: 0, read: 0 }
     }
 
     /// In [`XorValue::resume`]: no window yet.
@@ -37,7 +38,7 @@ impl XorValue {
             return Self::new(f64::from_bits(bits));
         }
         let (leading, trailing) = (u32::from(leading), u32::from(trailing));
-        Self { bits, leading, significant: 64 - leading - trailing, trailing, invalid: false }
+        Self { bits, leading, significant: 64 - leading - trailing, trailing, read: 0 }
     }
 
     /// Leading and trailing zeros of the window; [`XorValue::NO_WINDOW`] for the former before the first window.
@@ -55,7 +56,7 @@ impl XorValue {
     /// Whether a window was read that does not fit into 64 bits.
     #[inline]
     pub fn invalid(&self) -> bool {
-        self.invalid
+        self.read > 63
     }
 
     /// Writes the next value: `0` same; `10` and the window's bits; `11`, a new window and its bits.
@@ -93,36 +94,45 @@ impl XorValue {
     #[inline(always)]
     pub fn read(&mut self, r: &mut BitReader<'_>) {
         r.refill();
-        self.read_buffered(r);
+        self.read_buffered::<43>(r);
     }
 
-    /// Reads the next value when 13 bits or more are known to be buffered.
+    /// Reads the next value when 13 bits and `MORE` are known to be buffered.
     #[inline(always)]
-    pub(super) fn read_buffered(&mut self, r: &mut BitReader<'_>) {
+    pub(super) fn read_buffered<const MORE: u32>(&mut self, r: &mut BitReader<'_>) {
         let head = r.peek();
         if head >> 63 == 0 {
             r.skip(1);
             return;
         }
-        r.skip(2);
-        self.read_changed(r, head >> 62 == 0b11);
+        let new = head >> 62 == 0b11;
+        self.take_window(head << 2, new);
+        r.skip(if new { 13 } else { 2 });
+        let n = self.significant;
+        // Which it is hardly ever changes within a chunk.
+        let bits = if n <= MORE { r.take(n) } else { r.read(n) };
+        self.bits ^= bits.wrapping_shl(self.trailing);
     }
 
     /// Reads a value that differs, after the control bits, when 11 bits or more are known to be buffered.
     #[inline(always)]
     pub(super) fn read_changed(&mut self, r: &mut BitReader<'_>, new: bool) {
-        // Selected, not branched on: whether a new window comes is hard to predict.
-        let head = r.peek();
+        self.take_window(r.peek(), new);
+        r.skip(if new { 11 } else { 0 });
+        self.bits ^= r.read(self.significant).wrapping_shl(self.trailing);
+    }
+
+    /// Takes a new window from the next bits, if there is one. Selected, not branched on: whether one comes is hard to
+    /// predict.
+    #[inline(always)]
+    fn take_window(&mut self, head: u64, new: bool) {
         let leading = (head >> 59) as u32;
         let significant = (((head >> 53) as u32).wrapping_sub(1) & 63) + 1;
-        if new {
-            self.leading = leading;
-            self.significant = significant;
-            self.trailing = 64u32.wrapping_sub(leading + significant) & 63;
-        }
-        self.invalid |= new && leading + significant > 64;
-        r.skip(if new { 11 } else { 0 });
-        self.bits ^= r.read(self.significant) << self.trailing;
+        let trailing = 64u32.wrapping_sub(leading + significant);
+        self.leading = if new { leading } else { self.leading };
+        self.significant = if new { significant } else { self.significant };
+        self.trailing = if new { trailing } else { self.trailing };
+        self.read |= self.trailing;
     }
 }
 

@@ -69,7 +69,7 @@ impl PairLists {
             self.used = 0;
         }
         // `has_room` bounds the pages.
-        let list = PairList(((self.pages.len() - 1) << PAGE_BITS | self.used / WORD) as u32);
+        let list = PairList((((self.pages.len() - 1) << PAGE_BITS) + self.used / WORD) as u32);
         self.used += len;
         list
     }

@@ -108,15 +108,14 @@ impl Kind {
 impl HeadAppender {
     /// An appender of a head.
     pub fn new(head: Arc<Head>) -> Self {
+        Self::with_bounds(head, None)
+    }
+
+    /// An appender that measures samples against bounds that are known already.
+    pub(super) fn with_bounds(head: Arc<Head>, bounds: Option<Bounds>) -> Self {
         head.counters.active_appenders.fetch_add(1, Ordering::Relaxed);
         count(&head.counters.appenders_created, 1);
-        Self {
-            pages: head.table.pages(),
-            head,
-            bounds: None,
-            refuse_late: false,
-            pending: Pending::default(),
-        }
+        Self { pages: head.table.pages(), head, bounds, refuse_late: false, pending: Pending::default() }
     }
 
     /// Stores everything.
@@ -259,6 +258,7 @@ fn add_float(
         pending.unlogged.push(series);
     }
     guard.pending = true;
+    guard.prefetch(&head.chunks);
     let log_ref = guard.log_ref;
     drop(guard);
     match place {
@@ -355,6 +355,7 @@ impl Appender for HeadAppender {
         if let Some(series) = known
             && let Some(guard) = self.pages.lock(series)
         {
+            self.pages.prefetch_behind(series);
             return add_float(&self.head, &mut self.pending, series, guard, sample, &bounds);
         }
         let series = self.series(known, labels)?;

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use crate::prefetch::prefetch;
+
 /// Bits of a word.
 pub const WORD_BITS: u32 = u32::BITS;
 /// Words of a cell that hold bits; one more is the link.
@@ -85,6 +87,14 @@ impl BitStore {
         let group = self.groups.get((number >> (CELL_BITS + PAGE_BITS)) as usize)?.get()?;
         let page = group.get((number >> CELL_BITS) as usize & ((1 << PAGE_BITS) - 1))?.get()?;
         page.get(number as usize & ((1 << CELL_BITS) - 1))
+    }
+
+    /// Loads a chain's last cell.
+    #[inline]
+    pub fn prefetch(&self, chain: &Chain) {
+        if let Some(cell) = self.cell(chain.last) {
+            prefetch(cell);
+        }
     }
 
     /// A cell that nobody uses.

@@ -29,6 +29,12 @@ impl Head {
         if pending.is_empty() {
             return Ok(Committed::default());
         }
+        let mut logs = self.logs.lock();
+        if let Some(successor) = self.successor.get() {
+            drop(logs);
+            return successor.adopt(self, bounds, pending);
+        }
+        logs.check_open()?;
         // Without samples there is nothing to measure against them.
         let mut bounds = bounds.unwrap_or(Bounds {
             min_valid_t: i64::MIN,
@@ -36,12 +42,6 @@ impl Head {
             window: 0,
             refuse_late: false,
         });
-        let mut logs = self.logs.lock();
-        if let Some(successor) = self.successor.get() {
-            drop(logs);
-            return successor.adopt(self, pending);
-        }
-        logs.check_open()?;
         self.log(&mut logs, pages, pending)?;
         // A flush may have begun since the appender was made.
         bounds.min_valid_t = bounds.min_valid_t.max(self.times.min_valid_t.load(SeqCst));

@@ -260,3 +260,66 @@ impl<'n> LabelsOf<'n> {
         labels
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::append::Appendable;
+    use model::{MatchOp, Matcher};
+
+    use super::*;
+    use crate::fs::SimDisk;
+    use crate::tests::open;
+
+    #[test]
+    fn labels_and_order_as_wanted() {
+        let storage = open(&SimDisk::new(1));
+        // More series than one thread finds, in no order.
+        let series: Vec<Labels> = (0..3 * FEW)
+            .map(|n| n * 7919 % (3 * FEW))
+            .map(|n| {
+                let (name, kind) = (format!("m{}", n % 5), format!("k{}", n % 3));
+                let pairs =
+                    [("__name__", name), ("kind", kind), ("id", n.to_string()), ("zone", "z".repeat(n % 2))];
+                Labels::from_pairs(pairs)
+            })
+            .collect();
+        let mut appender = storage.appender();
+        for (n, labels) in series.iter().enumerate() {
+            appender.append(None, labels, 1000, n as f64, 0).unwrap();
+        }
+        appender.commit().unwrap();
+        let snapshot = storage.snapshot();
+        for (matchers, few) in [
+            (vec![Matcher::new(MatchOp::Regex, "kind", "k[12]").unwrap()], false),
+            (vec![Matcher::equal("__name__", "m3"), Matcher::equal("zone", "z")], false),
+            (vec![Matcher::new(MatchOp::Regex, "id", "12.").unwrap()], true),
+        ] {
+            let matches = |labels: &&Labels| matchers.iter().all(|matcher| matcher.matches_labels(labels));
+            let mut want: Vec<Labels> = series.iter().filter(matches).cloned().collect();
+            assert_eq!(want.len() < 20, few);
+            want.sort();
+            for hints in [
+                Hints::default(),
+                Hints { labels: Some(vec!["zone".to_owned(), "nowhere".to_owned()]), ..Hints::default() },
+                Hints { labels: Some(Vec::new()), newest: true, unordered: true, ..Hints::default() },
+            ] {
+                let kept = |labels: &Labels| match &hints.labels {
+                    Some(names) => labels.keep(&[&["__name__".to_owned()], &names[..]].concat()),
+                    None => labels.clone(),
+                };
+                let mut want: Vec<Labels> = want.iter().map(kept).collect();
+                let unordered = hints.unordered;
+                let selection =
+                    Selection { matchers: matchers.clone(), min_t: 0, max_t: 2000, limit: 0, hints };
+                let found = snapshot.select(&selection).unwrap().series;
+                let mut found: Vec<Labels> = found.iter().map(|series| series.labels().clone()).collect();
+                if unordered {
+                    want.sort();
+                    found.sort();
+                }
+                assert_eq!(found, want);
+                assert!(found.len() as u64 <= snapshot.at_most(&selection).unwrap());
+            }
+        }
+    }
+}

@@ -19,6 +19,7 @@ use super::head::{Counters, Head, HeadOptions, Kinds};
 use super::head_chunks::HeadChunks;
 use super::late::Value;
 use super::log::Logs;
+use super::series::Bounds;
 use super::survey::Survey;
 use super::table::{SeriesTable, slot_of};
 use crate::StorageError;
@@ -66,7 +67,7 @@ impl Head {
         }
         if let Some(max_t) = survey.max_t {
             // What is not newer than the log may be late in the lasting head, and must go into its log as such.
-            head.times.max_t.store(max_t, SeqCst);
+            head.times.note(max_t, max_t);
             head.times.min_valid_t.fetch_max(max_t.saturating_add(1), SeqCst);
         }
         head
@@ -119,13 +120,14 @@ impl Head {
         let _ = interim.successor.set(self.clone());
     }
 
-    /// Stores what was gathered for a head that this one has succeeded.
+    /// Stores what was gathered for a head that this one has succeeded, measured as it was there.
     pub(super) fn adopt(
         self: &Arc<Self>,
         interim: &Head,
+        bounds: Option<Bounds>,
         pending: &mut Pending,
     ) -> Result<Committed, StorageError> {
-        let mut appender = HeadAppender::new(self.clone());
+        let mut appender = HeadAppender::with_bounds(self.clone(), bounds);
         let mut dropped = 0;
         let mut add = |series, (t, start_t), value| {
             let Some(labels) = interim.table.labels(series) else { return false };

@@ -41,6 +41,9 @@ pub mod store;
 pub mod survey;
 pub mod table;
 
+#[cfg(test)]
+mod replay_test;
+
 pub use recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};
 
 /// A histogram as queries read it.

@@ -165,6 +165,14 @@ impl OpenFloats {
         Ok(())
     }
 
+    /// Loads the memory that the next sample may need.
+    #[inline]
+    pub fn prefetch(&self, store: &BitStore) {
+        if u32::from(self.written) >= WORD_BITS {
+            store.prefetch(&self.chain);
+        }
+    }
+
     /// Whether all samples are equal and equally far apart.
     fn is_flat(&self) -> bool {
         self.written == 0

@@ -65,9 +65,9 @@ impl ReadOnly {
     pub fn select(&self, selection: &Selection, sorted: bool) -> Result<Vec<StoredSeries>, StorageError> {
         let mut selected = self.snapshot.selected(selection)?;
         if !sorted && self.blocks.overlapping(selection.min_t, selection.max_t).next().is_none() {
-            selected.sort_by_key(Selected::log_ref);
+            selected.sort_by_key(|series| series.log_ref());
         }
-        Ok(selected.into_iter().map(StoredSeries).collect())
+        Ok(selected.into_iter().map(|series| StoredSeries(*series)).collect())
     }
 }
 

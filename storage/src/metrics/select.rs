@@ -450,18 +450,22 @@ impl Selected {
 }
 
 /// Merges series in label order, each label set once; what the first list has comes first.
-fn merge(first: Vec<Selected>, second: Vec<Selected>) -> Vec<Selected> {
+#[expect(
+    clippy::vec_box,
+    reason = "series are large and end up in boxes, so that moving them means copying pointers"
+)]
+fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selected>> {
     if first.is_empty() || second.is_empty() {
         return if first.is_empty() { second } else { first };
     }
-    let mut merged: Vec<Selected> = Vec::with_capacity(first.len().max(second.len()));
+    let mut merged: Vec<Box<Selected>> = Vec::with_capacity(first.len().max(second.len()));
     let mut second = second.into_iter().peekable();
     for mut series in first {
         while let Some(before) = second.next_if(|other| other.labels < series.labels) {
             merged.push(before);
         }
         if let Some(same) = second.next_if(|other| other.labels == series.labels) {
-            series.add(same);
+            series.add(*same);
         }
         merged.push(series);
     }
@@ -470,14 +474,15 @@ fn merge(first: Vec<Selected>, second: Vec<Selected>) -> Vec<Selected> {
 }
 
 impl Snapshot {
-    /// The series that match, ascending by labels.
-    pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Selected>, StorageError> {
+    /// The series that match; with all labels and ascending by them, unless the hints want less.
+    #[expect(clippy::vec_box, reason = "as for `merge`")]
+    pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
         for block in self.blocks(selection) {
             let found = block.select_all(selection)?.into_iter().map(|series| {
                 let (chunks, deleted) = (series.chunks.into_boxed_slice(), Arc::new(series.deleted));
                 let part = Part::Block { block: block.clone(), chunks, deleted };
-                Selected::new(series.labels, part, None, selection)
+                Box::new(Selected::new(series.labels, part, None, selection))
             });
             selected = merge(selected, found.collect());
         }
@@ -489,7 +494,7 @@ impl Snapshot {
             let found = head.found(selection, Which::All, wanted)?;
             let part = |found: Found| {
                 let part = Part::Head(head.clone(), found.series);
-                Selected::new(found.labels, part, found.newest, selection)
+                Box::new(Selected::new(found.labels, part, found.newest, selection))
             };
             let found = match found.len() > FEW {
                 true => found.into_par_iter().map(part).collect(),
@@ -513,12 +518,8 @@ impl SeriesSource for Snapshot {
     }
 
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        let boxed = |series: Selected| Box::new(series) as Box<dyn SelectedSeries>;
-        let selected = self.selected(selection)?;
-        let series = match selected.len() > FEW {
-            true => selected.into_par_iter().map(boxed).collect(),
-            false => selected.into_iter().map(boxed).collect(),
-        };
+        let selected = self.selected(selection)?.into_iter();
+        let series = selected.map(|series| series as Box<dyn SelectedSeries>).collect();
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 

@@ -184,6 +184,12 @@ impl Series {
         }
     }
 
+    /// Loads the memory that the next float will need.
+    #[inline]
+    pub fn prefetch(&self, chunks: &HeadChunks) {
+        self.floats.prefetch(&chunks.open);
+    }
+
     /// First time in the open chunk; `i64::MAX` without one.
     pub fn open_min_t(&self) -> i64 {
         match &self.rare {

@@ -18,15 +18,23 @@ use crate::index::mem::MemIndex;
 use crate::index::pair_lists::PairList;
 use crate::index::postings::Postings;
 use crate::index::select::LabelIndex;
+use crate::prefetch::prefetch;
 
 /// Slots of a page.
 const PAGE: usize = 512;
+/// So many slots behind the one in use are loaded ahead.
+const PREFETCH: usize = 8;
 /// Numbers in the log beyond this were not given by counting: they are not counted on from.
 pub(super) const LOG_REF_MAX: u64 = u64::MAX / 2;
 /// Parts of the hash table, each with a lock of its own, so that none takes long to grow.
 const SHARDS: usize = 64;
 
-type Page = Arc<[Mutex<Series>]>;
+/// Two whole lines of the processor's cache.
+#[derive(Default)]
+#[repr(align(64))]
+struct Slot(Mutex<Series>);
+
+type Page = Arc<[Slot]>;
 
 /// The list of pages at some time; pages are added, never removed.
 #[derive(Clone, Default)]
@@ -84,7 +92,16 @@ impl Pages {
     /// The slot, if the list is new enough to have it.
     #[inline]
     pub fn slot(&self, slot: u32) -> Option<&Mutex<Series>> {
-        self.0.get(slot as usize / PAGE).map(|page| &page[slot as usize % PAGE])
+        self.0.get(slot as usize / PAGE).map(|page| &page[slot as usize % PAGE].0)
+    }
+
+    /// Loads what an append to the series behind a reference will need: a scrape's series mostly lie in a row.
+    #[inline]
+    pub fn prefetch_behind(&self, series: SeriesRef) {
+        let slot = slot_of(series) as usize + PREFETCH;
+        if let Some(Slot(cell)) = self.0.get(slot / PAGE).map(|page| &page[slot % PAGE]) {
+            prefetch(cell);
+        }
     }
 
     /// The series of a reference, locked; `None` when it is gone or the list is too old.
@@ -207,7 +224,7 @@ impl SeriesTable {
         let slot = slots.len;
         slots.len = slot.checked_add(1).ok_or(TableFull)?;
         if (slot as usize).is_multiple_of(PAGE) {
-            let page: Page = (0..PAGE).map(|_| Mutex::default()).collect();
+            let page: Page = (0..PAGE).map(|_| Slot::default()).collect();
             let mut pages = self.pages.write();
             let mut list = Vec::with_capacity(pages.0.len() + 1);
             list.extend_from_slice(&pages.0);

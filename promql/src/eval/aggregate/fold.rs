@@ -241,40 +241,102 @@ fn add(sum: &mut f64, c: &mut f64, v: f64) {
 
 /// `avg`
 struct Average {
-    means: Vec<Option<Mean>>,
+    count: Vec<f64>,
+    sum: Vec<f64>,
+    c: Vec<f64>,
+    /// Whether means are built up value by value, once a sum has become too large.
+    incremental: Option<Vec<bool>>,
     totals: Totals,
+}
+
+impl Average {
+    fn add(&mut self, step: usize, v: f64) {
+        let Self { count, sum, c, incremental, .. } = self;
+        let state = Kahan { sum: sum[step], c: c[step] };
+        let is_incremental = incremental.as_ref().is_some_and(|incremental| incremental[step]);
+        let mean = match count[step] {
+            0.0 => Mean::of(v),
+            count => Mean { count, state, incremental: is_incremental }.plus(v),
+        };
+        Mean { count: count[step], state: Kahan { sum: sum[step], c: c[step] }, .. } = mean;
+        if mean.incremental && !is_incremental {
+            incremental.get_or_insert_with(|| vec![false; sum.len()])[step] = true;
+        }
+    }
 }
 
 impl Fold for Average {
     fn new(steps: usize) -> Self {
-        Self { means: vec![None; steps], totals: Totals::default() }
+        Self {
+            count: vec![0.0; steps],
+            // Nothing is lost to -0, and it does not turn a lone -0 into 0.
+            sum: vec![-0.0; steps],
+            c: vec![0.0; steps],
+            incremental: None,
+            totals: Totals::default(),
+        }
     }
 
     fn take(&mut self, row: &Row, context: &Context, notes: &mut Annotations) {
-        let steps = self.means.len();
-        let Self { means, totals } = self;
-        for step in row.span() {
-            if let Some(h) = row.histogram(step) {
-                totals.add(steps, step, h, row, context, notes);
-                continue;
+        let steps = self.sum.len();
+        let span = row.span();
+        if row.histograms.is_none() && self.totals.0.is_empty() {
+            if self.incremental.is_none() && sums_stay_finite(&self.sum[span.clone()], &row.values) {
+                add_to_means(
+                    &mut self.count[span.clone()],
+                    &mut self.sum[span.clone()],
+                    &mut self.c[span],
+                    &row.values,
+                );
+                return;
             }
-            let v = row.float(step);
-            if !is_absent(v) && !totals.failed(step) {
-                let mean = &mut means[step];
-                *mean = Some(mean.map_or_else(|| Mean::of(v), |mean| mean.plus(v)));
+            for (step, v) in span.zip(&row.values).filter(|(_, v)| !is_absent(**v)) {
+                self.add(step, *v);
+            }
+            return;
+        }
+        for step in span {
+            if let Some(h) = row.histogram(step) {
+                self.totals.add(steps, step, h, row, context, notes);
+            } else if row.has(step) && !self.totals.failed(step) {
+                self.add(step, row.float(step));
             }
         }
     }
 
     fn finish(self, labels: Labels, context: &Context, notes: &mut Annotations) -> Row {
-        let values = self.means.into_iter().map(|mean| mean.map_or(ABSENT, Mean::total)).collect();
-        let mut row = Row::floats(labels, values);
-        self.totals.finish(&mut row, context, notes);
+        let Self { count, sum, c, incremental, totals } = self;
+        let mean = |step: usize| match count[step] {
+            0.0 => ABSENT,
+            count => {
+                let incremental = incremental.as_ref().is_some_and(|incremental| incremental[step]);
+                Mean { count, state: Kahan { sum: sum[step], c: c[step] }, incremental }.total()
+            }
+        };
+        let mut row = Row::floats(labels, (0..sum.len()).map(mean).collect());
+        totals.finish(&mut row, context, notes);
         row
     }
 
     fn bytes(steps: usize) -> usize {
-        size_of::<Self>() + size_of::<Option<Mean>>() * steps
+        size_of::<Self>() + 24 * steps
+    }
+}
+
+/// Whether adding values, some of which may be absent, to sums cannot overflow.
+fn sums_stay_finite(sums: &[f64], values: &[f64]) -> bool {
+    const LARGE: f64 = f64::MAX / 4.0;
+    sums.iter().zip(values).fold(true, |small, (sum, v)| small & !((sum.abs() > LARGE) | (v.abs() > LARGE)))
+}
+
+/// Adds a series to sums and counts, step by step. Without branches.
+fn add_to_means(counts: &mut [f64], sums: &mut [f64], cs: &mut [f64], values: &[f64]) {
+    for (((count, sum), c), v) in counts.iter_mut().zip(sums).zip(cs).zip(values) {
+        let next = Kahan { sum: *sum, c: *c }.plus(*v);
+        let stays = is_absent(*v);
+        *count += if stays { 0.0 } else { 1.0 };
+        *sum = if stays { *sum } else { next.sum };
+        *c = if stays { *c } else { next.c };
     }
 }
 
@@ -287,22 +349,28 @@ impl Fold for Extreme {
     }
 
     fn take(&mut self, row: &Row, context: &Context, notes: &mut Annotations) {
-        let is_max = context.op == AggregateOp::Max;
-        let best = &mut self.0;
-        // The absent mark is a NaN, which anything replaces.
-        let float = |step: usize, v: f64| {
-            let place: &mut f64 = &mut best[step];
-            if place.is_nan() || if is_max { *place < v } else { *place > v } {
-                *place = v;
-            }
-        };
-        each(row, float, |_, _| {
-            notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos)
-        });
+        let best = &mut self.0[row.span()];
+        if context.op == AggregateOp::Max {
+            keep_better(best, &row.values, |best, v| best < v);
+        } else {
+            keep_better(best, &row.values, |best, v| best > v);
+        }
+        for _ in row.histograms.iter().flatten().flatten() {
+            notes.histogram_ignored_in_aggregation(context.op.as_str(), context.operand_pos);
+        }
     }
 
     fn finish(self, labels: Labels, _: &Context, _: &mut Annotations) -> Row {
         Row::floats(labels, self.0)
+    }
+}
+
+/// Puts values in the place of those that they beat. Without branches.
+fn keep_better(places: &mut [f64], values: &[f64], is_beaten: impl Fn(f64, f64) -> bool) {
+    for (place, v) in places.iter_mut().zip(values) {
+        // The absent mark is a NaN, which anything replaces.
+        let goes = !is_absent(*v) & (place.is_nan() | is_beaten(*place, *v));
+        *place = if goes { *v } else { *place };
     }
 }
 
