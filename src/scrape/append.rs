@@ -221,6 +221,7 @@ impl TargetSeries {
         counts: &mut Counts,
     ) -> Result<(), AppendFailure> {
         let mut parser = Parser::new(body, format, &self.parser_options());
+        self.cache.begin(format);
         let mut scrape = BodyAppender {
             max_t: now_ms.saturating_add(MAX_AHEAD_MS),
             max_schema: max_schema(self.job.native_histogram_min_bucket_factor),
@@ -238,7 +239,7 @@ impl TargetSeries {
             family: None,
         };
         let result = loop {
-            match parser.next() {
+            match parser.next_known(|rest| scrape.cache.expect(rest)) {
                 None => break Ok(()),
                 Some(Err(error)) => break Err(error.into()),
                 Some(Ok(entry)) => {

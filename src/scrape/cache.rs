@@ -8,7 +8,8 @@
 //! A server has an entry for every active series, so an entry is small: texts are known by 96 bits of hash, and labels
 //! are kept only for a store that wants metadata. Should the store have forgotten a series, its labels are made anew.
 //! Entries lie in the order in which their texts first came, which is mostly the order in which they come again: the
-//! entry behind the last one found is looked at before the hash table.
+//! entry behind the last one found is looked at before the hash table; and where the body goes on with its text, the
+//! labels in it need not be read again.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use model::append::SeriesRef;
 use model::labels::Labels;
+use wire::exposition::Format;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::metadata::MetadataCache;
@@ -38,6 +40,10 @@ pub struct ScrapeCache {
     labels: HashMap<Key, Labels>,
     /// Where the next text is likely to be found.
     next: usize,
+    /// Whether the next text is known to be there.
+    expected: bool,
+    /// What the bodies are.
+    format: Option<Format>,
     /// Random, so that nobody can prepare texts of equal hash.
     seed: u64,
     scrape: u32,
@@ -62,6 +68,8 @@ struct Entry {
     retained: bool,
     /// Whether relabelling drops the series.
     dropped: bool,
+    /// Length of a text that ends with its labels' brace; 0 of any other.
+    len: u16,
 }
 
 /// How many entries are tracked in this scrape, and how many of them were so in the one before.
@@ -139,6 +147,11 @@ impl Key {
     }
 }
 
+/// Length of a text that ends with its labels' brace; 0 of any other, and of one of 64 KiB.
+fn label_end(text: &[u8]) -> u16 {
+    if text.ends_with(b"}") { u16::try_from(text.len()).unwrap_or(0) } else { 0 }
+}
+
 impl Default for ScrapeCache {
     fn default() -> Self {
         Self {
@@ -146,6 +159,8 @@ impl Default for ScrapeCache {
             places: HashTable::new(),
             labels: HashMap::new(),
             next: 0,
+            expected: false,
+            format: None,
             seed: RandomState::new().hash_one(0),
             // An entry that was never tracked holds 0, which must not be the scrape before the first.
             scrape: 2,
@@ -184,12 +199,39 @@ impl ScrapeCache {
         self.places.find(key.spread(), is_it).map(|place| *place as usize)
     }
 
+    /// A body of this format is about to be read.
+    pub fn begin(&mut self, format: Format) {
+        // An entry that broke off was never looked up.
+        self.expected = false;
+        if self.format.replace(format) != Some(format) {
+            // What one format takes for labels another may refuse.
+            self.entries.iter_mut().for_each(|entry| entry.len = 0);
+        }
+    }
+
+    /// Length of the next series' text, if it is the likely one and its labels are known to be well formed. The next
+    /// text to be looked up is then this one.
+    #[inline]
+    pub fn expect(&mut self, rest: &[u8]) -> Option<usize> {
+        self.expected = false;
+        let entry = self.entries.get(self.next).filter(|entry| entry.len > 0)?;
+        let text = rest.get(..usize::from(entry.len)).filter(|text| text.ends_with(b"}"))?;
+        self.expected = entry.key == self.key(text);
+        self.expected.then_some(text.len())
+    }
+
     /// Looks a text up and notes that this scrape has it.
     #[inline]
     pub fn look_up(&mut self, text: &[u8]) -> Lookup<'_> {
-        let Some(at) = self.find(self.key(text)) else { return Lookup::Unknown };
+        let expected = std::mem::take(&mut self.expected);
+        debug_assert!(!expected || self.entries[self.next].key == self.key(text));
+        let found = if expected { Some(self.next) } else { self.find(self.key(text)) };
+        let Some(at) = found else { return Lookup::Unknown };
         self.next = at + 1;
         let Some(entry) = self.entries.get_mut(at) else { return Lookup::Unknown };
+        if !expected {
+            entry.len = label_end(text);
+        }
         let repeated = entry.seen == self.scrape;
         if !repeated {
             entry.seen = self.scrape;
@@ -213,7 +255,7 @@ impl ScrapeCache {
         if let Some(labels) = series.labels {
             self.labels.insert(key, labels);
         }
-        let mut entry = self.entry(key, series.reference, false);
+        let mut entry = self.entry(key, text, series.reference, false);
         if tracked {
             entry.track(self.scrape, &mut self.counts);
         }
@@ -223,11 +265,19 @@ impl ScrapeCache {
     /// Remembers that the series of a text is dropped.
     pub fn insert_dropped(&mut self, text: &[u8]) {
         let key = self.key(text);
-        self.put(self.entry(key, SeriesRef(0), true));
+        self.put(self.entry(key, text, SeriesRef(0), true));
     }
 
-    fn entry(&self, key: Key, reference: SeriesRef, dropped: bool) -> Entry {
-        Entry { key, seen: self.scrape, reference, tracked: 0, retained: false, dropped }
+    fn entry(&self, key: Key, text: &[u8], reference: SeriesRef, dropped: bool) -> Entry {
+        Entry {
+            key,
+            seen: self.scrape,
+            reference,
+            tracked: 0,
+            retained: false,
+            dropped,
+            len: label_end(text),
+        }
     }
 
     fn put(&mut self, entry: Entry) {
@@ -361,6 +411,36 @@ mod tests {
     #[test]
     fn an_entry_is_small() {
         assert_eq!(size_of::<Entry>(), 32);
+    }
+
+    #[test]
+    fn the_next_text_is_expected() {
+        let mut cache = ScrapeCache::default();
+        cache.begin(Format::Text);
+        for (text, n) in [("a{}", 1), ("b", 2), ("c{x=\"y\"}", 3)] {
+            cache.insert(text.as_bytes(), series(n), true);
+        }
+        let expect_all = |cache: &mut ScrapeCache| {
+            let mut rest = &b"a{} 1\nb 2\nc{x=\"y\"} 3\n"[..];
+            let mut lens = Vec::new();
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                lens.push(cache.expect(rest));
+                let text = rest.split(|b| *b == b' ').next().unwrap();
+                assert!(matches!(cache.look_up(text), Lookup::Known(_)));
+                rest = &rest[end + 1..];
+            }
+            cache.end(true);
+            lens
+        };
+        cache.end(true);
+        cache.begin(Format::Text);
+        assert_eq!(expect_all(&mut cache), [Some(3), None, Some(8)]);
+        // Another format has to read the labels once.
+        cache.begin(Format::OpenMetrics);
+        assert_eq!(expect_all(&mut cache), [None; 3]);
+        cache.begin(Format::OpenMetrics);
+        assert_eq!(expect_all(&mut cache), [Some(3), None, Some(8)]);
+        assert_eq!((cache.expect(b"a"), cache.expect(b"b{} 1")), (None, None));
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod zero;
 pub use add::{Combined, IncompatibleSchemas};
 pub use bounds::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, exponential_bound, is_valid_schema};
 pub use bucket::Bucket;
-pub use kahan::{KahanHistogram, kahan_add};
+pub use kahan::{KahanHistogram, kahan_add, kahan_add_finite};
 pub use quantile::{Fraction, NanNote, Quantile};
 pub use validate::HistogramError;
 

@@ -1,7 +1,7 @@
 //! Compensated summation, with the very steps Prometheus takes, so that sums agree to the last bit.
 //! Source: Prometheus `util/kahansum`.
 
-use model::histogram::kahan_add;
+use model::histogram::{kahan_add, kahan_add_finite};
 
 /// A running sum and its compensation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,6 +21,14 @@ impl Kahan {
     #[must_use]
     pub(crate) fn plus(self, v: f64) -> Self {
         let (sum, c) = kahan_add(v, self.sum, self.c);
+        Self { sum, c }
+    }
+
+    /// As [`Kahan::plus`], if the total is finite in the end.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus_finite(self, v: f64) -> Self {
+        let (sum, c) = kahan_add_finite(v, self.sum, self.c);
         Self { sum, c }
     }
 

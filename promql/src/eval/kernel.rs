@@ -230,19 +230,19 @@ fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
     if is_mean {
         let one = |lo: usize, hi: usize| mean(&v[lo..hi]);
         fours(windows, out, one, |four| {
-            let after_first = four.map(|(lo, hi)| (lo + 1, hi));
-            let sums = in_step(v, after_first, four.map(|(lo, _)| Kahan::of(v[lo])), Kahan::plus);
+            let sums = sums(v, four.map(|(lo, hi)| (lo + 1, hi)), four.map(|(lo, _)| v[lo]));
             std::array::from_fn(|i| {
                 let (Kahan { sum, c }, (lo, hi)) = (sums[i], four[i]);
                 let count = (hi - lo) as f64;
-                if sum.is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
+                if sums[i].total().is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
             })
         });
     } else {
         let one =
             |lo: usize, hi: usize| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total();
         fours(windows, out, one, |four| {
-            in_step(v, four, [Kahan::default(); 4], Kahan::plus).map(Kahan::total)
+            let totals = sums(v, four, [0.0; 4]).map(Kahan::total);
+            std::array::from_fn(|i| if totals[i].is_finite() { totals[i] } else { one(four[i].0, four[i].1) })
         });
     }
 }
@@ -252,27 +252,35 @@ fn spreads(v: &[f64], windows: &Windows<'_>, is_deviation: bool, out: &mut Vec<f
     let of_variance = |variance: f64| if is_deviation { variance.sqrt() } else { variance };
     let one = |lo: usize, hi: usize| of_variance(variance(&v[lo..hi]));
     fours(windows, out, one, |four| {
-        let states = in_step(v, four, [Variance::default(); 4], Variance::plus);
-        states.map(|state| of_variance(state.total()))
+        let mut states = [Variance::default(); 4];
+        let rest = in_step(v, four, |_, values| {
+            for (state, v) in states.iter_mut().zip(values) {
+                *state = state.plus(v);
+            }
+        });
+        std::array::from_fn(|i| {
+            of_variance(rest[i].iter().fold(states[i], |state, v| state.plus(*v)).total())
+        })
     });
 }
 
 /// `deriv` of samples that are equally far apart.
 fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
-    let mut times = Times::new(distance);
-    let mut of = |lo: usize, hi: usize, sums: Option<ValueSums>| match &v[lo..hi] {
-        [] | [_] => ABSENT,
-        window => times.slope(window, sums),
-    };
+    let mut times = Times::new(distance, windows.held().widest);
     for at in (0..windows.len()).step_by(4) {
         let part = windows.part(at, 4);
-        if part.len() < 4 {
-            part.each(out, |lo, hi, _| of(lo, hi, None));
-        } else {
+        let mut sums = [ValueSums::default(); 4];
+        if part.len() == 4 {
             let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
-            let plus = |sums: ValueSums, v| sums.plus(distance, v);
-            let sums = in_step(v, four, [ValueSums::default(); 4], plus);
-            out.extend(four.iter().zip(sums).map(|((lo, hi), sums)| of(*lo, *hi, Some(sums))));
+            in_step(v, four, |at, values| {
+                let x = times.seconds(at);
+                for i in 0..4 {
+                    sums[i] = sums[i].plus(x, values[i]);
+                }
+            });
+        }
+        for (sums, (lo, hi)) in sums.into_iter().zip(part.spans()) {
+            out.push(if hi - lo < 2 { ABSENT } else { times.slope(&v[lo..hi], sums) });
         }
     }
 }
@@ -309,26 +317,29 @@ fn sums_are_exact(v: &[f64]) -> bool {
     head.iter().all(|v| is_sound(*v)) && rest.iter().fold(true, |sound, v| sound & is_sound(*v))
 }
 
-/// Lets four states take in the values of four windows, each in order: what one waits for, the others do.
+/// Adds the values of four windows to four sums, each in order; right where sums are finite in the end.
+fn sums(v: &[f64], spans: [(usize, usize); 4], mut sum: [f64; 4]) -> [Kahan; 4] {
+    let mut c = [0.0; 4];
+    let rest = in_step(v, spans, |_, values| {
+        // Arrays, so that two or four go into one register.
+        for i in 0..4 {
+            Kahan { sum: sum[i], c: c[i] } = Kahan { sum: sum[i], c: c[i] }.plus_finite(values[i]);
+        }
+    });
+    std::array::from_fn(|i| rest[i].iter().fold(Kahan { sum: sum[i], c: c[i] }, |sum, v| sum.plus_finite(*v)))
+}
+
+/// Goes through four windows at once, as far as the shortest reaches: what one waits for, the others do. `take` gets a
+/// place and the four values there. Gives what is left of the windows.
 #[inline(always)]
-fn in_step<S: Copy>(
-    v: &[f64],
-    spans: [(usize, usize); 4],
-    mut states: [S; 4],
-    plus: impl Fn(S, f64) -> S,
-) -> [S; 4] {
+fn in_step(v: &[f64], spans: [(usize, usize); 4], mut take: impl FnMut(usize, [f64; 4])) -> [&[f64]; 4] {
     let windows = spans.map(|(lo, hi)| &v[lo..hi]);
     let common = windows.iter().map(|window| window.len()).min().unwrap_or(0);
-    let heads = windows.map(|window| &window[..common]);
-    for at in 0..common {
-        for (state, head) in states.iter_mut().zip(heads) {
-            *state = plus(*state, head[at]);
-        }
+    let [a, b, c, d] = windows.map(|window| &window[..common]);
+    for (at, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
+        take(at, [*a, *b, *c, *d]);
     }
-    for (state, window) in states.iter_mut().zip(windows) {
-        *state = window[common..].iter().fold(*state, |state, v| plus(state, *v));
-    }
-    states
+    windows.map(|window| &window[common..])
 }
 
 fn mean(v: &[f64]) -> f64 {

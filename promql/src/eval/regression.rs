@@ -37,10 +37,10 @@ pub(crate) fn distance(t: &[i64]) -> Option<i64> {
     is_even.then_some(distance)
 }
 
-/// The sums over values that a slope takes, as long as they are equally far apart; times count from the first one.
+/// The sums over values that a slope takes, and of how many; right if they are finite in the end.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ValueSums {
-    next_t: i64,
+    len: usize,
     y: Kahan,
     xy: Kahan,
 }
@@ -49,44 +49,55 @@ impl ValueSums {
     /// The sums after one more value.
     #[inline]
     #[must_use]
-    pub(crate) fn plus(self, distance: i64, y: f64) -> Self {
-        let x = self.next_t as f64 / 1e3;
-        Self { next_t: self.next_t + distance, y: self.y.plus(y), xy: self.xy.plus(x * y) }
+    pub(crate) fn plus(self, x: f64, y: f64) -> Self {
+        Self { len: self.len + 1, y: self.y.plus_finite(y), xy: self.xy.plus_finite(x * y) }
     }
 }
 
-/// The sums over times that a slope takes, kept from window to window: they depend on the number of samples alone.
+/// The times of samples that are equally far apart, from the first of a window on, and their sums, kept from window to
+/// window: they depend on the number of samples alone.
 pub(crate) struct Times {
-    distance: i64,
+    seconds: Vec<f64>,
     len: usize,
     x: f64,
     xx: f64,
 }
 
 impl Times {
-    /// Of samples so many milliseconds apart.
-    pub(crate) fn new(distance: i64) -> Self {
-        Self { distance, len: 0, x: 0.0, xx: 0.0 }
+    /// Of samples so many milliseconds apart, for windows of at most so many.
+    pub(crate) fn new(distance: i64, widest: usize) -> Self {
+        let seconds = (0..widest as i64).map(|at| (at * distance) as f64 / 1e3).collect();
+        Self { seconds, len: 0, x: 0.0, xx: 0.0 }
     }
 
-    /// The slope per second of two values or more, the sums over which may be known.
-    pub(crate) fn slope(&mut self, v: &[f64], sums: Option<ValueSums>) -> f64 {
+    /// The time of a window's sample.
+    #[inline]
+    pub(crate) fn seconds(&self, at: usize) -> f64 {
+        self.seconds[at]
+    }
+
+    /// The slope per second of a window of two values or more, of which some may be summed up already.
+    pub(crate) fn slope(&mut self, v: &[f64], sums: ValueSums) -> f64 {
         let first = v[0];
         if v.iter().all(|v| *v == first) {
             return if first.is_infinite() { f64::NAN } else { 0.0 };
         }
+        let samples = || self.seconds.iter().zip(v);
         if self.len != v.len() {
             let (mut x_sum, mut xx_sum) = (Kahan::default(), Kahan::default());
-            for at in 0..v.len() as i64 {
-                let x = (at * self.distance) as f64 / 1e3;
-                x_sum = x_sum.plus(x);
+            for (x, _) in samples() {
+                x_sum = x_sum.plus(*x);
                 xx_sum = xx_sum.plus(x * x);
             }
             (self.len, self.x, self.xx) = (v.len(), x_sum.total(), xx_sum.total());
         }
-        let sums = sums
-            .unwrap_or_else(|| v.iter().fold(ValueSums::default(), |sums, y| sums.plus(self.distance, *y)));
-        slope(v.len() as f64, self.x, sums.y.total(), sums.xy.total(), self.xx)
+        let sums = samples().skip(sums.len).fold(sums, |sums, (x, y)| sums.plus(*x, *y));
+        let (mut y, mut xy) = (sums.y.total(), sums.xy.total());
+        if !y.is_finite() || !xy.is_finite() {
+            y = v.iter().fold(Kahan::default(), |sum, y| sum.plus(*y)).total();
+            xy = samples().fold(Kahan::default(), |sum, (x, y)| sum.plus(x * y)).total();
+        }
+        slope(v.len() as f64, self.x, y, xy, self.xx)
     }
 }
 

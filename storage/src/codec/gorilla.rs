@@ -16,6 +16,7 @@ use model::read::Columns;
 use super::bits::{BitReader, BitWriter, PutBits};
 use super::chunk::{ChunkError, MAX_SAMPLES, NOT_ASCENDING, Trim};
 use super::varbit::{fits, unfold};
+use super::varint::{uvarint, varint};
 use super::xor_value::XorValue;
 
 /// Bytes before the bit stream.
@@ -132,7 +133,7 @@ pub fn put_dod(w: &mut impl PutBits, dod: i64) {
 pub fn decode_into(bytes: &[u8], min_t: i64, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
     let samples = XorSamples::new(bytes)?;
     let trim = Trim::new(out);
-    let decoded = decode_all(samples, max_t, out);
+    let decoded = decode_all(samples, &bytes[HEADER..], max_t, out);
     trim.cut(decoded, min_t, max_t, out)
 }
 
@@ -140,7 +141,12 @@ pub fn decode_into(bytes: &[u8], min_t: i64, max_t: i64, out: &mut Columns) -> R
 const UNEVEN: u32 = 4;
 
 /// Stops after the first sample behind `max_t`.
-fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Result<(), ChunkError> {
+fn decode_all<'a>(
+    mut samples: XorSamples<'a>,
+    stream: &'a [u8],
+    max_t: i64,
+    out: &mut Columns,
+) -> Result<(), ChunkError> {
     // The count was checked against the input, which bounds this. Slices spare the room check of every push.
     let from = out.float_t.len();
     let len = usize::from(samples.left);
@@ -149,6 +155,16 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
     let (ts, vs) = (&mut out.float_t[from..], &mut out.float_v[from..]);
     let mut at = 0;
     // The first two samples have forms of their own.
+    if len >= 2
+        && let Some((first_t, first_v, delta, rest)) = whole_bytes(stream)
+    {
+        let (mut r, mut value) = (BitReader::new(rest), XorValue::new(first_v));
+        value.read(&mut r);
+        samples = XorSamples { r, t: first_t.wrapping_add(delta), delta, value, ..samples };
+        (ts[0], vs[0], ts[1], vs[1]) = (first_t, first_v, samples.t, value.value());
+        at = 2;
+    }
+    // A chunk that is shorter or damaged.
     while at < 2
         && let Some((t, v)) = samples.next()?
     {
@@ -207,6 +223,15 @@ fn decode_all(mut samples: XorSamples<'_>, max_t: i64, out: &mut Columns) -> Res
     out.float_v.truncate(from + at);
     check(&r, &value)?;
     if ascends { Ok(()) } else { Err(NOT_ASCENDING) }
+}
+
+/// What stands in whole bytes in front: the first timestamp and value, the distance to the second; and the rest.
+#[inline]
+fn whole_bytes(stream: &[u8]) -> Option<(i64, f64, i64, &[u8])> {
+    let (t, len) = varint(stream)?;
+    let (v, stream) = stream.get(len..)?.split_first_chunk()?;
+    let (delta, len) = uvarint(stream)?;
+    Some((t, f64::from_be_bytes(*v), delta as i64, stream.get(len..)?))
 }
 
 /// As [`read_dod`], without a branch between the two shortest forms; leaves 40 bits of 56 or more.
@@ -272,6 +297,7 @@ pub struct XorSamples<'a> {
 
 impl<'a> XorSamples<'a> {
     /// Starts before the first sample.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Result<Self, ChunkError> {
         let (&count, stream) = bytes.split_first_chunk::<HEADER>().ok_or(ChunkError::Truncated)?;
         let total = u16::from_be_bytes(count);

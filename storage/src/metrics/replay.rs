@@ -326,7 +326,7 @@ impl<'r> Replay<'r> {
     /// The head's series of a number.
     pub fn named(&self, number: u64) -> Option<SeriesRef> {
         let slot = self.numbers.get(number)?;
-        SeriesTable::reference_of(slot, &*self.pages.slot(slot)?.lock())
+        SeriesTable::reference_of(slot, &self.pages.slot(slot)?.lock())
     }
 
     /// Reads part of a log. Returns how many bytes of records that was.

@@ -86,8 +86,18 @@ impl<'a> Parser<'a> {
         reason = "entries borrow from the parser, which no Iterator allows"
     )]
     pub fn next(&mut self) -> Option<Result<Entry<'_>, ParseError>> {
+        self.next_known(|_| None)
+    }
+
+    /// As [`Parser::next`]; where that is worth the while, labels are not read of a series whose key is `known`, as
+    /// [`TextParser::next_known`] says.
+    #[inline]
+    pub fn next_known(
+        &mut self,
+        known: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Option<Result<Entry<'_>, ParseError>> {
         match self {
-            Self::Text(parser) => parser.next(),
+            Self::Text(parser) => parser.next_known(known),
             Self::OpenMetrics(parser) => parser.next(),
             Self::Nhcb(parser) => parser.next(),
             Self::Protobuf(parser) => parser.next(),

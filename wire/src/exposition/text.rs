@@ -28,10 +28,40 @@ impl<'a> TextParser<'a> {
         Self { cursor: Cursor::new(body, true), kind: MetricType::Unknown, done: false }
     }
 
-    fn entry(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
+    /// As [`Iterator::next`], without reading labels that were read before: `known` gets the rest of the body where an
+    /// entry with labels may begin, and says how long its key is if it begins with one that this format gave before
+    /// and that ends with the closing brace.
+    pub fn next_known(
+        &mut self,
+        known: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Option<Result<Entry<'a>, ParseError>> {
+        if self.done {
+            return None;
+        }
+        let entry = self.entry(known).transpose();
+        self.done = !matches!(entry, Some(Ok(_)));
+        entry
+    }
+
+    #[inline]
+    fn entry(
+        &mut self,
+        mut known: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Result<Option<Entry<'a>>, ParseError> {
         loop {
             self.cursor.skip_blanks();
             self.cursor.entry = self.cursor.at;
+            let rest = self.cursor.body.get(self.cursor.at..).unwrap_or_default();
+            if rest
+                .first()
+                .is_some_and(|b| *b == b'{' || class::TABLE[*b as usize] & class::METRIC_START != 0)
+                && let Some(len) = known(rest)
+            {
+                self.cursor.at += len;
+                let key = self.cursor.entry();
+                let token = self.value_token();
+                return self.sample(key, true, token).map(Some);
+            }
             return match self.start_token() {
                 Token::Eof => Ok(None),
                 Token::Linebreak => continue,
@@ -319,12 +349,7 @@ impl<'a> Iterator for TextParser<'a> {
     type Item = Result<Entry<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let entry = self.entry().transpose();
-        self.done = !matches!(entry, Some(Ok(_)));
-        entry
+        self.next_known(|_| None)
     }
 }
 
@@ -412,6 +437,22 @@ mod tests {
         assert_eq!(invalid, "ok = 1\nerror invalid UTF-8 label value: \"\\\"\\xff\\\"\" (line 2)\n");
         let invalid = described(TextParser::new(b"# HELP a \xff\n"));
         assert_eq!(invalid, "error help text \"\\xff\" is not a valid utf8 string (line 1)\n");
+    }
+
+    #[test]
+    fn known_keys_are_as_if_read() {
+        let body = "a{b=\"c\"} 1 5\n  {\"a.b\",c=\"}\"}\t2\na{b=\"c\"} x\n";
+        let keys: [&[u8]; 2] = [b"a{b=\"c\"}", b"{\"a.b\",c=\"}\"}"];
+        let mut asked = 0;
+        let mut parser = TextParser::new(body.as_bytes());
+        let known = std::iter::from_fn(|| {
+            parser.next_known(|rest| {
+                asked += 1;
+                keys.iter().find(|key| rest.starts_with(key)).map(|key| key.len())
+            })
+        });
+        assert_eq!(described(known), text(body));
+        assert_eq!(asked, 3);
     }
 
     #[test]

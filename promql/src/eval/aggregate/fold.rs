@@ -207,7 +207,7 @@ impl Fold for Sum {
             if let Some(h) = row.histogram(step) {
                 totals.add(steps, step, h, row, context, notes);
             } else if row.has(step) && !totals.failed(step) {
-                add(&mut sum[step], &mut c[step], row.float(step));
+                add(&mut sum[step], &mut c[step], row.float(step), Kahan::plus);
             }
         }
     }
@@ -223,17 +223,20 @@ impl Fold for Sum {
 
 /// Adds a series to sums, step by step.
 fn add_all(sums: &mut [f64], cs: &mut [f64], values: &[f64]) {
-    for ((sum, c), v) in sums.iter_mut().zip(cs).zip(values) {
-        add(sum, c, *v);
+    let is_finite = sums_stay_finite(sums, values);
+    let places = sums.iter_mut().zip(cs).zip(values);
+    if is_finite {
+        places.for_each(|((sum, c), v)| add(sum, c, *v, Kahan::plus_finite));
+    } else {
+        places.for_each(|((sum, c), v)| add(sum, c, *v, Kahan::plus));
     }
 }
 
 /// Adds a value, unless it is absent, to a sum, which is absent before the first. Without branches.
-#[inline]
-fn add(sum: &mut f64, c: &mut f64, v: f64) {
+#[inline(always)]
+fn add(sum: &mut f64, c: &mut f64, v: f64, plus: impl Fn(Kahan, f64) -> Kahan) {
     // Nothing is lost to -0, and it does not turn a lone -0 into 0.
-    let before = Kahan { sum: if is_absent(*sum) { -0.0 } else { *sum }, c: *c };
-    let next = before.plus(v);
+    let next = plus(Kahan { sum: if is_absent(*sum) { -0.0 } else { *sum }, c: *c }, v);
     let stays = is_absent(v);
     *sum = if stays { *sum } else { next.sum };
     *c = if stays { *c } else { next.c };
@@ -332,7 +335,7 @@ fn sums_stay_finite(sums: &[f64], values: &[f64]) -> bool {
 /// Adds a series to sums and counts, step by step. Without branches.
 fn add_to_means(counts: &mut [f64], sums: &mut [f64], cs: &mut [f64], values: &[f64]) {
     for (((count, sum), c), v) in counts.iter_mut().zip(sums).zip(cs).zip(values) {
-        let next = Kahan { sum: *sum, c: *c }.plus(*v);
+        let next = Kahan { sum: *sum, c: *c }.plus_finite(*v);
         let stays = is_absent(*v);
         *count += if stays { 0.0 } else { 1.0 };
         *sum = if stays { *sum } else { next.sum };
