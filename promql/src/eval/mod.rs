@@ -44,6 +44,7 @@ mod sorted;
 mod stats;
 mod stream;
 mod transitions;
+mod trigonometry;
 mod windows;
 
 use std::sync::Arc;
