@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes read at a time while a request line is expected.
-const SCRATCH: usize = 8 << 10;
+/// A reader's buffer that is smaller is not read into directly while a request line is expected.
+const SMALL: usize = 64;
 const METHODS: [&[u8]; 6] = [b"GET /", b"POST /", b"PUT /", b"HEAD /", b"DELETE /", b"OPTIONS /"];
 
 /// A connection whose request lines are mended.
@@ -41,6 +41,19 @@ impl<S> Lenient<S> {
         Self { inner, place: Place::Start, left: Vec::new(), left_from: 0 }
     }
 
+    /// Mends the next piece; `None` when it is as it should be.
+    fn mend(&mut self, piece: &[u8]) -> Option<Vec<u8>> {
+        if piece.is_empty() {
+            return None;
+        }
+        let (line_end, place) = request_line(self.place, piece);
+        self.place = place;
+        let (line, rest) = piece.split_at(line_end);
+        let mut mended = mended(line)?;
+        mended.extend_from_slice(rest);
+        Some(mended)
+    }
+
     fn take_left(&mut self, buf: &mut ReadBuf<'_>) {
         let n = buf.remaining().min(self.left.len() - self.left_from);
         buf.put_slice(&self.left[self.left_from..self.left_from + n]);
@@ -52,19 +65,28 @@ impl<S> Lenient<S> {
     }
 }
 
-/// Mends one piece and says where the next one stands.
-fn mend(place: Place, piece: &[u8]) -> (Place, Vec<u8>) {
+/// How much of a piece belongs to a request line, and where the next piece stands.
+fn request_line(place: Place, piece: &[u8]) -> (usize, Place) {
     let is_request = match place {
         Place::Start => METHODS.iter().any(|method| piece.starts_with(method)),
         Place::Line => true,
         Place::Rest => false,
     };
     if !is_request {
-        return (Place::Rest, piece.to_vec());
+        return (0, Place::Rest);
     }
-    let line_end = piece.iter().position(|b| matches!(b, b'\r' | b'\n'));
-    let (line, rest) = piece.split_at(line_end.unwrap_or(piece.len()));
-    let mut mended = Vec::with_capacity(piece.len() + 16);
+    match piece.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        Some(end) => (end, Place::Rest),
+        None => (piece.len(), Place::Line),
+    }
+}
+
+/// A request line as the HTTP library takes it, unless it does so already.
+fn mended(line: &[u8]) -> Option<Vec<u8>> {
+    if !line.iter().any(|b| matches!(b, b'"' | b'<' | b'>')) {
+        return None;
+    }
+    let mut mended = Vec::with_capacity(line.len() + 16);
     for byte in line {
         match byte {
             b'"' => mended.extend_from_slice(b"%22"),
@@ -73,8 +95,7 @@ fn mend(place: Place, piece: &[u8]) -> (Place, Vec<u8>) {
             other => mended.push(*other),
         }
     }
-    mended.extend_from_slice(rest);
-    (if line_end.is_some() { Place::Rest } else { Place::Line }, mended)
+    Some(mended)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
@@ -90,14 +111,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
         if self.place == Place::Rest {
             return Pin::new(&mut self.inner).poll_read(cx, buf);
         }
-        let mut scratch = [0u8; SCRATCH];
-        let mut read = ReadBuf::new(&mut scratch);
-        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
-        if read.filled().is_empty() {
+        if buf.remaining() < SMALL {
+            // Too little to tell a request by.
+            let mut scratch = [0u8; SMALL];
+            let mut read = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
+            self.left = self.mend(read.filled()).unwrap_or_else(|| read.filled().to_vec());
+            self.take_left(buf);
             return Poll::Ready(Ok(()));
         }
-        (self.place, self.left) = mend(self.place, read.filled());
-        self.take_left(buf);
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if let Some(mended) = self.mend(&buf.filled()[before..]) {
+            self.left = mended;
+            buf.set_filled(before);
+            self.take_left(buf);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -138,6 +167,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn mend(place: Place, piece: &[u8]) -> (Place, Vec<u8>) {
+        let mut lenient = Lenient { place, ..Lenient::new(()) };
+        let mended = lenient.mend(piece).unwrap_or(piece.to_vec());
+        (lenient.place, mended)
+    }
 
     #[test]
     fn only_the_line_is_mended() {

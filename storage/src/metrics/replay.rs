@@ -25,7 +25,7 @@ use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
 use super::late::{LateChunk, LateSample, Value};
 use super::log::{WAL, WBL};
-use super::series::Series;
+use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
 use super::table::{Pages, SeriesTable, slot_of};
 use crate::block::tombstones::{Interval, Tombstones};
@@ -457,7 +457,7 @@ impl<'r> Replay<'r> {
         let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
         let (numbers, gathered) = (&self.numbers, &mut self.gathered);
         let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
-            if t >= min_valid_t {
+            if (min_valid_t..END_OF_TIME).contains(&t) {
                 match numbers.get(number) {
                     Some(slot) => gathered.push_started(slot, t, start_t, v),
                     None => unknown.push(number),
@@ -483,7 +483,7 @@ impl<'r> Replay<'r> {
             self.store();
         }
         for (number, (t, start_t), v) in samples {
-            if t >= self.min_valid_t
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
                 && let Some(slot) = self.find(number, kind)
             {
                 self.gathered.push_histogram(slot, t, start_t, v);
@@ -505,7 +505,9 @@ impl<'r> Replay<'r> {
                 if self.gathered.is_full(samples.len()) {
                     self.store();
                 }
-                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
+                for sample in
+                    samples.into_iter().filter(|sample| (min_valid_t..END_OF_TIME).contains(&sample.t))
+                {
                     if let Some(slot) = self.find(sample.series, kind) {
                         self.gathered.push_started(slot, sample.t, sample.start_t, sample.v);
                     }
@@ -705,7 +707,7 @@ impl<'r> Replay<'r> {
     }
 
     fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
-        let Some(slot) = self.find(number, kind) else { return };
+        let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
         let Some(mut guard) = self.series(slot) else { return };
         let forms = self.head.cut_rule().forms;
         let late = guard.late.get_or_insert_default();
