@@ -3,6 +3,7 @@
 //! It knows no queue and no clock, and works on rayon's threads: the caller admits queries, hands in the time that passes
 //! and the flag that cancels.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use model::read::{ReadError, SeriesSource};
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
 use crate::eval;
+use crate::memory::Memory;
 use crate::value::Value;
 
 /// Default distance into the past that an instant selector looks for a sample: 5 minutes.
@@ -23,6 +25,8 @@ pub struct EngineOptions {
     pub max_samples: usize,
     /// How many bytes the intermediate and final results of one query may take.
     pub max_bytes: usize,
+    /// What they and those of all other queries may take together.
+    pub memory: Arc<Memory>,
     /// `--query.lookback-delta`, in milliseconds.
     pub lookback_delta: i64,
     /// Step of subqueries that name none, in milliseconds: the global evaluation interval.
@@ -47,6 +51,7 @@ impl Default for EngineOptions {
         Self {
             max_samples: 50_000_000,
             max_bytes: 4 << 30,
+            memory: Arc::new(Memory::new(usize::MAX)),
             lookback_delta: DEFAULT_LOOKBACK_DELTA_MS,
             default_interval: 60_000,
             at_modifier: true,

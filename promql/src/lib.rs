@@ -10,6 +10,7 @@ pub mod functions;
 pub mod json;
 mod lex;
 mod limits;
+pub mod memory;
 pub mod parse;
 pub mod print;
 pub mod script;

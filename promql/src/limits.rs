@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::engine::QueryError;
+use crate::memory::Memory;
 
 /// Stage names in errors, as Prometheus writes them.
 pub(crate) const STAGE_EXECUTION: &str = "query execution";
@@ -27,6 +28,8 @@ pub(crate) struct Interrupt<'a> {
     /// Bytes of the results of operations that ended, and of what the query holds all the time.
     kept: AtomicUsize,
     max_bytes: usize,
+    /// Both are counted there too.
+    memory: &'a Memory,
     work: AtomicU64,
     /// Whether other threads may help.
     parallel: bool,
@@ -41,9 +44,19 @@ impl<'a> Interrupt<'a> {
         elapsed: &'a (dyn Fn() -> Duration + Sync),
         deadline: Option<Duration>,
         max_bytes: usize,
+        memory: &'a Memory,
     ) -> Self {
-        let (working, kept) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { cancel, elapsed, deadline, working, kept, max_bytes, work: AtomicU64::new(0), parallel: true }
+        Self {
+            cancel,
+            elapsed,
+            deadline,
+            working: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            max_bytes,
+            memory,
+            work: AtomicU64::new(0),
+            parallel: true,
+        }
     }
 
     /// Keeps all work on the thread that does it.
@@ -97,25 +110,42 @@ impl<'a> Interrupt<'a> {
     /// cover it beside all else that is held.
     pub(crate) fn allocated(&self, bytes: usize) -> Result<(), QueryError> {
         let working = self.working.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        self.check_bytes(working.saturating_add(self.kept.load(Ordering::Relaxed)))
+        let shared = self.memory.take(bytes);
+        self.check_bytes(working.saturating_add(self.kept.load(Ordering::Relaxed)))?;
+        shared
+    }
+
+    /// Fails when the query's budget would not cover so many bytes, of which nothing is taken yet.
+    pub(crate) fn could_allocate(&self, bytes: usize) -> Result<(), QueryError> {
+        self.check_bytes(bytes)
     }
 
     /// Notes memory that the operation under way has given back.
     pub(crate) fn freed(&self, bytes: usize) {
         self.working.fetch_sub(bytes, Ordering::Relaxed);
+        self.memory.give_back(bytes);
     }
 
     /// Notes that the operation under way has ended: its result takes so many bytes, and operands that took `freed`
     /// are gone.
     pub(crate) fn ended(&self, result: usize, freed: usize) -> Result<(), QueryError> {
-        self.working.store(0, Ordering::Relaxed);
+        let working = self.working.swap(0, Ordering::Relaxed);
         self.kept.fetch_sub(freed, Ordering::Relaxed);
         let kept = self.kept.fetch_add(result, Ordering::Relaxed).saturating_add(result);
-        self.check_bytes(kept)
+        let shared = self.memory.take(result);
+        self.memory.give_back(working + freed);
+        self.check_bytes(kept)?;
+        shared
     }
 
     fn check_bytes(&self, held: usize) -> Result<(), QueryError> {
         if held > self.max_bytes { Err(QueryError::TooManySamples(STAGE_EXECUTION)) } else { Ok(()) }
+    }
+}
+
+impl Drop for Interrupt<'_> {
+    fn drop(&mut self) {
+        self.memory.give_back(*self.working.get_mut() + *self.kept.get_mut());
     }
 }
 
@@ -168,7 +198,8 @@ mod tests {
     #[test]
     fn bytes_count_in_sum() {
         let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
-        let interrupt = Interrupt::new(&cancel, &elapsed, None, 100);
+        let memory = Memory::new(usize::MAX);
+        let interrupt = Interrupt::new(&cancel, &elapsed, None, 100, &memory);
         // One operation, in parts; then another beside its result; then one that takes both as operands.
         assert!(interrupt.allocated(60).is_ok() && interrupt.allocated(50).is_err());
         interrupt.freed(50);
@@ -184,13 +215,34 @@ mod tests {
     fn deadline_and_cancel() {
         let cancel = AtomicBool::new(false);
         let elapsed = || Duration::from_millis(5);
-        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(6)), 100);
+        let memory = Memory::new(usize::MAX);
+        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(6)), 100, &memory);
         assert!(interrupt.check("x").is_ok() && interrupt.worked(10).is_ok());
         cancel.store(true, Ordering::Relaxed);
         assert_eq!(interrupt.check("x"), Err(QueryError::Cancelled("x")));
         assert_eq!(interrupt.worked(CHECK_EVERY), Err(QueryError::Cancelled(STAGE_EVALUATION)));
         cancel.store(false, Ordering::Relaxed);
-        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(5)), 100);
+        let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(5)), 100, &memory);
         assert_eq!(interrupt.check("x"), Err(QueryError::Timeout("x")));
+    }
+
+    #[test]
+    fn queries_share_memory_and_give_all_of_it_back() {
+        let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
+        let memory = Memory::new(100);
+        let query = || Interrupt::new(&cancel, &elapsed, None, 90, &memory);
+        let (one, two) = (query(), query());
+        assert!(one.allocated(60).is_ok() && two.allocated(40).is_ok());
+        let refused = two.allocated(1).unwrap_err();
+        assert!(refused.to_string().starts_with("no memory is left for this query"), "{refused}");
+        drop(two);
+        // The operation's result takes less than the operation.
+        assert!(one.ended(10, 0).is_ok() && one.allocated(80).is_ok());
+        one.freed(80);
+        assert!(one.ended(5, 10).is_ok());
+        assert!(query().allocated(85).is_ok());
+        assert!(query().allocated(91).is_err());
+        drop(one);
+        assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
     }
 }

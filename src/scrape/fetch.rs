@@ -1,18 +1,20 @@
 //! Asking a target for its metrics.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 use wire::exposition::{Format, FormatError};
 
 use super::target::Target;
 use crate::config::global::{NameEscaping, ScrapeProtocol};
 use crate::config::scrape::ScrapeJob;
-use crate::http_client::{HttpClient, HttpError, Request};
+use crate::http_client::{HttpClient, HttpError, Request, Response};
 
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
@@ -45,26 +47,56 @@ impl FetchError {
     }
 }
 
-/// Memory for bodies, which all targets take in turns: few bodies are there at once.
-#[derive(Default)]
-pub struct BodyBuffers(Mutex<Vec<Vec<u8>>>);
+/// Room for bodies, which all targets take in turns, so that a burst of answers or a slow disk does not fill the memory
+/// with bodies that wait to be stored. A body that is slow to come takes no room from others.
+pub struct BodyBuffers {
+    kept: Mutex<Vec<Vec<u8>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for BodyBuffers {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), room: Arc::new(Semaphore::new(Self::BODIES)) }
+    }
+}
 
 impl BodyBuffers {
-    /// Buffers that are kept.
-    const KEPT: usize = 8;
-    /// A larger one is not kept.
+    /// Bodies at once, and buffers that are kept.
+    const BODIES: usize = 32;
+    /// A larger buffer is not kept.
     const LEN_MAX: usize = 4 << 20;
+    /// What takes longer to arrive gives its room up.
+    const SLOW: Duration = Duration::from_millis(100);
+
+    /// Reads a body when there is room, or after `patience` without.
+    async fn read(
+        self: Arc<Self>,
+        response: Response,
+        limit: u64,
+        expected_bytes: usize,
+        patience: Duration,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), HttpError> {
+        let room = tokio::time::timeout(patience, self.room.clone().acquire_owned()).await;
+        let room = room.ok().and_then(Result::ok);
+        let mut reading = pin!(response.read(limit, self.take(expected_bytes)));
+        tokio::select! {
+            biased;
+            read = &mut reading => return Ok((read?, room)),
+            () = tokio::time::sleep(Self::SLOW) => drop(room),
+        }
+        Ok((reading.await?, None))
+    }
 
     /// An empty buffer with room for so many bytes.
     fn take(&self, bytes: usize) -> Vec<u8> {
-        let mut buffer = self.0.lock().pop().unwrap_or_default();
+        let mut buffer = self.kept.lock().pop().unwrap_or_default();
         buffer.reserve_exact(bytes);
         buffer
     }
 
     fn give_back(&self, mut buffer: Vec<u8>) {
-        let mut kept = self.0.lock();
-        if kept.len() < Self::KEPT && (1..=Self::LEN_MAX).contains(&buffer.capacity()) {
+        let mut kept = self.kept.lock();
+        if kept.len() < Self::BODIES && (1..=Self::LEN_MAX).contains(&buffer.capacity()) {
             buffer.clear();
             kept.push(buffer);
         }
@@ -79,6 +111,7 @@ pub struct Body {
     pub format: Format,
     /// Where the memory goes in the end.
     buffers: Arc<BodyBuffers>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Body {
@@ -140,7 +173,9 @@ impl Fetcher {
         let content_type = response.headers.get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
         let format = Format::of(&String::from_utf8_lossy(content_type));
-        let bytes = response.read(self.body_limit, self.buffers.take(self.expected_bytes)).await?;
+        let buffers = self.buffers.clone();
+        let (bytes, room) =
+            buffers.read(response, self.body_limit, self.expected_bytes, self.timeout / 2).await?;
         self.expected_bytes = bytes.len() + bytes.len() / 8;
         let format = match (format, self.fallback) {
             // Nothing to read, so it does not matter how.
@@ -148,7 +183,7 @@ impl Fetcher {
             (Ok(format), _) | (Err(_), Some(format)) => format,
             (Err(error), None) => return Err(error.into()),
         };
-        Ok(Body { bytes, format, buffers: self.buffers.clone() })
+        Ok(Body { bytes, format, buffers: self.buffers.clone(), _room: room })
     }
 }
 
@@ -187,18 +222,56 @@ mod tests {
         let body = |bytes: usize| {
             let mut buffer = buffers.take(bytes);
             buffer.resize(bytes, 7);
-            Body { bytes: buffer, format: Format::Text, buffers: buffers.clone() }
+            Body { bytes: buffer, format: Format::Text, buffers: buffers.clone(), _room: None }
         };
         drop(body(100));
         let again = buffers.take(10);
         assert!(again.is_empty() && again.capacity() >= 100);
-        drop((0..20).map(body).collect::<Vec<_>>());
+        drop((0..2 * BodyBuffers::BODIES).map(body).collect::<Vec<_>>());
         drop(body(BodyBuffers::LEN_MAX + 1));
-        let kept = buffers.0.lock();
-        assert!(
-            kept.len() < BodyBuffers::KEPT
-                && kept.iter().all(|buffer| buffer.capacity() <= BodyBuffers::LEN_MAX)
-        );
+        let kept = buffers.kept.lock();
+        assert_eq!(kept.len(), BodyBuffers::BODIES - 1);
+        assert!(kept.iter().all(|buffer| buffer.capacity() <= BodyBuffers::LEN_MAX));
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_room_until_it_is_slow() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let (go_on, mut told) = tokio::sync::mpsc::channel::<()>(1);
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+                socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nup").await.unwrap();
+                told.recv().await.unwrap();
+                socket.write_all(b" 1").await.unwrap();
+            }
+        });
+        let client =
+            HttpClient::new(&crate::config::http_client::HttpClientConfig::default(), "test").unwrap();
+        let buffers = Arc::new(BodyBuffers::default());
+        let free = || buffers.room.available_permits();
+        let read = async |patience| {
+            let response = client.send(Request::get(url.clone()), Duration::from_secs(60)).await.unwrap();
+            buffers.clone().read(response, 100, 0, patience).await.unwrap()
+        };
+
+        go_on.send(()).await.unwrap();
+        let (bytes, room) = read(Duration::from_secs(60)).await;
+        assert_eq!((&*bytes, room.is_some(), free()), (&b"up 1"[..], true, BodyBuffers::BODIES - 1));
+        drop(room);
+
+        // Without any room left, and slowly.
+        let all = buffers.room.clone().acquire_many_owned(BodyBuffers::BODIES as u32).await.unwrap();
+        let slowly = async {
+            tokio::time::sleep(2 * BodyBuffers::SLOW).await;
+            go_on.send(()).await.unwrap();
+        };
+        let ((bytes, room), ()) = tokio::join!(read(Duration::from_millis(1)), slowly);
+        assert_eq!((&*bytes, room.is_some(), free()), (&b"up 1"[..], false, 0));
+        drop(all);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use promql::engine::EngineOptions;
+use promql::memory::Memory;
 use promql::parse::Features;
 use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
 
@@ -184,8 +186,13 @@ pub fn language(flags: &Flags) -> Features {
 
 /// Settings of queries.
 pub fn query_options(flags: &Flags, config: &Config) -> query::Options {
+    // Half of all memory for all queries; what they take of the store is counted nowhere else.
+    let half = super::memory::available()
+        .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX));
     query::Options {
         engine: EngineOptions {
+            max_bytes: EngineOptions::default().max_bytes.min(half),
+            memory: Arc::new(Memory::new(half)),
             max_samples: usize::try_from(flags.query.max_samples).unwrap_or(usize::MAX),
             lookback_delta: flags.query.lookback_delta_ms,
             default_interval: config.global.evaluation_interval_ms,

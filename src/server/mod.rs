@@ -2,6 +2,7 @@
 //! them in reverse.
 
 mod configuration;
+mod memory;
 mod observe;
 mod running;
 mod signals;

@@ -492,7 +492,7 @@ fn blocks(out: &mut Gather, s: &Stats) {
         "Final time range of chunks on their first compaction",
         &s.chunk_seconds,
     );
-    timing(
+    distribution(
         out,
         "prometheus_tsdb_tombstone_cleanup_seconds",
         "The time taken to recompact blocks to remove tombstones.",

@@ -60,6 +60,15 @@ pub enum Event {
         /// How many records' samples were skipped.
         count: u64,
     },
+    /// Segments of the write-ahead log are not there. What follows them is kept.
+    SegmentsMissing {
+        /// Path of the first that is missing.
+        missing: String,
+        /// Path of the first that is there.
+        found: String,
+        /// What they should follow: the checkpoint's path; `None` without one.
+        checkpoint: Option<String>,
+    },
     /// A leftover of an interrupted run was removed.
     LeftoverRemoved {
         /// The file or directory.
@@ -144,6 +153,7 @@ impl Event {
             Self::Repaired { .. }
             | Self::BlockUnreadable { .. }
             | Self::UnknownReferences { .. }
+            | Self::SegmentsMissing { .. }
             | Self::LeftoverRemoved { .. } => Severity::Warn,
             Self::Failed { .. } | Self::Poisoned { .. } => Severity::Error,
             _ => Severity::Info,
@@ -166,6 +176,14 @@ impl fmt::Display for Event {
             }
             Self::UnknownReferences { log, count } => {
                 write!(f, "{count} records of the {log} name unknown series and were skipped")
+            }
+            Self::SegmentsMissing { missing, found, checkpoint } => {
+                write!(f, "write-ahead log segments from {missing} to before {found} are missing")?;
+                match checkpoint {
+                    Some(checkpoint) => write!(f, ", though {checkpoint} ends before them")?,
+                    None => write!(f, ", and there is no checkpoint that stands for them")?,
+                }
+                write!(f, "; what follows is kept, the samples in between are lost")
             }
             Self::LeftoverRemoved { path } => write!(f, "removed {path}, left over from an interrupted run"),
             Self::BlockWritten { block, min_t, max_t, samples, took } => {

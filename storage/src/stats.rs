@@ -196,7 +196,7 @@ pub struct Stats {
     /// Times that failed.
     pub reloads_failed: u64,
     /// Runs of `clean_tombstones`.
-    pub tombstone_cleanup: Timing,
+    pub tombstone_cleanup: Distribution,
     /// Exemplars appended.
     pub exemplars_appended: u64,
     /// Exemplars refused as out of order.
@@ -316,7 +316,7 @@ impl Default for Stats {
             chunk_seconds: Distribution::new(CHUNK_SECONDS_BOUNDS),
             reloads: 0,
             reloads_failed: 0,
-            tombstone_cleanup: Timing::default(),
+            tombstone_cleanup: Distribution::new(&[]),
             exemplars_appended: 0,
             exemplars_out_of_order: 0,
             exemplars: 0,

@@ -295,6 +295,124 @@ fn add_records(disk: &SimDisk, dir: &str, put: impl FnOnce(&mut Batch)) {
 }
 
 #[test]
+fn times_out_of_proportion_do_no_harm() {
+    const FAR: i64 = 1 << 60;
+    let limits = Limits { out_of_order_window: 3 * HOUR, retention_time: 0, ..Limits::default() };
+    let options = Options { limits, late_chunk_samples: 5, ..options() };
+    for (log, times) in [
+        ("wbl", &[FAR][..]),
+        ("wbl", &[-FAR]),
+        ("wbl", &[-FAR, 9 * HOUR + 1, FAR, i64::MAX - 1, i64::MIN, i64::MAX]),
+        ("wal", &[FAR]),
+        ("wal", &[-FAR]),
+        ("wal", &[i64::MIN, -FAR, FAR, i64::MAX]),
+    ] {
+        let disk = SimDisk::new(28);
+        let storage = open_with(&disk, options.clone()).0;
+        for n in 0..5 * 60 {
+            put(&storage, &[("a", 5 * HOUR + n * MINUTE, n as f64)]);
+        }
+        put(&storage, &[("a", 9 * HOUR - 1, 0.0)]);
+        storage.close().unwrap();
+        drop(storage);
+        add_records(&disk, log, |batch| {
+            let of = |n| RefSeries { series: SeriesRef(n), labels: series(&format!("far {n}")) };
+            let sample = |(n, t): (usize, &i64)| RefSample {
+                series: SeriesRef(100 + n as u64 % 2),
+                t: *t,
+                start_t: 0,
+                v: 1.0,
+            };
+            let samples: Vec<_> = times.iter().enumerate().map(sample).collect();
+            if log == "wal" {
+                batch.push(|out| record::put_series(out, &[of(100), of(101)]));
+            }
+            batch.push(|out| record::put_samples(out, &samples, false));
+        });
+        if log == "wbl" {
+            add_records(&disk, "wal", |batch| {
+                let of = |n| RefSeries { series: SeriesRef(n), labels: series(&format!("far {n}")) };
+                batch.push(|out| record::put_series(out, &[of(100), of(101)]));
+            });
+        }
+        for _ in 0..2 {
+            let (storage, heard) = open_with(&disk, options.clone());
+            let all = |storage: &Storage| -> Vec<i64> {
+                let found = all(storage);
+                let far = found.iter().filter(|(name, _)| name.starts_with("far"));
+                far.flat_map(|(_, samples)| samples.iter().map(|(t, _)| *t)).collect()
+            };
+            let kept = |storage: &Storage| read(&*storage.snapshot(), 5 * HOUR, 10 * HOUR)["a"].len();
+            assert_eq!(kept(&storage), 301, "{times:?} in {log}");
+            let mut before = all(&storage);
+            before.sort_unstable();
+            // What is late is written out only with what is old.
+            let mut appender = storage.appender();
+            let _ = appender.append(None, &series("a"), 13 * HOUR, 0.0, 0);
+            let end = appender.append(None, &series("a"), i64::MAX, 0.0, 0);
+            assert_eq!(end, Err(AppendError::OutOfBounds));
+            appender.commit().unwrap();
+            storage.compact().unwrap();
+            storage.compact().unwrap();
+            let mut after = all(&storage);
+            after.sort_unstable();
+            assert!(!before.is_empty() && !before.contains(&i64::MAX), "{before:?}");
+            assert_eq!(after, before, "{times:?} in {log}");
+            assert_eq!(kept(&storage), 301, "{times:?} in {log}");
+            assert!(storage.blocks().len() < 12, "{}", storage.blocks().len());
+            storage.snapshot_to("copy", true).unwrap();
+            assert_eq!(heard.problems().concat().matches("failed").count(), 0, "{:?}", heard.problems());
+            storage.close().unwrap();
+            disk.remove_dir_all(Path::new("snapshots")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn missing_segments_are_told_and_what_follows_is_kept() {
+    let disk = SimDisk::new(29);
+    for n in 0..3 {
+        // A restart begins a segment.
+        let storage = open_with(&disk, options()).0;
+        put(&storage, &[("a", n * MINUTE, n as f64), (&format!("b{n}"), n * MINUTE, 0.0)]);
+        storage.close().unwrap();
+    }
+    for (removed, missing, kept) in [(0, "wal/00000000", "wal/00000001"), (1, "wal/00000000", "wal/00000002")]
+    {
+        disk.remove_file(&wal::segment::path(Path::new("wal"), removed)).unwrap();
+        let (storage, heard) = open_with(&disk, options());
+        let problems = heard.problems().concat();
+        assert!(
+            problems.contains(&format!("segments from {missing} to before {kept} are missing")),
+            "{problems}"
+        );
+        assert!(problems.contains("there is no checkpoint"), "{problems}");
+        assert_eq!(storage.stats().wal.corruptions, 1);
+        assert_eq!(all(&storage)["b2"].len(), 1);
+        storage.close().unwrap();
+    }
+    // Behind a checkpoint.
+    let disk = SimDisk::new(30);
+    let storage = open_with(&disk, options()).0;
+    for n in 0..16 * 60 {
+        let samples: Vec<_> =
+            (0..20).map(|i| (["a", "b", "c", "d"][i % 4], n * MINUTE + i as i64, 1.5)).collect();
+        put(&storage, &samples);
+    }
+    storage.compact().unwrap();
+    storage.close().unwrap();
+    drop(storage);
+    let checkpoint = wal::checkpoint::last(&disk, Path::new("wal")).unwrap().unwrap();
+    let (storage, heard) = open_with(&disk, options());
+    assert_eq!(heard.problems(), [""; 0]);
+    storage.close().unwrap();
+    drop(storage);
+    disk.remove_file(&wal::segment::path(Path::new("wal"), checkpoint.segment + 1)).unwrap();
+    let problems = open_with(&disk, options()).1.problems().concat();
+    assert!(problems.contains("checkpoint.") && problems.contains("ends before them"), "{problems}");
+}
+
+#[test]
 fn marks_and_numbers_out_of_proportion_do_no_harm() {
     let disk = SimDisk::new(22);
     let limits = Limits { out_of_order_window: 20 * HOUR, ..Limits::default() };

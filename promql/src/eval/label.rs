@@ -135,11 +135,12 @@ fn too_long(function: &str, target: &str) -> QueryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
     use model::Labels;
 
     fn unlimited<T>(run: impl FnOnce(&Interrupt<'_>) -> T) -> T {
         let (cancel, elapsed) = (Default::default(), || Default::default());
-        run(&Interrupt::new(&cancel, &elapsed, None, usize::MAX))
+        run(&Interrupt::new(&cancel, &elapsed, None, usize::MAX, &Memory::new(usize::MAX)))
     }
 
     fn rows() -> Vec<Row> {

@@ -1,6 +1,6 @@
 //! Functions of one float, where Go's differ from Rust's.
 
-use super::{hyperbolic, power};
+use super::{hyperbolic, power, trigonometry};
 
 /// Go's `math.Max`: NaN if either is, but +Inf beats NaN; +0 is greater than -0.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
@@ -60,15 +60,15 @@ pub(crate) fn function(name: &str) -> Option<fn(f64) -> f64> {
         "ln" => power::ln,
         "log2" => power::log2,
         "log10" => power::log10,
-        "sin" => f64::sin,
-        "cos" => f64::cos,
-        "tan" => f64::tan,
-        "asin" => f64::asin,
-        "acos" => f64::acos,
-        "atan" => f64::atan,
+        "sin" => trigonometry::sin,
+        "cos" => trigonometry::cos,
+        "tan" => trigonometry::tan,
+        "asin" => trigonometry::asin,
+        "acos" => trigonometry::acos,
+        "atan" => trigonometry::atan,
         "sinh" => hyperbolic::sinh,
         "cosh" => hyperbolic::cosh,
-        "tanh" => f64::tanh,
+        "tanh" => hyperbolic::tanh,
         "asinh" => hyperbolic::asinh,
         "acosh" => hyperbolic::acosh,
         "atanh" => hyperbolic::atanh,

@@ -44,6 +44,7 @@ mod sorted;
 mod stats;
 mod stream;
 mod transitions;
+mod trigonometry;
 mod windows;
 
 use std::sync::Arc;
@@ -85,6 +86,11 @@ pub(crate) struct Planned {
     began: Duration,
 }
 
+fn interrupt<'a>(options: &'a EngineOptions, context: &QueryContext<'a>) -> Interrupt<'a> {
+    let QueryContext { cancel, elapsed, deadline, .. } = *context;
+    Interrupt::new(cancel, elapsed, deadline, options.max_bytes, &options.memory)
+}
+
 impl Planned {
     /// Plans a query from the syntax tree.
     pub(crate) fn new(
@@ -94,7 +100,7 @@ impl Planned {
         context: &QueryContext<'_>,
     ) -> Result<Self, QueryError> {
         let began = (context.elapsed)();
-        let interrupt = Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        let interrupt = interrupt(options, context);
         interrupt.check(STAGE_EXECUTION)?;
         let lookback = context.lookback_delta.filter(|ms| *ms > 0).unwrap_or(options.lookback_delta);
         let by_step = options.per_step_stats && context.per_step_stats;
@@ -106,8 +112,7 @@ impl Planned {
         for scope in &plan.scopes {
             // Before any list of a value for each step is made. Nothing is kept here: who makes one counts it.
             let bytes = scope.grid.steps().saturating_mul(STEP_BYTES);
-            interrupt.allocated(bytes)?;
-            interrupt.freed(bytes);
+            interrupt.could_allocate(bytes)?;
         }
         let (kind, is_instant) = (expr.value_type(), matches!(times, Times::Instant(_)));
         Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
@@ -126,8 +131,7 @@ impl Planned {
         context: &QueryContext<'_>,
     ) -> Result<QueryResult, QueryError> {
         let Self { options, plan, began, .. } = self;
-        let mut interrupt =
-            Interrupt::new(context.cancel, context.elapsed, context.deadline, options.max_bytes);
+        let mut interrupt = interrupt(options, context);
         if workers == Workers::Caller {
             interrupt = interrupt.on_one_thread();
         }

@@ -92,6 +92,10 @@ pub(crate) fn exp(x: f64) -> f64 {
         return x.exp();
     }
     let k = (x * std::f64::consts::LOG2_E).round_ties_even();
+    if k >= 1024.0 {
+        // Go's method gives up a little below the largest number.
+        return f64::INFINITY;
+    }
     let r = (-k).mul_add(LN_2_LOW, (-k).mul_add(LN_2_HIGH, x)) * 0.0625;
     let series = SERIES[1..].iter().fold(SERIES[0], |sum, c| sum.mul_add(r, *c)).mul_add(r, 1.0);
     // `y` stands for `e^r - 1`, whose square is `y (y + 2) + 1`.
@@ -102,20 +106,22 @@ pub(crate) fn exp(x: f64) -> f64 {
     join(y.mul_add(y + 2.0, 1.0), k as i64)
 }
 
+/// Coefficients of even powers in the series of logarithms, from fdlibm.
+const LN_SERIES: [f64; 7] = [
+    6.666_666_666_666_735e-1,
+    3.999_999_999_940_942e-1,
+    2.857_142_874_366_239e-1,
+    2.222_219_843_214_978_4e-1,
+    1.818_357_216_161_805e-1,
+    1.531_383_769_920_937_3e-1,
+    1.479_819_860_511_658_6e-1,
+];
+/// The logarithm of 2 in two parts, the first with zeros at its end.
+const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+
 /// The natural logarithm: of `2^k (1 + f)` with `1 + f` around 1, by a series in `f / (2 + f)`.
 pub(crate) fn ln(x: f64) -> f64 {
-    /// Coefficients of even powers, from fdlibm.
-    const SERIES: [f64; 7] = [
-        6.666_666_666_666_735e-1,
-        3.999_999_999_940_942e-1,
-        2.857_142_874_366_239e-1,
-        2.222_219_843_214_978_4e-1,
-        1.818_357_216_161_805e-1,
-        1.531_383_769_920_937_3e-1,
-        1.479_819_860_511_658_6e-1,
-    ];
-    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
-    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     if x <= 0.0 || !x.is_finite() {
         return x.ln();
     }
@@ -128,11 +134,54 @@ pub(crate) fn ln(x: f64) -> f64 {
     let s = f / (2.0 + f);
     let s2 = s * s;
     let s4 = s2 * s2;
-    let [c1, c2, c3, c4, c5, c6, c7] = SERIES;
+    let [c1, c2, c3, c4, c5, c6, c7] = LN_SERIES;
     let odd = s2 * (c1 + s4 * (c3 + s4 * (c5 + s4 * c7)));
     let even = s4 * (c2 + s4 * (c4 + s4 * c6));
     let half_square = 0.5 * f * f;
     k * LN_2_HIGH - ((half_square - (s * (half_square + (odd + even)) + k * LN_2_LOW)) - f)
+}
+
+/// The natural logarithm of `1 + x`, exact where `x` is small: as [`ln`], with what rounding took from `1 + x`.
+pub(crate) fn ln_1p(x: f64) -> f64 {
+    const SQRT_2_MANTISSA: u64 = 0x6_a09e_667f_3bcd;
+    if !x.is_finite() || x <= -1.0 {
+        return x.ln_1p();
+    }
+    let size = x.abs();
+    if size < 1.0 / 536_870_912.0 {
+        // 2^-29, and 2^-54.
+        return if size < 5.551_115_123_125_783e-17 { x } else { x - x * x * 0.5 };
+    }
+    let (mut f, mut k, mut lost, mut is_near) = (x, 0.0, 0.0, false);
+    if !(std::f64::consts::FRAC_1_SQRT_2 - 1.0 < x && x < std::f64::consts::SQRT_2 - 1.0) {
+        let sum = if size < 9_007_199_254_740_992.0 { 1.0 + x } else { x };
+        let mut exponent = (sum.to_bits() >> 52) as i64 - 1023;
+        if size < 9_007_199_254_740_992.0 {
+            lost = if exponent > 0 { 1.0 - (sum - x) } else { x - (sum - 1.0) } / sum;
+        }
+        // Around 1, from the root of one half to that of two.
+        let mantissa = sum.to_bits() & ((1 << 52) - 1);
+        let halved = mantissa >= SQRT_2_MANTISSA;
+        exponent += i64::from(halved);
+        f = f64::from_bits(mantissa | if halved { 1022 << 52 } else { 1023 << 52 }) - 1.0;
+        is_near = if halved { ((1 << 52) - mantissa) >> 2 == 0 } else { mantissa == 0 };
+        k = exponent as f64;
+    }
+    let half_square = 0.5 * f * f;
+    if is_near {
+        if f == 0.0 {
+            return if k == 0.0 { 0.0 } else { k * LN_2_HIGH + (lost + k * LN_2_LOW) };
+        }
+        let rest = half_square * (1.0 - 2.0 / 3.0 * f);
+        return if k == 0.0 { f - rest } else { k * LN_2_HIGH - ((rest - (k * LN_2_LOW + lost)) - f) };
+    }
+    let s = f / (2.0 + f);
+    let s2 = s * s;
+    let series = s2 * LN_SERIES.iter().rev().skip(1).fold(LN_SERIES[6], |sum, c| c + s2 * sum);
+    if k == 0.0 {
+        return f - (half_square - s * (half_square + series));
+    }
+    k * LN_2_HIGH - ((half_square - (s * (half_square + series) + (k * LN_2_LOW + lost))) - f)
 }
 
 /// The binary logarithm; exact for powers of two.
@@ -203,6 +252,7 @@ mod tests {
     #[test]
     fn as_go_rounds_them() {
         assert_eq!(log10(3.0), 0.4771212547196624);
+        assert_eq!(exp(709.5), f64::INFINITY);
         assert_eq!((log2(8.0), log2(0.125), log10(1000.0)), (3.0, -3.0, 3.0));
         assert_eq!((pow(2.0, 0.5), pow(-2.0, 3.0), pow(2.0, -1074.0)), (2f64.sqrt(), -8.0, 5e-324));
         assert_eq!(

@@ -29,6 +29,14 @@ pub fn put_varint(out: &mut Vec<u8>, value: i64) {
 /// or the integer exceeds 64 bits.
 #[inline]
 pub fn uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match *bytes {
+        [a, ..] if a < 0x80 => Some((u64::from(a), 1)),
+        [a, b, ..] if b < 0x80 => Some((u64::from(a & 0x7f) | u64::from(b) << 7, 2)),
+        _ => long_uvarint(bytes),
+    }
+}
+
+fn long_uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().take(MAX_LEN).enumerate() {
         if byte < 0x80 {

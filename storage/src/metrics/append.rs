@@ -18,7 +18,7 @@ use parking_lot::MutexGuard;
 
 use super::head::{Head, count};
 use super::late::Value;
-use super::series::{Bounds, Place, Series};
+use super::series::{Bounds, END_OF_TIME, Place, Series};
 use super::table::Pages;
 use crate::StorageError;
 use crate::wal::record::RefSample;
@@ -336,7 +336,7 @@ impl Appender for HeadAppender {
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        if bounds.window == 0 && t < bounds.min_valid_t {
+        if (bounds.window == 0 && t < bounds.min_valid_t) || t == END_OF_TIME {
             return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, false));
         }
         if is_stale(v) {
@@ -372,7 +372,7 @@ impl Appender for HeadAppender {
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
-        if bounds.window == 0 && t < bounds.min_valid_t {
+        if (bounds.window == 0 && t < bounds.min_valid_t) || t == END_OF_TIME {
             return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, true));
         }
         let valid = match &v {

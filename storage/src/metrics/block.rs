@@ -305,7 +305,7 @@ mod tests {
             Labels::from_pairs([("__name__", "m"), ("i", &i.to_string()), ("odd", odd)])
         };
         let sets: Vec<_> = (0..5).map(labels).collect();
-        let symbols = SymbolTable::of(&sets);
+        let symbols = SymbolTable::of_labels(&sets);
         let mut writer = BlockWriter::create_with(disk, Path::new(""), id, &symbols).unwrap();
         for labels in &sets {
             let chunks: Vec<_> = (0..4)

@@ -148,17 +148,17 @@ pub struct SymbolTable {
 }
 
 impl SymbolTable {
-    /// The names and values of some label sets.
-    pub fn of<'l>(sets: impl IntoIterator<Item = &'l Labels>) -> Self {
-        let mut seen: hashbrown::HashSet<Box<str>> = hashbrown::HashSet::new();
-        for text in sets.into_iter().flat_map(Labels::iter).flat_map(|(name, value)| [name, value]) {
-            if !seen.contains(text) {
-                seen.insert(text.into());
-            }
-        }
-        let mut symbols: Vec<_> = seen.into_iter().collect();
+    /// Some names and values, which may repeat.
+    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let seen: hashbrown::HashSet<&str> = texts.into_iter().collect();
+        let mut symbols: Vec<Box<str>> = seen.into_iter().map(Box::from).collect();
         symbols.sort_unstable();
         Self::from_ascending(symbols)
+    }
+
+    /// The names and values of some label sets.
+    pub fn of_labels<'l>(sets: impl IntoIterator<Item = &'l Labels>) -> Self {
+        Self::of(sets.into_iter().flat_map(Labels::iter).flat_map(|(name, value)| [name, value]))
     }
 
     /// A table of symbols that ascend.

@@ -13,6 +13,7 @@ use model::labels::METADATA_LABELS;
 use model::read::{Hints, Selection};
 use rayon::prelude::*;
 
+use super::block_writer::SymbolTable;
 use super::select::{HeadView, Which};
 use super::series::{Open, Series};
 use super::table::SeriesTable;
@@ -46,6 +47,9 @@ pub(super) struct Wanted<'h> {
 impl<'h> Wanted<'h> {
     /// All labels, in order.
     pub(super) const ALL: Self = Self { labels: None, ordered: true };
+
+    /// No labels but those that describe the metric, in the order of all.
+    const ORDER: Self = Self { labels: Some(&[]), ordered: true };
 
     /// What a query wants of the series of a single source.
     pub(super) fn of(hints: &'h Hints) -> Self {
@@ -99,6 +103,47 @@ impl HeadView {
         let len = slots.len().div_ceil(4 * rayon::current_num_threads()).max(BATCH);
         let parts = slots.par_chunks(len).map(|slots| self.part(slots, &search)).collect();
         Ok(self.in_order_of_labels(parts, &search))
+    }
+
+    /// Matching series with some samples in the selected time, ascending by labels, which are not put together.
+    pub(super) fn references(
+        &self,
+        selection: &Selection,
+        which: Which,
+    ) -> Result<Vec<SeriesRef>, StorageError> {
+        let found = self.found(selection, which, Wanted::ORDER)?;
+        Ok(found.into_iter().map(|found| found.series).collect())
+    }
+
+    /// The labels of series that the head has, one set for each. A series that is gone has none.
+    pub(super) fn labels_of(&self, series: &[SeriesRef], out: &mut Vec<Labels>) {
+        let index = self.index();
+        let mut buffer = String::with_capacity(256);
+        out.clear();
+        out.extend(series.iter().map(|series| match self.series(*series) {
+            Some(series) => index.labels_in(&mut buffer, index.pairs(series.pairs)),
+            None => Labels::empty(),
+        }));
+    }
+
+    /// The names and values in the labels of some series.
+    pub(super) fn symbols_of(&self, series: &[SeriesRef]) -> SymbolTable {
+        let mut seen: Vec<bool> = Vec::new();
+        for series in series.chunks(BATCH) {
+            let index = self.index();
+            for series in series.iter().filter_map(|series| self.series(*series)) {
+                for pair in index.pairs(series.pairs) {
+                    if seen.len() <= pair.at() {
+                        seen.resize(pair.at() + 1, false);
+                    }
+                    seen[pair.at()] = true;
+                }
+            }
+        }
+        let index = self.index();
+        let pairs = seen.iter().enumerate().filter(|(_, seen)| **seen);
+        let texts = pairs.filter_map(|(at, _)| index.pair(PairId::of(at as u32)));
+        SymbolTable::of(texts.flat_map(|(name, value)| [name, value]))
     }
 
     /// Those of some slots that have chunks in the selected time.

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
 
-use model::Labels;
 use model::append::SeriesRef;
 use model::read::Selection;
 
-use super::block_writer::{BlockWriter, SymbolTable, TimedChunk};
+use super::block_writer::{BlockWriter, TimedChunk};
 use super::head::count;
 use super::head_chunks::ChunkBytes;
 use super::log::{WAL, WBL};
@@ -31,6 +30,9 @@ use crate::observer::Event;
 use crate::wal::checkpoint::{self, Keep};
 use crate::wal::segment;
 use crate::wal::writer::WriterOptions;
+
+/// Series whose labels are in memory at a time.
+const BATCH: usize = 512;
 
 /// Part of the head that goes into a block.
 #[derive(Clone, Debug)]
@@ -100,13 +102,13 @@ impl MetricsStore {
         let view = HeadView::new(self.head.clone(), i64::MIN);
         let which = Which::Late { below: late_below };
         let range = self.head.rule.range;
-        let Some((first, last)) = self.head.late_range() else { return Ok(()) };
-        let mut min_t = range_end(first, range).saturating_sub(range);
-        while min_t <= last {
-            let max_t = range_end(min_t, range);
+        let mut from = i64::MIN;
+        // From sample to sample: a time far from the others must not be reached range by range.
+        while let Some(t) = self.head.next_late(from, late_below) {
+            let (min_t, max_t) = (t.div_euclid(range).saturating_mul(range), range_end(t, range));
             let cut = Cut { min_t, max_t, which, hint: Some(FROM_OUT_OF_ORDER) };
             self.write_cut(&view, Path::new(ROOT), &cut)?;
-            min_t = max_t;
+            from = max_t;
         }
         drop(view);
         self.publish(work, Truncation { late_below, wbl_below, ..Truncation::default() })
@@ -356,21 +358,25 @@ pub(super) fn write_block(
     let (min_t, max_t) = (meta.min_time, meta.max_time.saturating_sub(1));
     let hints = model::read::Hints::default();
     let selection = Selection { matchers: Vec::new(), min_t, max_t, limit: 0, hints };
-    let series: Vec<(Labels, SeriesRef)> = view.select_of(&selection, which)?;
+    let series = view.references(&selection, which)?;
     if series.is_empty() {
         return Ok(None);
     }
-    let symbols = SymbolTable::of(series.iter().map(|(labels, _)| labels));
+    let symbols = view.symbols_of(&series);
     let mut writer =
         BlockWriter::create_with(disk, parent, meta.id, &symbols)?.with_segment_len_max(segment_len);
     let mut pieces = Vec::new();
-    for (labels, reference) in &series {
-        pieces.clear();
-        view.pieces_of(*reference, min_t, max_t, which, &mut pieces);
-        let chunks = block_chunks(view, &mut pieces, min_t, max_t)?;
-        let timed: Vec<_> = chunks.iter().map(BlockChunk::timed).collect();
-        written(&timed)?;
-        writer.add_labels(&symbols, labels, &timed)?;
+    let mut labels = Vec::with_capacity(BATCH);
+    for series in series.chunks(BATCH) {
+        view.labels_of(series, &mut labels);
+        for (reference, labels) in series.iter().zip(&labels) {
+            pieces.clear();
+            view.pieces_of(*reference, min_t, max_t, which, &mut pieces);
+            let chunks = block_chunks(view, &mut pieces, min_t, max_t)?;
+            let timed: Vec<_> = chunks.iter().map(BlockChunk::timed).collect();
+            written(&timed)?;
+            writer.add_labels(&symbols, labels, &timed)?;
+        }
     }
     writer.finish(meta)
 }

@@ -16,10 +16,8 @@ use super::table::Pages;
 const SAMPLES_MAX: usize = 1 << 20;
 /// Histograms weigh as much as so many floats, and one more for each bucket.
 const HISTOGRAM_WEIGHT: usize = 16;
-/// With fewer samples for each slot than one in this many, sorting is cheaper than counting.
-const SPARSE: usize = 8;
-/// Parts that threads take one after the other.
-const PARTS: usize = 64;
+/// Slots of a group. What a core sorts at once, and the places it sorts to, stay in its cache.
+const GROUP: usize = 2048;
 /// In the place of a time: the sample is among the others.
 const OTHER: i32 = i32::MIN;
 
@@ -33,17 +31,22 @@ struct Entry {
     bits: u64,
 }
 
-/// Samples in the order of the log, by slots of series.
+/// Samples of the log.
 #[derive(Debug, Default)]
 pub struct Gathered {
     base_t: i64,
-    entries: Vec<Entry>,
+    /// By groups of slots, and within one in the order of the log.
+    groups: Vec<Vec<Entry>>,
+    /// Samples in all groups.
+    len: usize,
     /// Histograms, and floats of a time that is far from the base or with a start timestamp.
     others: Vec<Other>,
     /// What the others weigh beyond their number.
     weight: usize,
-    /// By slot, and within one in the order of the log.
-    sorted: Vec<Entry>,
+    /// Up to which time each slot has what the log has, where that is known.
+    until: Vec<i64>,
+    /// Lengths of the groups and number of others where the last record begins.
+    mark: (Vec<usize>, usize),
 }
 
 /// A sample that an entry has no room for.
@@ -60,13 +63,6 @@ enum Sample<'g> {
     Histogram(&'g HistogramSample),
 }
 
-/// Where a record began.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    entries: usize,
-    others: usize,
-}
-
 /// What storing did that others must know.
 #[derive(Default)]
 struct Tally {
@@ -75,20 +71,32 @@ struct Tally {
 }
 
 impl Gathered {
+    /// Samples of a slot up to a time need not be gathered: they would not be stored.
+    pub fn pass_over(&mut self, slot: u32, until: i64) {
+        let slot = slot as usize;
+        if slot >= self.until.len() {
+            self.until.resize((slot + 1).next_power_of_two(), i64::MIN);
+        }
+        self.until[slot] = until;
+    }
+
     /// Adds a float.
-    #[inline]
+    #[inline(always)]
     pub fn push_float(&mut self, slot: u32, t: i64, v: f64) {
-        if self.entries.is_empty() {
+        if self.until.get(slot as usize).is_some_and(|until| t <= *until) {
+            return;
+        }
+        if self.len == 0 {
             self.base_t = t;
         }
         match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
-            Some(dt) if dt != OTHER => self.entries.push(Entry { slot, dt, bits: v.to_bits() }),
+            Some(dt) if dt != OTHER => self.push(Entry { slot, dt, bits: v.to_bits() }),
             _ => self.push_other(slot, Other { t, start_t: 0, value: Value::Float(v) }),
         }
     }
 
     /// Adds a float with its start timestamp, 0 for unknown.
-    #[inline]
+    #[inline(always)]
     pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
         match start_t {
             0 => self.push_float(slot, t, v),
@@ -108,82 +116,78 @@ impl Gathered {
 
     #[cold]
     fn push_other(&mut self, slot: u32, other: Other) {
-        self.entries.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
+        self.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
         self.others.push(other);
+    }
+
+    #[inline(always)]
+    fn push(&mut self, entry: Entry) {
+        let group = entry.slot as usize / GROUP;
+        if group >= self.groups.len() {
+            self.groups.resize_with(group + 1, Vec::new);
+        }
+        self.groups[group].push(entry);
+        self.len += 1;
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     /// Whether it should be stored before another record of `more` samples is added.
     pub fn is_full(&self, more: usize) -> bool {
-        !self.entries.is_empty() && self.entries.len() + self.weight + more > SAMPLES_MAX
+        self.len > 0 && self.len + self.weight + more > SAMPLES_MAX
     }
 
-    /// Where the next record begins.
-    pub fn mark(&self) -> Mark {
-        Mark { entries: self.entries.len(), others: self.others.len() }
+    /// Notes that a record begins.
+    pub fn begin_record(&mut self) {
+        self.mark.0.clear();
+        self.mark.0.extend(self.groups.iter().map(Vec::len));
+        self.mark.1 = self.others.len();
     }
 
-    /// Forgets what was added since.
-    pub fn take_back(&mut self, to: Mark) {
-        self.entries.truncate(to.entries);
-        self.others.truncate(to.others);
+    /// Forgets what was added since the record began.
+    pub fn take_back_record(&mut self) {
+        let before = self.mark.0.iter().copied().chain(std::iter::repeat(0));
+        for (group, before) in self.groups.iter_mut().zip(before) {
+            self.len -= group.len() - before;
+            group.truncate(before);
+        }
+        self.others.truncate(self.mark.1);
     }
 
     /// Stores everything that is newer than its series, and forgets it. Returns what the stored samples span.
     pub fn store(&mut self, head: &Head, pages: &Pages, commit: Commit) -> Option<(i64, i64)> {
-        self.sort();
-        let parts = parts(&self.sorted);
         let rule = head.cut_rule();
-        let store_part = |part: &&[Entry]| {
+        let store_group = |sorted: &mut Vec<Entry>, group: &Vec<Entry>| {
             let mut tally = Tally::default();
-            for run in part.chunk_by(|a, b| a.slot == b.slot) {
+            sort(group, sorted);
+            for run in sorted.chunk_by(|a, b| a.slot == b.slot) {
                 if let Some(mut series) = pages.slot(run[0].slot).map(|cell| cell.lock()) {
                     self.store_run(head, rule, &mut series, run, commit, &mut tally);
                 }
             }
             tally
         };
-        let tally = match &parts[..] {
-            [one] => store_part(one),
-            parts => parts.par_iter().map(store_part).reduce(Tally::default, Tally::with),
+        let tally = match &self.groups[..] {
+            [one] => store_group(&mut Vec::new(), one),
+            groups => {
+                let tallies = groups.par_iter().with_max_len(1).map_init(Vec::new, store_group);
+                tallies.reduce(Tally::default, Tally::with)
+            }
         };
         head.counters.chunks_made(tally.chunks);
-        self.entries.clear();
+        // Room for an even spread is kept; what one batch had in one group another may have in the next.
+        let room = 4 * SAMPLES_MAX / self.groups.len().max(4);
+        for group in &mut self.groups {
+            group.clear();
+            group.shrink_to(room);
+        }
+        self.len = 0;
         self.others.clear();
         self.weight = 0;
         tally.span
-    }
-
-    /// Orders the samples by slot, and leaves those of one as they are.
-    fn sort(&mut self) {
-        let Self { entries, sorted, .. } = self;
-        let slots = entries.iter().map(|entry| entry.slot as usize + 1).max().unwrap_or(0);
-        sorted.clear();
-        if entries.len() < slots / SPARSE {
-            sorted.extend_from_slice(entries);
-            sorted.sort_by_key(|entry| entry.slot);
-            return;
-        }
-        // Where the next sample of each slot goes.
-        let mut places = vec![0u32; slots + 1];
-        for entry in entries.iter() {
-            places[entry.slot as usize + 1] += 1;
-        }
-        let mut sum = 0;
-        for place in &mut places {
-            sum += *place;
-            *place = sum;
-        }
-        sorted.resize(entries.len(), Entry::default());
-        for entry in entries.iter() {
-            let place = &mut places[entry.slot as usize];
-            sorted[*place as usize] = *entry;
-            *place += 1;
-        }
     }
 
     /// Time, start timestamp, value.
@@ -245,18 +249,29 @@ impl Tally {
     }
 }
 
-/// Parts of about the same size; no slot is in two.
-fn parts(sorted: &[Entry]) -> Vec<&[Entry]> {
-    let size = sorted.len().div_ceil(PARTS).max(1024);
-    let mut parts = Vec::with_capacity(PARTS);
-    let mut rest = sorted;
-    while let Some(last) = rest.get(size.min(rest.len()).wrapping_sub(1)) {
-        let same = rest[size.min(rest.len())..].iter().take_while(|entry| entry.slot == last.slot).count();
-        let (part, behind) = rest.split_at(size.min(rest.len()) + same);
-        parts.push(part);
-        rest = behind;
+/// Orders a group's samples by slot, and leaves those of one as they are.
+fn sort(group: &[Entry], sorted: &mut Vec<Entry>) {
+    sorted.clear();
+    if group.len() < GROUP / 8 {
+        sorted.extend_from_slice(group);
+        sorted.sort_by_key(|entry| entry.slot);
+        return;
     }
-    parts
+    // Where the next sample of each slot goes.
+    let mut places = [0u32; GROUP];
+    for entry in group {
+        places[entry.slot as usize % GROUP] += 1;
+    }
+    let mut next = 0;
+    for place in &mut places {
+        next += std::mem::replace(place, next);
+    }
+    sorted.resize(group.len(), Entry::default());
+    for entry in group {
+        let place = &mut places[entry.slot as usize % GROUP];
+        sorted[*place as usize] = *entry;
+        *place += 1;
+    }
 }
 
 /// Slots of series by their numbers in the log.
@@ -284,7 +299,7 @@ impl Numbers {
     }
 
     /// The slot of a number.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, number: u64) -> Option<u32> {
         match self.dense.get(number.wrapping_sub(self.first) as usize) {
             Some(&slot) if slot != NONE => Some(slot),
@@ -346,14 +361,20 @@ mod tests {
             for (n, slot) in slots.iter().enumerate() {
                 gathered.push_float(*slot, n as i64, 0.0);
             }
-            gathered.sort();
+            gathered.begin_record();
+            for slot in [7, 3_000_000] {
+                gathered.push_started(slot, 0, 1, 0.0);
+            }
+            gathered.take_back_record();
+            prop_assert_eq!((gathered.len, gathered.others.len()), (slots.len(), 0));
             let mut want: Vec<_> = slots.iter().copied().zip(0i32..).collect();
             want.sort();
-            let got: Vec<_> = gathered.sorted.iter().map(|entry| (entry.slot, entry.dt)).collect();
+            let (mut sorted, mut got) = (Vec::new(), Vec::new());
+            for group in &gathered.groups {
+                sort(group, &mut sorted);
+                got.extend(sorted.iter().map(|entry| (entry.slot, entry.dt)));
+            }
             prop_assert_eq!(got, want);
-            let parts = parts(&gathered.sorted);
-            prop_assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), slots.len());
-            prop_assert!(parts.windows(2).all(|w| w[0].last().unwrap().slot < w[1][0].slot));
         }
 
         #[test]

@@ -10,8 +10,10 @@ use std::sync::{Arc, OnceLock};
 
 use model::append::SeriesRef;
 use model::metadata::Metadata;
+use model::read::Columns;
 use parking_lot::{Mutex, RwLock};
 
+use super::closed::ClosedChunk;
 use super::exemplars::ExemplarRing;
 use super::head_chunks::HeadChunks;
 use super::interim::Translation;
@@ -21,6 +23,7 @@ use super::recode::Forms;
 use super::series::{Bounds, CutRule, Tail};
 use super::table::SeriesTable;
 use crate::block::tombstones::Tombstones;
+use crate::codec::chunk;
 use crate::options::FloatEncoding;
 use crate::stats::{Distribution, LATE_BOUNDS};
 
@@ -303,6 +306,32 @@ impl Head {
                 self.counters.chunks_made(chunks.saturating_sub(1));
             }
         }
+    }
+
+    /// Time of the oldest late sample at or after `from` in full chunks below a place. A chunk that cannot be read
+    /// counts as one at `from`: who reads it will say so.
+    pub(super) fn next_late(&self, from: i64, below: u64) -> Option<i64> {
+        let pages = self.table.pages();
+        let late = self.late_series.lock();
+        let next_in = |chunk: &ClosedChunk| {
+            if chunk.min_t >= from || chunk.max_t < from {
+                return (chunk.max_t >= from).then_some(chunk.min_t);
+            }
+            let Ok((encoding, bytes)) = self.chunks.read(chunk.at) else { return Some(from) };
+            let mut columns = Columns::default();
+            match chunk::decode(encoding, &bytes, from, i64::MAX, &mut columns) {
+                Ok(()) => {
+                    columns.float_t.first().into_iter().chain(columns.histogram_t.first()).min().copied()
+                }
+                Err(_) => Some(from),
+            }
+        };
+        let next_of = |series: &SeriesRef| {
+            let series = pages.lock(*series)?;
+            let chunks = series.late.as_ref()?.closed.iter().map(|late| &late.chunk);
+            chunks.filter(|chunk| chunk.at < below).filter_map(next_in).min()
+        };
+        late.iter().filter_map(next_of).min()
     }
 
     /// First and last time of late samples.

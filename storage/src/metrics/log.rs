@@ -166,6 +166,8 @@ impl Logs {
         // At most five.
         let records = self.late_records.records().len() as u8;
         if records > 0 {
+            // An announcement at the end of a segment counts for nothing: a crash may have left it there.
+            self.records.keep_together();
             self.records.push(|out| record::put_late_follows(out, records));
         }
         for record in self.late_records.records() {

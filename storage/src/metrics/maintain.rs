@@ -251,7 +251,7 @@ impl MetricsStore {
         for block in blocks.blocks().iter().filter(|block| !block.tombstones().is_empty()) {
             self.merge_blocks(std::slice::from_ref(block), block.meta().rewritten(self.new_id()))?;
         }
-        self.counts.timed.lock().tombstone_cleanup.add(start);
+        self.counts.timed.lock().tombstone_cleanup.observe(start.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -446,11 +446,17 @@ impl MetricsStore {
                 record_parts: stats.record_parts,
                 record_part_bytes: stats.record_part_bytes,
                 bytes_saved: stats.bytes_saved,
+                fsync: Timing { count: stats.syncs, seconds: stats.sync_time.as_secs_f64() },
                 bytes: self.bytes_below(dir),
                 corruptions,
                 unknown_refs: unknown.to_vec(),
                 ..LogStats::default()
             }
+        };
+        let wal_stats = wal.map(|(_, stats)| stats).unwrap_or_default();
+        let fsync = Timing {
+            count: fsync.count + wal_stats.syncs,
+            seconds: fsync.seconds + wal_stats.sync_time.as_secs_f64(),
         };
         let wal = LogStats {
             fsync,

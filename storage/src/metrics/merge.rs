@@ -392,7 +392,7 @@ mod tests {
     /// Writes a block and deletes from it.
     fn write(disk: &SimDisk, number: u64, input: &Input) {
         let id = Ulid::from_parts(number, 0);
-        let symbols = SymbolTable::of(input.content.keys());
+        let symbols = SymbolTable::of_labels(input.content.keys());
         let mut writer =
             BlockWriter::create_with(disk, Path::new(""), id, &symbols).unwrap().with_segment_len_max(200);
         for (labels, samples) in &input.content {

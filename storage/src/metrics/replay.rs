@@ -25,7 +25,7 @@ use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
 use super::late::{LateChunk, LateSample, Value};
 use super::log::{WAL, WBL};
-use super::series::Series;
+use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
 use super::table::{Pages, SeriesTable, slot_of};
 use crate::block::tombstones::{Interval, Tombstones};
@@ -453,11 +453,11 @@ impl<'r> Replay<'r> {
         if self.gathered.is_full(record.len() / 10) {
             self.store();
         }
-        let mark = self.gathered.mark();
+        self.gathered.begin_record();
         let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
         let (numbers, gathered) = (&self.numbers, &mut self.gathered);
         let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
-            if t >= min_valid_t {
+            if (min_valid_t..END_OF_TIME).contains(&t) {
                 match numbers.get(number) {
                     Some(slot) => gathered.push_started(slot, t, start_t, v),
                     None => unknown.push(number),
@@ -465,7 +465,7 @@ impl<'r> Replay<'r> {
             }
         });
         if let Err(e) = read {
-            self.gathered.take_back(mark);
+            self.gathered.take_back_record();
             return Err(e.to_string());
         }
         for number in unknown {
@@ -483,7 +483,7 @@ impl<'r> Replay<'r> {
             self.store();
         }
         for (number, (t, start_t), v) in samples {
-            if t >= self.min_valid_t
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
                 && let Some(slot) = self.find(number, kind)
             {
                 self.gathered.push_histogram(slot, t, start_t, v);
@@ -505,7 +505,9 @@ impl<'r> Replay<'r> {
                 if self.gathered.is_full(samples.len()) {
                     self.store();
                 }
-                for sample in samples.into_iter().filter(|sample| sample.t >= min_valid_t) {
+                for sample in
+                    samples.into_iter().filter(|sample| (min_valid_t..END_OF_TIME).contains(&sample.t))
+                {
                     if let Some(slot) = self.find(sample.series, kind) {
                         self.gathered.push_started(slot, sample.t, sample.start_t, sample.v);
                     }
@@ -588,7 +590,9 @@ impl<'r> Replay<'r> {
         let last_t = guard.last_t();
         guard.versions.advance(self.commit, last_t);
         let span = self.attach(&mut guard, in_order, late);
+        let last_t = guard.last_t();
         drop(guard);
+        self.gathered.pass_over(slot_of(series), last_t);
         if let Some((first, last)) = span {
             widen(&mut self.span, first);
             widen(&mut self.span, last);
@@ -624,9 +628,9 @@ impl<'r> Replay<'r> {
         if (min_t, max_t) == (i64::MIN, i64::MAX) {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
             self.store();
-            if let Some(slot) = self.numbers.remove(number.0)
-                && let Some(mut guard) = self.series(slot)
-            {
+            if let Some(slot) = self.numbers.remove(number.0) {
+                self.gathered.pass_over(slot, i64::MIN);
+                let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();
                 self.head.counters.chunks_dropped(guard.chunks() as u64);
                 guard.clear(&self.head.chunks);
@@ -703,7 +707,7 @@ impl<'r> Replay<'r> {
     }
 
     fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
-        let Some(slot) = self.find(number, kind) else { return };
+        let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
         let Some(mut guard) = self.series(slot) else { return };
         let forms = self.head.cut_rule().forms;
         let late = guard.late.get_or_insert_default();

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use model::Labels;
 use model::append::SeriesRef;
 use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
-use parking_lot::{Mutex, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use rayon::prelude::*;
 
 use super::block::MetricsBlock;
@@ -132,6 +132,11 @@ impl HeadView {
 
     pub(super) fn slot(&self, slot: u32) -> Option<&Mutex<Series>> {
         self.pages.slot(slot)
+    }
+
+    /// A series, locked.
+    pub(super) fn series(&self, series: SeriesRef) -> Option<MutexGuard<'_, Series>> {
+        self.pages.lock(series)
     }
 
     /// Whether any samples of a series were deleted.

@@ -25,6 +25,9 @@ const HISTOGRAM_CHUNK_BYTES: usize = 1024;
 /// A histogram chunk has at least so many samples, unless its range ends.
 const HISTOGRAM_CHUNK_SAMPLES_MIN: u16 = 10;
 
+/// No sample is at this time: the end of a block is behind its last sample.
+pub const END_OF_TIME: i64 = i64::MAX;
+
 /// When chunks are cut.
 #[derive(Clone, Copy, Debug)]
 pub struct CutRule {

@@ -113,7 +113,7 @@ pub(super) struct Timed {
     pub(super) gc: Timing,
     pub(super) wal_truncate: Timing,
     pub(super) wal_fsync: Timing,
-    pub(super) tombstone_cleanup: Timing,
+    pub(super) tombstone_cleanup: Distribution,
     pub(super) compaction_seconds: Distribution,
     pub(super) chunk_bytes: Distribution,
     pub(super) chunk_samples: Distribution,
@@ -145,7 +145,8 @@ impl Default for Counts {
                 gc: Timing::default(),
                 wal_truncate: Timing::default(),
                 wal_fsync: Timing::default(),
-                tombstone_cleanup: Timing::default(),
+                // Prometheus has no bounds of its own here.
+                tombstone_cleanup: Distribution::new(&[]),
                 compaction_seconds: Distribution::new(COMPACTION_BOUNDS),
                 chunk_bytes: Distribution::new(CHUNK_BYTES_BOUNDS),
                 chunk_samples: Distribution::new(CHUNK_SAMPLES_BOUNDS),

@@ -17,7 +17,7 @@ use crate::wal::checkpoint::{self, Checkpoint};
 use crate::wal::reader::ReadLogError;
 use crate::wal::record::{self, Decoder, Record, RefTombstone};
 use crate::wal::repair::repair;
-use crate::wal::{Reader, StoredRecord, compress};
+use crate::wal::{Reader, StoredRecord, compress, segment};
 
 /// What the logs say of themselves.
 #[derive(Debug, Default)]
@@ -58,6 +58,7 @@ pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Res
         first = checkpoint.segment + 1;
         look.survey.wal_corruptions += u64::from(look.log(&checkpoint.dir, 0, Look::wal_record)?);
     }
+    look.survey.wal_corruptions += u64::from(look.gap(wal, first, checkpoint.as_ref())?);
     look.survey.wal_corruptions += u64::from(look.log(wal, first, Look::wal_record)?);
     look.survey.wbl_corruptions += u64::from(look.log(Path::new(WBL), 0, Look::wbl_record)?);
     Ok(Survey { checkpoint, ..look.survey })
@@ -81,6 +82,22 @@ struct Look<'l> {
 }
 
 impl Look<'_> {
+    /// Whether segments are missing between a checkpoint, or the log's beginning, and the first that is there. Reported
+    /// only: segments that follow are as good as ever.
+    fn gap(&self, dir: &Path, first: u64, checkpoint: Option<&Checkpoint>) -> Result<bool, StorageError> {
+        let segments = segment::list(&**self.disk, dir)?;
+        let Some(found) = segments.iter().find(|segment| segment.number >= first) else { return Ok(false) };
+        if found.number == first {
+            return Ok(false);
+        }
+        self.observer.event(&Event::SegmentsMissing {
+            missing: self.disk.display(&segment::path(dir, first)),
+            found: self.disk.display(&found.path),
+            checkpoint: checkpoint.map(|checkpoint| self.disk.display(&checkpoint.dir)),
+        });
+        Ok(true)
+    }
+
     /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
     fn log(
         &mut self,

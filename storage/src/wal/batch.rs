@@ -6,6 +6,8 @@ pub struct Batch {
     bytes: Vec<u8>,
     /// Where each record ends in `bytes`.
     ends: Vec<usize>,
+    /// The first of the records that belong together.
+    together_from: Option<usize>,
 }
 
 impl Batch {
@@ -21,6 +23,16 @@ impl Batch {
         if self.bytes.len() > start {
             self.ends.push(self.bytes.len());
         }
+    }
+
+    /// From here on, records must lie in one segment of the log.
+    pub fn keep_together(&mut self) {
+        self.together_from = Some(self.ends.len());
+    }
+
+    /// The first record of those that must lie in one segment.
+    pub fn together_from(&self) -> Option<usize> {
+        self.together_from
     }
 
     /// The records, in order.
@@ -45,6 +57,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
+        self.together_from = None;
     }
 }
 

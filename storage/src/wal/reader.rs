@@ -12,7 +12,7 @@ use crate::format::WAL_PAGE;
 use crate::fs::Disk;
 
 /// How much is read at once; whole pages.
-const WINDOW: usize = 64 * WAL_PAGE;
+const WINDOW: usize = 16 * WAL_PAGE;
 
 /// One record and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -327,3 +327,49 @@ fn segment_size_must_be_whole_pages() {
         assert!(Writer::open(Arc::clone(&disk), Path::new(DIR), options).is_err());
     }
 }
+
+#[test]
+fn records_that_belong_together_lie_in_one_segment() {
+    let record = |n: u8, len: usize| {
+        move |out: &mut Vec<u8>| out.extend((0..len).map(|i| n ^ (i as u8).wrapping_mul(97)))
+    };
+    let segment_len = 2 * WAL_PAGE as u64;
+    for first in (0..2 * WAL_PAGE - 400).step_by(97) {
+        for (lens, fits) in [
+            (&[3usize, 200, 60][..], true),
+            (&[3, WAL_PAGE, WAL_PAGE / 2], true),
+            (&[3, 3 * WAL_PAGE], false),
+        ] {
+            let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+            let dir = Path::new("wal");
+            let options = WriterOptions { compression: Compression::None, segment_len };
+            let mut log = Writer::open(disk.clone(), dir, options).unwrap();
+            let mut batch = Batch::new();
+            batch.push(record(0, first + 1));
+            batch.keep_together();
+            for (n, len) in lens.iter().enumerate() {
+                batch.push(record(n as u8 + 1, *len));
+            }
+            log.log(&batch).unwrap();
+            log.close().unwrap();
+            let mut reader = Reader::open_all(disk, dir).unwrap();
+            let (mut found, mut segments) = (Vec::new(), Vec::new());
+            while let Some(raw) = reader.next().unwrap() {
+                found.push(raw.bytes.to_vec());
+                segments.push(raw.segment);
+            }
+            assert_eq!(found, batch.records().map(<[u8]>::to_vec).collect::<Vec<_>>());
+            assert_eq!(segments[1..].windows(2).all(|pair| pair[0] == pair[1]), fits, "{first} {lens:?}");
+        }
+    }
+}
+
+#[test]
+fn ended_segments_are_counted_as_synced() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let mut log = Writer::open(disk, Path::new("wal"), WriterOptions::default()).unwrap();
+    assert_eq!(log.stats().syncs, 0);
+    log.next_segment().unwrap();
+    log.next_segment().unwrap();
+    assert_eq!(log.stats().syncs, 2);
+}

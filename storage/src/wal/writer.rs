@@ -6,11 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::compress::Compressor;
 use super::{Batch, Position, frame, segment};
 use crate::error::StorageError;
-use crate::format::{WAL_PAGE, WAL_SEGMENT_LEN};
+use crate::format::{WAL_FRAGMENT_HEADER, WAL_PAGE, WAL_SEGMENT_LEN};
 use crate::fs::{Disk, SyncLater, WriteFile};
 use crate::options::Compression;
 
@@ -45,6 +46,10 @@ pub struct WriterStats {
     pub record_part_bytes: u64,
     /// Bytes that compression saved.
     pub bytes_saved: u64,
+    /// Ended segments that were made durable.
+    pub syncs: u64,
+    /// Time that took.
+    pub sync_time: Duration,
 }
 
 /// Writes the segments of one log directory. There must be one only.
@@ -101,7 +106,8 @@ impl Writer {
         let logged = self.try_log(batch);
         if logged.is_err() {
             self.buffer.clear();
-            self.stats = WriterStats { writes_failed: stats.writes_failed + 1, ..stats };
+            let WriterStats { syncs, sync_time, .. } = self.stats;
+            self.stats = WriterStats { writes_failed: stats.writes_failed + 1, syncs, sync_time, ..stats };
             self.cut_to = Some(start);
             // When this fails too, the next call tries again.
             let _ = self.cut_back();
@@ -110,7 +116,19 @@ impl Writer {
     }
 
     fn try_log(&mut self, batch: &Batch) -> Result<(), StorageError> {
-        for record in batch.records() {
+        let mut left = batch.byte_len();
+        for (number, record) in batch.records().enumerate() {
+            // What belongs together goes into one segment, unless it exceeds a whole one.
+            if batch.together_from() == Some(number) && self.end() > 0 {
+                // Stored no longer than they are, each with a header and what a page's end may waste.
+                let len = left + (batch.records().len() - number) * 2 * WAL_FRAGMENT_HEADER;
+                let fits = |end| frame::end_of(end, len) <= self.options.segment_len;
+                if !fits(self.end()) && fits(0) {
+                    self.flush()?;
+                    self.next_segment()?;
+                }
+            }
+            left -= record.len();
             self.compressor.compress(record);
             let len = self.compressor.stored(record).1.len();
             // A record never crosses segments; one that exceeds a whole segment gets one of its own.
@@ -180,7 +198,10 @@ impl Writer {
     /// the unused end of a segment.
     pub fn next_segment(&mut self) -> Result<u64, StorageError> {
         self.pad();
+        let start = Instant::now();
         self.file.sync().map_err(|e| self.error("syncing", e))?;
+        self.stats.syncs += 1;
+        self.stats.sync_time += start.elapsed();
         self.file = create(&*self.disk, &self.dir, self.segment + 1)?;
         self.segment += 1;
         self.new_names = true;

@@ -8,6 +8,7 @@ use crate::value::Point;
 use model::histogram::{FloatHistogram, ResetHint};
 
 use super::super::power::pow;
+use super::super::trigonometry::atan2;
 
 /// Whether the result is another metric than the operands.
 pub(crate) fn changes_metric(op: BinaryOp) -> bool {
@@ -25,7 +26,7 @@ pub(crate) fn float_op(op: BinaryOp, a: f64, b: f64) -> (f64, bool) {
         BinaryOp::Div => (a / b, true),
         BinaryOp::Mod => (a % b, true),
         BinaryOp::Pow => (pow(a, b), true),
-        BinaryOp::Atan2 => (a.atan2(b), true),
+        BinaryOp::Atan2 => (atan2(a, b), true),
         BinaryOp::Eq => (a, a == b),
         BinaryOp::Ne => (a, a != b),
         BinaryOp::Lt => (a, a < b),

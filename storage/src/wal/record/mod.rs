@@ -321,6 +321,7 @@ impl Base {
         put_varint(out, t.wrapping_sub(self.t));
     }
 
+    #[inline(always)]
     fn read_deltas(self, r: &mut ByteReader<'_>) -> Result<(SeriesRef, i64), Truncated> {
         let series = self.series.wrapping_add(r.varint()? as u64);
         Ok((SeriesRef(series), self.t.wrapping_add(r.varint()?)))
