@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use model::read::SeriesSource;
 use promql::ast::Expr;
 use promql::engine::{
     Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
@@ -146,7 +145,7 @@ impl Queries {
                 let (active, text) = (self.active.clone(), text.to_owned());
                 tokio::task::spawn_blocking(move || {
                     let entry = active.as_ref().and_then(|active| active.enter(&text));
-                    let result = query.run(&prepared, query.timeout);
+                    let result = query.run(&prepared);
                     drop((entry, permit));
                     answer(result, send);
                 })
@@ -183,7 +182,7 @@ impl Queries {
         };
         let prepared = query.prepare(&self.engine.load(), expr, Times::Instant(t))?;
         let _entry = self.active.as_ref().and_then(|active| active.enter(&expr.to_string()));
-        query.run(&prepared, self.timeout)
+        query.run_if_little(&prepared).unwrap_or_else(|| query.run(&prepared))
     }
 }
 
@@ -203,20 +202,21 @@ impl Query {
         self.with_context(self.timeout, |context| engine.prepare(expr, times, context))
     }
 
-    fn run(&self, prepared: &Prepared, deadline: Duration) -> Result<QueryResult, QueryError> {
+    /// Runs the query here and on rayon's threads.
+    fn run(&self, prepared: &Prepared) -> Result<QueryResult, QueryError> {
         let running = self.metrics.running();
         let snapshot = self.storage.snapshot();
-        let workers = if is_little_work(prepared, &*snapshot) { Workers::Caller } else { Workers::All };
-        let result = self.with_context(deadline, |context| prepared.evaluate(&*snapshot, workers, context));
+        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(&*snapshot, Workers::All, context);
+        let result = self.with_context(self.timeout, evaluate);
         running.finished(&result);
         result
     }
 
-    /// Runs the query here if that is little work; `None` when it is not.
+    /// Runs the query here, on this thread alone, if that is little work; `None` when it is not.
     fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
         let run = || {
             let snapshot = self.storage.snapshot();
-            if !is_little_work(prepared, &*snapshot) {
+            if prepared.work(&*snapshot).is_none_or(|work| work > LITTLE_WORK) {
                 return None;
             }
             let running = self.metrics.running();
@@ -244,11 +244,6 @@ impl Query {
             queue_time: self.queue_time,
         })
     }
-}
-
-/// Whether other threads are not worth waking for a query.
-fn is_little_work(prepared: &Prepared, source: &dyn SeriesSource) -> bool {
-    prepared.work(source).is_some_and(|work| work <= LITTLE_WORK)
 }
 
 fn internal(what: impl std::fmt::Display) -> QueryError {
