@@ -19,7 +19,7 @@ fn existing(c: &mut Criterion<CpuTime>) {
     let scrapes = common::recording();
     let mut group = c.benchmark_group("append_existing");
     group.throughput(Throughput::Elements(BATCH as u64));
-    for series in [10_000, 100_000] {
+    for series in [10_000, 100_000, 1_000_000] {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let storage = common::open(dir.path());
         let mut feed = Feed::new(&scrapes, series);
