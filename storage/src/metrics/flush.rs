@@ -19,7 +19,7 @@ use super::pieces::Piece;
 use super::recode::{self, Forms, Recoded};
 use super::select::{HeadView, Which};
 use super::series::range_end;
-use super::store::{MetricsStore, ROOT, Truncation, Work, bump};
+use super::store::{MetricsStore, ROOT, Truncation, Work, bump, in_order_end};
 use crate::StorageError;
 use crate::block::chunks::Chunk;
 use crate::block::meta::{BlockMeta, FROM_OUT_OF_ORDER};
@@ -275,9 +275,10 @@ impl MetricsStore {
         Ok(removed.len())
     }
 
-    /// Deletions that end before this hide nothing in the head.
+    /// Deletions that end before this hide nothing in the head, now or after a restart. That begins where the blocks end,
+    /// which is before `min_t` when all that was flushed last had been deleted, so that there was no block to write.
     fn deletions_needed_from(&self, min_t: i64) -> i64 {
-        min_t.min(self.head.times.late_min_t.load(SeqCst))
+        min_t.min(self.head.times.late_min_t.load(SeqCst)).min(in_order_end(&self.blocks()))
     }
 
     fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {
