@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use model::Labels;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
@@ -165,14 +165,7 @@ fn main() -> ExitCode {
         };
         let began = Instant::now();
         let (cancel, elapsed) = (AtomicBool::new(false), || began.elapsed());
-        let context = QueryContext {
-            cancel: &cancel,
-            elapsed: &elapsed,
-            deadline: None,
-            lookback_delta: None,
-            per_step_stats: false,
-            queue_time: Duration::ZERO,
-        };
+        let context = QueryContext::unbounded(&cancel, &elapsed);
         let instant =
             median(|| engine.instant(&expr, &store, last, &context).map(|result| size(&result.value)));
         let times = RangeTimes { start: 0, end: last, step: 60_000 };

@@ -81,6 +81,20 @@ pub struct QueryContext<'a> {
     pub queue_time: Duration,
 }
 
+impl<'a> QueryContext<'a> {
+    /// A query without a deadline, at the engine's lookback, that did not wait and wants no figures for each step.
+    pub fn unbounded(cancel: &'a AtomicBool, elapsed: &'a (dyn Fn() -> Duration + Sync)) -> Self {
+        Self {
+            cancel,
+            elapsed,
+            deadline: None,
+            lookback_delta: None,
+            per_step_stats: false,
+            queue_time: Duration::ZERO,
+        }
+    }
+}
+
 /// Start, end and step of a range query, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeTimes {

@@ -17,11 +17,6 @@ impl Memory {
         Self { taken: AtomicUsize::new(0), max }
     }
 
-    /// How many bytes all queries may take.
-    pub fn max(&self) -> usize {
-        self.max
-    }
-
     /// Counts bytes as taken, also where it fails because they are too many: the query that is told so ends, and gives
     /// back all that it took.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), QueryError> {

@@ -30,14 +30,7 @@ fn number(variable: &str, default: u64) -> u64 {
 /// What the engine answers.
 fn engine(store: &MemoryStore, expr: &Expr, grid: Grid) -> Result<Points, String> {
     let cancel = AtomicBool::new(false);
-    let context = QueryContext {
-        cancel: &cancel,
-        elapsed: &|| Duration::ZERO,
-        deadline: None,
-        lookback_delta: None,
-        per_step_stats: false,
-        queue_time: Duration::ZERO,
-    };
+    let context = QueryContext::unbounded(&cancel, &|| Duration::ZERO);
     let engine = Engine::new(EngineOptions::default());
     let Grid { start, end, step } = grid;
     let result = match step {

@@ -294,14 +294,7 @@ fn wide_and_high_trees_are_evaluated() {
 fn one_thread_gives_what_many_give() {
     let store = store();
     let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
-    let context = QueryContext {
-        cancel: &cancel,
-        elapsed: &elapsed,
-        deadline: None,
-        lookback_delta: None,
-        per_step_stats: false,
-        queue_time: Duration::ZERO,
-    };
+    let context = QueryContext::unbounded(&cancel, &elapsed);
     let engine = Engine::new(EngineOptions::default());
     let range = Times::Range(RangeTimes { start: 0, end: 200_000, step: 1_000 });
     for (query, times) in [
@@ -347,14 +340,7 @@ impl SeriesSource for AtMost {
 #[test]
 fn work_grows_with_series_steps_and_windows() {
     let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
-    let context = QueryContext {
-        cancel: &cancel,
-        elapsed: &elapsed,
-        deadline: None,
-        lookback_delta: None,
-        per_step_stats: false,
-        queue_time: Duration::ZERO,
-    };
+    let context = QueryContext::unbounded(&cancel, &elapsed);
     let work = |query: &str, times, series| {
         let expr = parse(query, &Features::ALL).unwrap_or_else(|error| panic!("{query}: {error}"));
         let prepared = Engine::new(EngineOptions::default()).prepare(&expr, times, &context).unwrap();

@@ -105,14 +105,7 @@ impl Cursor for Runs {
 fn peak(query: &str, counters: &Counters) -> (usize, usize) {
     let expr = parse(query, &Features::ALL).unwrap();
     let cancel = AtomicBool::new(false);
-    let context = QueryContext {
-        cancel: &cancel,
-        elapsed: &|| Duration::ZERO,
-        deadline: None,
-        lookback_delta: None,
-        per_step_stats: false,
-        queue_time: Duration::ZERO,
-    };
+    let context = QueryContext::unbounded(&cancel, &|| Duration::ZERO);
     let end = counters.samples as i64 * INTERVAL;
     let times = RangeTimes { start: end / 50, end, step: end / 50 };
     let engine = Engine::new(EngineOptions { max_samples: usize::MAX, ..EngineOptions::default() });

@@ -63,9 +63,9 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
         lookback_delta: lookback(params)?,
         per_step_stats: stats == "all",
     };
-    let text = params.get("query").to_owned();
-    let expr = parse(api, &text)?;
-    let asked = text.clone();
+    let asked = params.get("query");
+    let expr = parse(api, asked)?;
+    let text = asked.to_owned();
     let answer = move |result: Result<QueryResult, QueryError>, send: oneshot::Sender<_>| {
         // A client that has gone needs no answer.
         match result {
@@ -78,7 +78,7 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
             }
         }
     };
-    queries.run(&expr, &asked, times, request, answer).await.map_err(query_error)?
+    queries.run(&expr, asked, times, request, answer).await.map_err(query_error)?
 }
 
 /// About how many bytes a value takes as text.

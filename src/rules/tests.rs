@@ -186,14 +186,8 @@ struct EngineQuerier {
 impl Querier for EngineQuerier {
     fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure> {
         self.clock.skew_ms.fetch_add(self.store.slow_ms.swap(0, Ordering::Relaxed), Ordering::Relaxed);
-        let context = QueryContext {
-            cancel: &AtomicBool::new(false),
-            elapsed: &|| Duration::ZERO,
-            deadline: None,
-            lookback_delta: None,
-            per_step_stats: false,
-            queue_time: Duration::ZERO,
-        };
+        let cancel = AtomicBool::new(false);
+        let context = QueryContext::unbounded(&cancel, &|| Duration::ZERO);
         let result = Engine::new(EngineOptions::default())
             .instant(expr, &*self.snapshot(), t, &context)
             .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })?;

@@ -53,14 +53,7 @@ impl Evaluator for EngineTarget {
 
 fn with_context<R>(run: impl FnOnce(&QueryContext<'_>) -> R) -> R {
     let cancel = AtomicBool::new(false);
-    run(&QueryContext {
-        cancel: &cancel,
-        elapsed: &|| Duration::ZERO,
-        deadline: None,
-        lookback_delta: None,
-        per_step_stats: false,
-        queue_time: Duration::ZERO,
-    })
+    run(&QueryContext::unbounded(&cancel, &|| Duration::ZERO))
 }
 
 fn answer(query: &str, result: Result<QueryResult, QueryError>) -> Result<Answer, String> {
