@@ -1,0 +1,242 @@
+//! Reads a log ahead of who replays it: verifies, decompresses, decodes, and recognises records that are laid out alike.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::layout::{Layout, Layouts};
+use super::replay::Log;
+use crate::StorageError;
+use crate::wal::record::{self, Decoder, Record};
+use crate::wal::{Reader, compress};
+
+/// A block ends beyond so many bytes.
+const BLOCK_BYTES: usize = 256 << 10;
+/// A block has at most so many records.
+const BLOCK_RECORDS: usize = 1024;
+/// Bytes of blocks that wait to be replayed; one block may exceed it.
+const BYTES_AHEAD: usize = 24 << 20;
+/// A decoded record takes so many times as many bytes as an encoded one.
+const DECODED: usize = 4;
+
+/// Part of a log as it was read.
+#[derive(Default)]
+pub struct Block {
+    /// Records of floats.
+    pub floats: Vec<u8>,
+    /// All records, in order.
+    pub items: Vec<Item>,
+    /// Length as stored.
+    pub bytes: u64,
+    /// What the other records take in memory, roughly.
+    decoded: usize,
+}
+
+/// A record, and where it stands.
+pub struct Item {
+    /// Number of its segment.
+    pub segment: u64,
+    /// Where it begins in the segment, in bytes.
+    pub offset: u64,
+    /// The record.
+    pub content: Content,
+}
+
+/// What a record is.
+pub enum Content {
+    /// Float samples, still encoded, as a range of the block's.
+    Floats(Range<usize>),
+    /// The same, of a known layout.
+    LaidOut(Arc<Layout>, Range<usize>),
+    /// Anything else, or what makes no sense about it.
+    Record(Result<Record, String>),
+}
+
+impl Block {
+    fn weight(&self) -> usize {
+        self.floats.len() + self.decoded
+    }
+}
+
+/// Blocks on their way from a reader to who replays them, and memory on its way back.
+#[derive(Default)]
+pub struct Ahead {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    blocks: VecDeque<Block>,
+    /// Bytes of these.
+    weight: usize,
+    /// Memory for the next ones.
+    free: Vec<Vec<u8>>,
+    /// One side has ended.
+    closed: bool,
+}
+
+/// Ends one side's part when it is dropped, so that the other does not wait for ever.
+pub struct Side<'a>(&'a Ahead);
+
+impl Drop for Side<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Ahead {
+    /// One side's part.
+    pub fn side(&self) -> Side<'_> {
+        Side(self)
+    }
+
+    /// Waits for room and adds a block. False when nobody takes it any more.
+    fn push(&self, block: Block) -> bool {
+        let mut state = self.state.lock();
+        while state.weight > BYTES_AHEAD && !state.closed {
+            self.changed.wait(&mut state);
+        }
+        if state.closed {
+            return false;
+        }
+        state.weight += block.weight();
+        state.blocks.push_back(block);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Waits for the next block; `None` when there is no more.
+    pub fn pop(&self) -> Option<Block> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(block) = state.blocks.pop_front() {
+                let full = state.weight > BYTES_AHEAD;
+                state.weight -= block.weight();
+                if full {
+                    self.changed.notify_all();
+                }
+                return Some(block);
+            }
+            if state.closed {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Gives memory back that is not needed any more.
+    pub fn give_back(&self, floats: Vec<u8>) {
+        // What a huge record took is not kept.
+        if floats.capacity() <= 2 * BLOCK_BYTES {
+            self.state.lock().free.push(floats);
+        }
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        let free = self.state.lock().free.pop();
+        free.map_or_else(
+            || Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4),
+            |mut bytes| {
+                bytes.clear();
+                bytes
+            },
+        )
+    }
+}
+
+/// Reads to the end.
+pub fn read(mut reader: Reader, log: Log, layouts: &mut Layouts, to: &Ahead) -> Result<(), StorageError> {
+    let _side = to.side();
+    let mut decoder = Decoder::default();
+    let (mut block, mut bytes) = (Block { floats: to.memory(), ..Block::default() }, Vec::new());
+    while let Some(raw) = reader.next_stored().map_err(StorageError::from)? {
+        block.bytes += raw.stored.len() as u64;
+        // Floats go straight to where they will be read.
+        let kind = compress::first_byte(raw.codec, raw.stored);
+        let start = block.floats.len();
+        let floats = log == Log::Wal && kind.is_some_and(record::is_floats);
+        let into = if floats { &mut block.floats } else { &mut bytes };
+        if !floats {
+            into.clear();
+        }
+        let content = match compress::decompress_onto(raw.codec, raw.stored, into) {
+            Err(reason) => Content::Record(Err(reason)),
+            Ok(()) if floats => {
+                let range = start..block.floats.len();
+                match layouts.find(&block.floats[start..]) {
+                    Some(layout) => Content::LaidOut(layout, range),
+                    None => Content::Floats(range),
+                }
+            }
+            Ok(()) => {
+                block.decoded += DECODED * bytes.len();
+                Content::Record(decoder.decode(&bytes).map_err(|e| e.to_string()))
+            }
+        };
+        block.items.push(Item { segment: raw.segment, offset: raw.offset, content });
+        if block.weight() > BLOCK_BYTES || block.items.len() >= BLOCK_RECORDS {
+            let next = Block { floats: to.memory(), ..Block::default() };
+            if !to.push(std::mem::replace(&mut block, next)) {
+                // Who replays them has stopped.
+                return Ok(());
+            }
+        }
+    }
+    to.push(block);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(n: u64, weight: usize) -> Block {
+        Block { bytes: n, decoded: weight, ..Block::default() }
+    }
+
+    #[test]
+    fn a_reader_waits_for_room() {
+        let ahead = Ahead::default();
+        std::thread::scope(|scope| {
+            let _end = ahead.side();
+            scope.spawn(|| {
+                let _side = ahead.side();
+                (0..200).for_each(|n| assert!(ahead.push(block(n, BYTES_AHEAD / 10))));
+            });
+            for n in 0..200 {
+                let most = ahead.state.lock().weight;
+                assert!(most <= BYTES_AHEAD + BYTES_AHEAD / 10, "{most}");
+                assert_eq!(ahead.pop().map(|block| block.bytes), Some(n));
+            }
+            assert!(ahead.pop().is_none());
+        });
+    }
+
+    #[test]
+    fn a_reader_ends_when_nobody_listens() {
+        let ahead = Ahead::default();
+        std::thread::scope(|scope| {
+            let end = ahead.side();
+            let reading =
+                scope.spawn(|| (0..200).take_while(|n| ahead.push(block(*n, BYTES_AHEAD / 10))).count());
+            drop(end);
+            assert!(reading.join().unwrap() < 20);
+        });
+    }
+
+    #[test]
+    fn memory_comes_back() {
+        let ahead = Ahead::default();
+        let mut bytes = ahead.memory();
+        bytes.push(1);
+        let at = bytes.as_ptr();
+        ahead.give_back(bytes);
+        ahead.give_back(Vec::with_capacity(3 * BLOCK_BYTES));
+        let again = ahead.memory();
+        assert_eq!((again.as_ptr(), again.len()), (at, 0));
+    }
+}
