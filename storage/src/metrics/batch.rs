@@ -1,7 +1,7 @@
 //! Samples of the log that are stored together.
 //!
-//! Records whose layout is known stay as they are, one behind the other in a [`Column`] of their layout, and are
-//! stored series by series straight from their bytes. The samples of all others are [`Gathered`]. What is gathered is
+//! Of records whose layout is known only the values are kept, one row behind the other in a [`Column`] of their layout,
+//! and they are stored series by series. The samples of all others are [`Gathered`]. What is gathered is
 //! stored first: a series that has a column gets no sample any other way before that column is given up, its samples
 //! gathered too. So each series gets its samples in the order of the log.
 
@@ -21,14 +21,14 @@ use super::numbers::Numbers;
 use super::series::{CutRule, Series};
 use super::table::Pages;
 
-/// Bytes of records that are kept until they are stored; one record may exceed it.
-const BYTES_MAX: usize = 24 << 20;
+/// Values of records that are kept until they are stored, 32 MiB; one block may exceed it.
+const VALUES_MAX: usize = 4 << 20;
 /// So many series of a column are stored in one piece of work.
 const PIECE: usize = 256;
 /// No column, in the place of one.
 const NONE: u32 = 0;
 
-/// Samples of one series, or `None` for those of a whole record that follow.
+/// A float sample.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatOf {
     /// Slot of the series.
@@ -46,10 +46,10 @@ pub struct FloatOf {
 pub struct Batch {
     gathered: Gathered,
     columns: Vec<Column>,
-    /// What the columns' records are in.
-    blocks: Vec<Arc<Vec<u8>>>,
-    /// Bytes of these.
-    bytes: usize,
+    /// What the columns' rows are in.
+    blocks: Vec<Arc<Vec<u64>>>,
+    /// Values in these.
+    values: usize,
     /// By slot: the column that has its samples, counted from 1.
     owners: Vec<u32>,
     /// How many batches there were before.
@@ -62,16 +62,16 @@ struct Column {
     layout: Arc<Layout>,
     /// Slots of the layout's series.
     slots: Arc<[u32]>,
-    records: Vec<Kept>,
+    rows: Vec<Row>,
     /// Nothing up to this time would be stored.
     passed_over: i64,
     /// It has been given up: the samples were gathered.
     dissolved: bool,
 }
 
-/// Where a record is.
+/// Where a record's values are.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct Row {
     base_t: i64,
     block: u32,
     at: u32,
@@ -90,17 +90,17 @@ impl Batch {
 
     /// Whether it should be stored before another record of `more` samples is added.
     pub fn is_full(&self, more: usize) -> bool {
-        self.bytes > BYTES_MAX || self.gathered.is_full(more)
+        self.values > VALUES_MAX || self.gathered.is_full(more)
     }
 
-    /// Takes a record of a layout with its base time and its greatest time. It begins at `at` of a block. False when
-    /// it must go another way, because a series is unknown or has two samples.
+    /// Takes a record of a layout with its base time and its greatest time. Its values begin at `at` of a block. False
+    /// when they must go another way, because a series is unknown or has two samples.
     pub fn take(
         &mut self,
         layout: &Arc<Layout>,
         numbers: &Numbers,
         (base_t, last_t): (i64, i64),
-        block: &Arc<Vec<u8>>,
+        block: &Arc<Vec<u64>>,
         at: usize,
     ) -> bool {
         let Some(column) = self.column(layout, numbers) else { return false };
@@ -110,9 +110,9 @@ impl Batch {
         }
         if self.blocks.last().is_none_or(|last| !Arc::ptr_eq(last, block)) {
             self.blocks.push(block.clone());
-            self.bytes += block.len();
+            self.values += block.len();
         }
-        column.records.push(Kept { base_t, block: self.blocks.len() as u32 - 1, at: at as u32 });
+        column.rows.push(Row { base_t, block: self.blocks.len() as u32 - 1, at: at as u32 });
         true
     }
 
@@ -140,7 +140,7 @@ impl Batch {
         }
         let passed_over = slots.iter().map(|slot| self.gathered.passed_over(*slot)).min().unwrap_or(i64::MIN);
         let layout = layout.clone();
-        self.columns.push(Column { layout, slots, records: Vec::new(), passed_over, dissolved: false });
+        self.columns.push(Column { layout, slots, rows: Vec::new(), passed_over, dissolved: false });
         state.column = Some((self.number, self.columns.len() - 1));
         Some(self.columns.len() - 1)
     }
@@ -159,12 +159,11 @@ impl Batch {
     fn dissolve(&mut self, column: usize) {
         let Some(column) = self.columns.get_mut(column).filter(|column| !column.dissolved) else { return };
         column.dissolved = true;
-        let records = std::mem::take(&mut column.records);
-        for Kept { base_t, block, at } in records {
-            let record = &self.blocks[block as usize][at as usize..];
-            for (sample, &slot) in column.slots.iter().enumerate() {
-                let v = f64::from_bits(value(record, column.layout.value_at(sample)));
-                self.gathered.push_float(slot, base_t + column.layout.dt(sample), v);
+        for row in std::mem::take(&mut column.rows) {
+            let samples = column.slots.iter().zip(row.values(&self.blocks, &column.layout)).enumerate();
+            for (sample, (&slot, &bits)) in samples {
+                let t = row.base_t + column.layout.dt(sample);
+                self.gathered.push_float(slot, t, f64::from_bits(bits));
             }
         }
     }
@@ -189,7 +188,7 @@ impl Batch {
         head: &Head,
         pages: &Pages,
         commit: Commit,
-        mut free: impl FnMut(Vec<u8>),
+        free: impl FnMut(Vec<u64>),
     ) -> Option<(i64, i64)> {
         let mut tally = Tally::default();
         if !self.gathered.is_empty() {
@@ -198,7 +197,7 @@ impl Batch {
         let rows: Vec<Rows<'_>> = self.columns.iter().map(|column| Rows::new(column, &self.blocks)).collect();
         let pieces: Vec<(&Rows<'_>, Range<usize>)> = rows
             .iter()
-            .filter(|rows| !rows.records.is_empty())
+            .filter(|rows| !rows.values.is_empty())
             .flat_map(|rows| {
                 let all = rows.column.slots.len();
                 (0..all).step_by(PIECE).map(move |first| (rows, first..all.min(first + PIECE)))
@@ -220,24 +219,25 @@ impl Batch {
         for column in self.columns.drain(..) {
             column.slots.iter().for_each(|slot| self.owners[*slot as usize] = NONE);
         }
-        self.blocks.drain(..).filter_map(Arc::into_inner).for_each(&mut free);
-        self.bytes = 0;
+        self.blocks.drain(..).filter_map(Arc::into_inner).for_each(free);
+        self.values = 0;
         self.number += 1;
         tally.span
     }
 }
 
-/// Reads a value of a record.
-#[inline(always)]
-fn value(record: &[u8], at: usize) -> u64 {
-    record.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes))
+impl Row {
+    fn values<'b>(&self, blocks: &'b [Arc<Vec<u64>>], layout: &Layout) -> &'b [u64] {
+        let (block, at) = (blocks.get(self.block as usize), self.at as usize);
+        block.and_then(|block| block.get(at..at + layout.len())).unwrap_or(&[])
+    }
 }
 
 /// A column ready to be stored.
 struct Rows<'b> {
     column: &'b Column,
-    /// From each record's beginning on.
-    records: Vec<&'b [u8]>,
+    /// Those of each record.
+    values: Vec<&'b [u64]>,
     base_times: Vec<i64>,
     /// Whether each is later than the one before.
     ascending: bool,
@@ -251,13 +251,11 @@ struct Room {
 }
 
 impl<'b> Rows<'b> {
-    fn new(column: &'b Column, blocks: &'b [Arc<Vec<u8>>]) -> Self {
-        let len = column.layout.record_len();
-        let bytes = |kept: &Kept| blocks[kept.block as usize].get(kept.at as usize..kept.at as usize + len);
-        let records = column.records.iter().map(|kept| bytes(kept).unwrap_or(&[])).collect();
-        let base_times: Vec<i64> = column.records.iter().map(|kept| kept.base_t).collect();
+    fn new(column: &'b Column, blocks: &'b [Arc<Vec<u64>>]) -> Self {
+        let values = column.rows.iter().map(|row| row.values(blocks, &column.layout)).collect();
+        let base_times: Vec<i64> = column.rows.iter().map(|row| row.base_t).collect();
         let ascending = base_times.is_sorted_by(|a, b| a < b);
-        Self { column, records, base_times, ascending }
+        Self { column, values, base_times, ascending }
     }
 
     /// Stores some of the series.
@@ -287,20 +285,21 @@ impl<'b> Rows<'b> {
 
     /// Reads one series' samples behind a time.
     fn read(&self, sample: usize, last_t: i64, Room { times, values }: &mut Room) {
-        let (at, dt) = (self.column.layout.value_at(sample), self.column.layout.dt(sample));
+        let dt = self.column.layout.dt(sample);
+        let rows = self.base_times.iter().zip(&self.values);
+        let rows = rows.map(|(base_t, row)| (base_t + dt, row.get(sample).copied().unwrap_or(0)));
         (times.clear(), values.clear());
         if self.ascending && self.base_times.first().is_some_and(|base_t| base_t + dt > last_t) {
             times.extend(self.base_times.iter().map(|base_t| base_t + dt));
-            values.extend(self.records.iter().map(|record| value(record, at)));
+            values.extend(self.values.iter().map(|row| row.get(sample).copied().unwrap_or(0)));
             return;
         }
         let mut last_t = last_t;
-        for (base_t, record) in self.base_times.iter().zip(&self.records) {
-            let t = base_t + dt;
+        for (t, bits) in rows {
             if t > last_t {
                 last_t = t;
                 times.push(t);
-                values.push(value(record, at));
+                values.push(bits);
             }
         }
     }

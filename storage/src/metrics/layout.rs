@@ -106,15 +106,15 @@ impl Layout {
         self.at.len()
     }
 
-    /// Length of a record in bytes.
-    pub fn record_len(&self) -> usize {
-        self.template.len()
+    /// Adds the values of a record, as they are in memory, to others.
+    pub fn values(&self, record: &[u8], values: &mut Vec<u64>) {
+        let value = |at: &u32| record.get(*at as usize..).and_then(|bytes| bytes.first_chunk());
+        values.extend(self.at.iter().map(|at| value(at).map_or(0, |bytes| u64::from_be_bytes(*bytes))));
     }
 
-    /// Where a sample's value begins.
-    #[inline]
-    pub fn value_at(&self, sample: usize) -> usize {
-        self.at[sample] as usize
+    /// The numbers of the series, one for each sample.
+    pub fn numbers(&self) -> &[u64] {
+        &self.numbers
     }
 
     /// Milliseconds from the base time to a sample's.
@@ -255,13 +255,12 @@ mod tests {
     #[test]
     fn the_second_of_a_kind_is_recognised() {
         let mut layouts = Layouts::default();
-        let first = record(100..140, 1000, 0.0);
-        assert!(layouts.find(&first).is_none());
+        assert!(layouts.find(&record(100..140, 1000, 0.0)).is_none());
         let layout = layouts.find(&record(100..140, 2000, 1.0)).unwrap();
         for t in [i64::MIN, 0, 3000, i64::MAX - 2] {
             assert!(Arc::ptr_eq(&layout, &layouts.find(&record(100..140, t, 7.0)).unwrap()));
         }
-        assert_eq!((layout.len(), layout.record_len()), (40, first.len()));
+        assert_eq!(layout.len(), 40);
         assert_eq!(layout.span(10), Some((10, 12)));
         assert_eq!(layout.span(i64::MAX - 1), None);
         // As long, with the same base.
@@ -318,9 +317,10 @@ mod tests {
             put_samples(&mut bytes, &samples, false);
             let layout = Layout::of(&bytes).unwrap();
             prop_assert!(layout.is_of(&bytes));
-            for (n, sample) in samples.iter().enumerate() {
-                let at = layout.value_at(n);
-                prop_assert_eq!(&bytes[at..at + 8], sample.v.to_be_bytes());
+            let mut values = vec![7];
+            layout.values(&bytes, &mut values);
+            prop_assert!(values[1..].iter().copied().eq(samples.iter().map(|sample| sample.v.to_bits())));
+            for n in 0..samples.len() {
                 prop_assert_eq!((layout.numbers[n], times[0].wrapping_add(layout.dt(n))), (numbers[n], times[n]));
             }
             // What it recognises has the same series and distances.
@@ -329,7 +329,7 @@ mod tests {
             changed[record::BASE_T].copy_from_slice(&other.to_be_bytes());
             prop_assert!(layout.is_of(&changed));
             changed[at] ^= byte;
-            let is_value = |at: usize| (0..layout.len()).any(|n| (layout.value_at(n)..layout.value_at(n) + 8).contains(&at));
+            let is_value = |at: usize| (0..layout.len()).any(|n| (layout.at[n] as usize..layout.at[n] as usize + 8).contains(&at));
             prop_assert_eq!(layout.is_of(&changed), byte == 0 || record::BASE_T.contains(&at) || is_value(at));
             prop_assert!(Layout::of(&bytes[..bytes.len() - 1]).is_none());
         }

@@ -6,7 +6,7 @@
 //! nothing is written at all ([`OpenFloats::is_flat`]): the first sample follows from the last. What is written, the
 //! chunk's bits behind its first timestamp, goes to the [`BitStore`] a word at a time.
 
-use super::bit_store::{BitStore, Chain, WORD_BITS};
+use super::bit_store::{BitStore, Chain, LastCell, WORD_BITS};
 use crate::codec::bits::PutBits;
 use crate::codec::gorilla::put_dod;
 use crate::codec::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
@@ -68,12 +68,13 @@ impl Default for OpenFloats {
 }
 
 /// Writes behind a chunk's bits.
-struct Writer<'c> {
+struct Writer<'c, 's> {
     chunk: &'c mut OpenFloats,
-    store: &'c BitStore,
+    store: &'s BitStore,
+    last: &'c mut LastCell<'s>,
 }
 
-impl PutBits for Writer<'_> {
+impl PutBits for Writer<'_, '_> {
     #[inline]
     fn write(&mut self, value: u64, n: u32) {
         if n > WORD_BITS {
@@ -85,7 +86,7 @@ impl PutBits for Writer<'_> {
     }
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     /// Writes the low `n` bits of a value; `n` is 1 to 32.
     #[inline]
     fn write_short(&mut self, value: u64, n: u32) {
@@ -93,7 +94,8 @@ impl Writer<'_> {
         let used = written % WORD_BITS;
         let bits = u64::from(self.chunk.rest) << WORD_BITS | value << (64 - n) >> used;
         if used + n >= WORD_BITS {
-            self.store.push(&mut self.chunk.chain, written / WORD_BITS, (bits >> WORD_BITS) as u32);
+            let word = (bits >> WORD_BITS) as u32;
+            self.store.push(&mut self.chunk.chain, self.last, written / WORD_BITS, word);
             self.chunk.rest = bits as u32;
         } else {
             self.chunk.rest = (bits >> WORD_BITS) as u32;
@@ -121,14 +123,24 @@ impl OpenFloats {
     /// happens.
     #[inline]
     pub fn append(&mut self, t: i64, v: f64, store: &BitStore) -> Result<(), Full> {
+        self.append_one(t, v.to_bits(), store, &mut LastCell::default())
+    }
+
+    #[inline]
+    fn append_one<'s>(
+        &mut self,
+        t: i64,
+        bits: u64,
+        store: &'s BitStore,
+        last: &mut LastCell<'s>,
+    ) -> Result<(), Full> {
         let step = t.checked_sub(self.last_t).and_then(|step| u32::try_from(step).ok()).ok_or(Full)?;
         let span = self.span.checked_add(step).ok_or(Full)?;
         if self.bits() > BITS_MAX - 512 || self.count == u16::MAX {
             return Err(Full);
         }
-        let bits = v.to_bits();
         if bits != self.last_v || (step != self.delta && self.count > 1) {
-            self.append_change(step, bits, store)?;
+            self.append_change(step, bits, store, last)?;
         } else if self.written > 0 {
             self.zeros += 2;
         }
@@ -158,7 +170,7 @@ impl OpenFloats {
             _ => times.len().min(values.len()),
         };
         let (times, values) = (&times[..len], &values[..len]);
-        let mut at = 0;
+        let (mut at, mut last) = (0, LastCell::default());
         while at < len {
             let bits = self.bits();
             if bits > bits_max {
@@ -170,7 +182,7 @@ impl OpenFloats {
             if same > 0 {
                 self.repeat(same, times[at + same - 1]);
                 at += same;
-            } else if self.append(times[at], f64::from_bits(values[at]), store).is_ok() {
+            } else if self.append_one(times[at], values[at], store, &mut last).is_ok() {
                 at += 1;
             } else {
                 break;
@@ -209,12 +221,18 @@ impl OpenFloats {
 
     /// Writes a sample that is not equal to the last at the same distance.
     #[inline]
-    fn append_change(&mut self, step: u32, bits: u64, store: &BitStore) -> Result<(), Full> {
+    fn append_change<'s>(
+        &mut self,
+        step: u32,
+        bits: u64,
+        store: &'s BitStore,
+        last: &mut LastCell<'s>,
+    ) -> Result<(), Full> {
         if !store.has_room() {
             return Err(Full);
         }
         let (mut zeros, last_v, delta) = (self.trailing_zeros(), self.last_v, self.delta);
-        let mut w = Writer { chunk: self, store };
+        let mut w = Writer { chunk: self, store, last };
         if w.chunk.written == 0 {
             w.write(last_v, VALUE_BITS);
             w.write_uvarint(u64::from(if w.chunk.count == 1 { step } else { delta }));
@@ -384,7 +402,7 @@ mod tests {
                 }
                 want.append(t, v).unwrap();
                 if n < before as usize {
-                    store.push(&mut other, n as u32, 7);
+                    store.push(&mut other, &mut LastCell::default(), n as u32, 7);
                 }
                 prop_assert_eq!(chunk.byte_len(), want.bytes().len());
                 prop_assert_eq!(chunk.to_bytes(&store), want.bytes());

@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// A block has at most so many records.
 const BLOCK_RECORDS: usize = 1024;
 /// Bytes of blocks that wait to be replayed; one block may exceed it.
-const BYTES_AHEAD: usize = 24 << 20;
+const BYTES_AHEAD: usize = 16 << 20;
 /// A decoded record takes so many times as many bytes as an encoded one.
 const DECODED: usize = 4;
 
@@ -26,6 +26,8 @@ const DECODED: usize = 4;
 pub struct Block {
     /// Records of floats.
     pub floats: Vec<u8>,
+    /// Values of records whose layout is known.
+    pub values: Vec<u64>,
     /// All records, in order.
     pub items: Vec<Item>,
     /// Length as stored.
@@ -48,15 +50,15 @@ pub struct Item {
 pub enum Content {
     /// Float samples, still encoded, as a range of the block's.
     Floats(Range<usize>),
-    /// The same, of a known layout.
-    LaidOut(Arc<Layout>, Range<usize>),
+    /// Float samples of a known layout: their base time, and where their values begin among the block's.
+    LaidOut(Arc<Layout>, i64, usize),
     /// Anything else, or what makes no sense about it.
     Record(Result<Record, String>),
 }
 
 impl Block {
     fn weight(&self) -> usize {
-        self.floats.len() + self.decoded
+        self.floats.len() + 8 * self.values.len() + self.decoded
     }
 }
 
@@ -73,7 +75,7 @@ struct State {
     /// Bytes of these.
     weight: usize,
     /// Memory for the next ones.
-    free: Vec<Vec<u8>>,
+    free: Vec<Vec<u64>>,
     /// One side has ended.
     closed: bool,
 }
@@ -129,22 +131,17 @@ impl Ahead {
     }
 
     /// Gives memory back that is not needed any more.
-    pub fn give_back(&self, floats: Vec<u8>) {
+    pub fn give_back(&self, memory: impl Iterator<Item = Vec<u64>>) {
         // What a huge record took is not kept.
-        if floats.capacity() <= 2 * BLOCK_BYTES {
-            self.state.lock().free.push(floats);
-        }
+        let of_a_block = |values: &Vec<u64>| (1..=2 * BLOCK_BYTES / 8).contains(&values.capacity());
+        self.state.lock().free.extend(memory.filter(of_a_block));
     }
 
-    fn memory(&self) -> Vec<u8> {
-        let free = self.state.lock().free.pop();
-        free.map_or_else(
-            || Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4),
-            |mut bytes| {
-                bytes.clear();
-                bytes
-            },
-        )
+    /// A block without records.
+    fn block(&self) -> Block {
+        let mut values = self.state.lock().free.pop().unwrap_or_default();
+        values.clear();
+        Block { values, ..Block::default() }
     }
 }
 
@@ -152,24 +149,29 @@ impl Ahead {
 pub fn read(mut reader: Reader, log: Log, layouts: &mut Layouts, to: &Ahead) -> Result<(), StorageError> {
     let _side = to.side();
     let mut decoder = Decoder::default();
-    let (mut block, mut bytes) = (Block { floats: to.memory(), ..Block::default() }, Vec::new());
+    let (mut block, mut bytes) = (to.block(), Vec::new());
     while let Some(raw) = reader.next_stored().map_err(StorageError::from)? {
         block.bytes += raw.stored.len() as u64;
-        // Floats go straight to where they will be read.
-        let kind = compress::first_byte(raw.codec, raw.stored);
-        let start = block.floats.len();
-        let floats = log == Log::Wal && kind.is_some_and(record::is_floats);
-        let into = if floats { &mut block.floats } else { &mut bytes };
-        if !floats {
-            into.clear();
-        }
-        let content = match compress::decompress_onto(raw.codec, raw.stored, into) {
+        let content = match compress::decompress(raw.codec, raw.stored, &mut bytes) {
             Err(reason) => Content::Record(Err(reason)),
-            Ok(()) if floats => {
-                let range = start..block.floats.len();
-                match layouts.find(&block.floats[start..]) {
-                    Some(layout) => Content::LaidOut(layout, range),
-                    None => Content::Floats(range),
+            Ok(()) if log == Log::Wal && bytes.first().is_some_and(|kind| record::is_floats(*kind)) => {
+                match layouts.find(&bytes).zip(record::base_t(&bytes)) {
+                    Some((layout, base_t)) => {
+                        let start = block.values.len();
+                        // All that the block will need, at once.
+                        block.values.reserve(if start == 0 {
+                            BLOCK_BYTES / 8 + layout.len()
+                        } else {
+                            layout.len()
+                        });
+                        layout.values(&bytes, &mut block.values);
+                        Content::LaidOut(layout, base_t, start)
+                    }
+                    None => {
+                        let start = block.floats.len();
+                        block.floats.extend_from_slice(&bytes);
+                        Content::Floats(start..block.floats.len())
+                    }
                 }
             }
             Ok(()) => {
@@ -178,12 +180,11 @@ pub fn read(mut reader: Reader, log: Log, layouts: &mut Layouts, to: &Ahead) -> 
             }
         };
         block.items.push(Item { segment: raw.segment, offset: raw.offset, content });
-        if block.weight() > BLOCK_BYTES || block.items.len() >= BLOCK_RECORDS {
-            let next = Block { floats: to.memory(), ..Block::default() };
-            if !to.push(std::mem::replace(&mut block, next)) {
-                // Who replays them has stopped.
-                return Ok(());
-            }
+        if (block.weight() > BLOCK_BYTES || block.items.len() >= BLOCK_RECORDS)
+            && !to.push(std::mem::replace(&mut block, to.block()))
+        {
+            // Who replays them has stopped.
+            return Ok(());
         }
     }
     to.push(block);
@@ -231,12 +232,11 @@ mod tests {
     #[test]
     fn memory_comes_back() {
         let ahead = Ahead::default();
-        let mut bytes = ahead.memory();
-        bytes.push(1);
-        let at = bytes.as_ptr();
-        ahead.give_back(bytes);
-        ahead.give_back(Vec::with_capacity(3 * BLOCK_BYTES));
-        let again = ahead.memory();
+        let values = vec![1, 2, 3];
+        let at = values.as_ptr();
+        ahead.give_back([values, Vec::new(), Vec::with_capacity(BLOCK_BYTES)].into_iter());
+        let again = ahead.block().values;
         assert_eq!((again.as_ptr(), again.len()), (at, 0));
+        assert_eq!(ahead.block().values.capacity(), 0);
     }
 }

@@ -167,7 +167,7 @@ pub struct Replay<'r> {
     layouts: Layouts,
     batch: Batch,
     /// Memory that stored records leave.
-    free: Vec<Vec<u8>>,
+    free: Vec<Vec<u64>>,
     /// Samples of the record at hand.
     floats: Vec<FloatOf>,
     /// What is being stored; it becomes visible as one.
@@ -301,7 +301,7 @@ impl<'r> Replay<'r> {
                 }
                 bytes += block.bytes;
                 self.progress.bytes.fetch_add(block.bytes, Relaxed);
-                let floats = Arc::new(block.floats);
+                let (floats, values) = (block.floats, Arc::new(block.values));
                 for item in block.items {
                     if at.replace(item.segment) != Some(item.segment) {
                         // A crash may have left the announcement without what it announced.
@@ -310,7 +310,10 @@ impl<'r> Replay<'r> {
                     }
                     let applied = match (item.content, log) {
                         (Content::Floats(range), _) => self.apply_floats(&floats[range]),
-                        (Content::LaidOut(layout, range), _) => self.apply_laid_out(&layout, &floats, range),
+                        (Content::LaidOut(layout, base_t, at), _) => {
+                            self.apply_laid_out(&layout, base_t, &values, at);
+                            Ok(())
+                        }
                         (Content::Record(record), Log::Wal) => record.and_then(|record| self.apply(record)),
                         (Content::Record(record), Log::Wbl) => {
                             record.and_then(|record| self.apply_late(record))
@@ -323,8 +326,8 @@ impl<'r> Replay<'r> {
                         self.observer.event(&Event::passed_over(damage));
                     }
                 }
-                self.free.extend(Arc::into_inner(floats));
-                self.free.drain(..).for_each(|memory| ahead.give_back(memory));
+                self.free.extend(Arc::into_inner(values));
+                ahead.give_back(self.free.drain(..));
             }
             drop(side);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -415,18 +418,18 @@ impl<'r> Replay<'r> {
             self.store();
         }
         self.floats.clear();
-        let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
-        let (numbers, floats) = (&self.numbers, &mut self.floats);
+        let mut unknown = Vec::new();
+        let (min_valid_t, numbers, floats) = (self.min_valid_t, &self.numbers, &mut self.floats);
         // All or nothing of a record is taken.
-        record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
+        let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
             if (min_valid_t..END_OF_TIME).contains(&t) {
                 match numbers.get(number) {
                     Some(slot) => floats.push(FloatOf { slot, t, start_t, v }),
                     None => unknown.push(number),
                 }
             }
-        })
-        .map_err(|e| e.to_string())?;
+        });
+        read.map_err(|e| e.to_string())?;
         self.floats.iter().for_each(|float| self.batch.push_float(*float));
         for number in unknown {
             let _ = self.find(SeriesRef(number), "samples");
@@ -434,27 +437,30 @@ impl<'r> Replay<'r> {
         Ok(())
     }
 
-    /// Takes a record of floats as it is.
-    fn apply_laid_out(
-        &mut self,
-        layout: &Arc<Layout>,
-        block: &Arc<Vec<u8>>,
-        range: std::ops::Range<usize>,
-    ) -> Result<(), String> {
-        let record = &block[range.clone()];
-        let base_t = record::base_t(record).filter(|_| self.late_follows == 0);
-        if let Some((base_t, (first_t, last_t))) = base_t.and_then(|t| Some((t, layout.span(t)?)))
+    /// Takes a record of floats of a known layout; its values begin at `at` of a block.
+    fn apply_laid_out(&mut self, layout: &Arc<Layout>, base_t: i64, block: &Arc<Vec<u64>>, at: usize) {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return;
+        }
+        if self.batch.is_full(layout.len()) {
+            self.store();
+        }
+        if let Some((first_t, last_t)) = layout.span(base_t)
             && first_t >= self.min_valid_t
             && last_t < END_OF_TIME
+            && self.batch.take(layout, &self.numbers, (base_t, last_t), block, at)
         {
-            if self.batch.is_full(0) {
-                self.store();
-            }
-            if self.batch.take(layout, &self.numbers, (base_t, last_t), block, range.start) {
-                return Ok(());
+            return;
+        }
+        for (sample, (number, bits)) in layout.numbers().iter().zip(&block[at..]).enumerate() {
+            let t = base_t.wrapping_add(layout.dt(sample));
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
+                && let Some(slot) = self.find(SeriesRef(*number), "samples")
+            {
+                self.batch.push_float(FloatOf { slot, t, start_t: 0, v: f64::from_bits(*bits) });
             }
         }
-        self.apply_floats(record)
     }
 
     fn gather_histograms(
