@@ -47,6 +47,8 @@ pub mod survey;
 pub mod table;
 
 #[cfg(test)]
+mod replay_naive_test;
+#[cfg(test)]
 mod replay_test;
 
 pub use recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};

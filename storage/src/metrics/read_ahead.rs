@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::layout::{Layout, Layouts};
 use super::replay::Log;
 use crate::StorageError;
-use crate::wal::record::{self, Decoder, Record};
+use crate::wal::record::{self, Decoder, Record, RefSeries};
 use crate::wal::{Reader, compress};
 
 /// A block ends beyond so many bytes.
@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// A block has at most so many records.
 const BLOCK_RECORDS: usize = 1024;
 /// Bytes of blocks that wait to be replayed; one block may exceed it.
-const BYTES_AHEAD: usize = 16 << 20;
+const BYTES_AHEAD: usize = 24 << 20;
 /// A decoded record takes so many times as many bytes as an encoded one.
 const DECODED: usize = 4;
 
@@ -76,6 +76,8 @@ struct State {
     weight: usize,
     /// Memory for the next ones.
     free: Vec<Vec<u64>>,
+    /// What was decoded and is not needed any more.
+    done: Vec<Vec<RefSeries>>,
     /// One side has ended.
     closed: bool,
 }
@@ -111,8 +113,8 @@ impl Ahead {
         true
     }
 
-    /// Waits for the next block; `None` when there is no more.
-    pub fn pop(&self) -> Option<Block> {
+    /// The next block, which is waited for if `wait` says so; `None` when there is none (yet).
+    pub fn pop(&self, wait: bool) -> Option<Block> {
         let mut state = self.state.lock();
         loop {
             if let Some(block) = state.blocks.pop_front() {
@@ -123,23 +125,33 @@ impl Ahead {
                 }
                 return Some(block);
             }
-            if state.closed {
+            if state.closed || !wait {
                 return None;
             }
             self.changed.wait(&mut state);
         }
     }
 
-    /// Gives memory back that is not needed any more.
-    pub fn give_back(&self, memory: impl Iterator<Item = Vec<u64>>) {
+    /// Gives memory back that is not needed any more. What the reader allocated it also frees: allocators have a lock
+    /// for what one thread allocates and another frees.
+    pub fn give_back(&self, memory: &mut Vec<Vec<u64>>, series: &mut Vec<Vec<RefSeries>>) {
         // What a huge record took is not kept.
-        let of_a_block = |values: &Vec<u64>| (1..=2 * BLOCK_BYTES / 8).contains(&values.capacity());
-        self.state.lock().free.extend(memory.filter(of_a_block));
+        memory.retain(|values| (1..=2 * BLOCK_BYTES / 8).contains(&values.capacity()));
+        if !memory.is_empty() || !series.is_empty() {
+            let mut state = self.state.lock();
+            state.free.append(memory);
+            state.done.append(series);
+        }
     }
 
     /// A block without records.
     fn block(&self) -> Block {
-        let mut values = self.state.lock().free.pop().unwrap_or_default();
+        let (free, done) = {
+            let mut state = self.state.lock();
+            (state.free.pop(), std::mem::take(&mut state.done))
+        };
+        drop(done);
+        let mut values = free.unwrap_or_default();
         values.clear();
         Block { values, ..Block::default() }
     }
@@ -211,9 +223,9 @@ mod tests {
             for n in 0..200 {
                 let most = ahead.state.lock().weight;
                 assert!(most <= BYTES_AHEAD + BYTES_AHEAD / 10, "{most}");
-                assert_eq!(ahead.pop().map(|block| block.bytes), Some(n));
+                assert_eq!(ahead.pop(true).map(|block| block.bytes), Some(n));
             }
-            assert!(ahead.pop().is_none());
+            assert!(ahead.pop(true).is_none());
         });
     }
 
@@ -234,7 +246,8 @@ mod tests {
         let ahead = Ahead::default();
         let values = vec![1, 2, 3];
         let at = values.as_ptr();
-        ahead.give_back([values, Vec::new(), Vec::with_capacity(BLOCK_BYTES)].into_iter());
+        assert!(ahead.pop(false).is_none());
+        ahead.give_back(&mut vec![values, Vec::new(), Vec::with_capacity(BLOCK_BYTES)], &mut Vec::new());
         let again = ahead.block().values;
         assert_eq!((again.as_ptr(), again.len()), (at, 0));
         assert_eq!(ahead.block().values.capacity(), 0);

@@ -29,7 +29,7 @@ use super::late::LateChunk;
 use super::layout::{Layout, Layouts};
 use super::log::{WAL, WBL};
 use super::numbers::Numbers;
-use super::read_ahead::{self, Ahead, Content};
+use super::read_ahead::{self, Ahead, Block, Content};
 use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
 use super::table::{Pages, SeriesTable, slot_of};
@@ -166,8 +166,9 @@ pub struct Replay<'r> {
     /// How records of floats are laid out; the reader's.
     layouts: Layouts,
     batch: Batch,
-    /// Memory that stored records leave.
+    /// What stored records leave to the reader.
     free: Vec<Vec<u64>>,
+    done: Vec<Vec<RefSeries>>,
     /// Samples of the record at hand.
     floats: Vec<FloatOf>,
     /// What is being stored; it becomes visible as one.
@@ -222,6 +223,7 @@ impl<'r> Replay<'r> {
             layouts: Layouts::default(),
             batch: Batch::default(),
             free: Vec::new(),
+            done: Vec::new(),
             floats: Vec::new(),
             commit: head.isolation.begin(),
             span: None,
@@ -294,7 +296,7 @@ impl<'r> Replay<'r> {
                 .name("replay reader".into())
                 .spawn_scoped(scope, move || read_ahead::read(reader, log, layouts, ahead))
                 .map_err(StorageError::doing("starting", "the replay thread"))?;
-            while let Some(block) = ahead.pop() {
+            while let Some(block) = self.next_block(ahead) {
                 stopped = self.progress.stop.load(Relaxed);
                 if stopped {
                     break;
@@ -327,15 +329,27 @@ impl<'r> Replay<'r> {
                     }
                 }
                 self.free.extend(Arc::into_inner(values));
-                ahead.give_back(self.free.drain(..));
+                ahead.give_back(&mut self.free, &mut self.done);
             }
             drop(side);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         self.layouts = layouts;
         self.store();
-        self.free.clear();
+        (self.free.clear(), self.done.clear());
         if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
+    }
+
+    /// The next block that was read. Rather than wait for it, what is there is stored.
+    fn next_block(&mut self, ahead: &Ahead) -> Option<Block> {
+        if !self.batch.is_worth_storing() {
+            return ahead.pop(true);
+        }
+        ahead.pop(false).or_else(|| {
+            self.store();
+            ahead.give_back(&mut self.free, &mut self.done);
+            ahead.pop(true)
+        })
     }
 
     fn enter(&mut self, segment: u64, last: u64) {
@@ -489,7 +503,10 @@ impl<'r> Replay<'r> {
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
         match record {
-            Record::Series(series) => series.into_iter().for_each(|series| self.add_series(series)),
+            Record::Series(series) => {
+                series.iter().for_each(|series| self.add_series(series));
+                self.done.push(series);
+            }
             Record::Samples(samples) => {
                 if self.batch.is_full(samples.len()) {
                     self.store();
@@ -542,10 +559,11 @@ impl<'r> Replay<'r> {
         Ok(())
     }
 
-    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: RefSeries) {
+    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: &RefSeries) {
+        let number = *number;
         self.head.table.reserve_log_ref(number);
         // A table of 2^32 series does not get this far.
-        let Ok((series, created)) = self.head.table.get_or_create(&labels, Some(number)) else { return };
+        let Ok((series, created)) = self.head.table.get_or_create(labels, Some(number)) else { return };
         if created {
             count(&self.head.counters.series, 1);
             count(&self.head.counters.series_created, 1);
