@@ -234,7 +234,7 @@ impl Batch {
 impl Row {
     fn values<'b>(&self, blocks: &'b [Arc<Vec<u64>>], layout: &Layout) -> &'b [u64] {
         let (block, at) = (blocks.get(self.block as usize), self.at as usize);
-        block.and_then(|block| block.get(at..at + layout.len())).unwrap_or(&[])
+        block.and_then(|block| block.get(at..at + layout.samples())).unwrap_or(&[])
     }
 }
 
@@ -293,7 +293,8 @@ impl<'b> Rows<'b> {
         let dt = self.column.layout.dt(sample);
         let rows = self.base_times.iter().zip(&self.values);
         let rows = rows.map(|(base_t, row)| (base_t + dt, row.get(sample).copied().unwrap_or(0)));
-        (times.clear(), values.clear());
+        times.clear();
+        values.clear();
         if self.ascending && self.base_times.first().is_some_and(|base_t| base_t + dt > last_t) {
             times.extend(self.base_times.iter().map(|base_t| base_t + dt));
             values.extend(self.values.iter().map(|row| row.get(sample).copied().unwrap_or(0)));

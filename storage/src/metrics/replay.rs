@@ -6,8 +6,8 @@
 //! stored together is a commit: a snapshot sees all of it or nothing, and so whole records. The logs may be written
 //! meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when it is called again.
 //!
-//! Beside what stays, replay takes at most some 150 MB: records that were read ahead, records and samples that are
-//! stored together, layouts (`BYTES_AHEAD`, `BYTES_MAX`, `SAMPLES_MAX` in the modules).
+//! Beside what stays, replay takes at most some 120 MB, and a single record may exceed that: blocks that were read ahead
+//! ([`read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -336,7 +336,8 @@ impl<'r> Replay<'r> {
         });
         self.layouts = layouts;
         self.store();
-        (self.free.clear(), self.done.clear());
+        self.free.clear();
+        self.done.clear();
         if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
     }
 
@@ -457,7 +458,7 @@ impl<'r> Replay<'r> {
             self.late_follows -= 1;
             return;
         }
-        if self.batch.is_full(layout.len()) {
+        if self.batch.is_full(layout.samples()) {
             self.store();
         }
         if let Some((first_t, last_t)) = layout.span(base_t)
@@ -507,19 +508,6 @@ impl<'r> Replay<'r> {
                 series.iter().for_each(|series| self.add_series(series));
                 self.done.push(series);
             }
-            Record::Samples(samples) => {
-                if self.batch.is_full(samples.len()) {
-                    self.store();
-                }
-                for sample in
-                    samples.into_iter().filter(|sample| (min_valid_t..END_OF_TIME).contains(&sample.t))
-                {
-                    if let Some(slot) = self.find(sample.series, kind) {
-                        let RefSample { t, start_t, v, .. } = sample;
-                        self.batch.push_float(FloatOf { slot, t, start_t, v });
-                    }
-                }
-            }
             Record::Histograms(samples) => {
                 let samples = samples.into_iter();
                 let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Integer(s.v)));
@@ -554,7 +542,8 @@ impl<'r> Replay<'r> {
                 }
             }
             Record::LateFollows(records) => self.late_follows = records,
-            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
+            // Floats come as they are encoded.
+            Record::Samples(_) | Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
         Ok(())
     }
@@ -664,6 +653,7 @@ impl<'r> Replay<'r> {
         {
             let mut late_series = head.late_series.lock();
             for series in head.table.references() {
+                self.pages.prefetch_behind(series);
                 let Some(mut guard) = self.pages.lock(series) else { continue };
                 if guard.late.as_ref().is_some_and(|late| late.chunks() == 0) {
                     guard.late = None;

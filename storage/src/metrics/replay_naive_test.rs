@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::append::SeriesRef;
+use model::histogram::Histogram;
 use model::sample::STALE_NAN;
 use proptest::prelude::*;
 
 use crate::fs::SimDisk;
 use crate::tests::{HOUR, Samples, all, open_with, options, series};
 use crate::wal::Batch;
-use crate::wal::record::{self, RefSample, RefSeries, RefTombstone};
+use crate::wal::record::{self, RefHistogram, RefSample, RefSeries, RefTombstone};
 use crate::wal::writer::{Writer, WriterOptions};
 
 /// Numbers that the log uses; the last ones are unknown at first.
@@ -26,6 +27,8 @@ enum Step {
     Scrape { target: usize, later: i64, jitter: i64, start_t: bool, seed: u64 },
     /// A record of some of them.
     Part { target: usize, later: i64, from: usize, len: usize, seed: u64 },
+    /// A histogram of a target's series.
+    Histogram { target: usize, later: i64, place: usize },
     /// A target shows another series in a place.
     Change { target: usize, place: usize, number: u64 },
     /// A target shows a series more.
@@ -57,17 +60,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         });
     let part = (target.clone(), later(), 0usize..20, 1usize..20, any::<u64>())
         .prop_map(|(target, later, from, len, seed)| Step::Part { target, later, from, len, seed });
+    let histogram = (target.clone(), later(), 0usize..20)
+        .prop_map(|(target, later, place)| Step::Histogram { target, later, place });
     let change = (target.clone(), 0usize..20, number.clone())
         .prop_map(|(target, place, number)| Step::Change { target, place, number });
     let more = (target, number.clone()).prop_map(|(target, number)| Step::More { target, number });
     let name = (number.clone(), 0..NAMES).prop_map(|(number, name)| Step::Name { number, name });
     let drop = number.prop_map(|number| Step::Drop { number });
-    let one = prop_oneof![60 => scrape, 3 => part, 1 => change, 1 => more, 2 => name, 1 => drop];
+    let one =
+        prop_oneof![60 => scrape, 3 => part, 3 => histogram, 1 => change, 1 => more, 2 => name, 1 => drop];
     prop::collection::vec(one, 1..250)
 }
 
-/// Recorded values are of few kinds: they stay, or count, or wobble; some end.
+/// Recorded values are of few kinds: they stay, or count, or wobble; some end, and now and then all of a target.
 fn value(number: u64, seed: u64) -> f64 {
+    if seed.is_multiple_of(10) {
+        return STALE_NAN;
+    }
     let random =
         (seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd134_2543_de82_ef95) >> 40;
     match (number % 4, random % 97) {
@@ -83,18 +92,30 @@ fn value(number: u64, seed: u64) -> f64 {
 #[derive(Default)]
 struct Naive {
     names: HashMap<u64, String>,
-    samples: BTreeMap<String, Vec<(i64, u64)>>,
+    /// Floats, and histograms without their value.
+    samples: BTreeMap<String, Vec<(i64, Option<u64>)>>,
 }
 
 impl Naive {
-    fn take(&mut self, samples: &[RefSample]) {
-        for RefSample { series: SeriesRef(number), t, v, .. } in samples {
-            let Some(name) = self.names.get(number) else { continue };
-            let samples = self.samples.entry(name.clone()).or_default();
-            if samples.last().is_none_or(|(last, _)| last < t) {
-                samples.push((*t, v.to_bits()));
-            }
+    fn take(&mut self, number: u64, t: i64, v: Option<f64>) {
+        let Some(name) = self.names.get(&number) else { return };
+        let samples = self.samples.entry(name.clone()).or_default();
+        let last = samples.last().copied();
+        if last.is_none_or(|(last, _)| last < t) {
+            // A mark that ends a series of histograms becomes one.
+            let after_histogram = last.is_some_and(|(_, bits)| bits.is_none());
+            samples.push((
+                t,
+                v.map(f64::to_bits).filter(|bits| !after_histogram || *bits != STALE_NAN.to_bits()),
+            ));
         }
+    }
+
+    fn floats(self) -> Samples {
+        let floats =
+            |samples: Vec<(i64, Option<u64>)>| samples.into_iter().filter_map(|(t, v)| Some((t, v?)));
+        let series = self.samples.into_iter().filter(|(_, samples)| !samples.is_empty());
+        series.map(|(name, samples)| (name, floats(samples).collect())).collect()
     }
 
     fn forget(&mut self, number: u64) {
@@ -110,15 +131,15 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
     let options = WriterOptions { compression: crate::options::Compression::Snappy, segment_len: 64 << 10 };
     let mut writer = Writer::open(disk, Path::new("wal"), options).unwrap();
     let mut naive = Naive::default();
-    let mut log = |put: &dyn Fn(&mut Vec<u8>)| {
+    let mut log = |put: &dyn Fn(&mut Batch)| {
         let mut batch = Batch::new();
-        batch.push(|out| put(out));
+        put(&mut batch);
         writer.log(&batch).unwrap();
     };
     let named =
         |number: u64, name: u64| RefSeries { series: SeriesRef(number), labels: series(&format!("s{name}")) };
     let known: Vec<_> = (1..=KNOWN).map(|number| named(number, number % NAMES)).collect();
-    log(&|out| record::put_series(out, &known));
+    log(&|batch| batch.push(|out| record::put_series(out, &known)));
     naive.names = (1..=KNOWN).map(|number| (number, format!("s{}", number % NAMES))).collect();
     let mut targets: Vec<(i64, Vec<u64>)> = targets.into_iter().map(|numbers| (HOUR, numbers)).collect();
     for step in steps {
@@ -146,6 +167,16 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
                 };
                 (some.map(of).collect::<Vec<_>>(), false)
             }
+            Step::Histogram { target, later, place } => {
+                let (t, numbers) = &mut targets[target];
+                *t += later;
+                let series = SeriesRef(numbers[place % numbers.len()]);
+                let v = Arc::new(Histogram { sum: 1.0, ..Histogram::default() });
+                let histogram = RefHistogram { series, t: *t, start_t: 0, v };
+                log(&|batch| record::put_histograms(batch, std::slice::from_ref(&histogram), false));
+                naive.take(series.0, *t, None);
+                continue;
+            }
             Step::Change { target, place, number } => {
                 let numbers = &mut targets[target].1;
                 let place = place % numbers.len();
@@ -157,22 +188,21 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
                 continue;
             }
             Step::Name { number, name } => {
-                log(&|out| record::put_series(out, &[named(number, name)]));
+                log(&|batch| batch.push(|out| record::put_series(out, &[named(number, name)])));
                 naive.names.insert(number, format!("s{name}"));
                 continue;
             }
             Step::Drop { number } => {
                 let all = RefTombstone { series: SeriesRef(number), min_t: i64::MIN, max_t: i64::MAX };
-                log(&|out| record::put_tombstones(out, &[all]));
+                log(&|batch| batch.push(|out| record::put_tombstones(out, &[all])));
                 naive.forget(number);
                 continue;
             }
         };
-        log(&|out| record::put_samples(out, &samples, start_t));
-        naive.take(&samples);
+        log(&|batch| batch.push(|out| record::put_samples(out, &samples, start_t)));
+        samples.iter().for_each(|sample| naive.take(sample.series.0, sample.t, Some(sample.v)));
     }
-    naive.samples.retain(|_, samples| !samples.is_empty());
-    naive.samples
+    naive.floats()
 }
 
 /// Targets show series of their own, but for one or two.
