@@ -216,7 +216,7 @@ impl Query {
     fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
         let run = || {
             let snapshot = self.storage.snapshot();
-            if prepared.work(&*snapshot).is_none_or(|work| work > LITTLE_WORK) {
+            if !prepared.is_little(&*snapshot, LITTLE_WORK) {
                 return None;
             }
             let running = self.metrics.running();

@@ -222,9 +222,14 @@ impl Plan {
         }
     }
 
-    /// About how many nanoseconds an evaluation takes at most, where samples are 15 s or more apart; `None` where that
-    /// is not known.
-    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
+    /// Whether an evaluation takes about so many nanoseconds at most, where samples are 15 s or more apart; false where
+    /// that is not known.
+    pub(crate) fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
+        let is_within = |closely| self.work(source, closely).is_some_and(|work| work <= limit_ns);
+        is_within(false) || is_within(true)
+    }
+
+    fn work(&self, source: &dyn SeriesSource, closely: bool) -> Option<u64> {
         // What finding and labelling a series takes, decoding a sample, and a step of a series.
         const SERIES: u64 = 600;
         const SAMPLE: u64 = 10;
@@ -243,7 +248,7 @@ impl Plan {
             let span = if newest { 0 } else { selection.max_t.saturating_sub(selection.min_t).max(0) };
             let samples = span.unsigned_abs() / SAMPLES_APART_MS.unsigned_abs();
             let each = SERIES + SAMPLE.saturating_mul(samples).saturating_add(STEP * steps);
-            work = work.saturating_add(each.saturating_mul(source.at_most(selection)?));
+            work = work.saturating_add(each.saturating_mul(source.at_most(selection, closely)?));
         }
         Some(work)
     }

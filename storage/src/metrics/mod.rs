@@ -22,6 +22,7 @@ pub mod flush;
 pub mod gather;
 pub mod head;
 pub mod head_chunks;
+mod head_index;
 pub mod interim;
 pub mod isolation;
 pub mod late;

@@ -20,6 +20,7 @@ use super::closed::ClosedChunk;
 use super::find::{FEW, Found, Wanted};
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
+use super::head_index::HeadIndex;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
@@ -128,6 +129,11 @@ impl HeadView {
 
     pub(super) fn index(&self) -> RwLockReadGuard<'_, MemIndex> {
         self.head.table.index().read()
+    }
+
+    /// The index, which is locked already, with the series.
+    pub(super) fn labelled<'i>(&'i self, index: &'i MemIndex) -> HeadIndex<'i> {
+        HeadIndex { index, pages: &self.pages }
     }
 
     pub(super) fn slot(&self, slot: u32) -> Option<&Mutex<Series>> {
@@ -292,19 +298,25 @@ impl HeadView {
         }
     }
 
-    fn at_most(&self, selection: &Selection) -> Option<u64> {
-        select::at_most(&*self.head.table.index().read(), &selection.matchers).ok()
+    fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
+        let (index, matchers) = (self.index(), &selection.matchers);
+        let bound = select::at_most(&*index, matchers).ok()?;
+        if closely && bound <= FEW as u64 {
+            return Some(select::select(&self.labelled(&index), matchers).ok()?.len());
+        }
+        Some(bound)
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
-        let index = self.head.table.index().read();
-        let selected = select::select(&*index, &selection.matchers)?;
-        select::label_names(&*index, &selected, selection.limit)
+        let index = self.index();
+        let index = self.labelled(&index);
+        let selected = select::select(&index, &selection.matchers)?;
+        select::label_names(&index, &selected, selection.limit)
     }
 
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, StorageError> {
-        let index = self.head.table.index().read();
-        select::label_values(&*index, name, &selection.matchers, selection.limit)
+        let index = self.index();
+        select::label_values(&self.labelled(&index), name, &selection.matchers, selection.limit)
     }
 
     /// First and last time of all samples; `None` without any.
@@ -523,12 +535,12 @@ impl SeriesSource for Snapshot {
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 
-    fn at_most(&self, selection: &Selection) -> Option<u64> {
+    fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
         // Blocks are on disk.
         if self.blocks(selection).next().is_some() {
             return None;
         }
-        self.heads(selection).map(|head| head.at_most(selection)).sum()
+        self.heads(selection).map(|head| head.at_most(selection, closely)).sum()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
