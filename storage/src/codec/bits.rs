@@ -103,6 +103,47 @@ impl PutBits for BitWriter {
     }
 }
 
+/// Appends many bits at once to bytes, which are complete when it has finished. Several times as fast as
+/// [`BitWriter`].
+#[derive(Debug)]
+pub struct BitPacker<'o> {
+    out: &'o mut Vec<u8>,
+    /// Bits not in `out` yet, left-aligned.
+    word: u64,
+    /// How many, 0 to 63.
+    used: u32,
+}
+
+impl<'o> BitPacker<'o> {
+    /// Begins with a new byte.
+    pub fn new(out: &'o mut Vec<u8>) -> Self {
+        Self { out, word: 0, used: 0 }
+    }
+
+    /// Writes what is left; the unused low bits of the last byte are zero.
+    pub fn finish(self) {
+        self.out.extend_from_slice(&self.word.to_be_bytes()[..self.used.div_ceil(8) as usize]);
+    }
+}
+
+impl PutBits for BitPacker<'_> {
+    #[inline(always)]
+    fn write(&mut self, value: u64, n: u32) {
+        debug_assert!((1..=64).contains(&n) && (n == 64 || value >> n == 0));
+        let end = self.used + n;
+        if end < 64 {
+            self.word |= value << (64 - end);
+            self.used = end;
+        } else {
+            let over = end - 64;
+            self.out.extend_from_slice(&(self.word | value >> over).to_be_bytes());
+            // Shifted twice because nothing may be over.
+            self.word = value << (63 - over) << 1;
+            self.used = over;
+        }
+    }
+}
+
 /// How many bits [`Bits::at`] gives.
 pub const BITS_AT: u32 = 57;
 
@@ -323,6 +364,14 @@ mod tests {
                 writer.write(value, n);
                 text.push_str(&format!("{:0width$b}", mask(value, n), width = n as usize));
             }
+            let mut packed = Vec::new();
+            let mut packer = BitPacker::new(&mut packed);
+            for &(value, n) in &parts {
+                packer.write(mask(value, n), n);
+            }
+            packer.finish();
+            prop_assert_eq!(&packed, writer.bytes());
+
             let written: String = writer.bytes().iter().map(|byte| format!("{byte:08b}")).collect();
             let pad = written.len() - text.len();
             prop_assert!(pad < 8);
