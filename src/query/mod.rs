@@ -25,8 +25,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use active::ActiveQueries;
 use metrics::QueryMetrics;
 
-/// About how many nanoseconds of work a query may be to run on a thread that serves connections.
-const LITTLE_WORK: u64 = 1_000_000;
+/// About how many nanoseconds of work a query may be to run on a thread that serves connections. What is more gains by
+/// several threads at once.
+const LITTLE_WORK: u64 = 400_000;
 /// A query that was thought little and is not, as one over unusually dense samples, begins again on a blocking thread
 /// after so long. It cannot be cancelled until then. Much longer than little queries take, for machines that are busy.
 const LITTLE_TIME: Duration = Duration::from_millis(20);

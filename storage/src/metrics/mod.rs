@@ -34,6 +34,7 @@ pub mod open_histogram;
 pub mod pieces;
 pub mod read_only;
 mod recode;
+mod repeats;
 pub mod replay;
 pub mod restore;
 pub mod select;

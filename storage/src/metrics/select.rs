@@ -24,19 +24,20 @@ use super::head_index::HeadIndex;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
+use super::repeats::Repeats;
 use super::series::{Open, Series};
 use super::table::Pages;
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
-use crate::codec::chunk;
+use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
 use crate::index::mem::MemIndex;
 use crate::index::select;
 
 thread_local! {
-    /// Memory for the places of a series' chunks, kept from one series to the next.
-    static PLACES: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    /// Memory for the places of a series' chunks and the bytes of its open one, kept from one series to the next.
+    static SCRATCH: Cell<(Vec<u64>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
 /// Which samples of the head.
@@ -162,29 +163,40 @@ impl HeadView {
         if self.deletes_of(reference) {
             return Ok(false);
         }
-        let (closed, open, min_t, max_t) = {
+        /// What is still to be decoded of the open chunk.
+        enum Rest {
+            None,
+            Repeats(Repeats),
+            Bytes(Encoding),
+        }
+        let (mut closed, mut bytes) = SCRATCH.take();
+        let (rest, min_t, max_t) = {
             let Some(series) = self.pages.lock(reference) else { return Ok(true) };
             if series.late.is_some() {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
             let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
-            let mut closed = PLACES.take();
             closed.clear();
             closed.extend(series.closed.iter().filter(wanted).map(|chunk| chunk.at));
-            let open = if series.open_min_t() > max_t || series.last_t() < min_t {
-                None
-            } else {
-                series.open_bytes(&self.head.chunks)
+            let rest = match series.open() {
+                _ if series.open_min_t() > max_t || series.last_t() < min_t => Rest::None,
+                Open::Floats(chunk) if let Some(repeats) = chunk.repeats() => Rest::Repeats(repeats),
+                _ => match series.put_open_bytes(&self.head.chunks, &mut bytes) {
+                    Some(encoding) => Rest::Bytes(encoding),
+                    None => Rest::None,
+                },
             };
-            (closed, open, min_t, max_t)
+            (rest, min_t, max_t)
         };
         self.head.chunks.decode(&closed, min_t, max_t, out)?;
-        PLACES.set(closed);
-        if let Some((encoding, bytes)) = open {
-            chunk::decode(encoding, &bytes, min_t, max_t, out)
-                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?;
+        match rest {
+            Rest::None => {}
+            Rest::Repeats(repeats) => repeats.read(min_t, max_t, out),
+            Rest::Bytes(encoding) => chunk::decode(encoding, &bytes, min_t, max_t, out)
+                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?,
         }
+        SCRATCH.set((closed, bytes));
         Ok(true)
     }
 
