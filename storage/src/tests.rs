@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use model::append::{AppendError, Appendable, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
@@ -50,6 +51,7 @@ impl Observer for Heard {
             self.changed.wait_while(&mut segments, |segments| *segments == Some(0));
             *segments = segments.map(|segments| segments - 1);
         }
+        self.changed.notify_all();
     }
 }
 
@@ -57,6 +59,15 @@ impl Heard {
     pub(crate) fn problems(&self) -> Vec<String> {
         let events = self.events.lock();
         events.iter().filter(|event| event.severity() > Severity::Info).map(Event::to_string).collect()
+    }
+
+    /// Whether replay has come to where it is held up. Waits a moment for it.
+    fn is_held_up(&self) -> bool {
+        let mut segments = self.segments.lock();
+        if *segments != Some(0) {
+            self.changed.wait_for(&mut segments, Duration::from_micros(200));
+        }
+        *segments == Some(0)
     }
 
     /// Lets replay go on.
@@ -81,9 +92,7 @@ pub(crate) fn begin(disk: &SimDisk, options: Options, segments: Option<u64>) -> 
     let heard = Arc::new(Heard { segments: Mutex::new(segments), ..Heard::default() });
     let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
     let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
-    while segments.is_some() && *heard.segments.lock() != Some(0) && storage.replay_progress().is_some() {
-        std::thread::yield_now();
-    }
+    while segments.is_some() && storage.replay_progress().is_some() && !heard.is_held_up() {}
     (storage, heard)
 }
 
