@@ -713,6 +713,35 @@ fn deleted_samples_stay_deleted() {
 }
 
 #[test]
+fn samples_that_were_all_deleted_before_their_flush_stay_deleted() {
+    let disk = SimDisk::new(12);
+    let reopen = || open_with(&disk, Options { samples_per_chunk: 12, ..options() }).0;
+    let mut storage = reopen();
+    // Full chunks from both sides of the range's end lie in one file, which stays for the later ones.
+    for minute in 0..150 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64)]);
+    }
+    storage.delete_series(&[Matcher::equal("n", "a")], 0, 2 * HOUR - 1).unwrap();
+    // The log gets segments that a checkpoint replaces, that of the deletion among them.
+    for _ in 0..5 {
+        storage.close().unwrap();
+        drop(storage);
+        storage = reopen();
+    }
+    put(&storage, &[("a", 3 * HOUR + 30 * MINUTE, 1.0)]);
+    let want = all(&storage);
+    assert_eq!(want["a"].len(), 31);
+    storage.compact().unwrap();
+    assert_eq!(storage.blocks().len(), 0);
+    let stats = storage.stats();
+    assert_eq!((stats.head_min_t, stats.checkpoints), (2 * HOUR, 1));
+    assert_eq!(all(&storage), want);
+    storage.close().unwrap();
+    drop(storage);
+    assert_eq!(all(&reopen()), want);
+}
+
+#[test]
 fn retention_by_time_and_size() {
     let disk = SimDisk::new(8);
     let storage = open(&disk);
