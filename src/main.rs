@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use trivium::flags::{self, Command};
 use trivium::{server, tool, version};
 
+/// Queries take and give back many small pieces of memory, and replay leaves holes: docs/queries.md has the figures.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let read_file = |path: &str| std::fs::read_to_string(path);
