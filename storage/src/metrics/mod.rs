@@ -13,6 +13,7 @@ pub mod append;
 pub mod backfill;
 pub mod bit_store;
 pub mod block;
+mod block_labels;
 pub mod block_writer;
 pub mod closed;
 pub mod commit;
