@@ -44,9 +44,9 @@ rust-test:
 promqltest:
 	@$(CARGO) run --quiet --release -p promql --example promqltest -- $(DIR)
 
-# The store on a simulated disk that fails and crashes, against a plain map: make model RUNS=100000 SEED=1
+# The store on a simulated disk that fails and crashes, against a plain map, on all cores: make model RUNS=1000000 SEED=1
 model:
-	MODEL_RUNS=$(RUNS) MODEL_SEED=$(SEED) $(CARGO) test --quiet --release --locked -p storage --lib model_test
+	MODEL_RUNS=$(RUNS) MODEL_SEED=$(SEED) $(CARGO) test --quiet --release --locked -p storage --lib model_test -- --nocapture
 
 # One decoder under cargo-fuzz, beginning with the seeds that are kept: make fuzz TARGET=index_read
 fuzz:

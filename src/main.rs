@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use trivium::flags::{self, Command};
 use trivium::{server, tool, version};
 
+/// Why not the system's: docs/decisions.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let read_file = |path: &str| std::fs::read_to_string(path);

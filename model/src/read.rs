@@ -165,8 +165,9 @@ pub trait SeriesSource: Send + Sync {
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError>;
 
     /// An upper bound of the series, and of the label values on the way to them, that answering a selection looks at;
-    /// `None` when even that is not known at once, without waiting for a disk.
-    fn at_most(&self, _selection: &Selection) -> Option<u64> {
+    /// `None` when even that is not known at once, without waiting for a disk. `closely`: it may take as long as finding
+    /// a few thousand series, for a lower bound.
+    fn at_most(&self, _selection: &Selection, _closely: bool) -> Option<u64> {
         None
     }
 

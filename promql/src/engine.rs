@@ -266,10 +266,10 @@ impl Engine {
 pub struct Prepared(eval::Planned);
 
 impl Prepared {
-    /// About how many nanoseconds an evaluation takes at most, where samples are not much denser than usual; `None`
-    /// where that does not show without work that may wait for a disk.
-    pub fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
-        self.0.work(source)
+    /// Whether an evaluation takes about `limit_ns` nanoseconds at most, where samples are not much denser than usual;
+    /// false where that does not show without work that may wait for a disk.
+    pub fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
+        self.0.is_little(source, limit_ns)
     }
 
     /// Evaluates the query. `context` is the one it was prepared with; deadline and flag may differ.

@@ -316,16 +316,16 @@ fn one_thread_gives_what_many_give() {
     }
 }
 
-/// A store that says how many series it has at most.
-struct AtMost(Option<u64>);
+/// A store that says how many series it has at most: roughly, and closely.
+struct AtMost(Option<u64>, Option<u64>);
 
 impl SeriesSource for AtMost {
     fn select(&self, _: &Selection) -> Result<SeriesSet, ReadError> {
         Err(ReadError::Failed("it is not to be asked".to_owned()))
     }
 
-    fn at_most(&self, _: &Selection) -> Option<u64> {
-        self.0
+    fn at_most(&self, _: &Selection, closely: bool) -> Option<u64> {
+        if closely { self.1 } else { self.0 }
     }
 
     fn label_names(&self, _: &Selection) -> Result<Vec<String>, ReadError> {
@@ -341,11 +341,13 @@ impl SeriesSource for AtMost {
 fn work_grows_with_series_steps_and_windows() {
     let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
     let context = QueryContext::unbounded(&cancel, &elapsed);
-    let work = |query: &str, times, series| {
+    // The least of some limits that it keeps.
+    let work_of = |query: &str, times, store: AtMost| {
         let expr = parse(query, &Features::ALL).unwrap_or_else(|error| panic!("{query}: {error}"));
         let prepared = Engine::new(EngineOptions::default()).prepare(&expr, times, &context).unwrap();
-        prepared.work(&AtMost(series))
+        (0..100).map(|n| 1.5f64.powi(n) as u64).find(|limit| prepared.is_little(&store, *limit))
     };
+    let work = |query: &str, times, series| work_of(query, times, AtMost(series, series));
     let now = Times::Instant(0);
     let range = |end| Times::Range(RangeTimes { start: 0, end, step: 1_000 });
     let growing = [
@@ -357,7 +359,9 @@ fn work_grows_with_series_steps_and_windows() {
         work("sum(max_over_time(a[1d]))", range(100_000), Some(100)),
         work("sum(max_over_time(a[1d])) / b", range(10_000_000), Some(100)),
     ];
-    assert!(growing.iter().all(Option::is_some) && growing.is_sorted(), "{growing:?}");
+    assert!(growing.iter().all(Option::is_some) && growing[1..].is_sorted_by(|a, b| a < b), "{growing:?}");
+    assert!(growing[0] <= growing[1], "{growing:?}");
+    assert_eq!(work_of("a", now, AtMost(Some(100), Some(1))), growing[2]);
     assert_eq!(work("a", now, None), None);
     // It selects by what it finds on its way.
     assert_eq!(work("info(a)", now, Some(1)), None);

@@ -31,6 +31,8 @@ pub struct JsonWriter {
 enum To {
     /// Whoever asks for the text.
     Memory,
+    /// Who is given all of it.
+    Whole(HandOver),
     /// Who is given the pieces when there are any, or else the text.
     Handed(HandOver),
     Pieces(mpsc::Sender<Bytes>),
@@ -47,6 +49,12 @@ impl JsonWriter {
         Self { out: Vec::with_capacity(PIECE + PIECE / 4), to: To::Pieces(pieces), closed: false }
     }
 
+    /// A writer that hands over all text at its end, however much it is; it blocks nobody. The text may take about
+    /// `len` bytes.
+    pub fn whole(len: usize, hand_over: HandOver) -> Self {
+        Self { out: Vec::with_capacity(len.min(PIECE)), to: To::Whole(hand_over), closed: false }
+    }
+
     /// A writer that hands over either all text at its end, or pieces from the first one on; as
     /// [`JsonWriter::streaming`] then. The text may take about `len` bytes.
     pub fn handing_over(len: usize, hand_over: HandOver) -> Self {
@@ -58,7 +66,7 @@ impl JsonWriter {
     pub fn finish(mut self) {
         match std::mem::replace(&mut self.to, To::Memory) {
             To::Memory => {}
-            To::Handed(hand_over) => hand_over(Written::Whole(self.out.into())),
+            To::Whole(hand_over) | To::Handed(hand_over) => hand_over(Written::Whole(self.out.into())),
             To::Pieces(pieces) => {
                 self.to = To::Pieces(pieces);
                 self.flush();
@@ -233,6 +241,17 @@ mod tests {
         writer.join().unwrap();
         assert!(pieces > 10);
         assert_eq!(String::from_utf8(got).unwrap(), whole.into_text());
+    }
+
+    #[tokio::test]
+    async fn whole_text_is_handed_over_by_a_thread_that_must_not_wait() {
+        let (send, mut receive) = mpsc::unbounded_channel();
+        let mut json = JsonWriter::whole(100, Box::new(move |written| drop(send.send(written))));
+        json.list(0..50_000i64, |json, t| json.point(t * 500, t as f64 / 3.0));
+        json.flush_piece();
+        assert!(receive.try_recv().is_err());
+        json.finish();
+        assert!(matches!(receive.try_recv(), Ok(Written::Whole(text)) if text.len() > 10 * PIECE));
     }
 
     proptest! {

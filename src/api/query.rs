@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
-use promql::value::{Series, Value};
+use promql::value::Value;
 use storage::ExemplarQuery;
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use super::json::{JsonWriter, Written};
 use super::params::{MAX_TIME, MIN_TIME, Params};
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
 use super::value::write_result;
-use crate::query::Request;
+use crate::query::{Request, Thread, text_len};
 
 /// A range query may have so many steps.
 const MAX_POINTS: i64 = 11_000;
@@ -66,33 +66,23 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
     let asked = params.get("query");
     let expr = parse(api, asked)?;
     let text = asked.to_owned();
-    let answer = move |result: Result<QueryResult, QueryError>, send: oneshot::Sender<_>| {
+    let answer = move |result: Result<QueryResult, QueryError>, send: oneshot::Sender<_>, thread: Thread| {
         // A client that has gone needs no answer.
         match result {
             Err(e) => drop(send.send(Err(query_error(e)))),
             Ok(result) => {
                 let hand_over = Box::new(move |written| drop(send.send(Ok(written))));
-                let mut json = JsonWriter::handing_over(text_len(&result.value), hand_over);
+                let len = text_len(&result.value);
+                let mut json = match thread {
+                    Thread::Serving => JsonWriter::whole(len, hand_over),
+                    Thread::Blocking => JsonWriter::handing_over(len, hand_over),
+                };
                 reply(result, &text, limit, &stats).write(&mut json);
                 json.finish();
             }
         }
     };
     queries.run(&expr, asked, times, request, answer).await.map_err(query_error)?
-}
-
-/// About how many bytes a value takes as text.
-fn text_len(value: &Value) -> usize {
-    match value {
-        Value::Scalar(_) | Value::String(_) => 256,
-        Value::Vector(samples) => {
-            256 + samples.iter().map(|sample| 64 + 2 * sample.labels.packed().len()).sum::<usize>()
-        }
-        Value::Matrix(series) => {
-            let len = |series: &Series| 64 + 2 * series.labels.packed().len() + 32 * series.floats.places();
-            256 + series.iter().map(len).sum::<usize>()
-        }
-    }
 }
 
 fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {

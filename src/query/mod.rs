@@ -18,20 +18,21 @@ use promql::engine::{
     Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
 };
 use promql::parse::Features;
-use promql::value::{Series, Value};
+use promql::value::{Point, Series, Value, VectorSample};
 use storage::Storage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use active::ActiveQueries;
 use metrics::QueryMetrics;
 
-/// About how many nanoseconds of work a query may be to run on a thread that serves connections.
-const LITTLE_WORK: u64 = 1_000_000;
+/// About how many nanoseconds of work a query may be to run on a thread that serves connections. What is more gains by
+/// several threads at once.
+const LITTLE_WORK: u64 = 400_000;
 /// A query that was thought little and is not, as one over unusually dense samples, begins again on a blocking thread
 /// after so long. It cannot be cancelled until then. Much longer than little queries take, for machines that are busy.
 const LITTLE_TIME: Duration = Duration::from_millis(20);
-/// Points of a result that are written on a thread that serves connections, at most.
-const LITTLE_RESULT: usize = 4096;
+/// About how many bytes of text a result may be to be written on a thread that serves connections.
+const LITTLE_TEXT: usize = 64 << 10;
 
 /// Settings of all queries.
 #[derive(Clone, Debug)]
@@ -55,6 +56,15 @@ pub struct Request {
     pub lookback_delta: Option<i64>,
     /// Whether figures for each step are wanted.
     pub per_step_stats: bool,
+}
+
+/// Where an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thread {
+    /// On a thread that serves connections: it must not wait for anybody.
+    Serving,
+    /// On a thread that may wait for the client.
+    Blocking,
 }
 
 /// Answers queries. Shared by the API and the rules.
@@ -99,15 +109,15 @@ impl Queries {
         self.engine.store(Arc::new(Engine::new(EngineOptions { default_interval, ..options })));
     }
 
-    /// Answers a client's query once it is admitted: `answer` gets the result, on whatever thread has it, and sends
-    /// what is to be known of it. Dropping the future cancels the query. `text` is what the client wrote.
+    /// Answers a client's query once it is admitted: `answer` gets the result, on the thread that it is told of, and
+    /// sends what is to be known of it. Dropping the future cancels the query. `text` is what the client wrote.
     pub async fn run<T: Send + 'static>(
         &self,
         expr: &Expr,
         text: &str,
         times: Times,
         request: Request,
-        answer: impl FnOnce(Result<QueryResult, QueryError>, oneshot::Sender<T>) + Send + 'static,
+        answer: impl FnOnce(Result<QueryResult, QueryError>, oneshot::Sender<T>, Thread) + Send + 'static,
     ) -> Result<T, QueryError> {
         let arrived = Instant::now();
         let timeout = request.timeout.map_or(self.timeout, |t| t.min(self.timeout));
@@ -127,17 +137,17 @@ impl Queries {
         let prepared = match query.prepare(&self.engine.load(), expr, times) {
             Ok(prepared) => prepared,
             Err(e) => {
-                answer(Err(e), send);
+                answer(Err(e), send, Thread::Serving);
                 return receive.await.map_err(|_| internal("no answer"));
             }
         };
         let handle = match query.run_if_little(&prepared) {
             Some(result) => {
                 drop(permit);
-                if result.as_ref().is_ok_and(|result| !is_little(&result.value)) {
-                    tokio::task::spawn_blocking(move || answer(result, send))
+                if result.as_ref().is_ok_and(|result| text_len(&result.value) > LITTLE_TEXT) {
+                    tokio::task::spawn_blocking(move || answer(result, send, Thread::Blocking))
                 } else {
-                    answer(result, send);
+                    answer(result, send, Thread::Serving);
                     return receive.await.map_err(|_| internal("no answer"));
                 }
             }
@@ -147,7 +157,7 @@ impl Queries {
                     let entry = active.as_ref().and_then(|active| active.enter(&text));
                     let result = query.run(&prepared);
                     drop((entry, permit));
-                    answer(result, send);
+                    answer(result, send, Thread::Blocking);
                 })
             }
         };
@@ -216,7 +226,7 @@ impl Query {
     fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
         let run = || {
             let snapshot = self.storage.snapshot();
-            if prepared.work(&*snapshot).is_none_or(|work| work > LITTLE_WORK) {
+            if !prepared.is_little(&*snapshot, LITTLE_WORK) {
                 return None;
             }
             let running = self.metrics.running();
@@ -252,14 +262,21 @@ fn internal(what: impl std::fmt::Display) -> QueryError {
     ))
 }
 
-/// Whether writing a result takes less time than handing it to another thread.
-fn is_little(value: &Value) -> bool {
+/// About how many bytes a value takes as text.
+pub fn text_len(value: &Value) -> usize {
     match value {
-        Value::Scalar(_) | Value::String(_) => true,
-        Value::Vector(samples) => 8 * samples.len() <= LITTLE_RESULT,
+        Value::Scalar(_) => 256,
+        Value::String(text) => 256 + text.v.len(),
+        Value::Vector(samples) => {
+            let histogram = |point: &Point| if matches!(point, Point::Histogram(_)) { 512 } else { 0 };
+            let len =
+                |sample: &VectorSample| 64 + 2 * sample.labels.packed().len() + histogram(&sample.point);
+            256 + samples.iter().map(len).sum::<usize>()
+        }
         Value::Matrix(series) => {
-            let points = |series: &Series| 8 + series.floats.places() + 16 * series.histograms.len();
-            series.iter().map(points).sum::<usize>() <= LITTLE_RESULT
+            let points = |series: &Series| 32 * series.floats.places() + 512 * series.histograms.len();
+            let len = |series: &Series| 64 + 2 * series.labels.packed().len() + points(series);
+            256 + series.iter().map(len).sum::<usize>()
         }
     }
 }

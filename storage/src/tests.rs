@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use model::append::{AppendError, Appendable, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
@@ -50,6 +51,7 @@ impl Observer for Heard {
             self.changed.wait_while(&mut segments, |segments| *segments == Some(0));
             *segments = segments.map(|segments| segments - 1);
         }
+        self.changed.notify_all();
     }
 }
 
@@ -57,6 +59,15 @@ impl Heard {
     pub(crate) fn problems(&self) -> Vec<String> {
         let events = self.events.lock();
         events.iter().filter(|event| event.severity() > Severity::Info).map(Event::to_string).collect()
+    }
+
+    /// Whether replay has come to where it is held up. Waits a moment for it.
+    fn is_held_up(&self) -> bool {
+        let mut segments = self.segments.lock();
+        if *segments != Some(0) {
+            self.changed.wait_for(&mut segments, Duration::from_micros(200));
+        }
+        *segments == Some(0)
     }
 
     /// Lets replay go on.
@@ -81,9 +92,7 @@ pub(crate) fn begin(disk: &SimDisk, options: Options, segments: Option<u64>) -> 
     let heard = Arc::new(Heard { segments: Mutex::new(segments), ..Heard::default() });
     let clock = Arc::new(Still(AtomicI64::new(1_000_000)));
     let storage = Storage::open(Arc::new(disk.clone()), clock, options, heard.clone()).unwrap();
-    while segments.is_some() && *heard.segments.lock() != Some(0) && storage.replay_progress().is_some() {
-        std::thread::yield_now();
-    }
+    while segments.is_some() && storage.replay_progress().is_some() && !heard.is_held_up() {}
     (storage, heard)
 }
 
@@ -701,6 +710,35 @@ fn deleted_samples_stay_deleted() {
     let blocks = BlockSet::<MetricsBlock>::load(&disk, Path::new("snapshots/copy"), &BlockSet::default());
     let meta = blocks.unwrap().blocks()[0].meta().clone();
     assert_eq!((meta.min_time, meta.max_time), (HOUR, HOUR + 1));
+}
+
+#[test]
+fn samples_that_were_all_deleted_before_their_flush_stay_deleted() {
+    let disk = SimDisk::new(12);
+    let reopen = || open_with(&disk, Options { samples_per_chunk: 12, ..options() }).0;
+    let mut storage = reopen();
+    // Full chunks from both sides of the range's end lie in one file, which stays for the later ones.
+    for minute in 0..150 {
+        put(&storage, &[("a", minute * MINUTE, minute as f64)]);
+    }
+    storage.delete_series(&[Matcher::equal("n", "a")], 0, 2 * HOUR - 1).unwrap();
+    // The log gets segments that a checkpoint replaces, that of the deletion among them.
+    for _ in 0..5 {
+        storage.close().unwrap();
+        drop(storage);
+        storage = reopen();
+    }
+    put(&storage, &[("a", 3 * HOUR + 30 * MINUTE, 1.0)]);
+    let want = all(&storage);
+    assert_eq!(want["a"].len(), 31);
+    storage.compact().unwrap();
+    assert_eq!(storage.blocks().len(), 0);
+    let stats = storage.stats();
+    assert_eq!((stats.head_min_t, stats.checkpoints), (2 * HOUR, 1));
+    assert_eq!(all(&storage), want);
+    storage.close().unwrap();
+    drop(storage);
+    assert_eq!(all(&reopen()), want);
 }
 
 #[test]

@@ -41,6 +41,11 @@ fn serve(answer: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
+/// A target that always has the same metrics.
+pub fn constant(body: String) -> u16 {
+    serve(move |stream| answer_metrics(stream, &body))
+}
+
 /// A target with one counter that grows by one with every scrape.
 pub fn counter() -> u16 {
     let scrapes = AtomicU64::new(0);

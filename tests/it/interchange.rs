@@ -19,12 +19,20 @@ scrape_configs: [{{job_name: app, static_configs: [{{targets: [{}]}}]}}]",
     )
 }
 
-/// Queries whose answers are compared as JSON. The rate's window lies within the data: Prometheus 2 and 3 extrapolate
-/// differently towards a counter's beginning.
+/// There are eight scrapes of the counter up to [`settled`].
+const ENOUGH: &str = "count_over_time(scrapes_total[10m] offset 2s) >= 8";
+
+/// A time, in seconds, up to which no scrape is under way any more: a scrape's samples have the time of its beginning.
+fn settled() -> String {
+    format!("{:.3}", (now_ms() - 2000) as f64 / 1e3)
+}
+
+/// Queries whose answers are compared as JSON. The rate's window lies within the data and begins between two scrapes:
+/// Prometheus 2 extrapolates differently towards a counter's beginning, and takes a sample where the window begins.
 fn answers(url: &str, at: &str) -> Vec<serde_json::Value> {
     [
         "count({__name__=~\".+\"})",
-        "sum by (job) (rate(scrapes_total[2s]))",
+        "sum by (job) (rate(scrapes_total[2250ms]))",
         "sort_desc(sum by (mode) (node_cpu_seconds_total))",
         "up",
         "topk(3, node_filesystem_size_bytes)",
@@ -39,8 +47,8 @@ fn prometheus_opens_our_directory_and_shows_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let Some(exporter) = node_exporter(dir.path()) else { return };
     let server = Server::start(dir.path(), &scraping(&[fakes::counter(), exporter.port]), &[]);
-    server.wait_for("count_over_time(scrapes_total[10m]) >= 8");
-    let end = (now_ms() / 1000).to_string();
+    server.wait_for(ENOUGH);
+    let end = settled();
     let (ours, our_answers) = (all_samples(&server.url(""), &end), answers(&server.url(""), &end));
     let data = server.data();
     let (status, took) = server.terminate();
@@ -62,11 +70,11 @@ fn we_open_a_directory_that_prometheus_left_unfinished() {
     let Some(mut real) = prometheus(dir.path(), &config, &data) else { return };
     let url = real.url("");
     eventually("Prometheus to have scraped", Duration::from_secs(30), || {
-        let form = [("query", "count_over_time(scrapes_total[10m]) >= 8")];
+        let form = [("query", ENOUGH)];
         let data = http::data(&format!("{url}/api/v1/query"), &form);
         data["result"].as_array().filter(|r| !r.is_empty()).map(drop)
     });
-    let end = (now_ms() / 1000).to_string();
+    let end = settled();
     let (theirs, their_answers) = (all_samples(&url, &end), answers(&url, &end));
     real.process.signal("KILL");
     real.process.wait(Duration::from_secs(5));

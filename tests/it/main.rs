@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alerts;
+mod answers;
 mod bad_input;
 mod browser;
 mod crash;

@@ -118,9 +118,9 @@ impl Planned {
         Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
     }
 
-    /// About how many nanoseconds an evaluation takes at most; see [`crate::engine::Prepared::work`].
-    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
-        self.plan.work(source)
+    /// Whether an evaluation is little work; see [`crate::engine::Prepared::is_little`].
+    pub(crate) fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
+        self.plan.is_little(source, limit_ns)
     }
 
     /// Evaluates the plan.

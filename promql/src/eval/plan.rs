@@ -222,12 +222,19 @@ impl Plan {
         }
     }
 
-    /// About how many nanoseconds an evaluation takes at most, where samples are 15 s or more apart; `None` where that
-    /// is not known.
-    pub(crate) fn work(&self, source: &dyn SeriesSource) -> Option<u64> {
-        // What finding and labelling a series takes, decoding a sample, and a step of a series.
-        const SERIES: u64 = 600;
-        const SAMPLE: u64 = 10;
+    /// Whether an evaluation takes about so many nanoseconds at most, where samples are 15 s or more apart; false where
+    /// that is not known.
+    pub(crate) fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
+        let is_within = |closely| self.work(source, closely).is_some_and(|work| work <= limit_ns);
+        is_within(false) || is_within(true)
+    }
+
+    fn work(&self, source: &dyn SeriesSource, closely: bool) -> Option<u64> {
+        // What finding and labelling a series takes, finding and decoding the chunk in which its samples begin, decoding
+        // another sample, and a step of a series.
+        const SERIES: u64 = 500;
+        const CHUNK: u64 = 1000;
+        const SAMPLE: u64 = 5;
         const STEP: u64 = 10;
         const SAMPLES_APART_MS: i64 = 15_000;
         let steps: u64 = self.scopes.iter().map(|scope| scope.grid.steps() as u64).sum();
@@ -240,10 +247,11 @@ impl Plan {
         }
         for selection in &self.selections {
             let newest = selection.hints.newest;
-            let span = if newest { 0 } else { selection.max_t.saturating_sub(selection.min_t).max(0) };
+            let span = selection.max_t.saturating_sub(selection.min_t).max(0);
             let samples = span.unsigned_abs() / SAMPLES_APART_MS.unsigned_abs();
-            let each = SERIES + SAMPLE.saturating_mul(samples).saturating_add(STEP * steps);
-            work = work.saturating_add(each.saturating_mul(source.at_most(selection)?));
+            let read = if newest { 0 } else { CHUNK + SAMPLE.saturating_mul(samples) };
+            let each = (SERIES + STEP * steps).saturating_add(read);
+            work = work.saturating_add(each.saturating_mul(source.at_most(selection, closely)?));
         }
         Some(work)
     }

@@ -166,7 +166,8 @@ impl Trim {
     }
 }
 
-fn ascends(t: &[i64]) -> bool {
+/// Whether timestamps ascend.
+pub(super) fn ascends(t: &[i64]) -> bool {
     // Without an early exit, so that it vectorises.
     t.windows(2).fold(true, |ok, pair| ok & (pair[0] < pair[1]))
 }

@@ -1,7 +1,7 @@
 //! Floats as the XOR with the float before: most share sign, exponent and leading digits, so only a window of bits in
 //! the middle is written. Source: Gorilla (VLDB 2015) and Prometheus `tsdb/chunkenc/xor.go`.
 
-use super::bits::{BitReader, PutBits};
+use super::bits::{BITS_AT, BitReader, Bits, PutBits};
 
 /// The most leading zeros that the five bits can tell.
 const MAX_LEADING: u32 = 31;
@@ -94,24 +94,33 @@ impl XorValue {
     #[inline(always)]
     pub fn read(&mut self, r: &mut BitReader<'_>) {
         r.refill();
-        self.read_buffered::<43>(r);
-    }
-
-    /// Reads the next value when 13 bits and `MORE` are known to be buffered.
-    #[inline(always)]
-    pub(super) fn read_buffered<const MORE: u32>(&mut self, r: &mut BitReader<'_>) {
         let head = r.peek();
         if head >> 63 == 0 {
             r.skip(1);
             return;
         }
+        r.skip(2);
+        self.read_changed(r, head >> 62 == 0b11);
+    }
+
+    /// How many bits of a value are to be at hand for [`XorValue::read_at`]: after the longest short double delta.
+    pub(super) const HEAD: u32 = BITS_AT - 16;
+
+    /// Reads the next value at a position, of whose bits `head` has the first [`XorValue::HEAD`] or more; returns where
+    /// it ends.
+    #[inline(always)]
+    pub(super) fn read_at(&mut self, bits: Bits<'_>, position: usize, head: u64) -> usize {
+        if head >> 63 == 0 {
+            return position + 1;
+        }
         let new = head >> 62 == 0b11;
         self.take_window(head << 2, new);
-        r.skip(if new { 13 } else { 2 });
-        let n = self.significant;
+        let before = if new { 13 } else { 2 };
+        let (start, n) = (position + before, self.significant);
         // Which it is hardly ever changes within a chunk.
-        let bits = if n <= MORE { r.take(n) } else { r.read(n) };
-        self.bits ^= bits.wrapping_shl(self.trailing);
+        let xor = if n <= Self::HEAD - 13 { head << before >> (64 - n) } else { bits.read(start, n) };
+        self.bits ^= xor.wrapping_shl(self.trailing);
+        start + n as usize
     }
 
     /// Reads a value that differs, after the control bits, when 11 bits or more are known to be buffered.

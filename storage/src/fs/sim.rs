@@ -611,7 +611,10 @@ impl SimFile {
 impl WriteFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.change(|state, id, strikes| {
-            let room = state.capacity.saturating_sub(state.used());
+            let room = match state.capacity {
+                UNLIMITED => UNLIMITED,
+                capacity => capacity.saturating_sub(state.used()),
+            };
             let fits = bytes.len() as u64 <= room;
             let most = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
             let taken = if strikes || !fits { state.random.up_to(most) } else { bytes.len() };

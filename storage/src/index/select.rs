@@ -4,8 +4,9 @@
 //! matches the empty string drops the values it does not match, so that series without the label stay; any other
 //! keeps the values it matches. Terms that know their values look only at these; the rest scan the values of their
 //! label, from a literal prefix on where there is one. The cheapest terms go first, and the first empty set ends the
-//! work. When fewer series are left than the next label has values, an index that can does not scan these but looks at
-//! the labels of those series. Source of the rules: Prometheus `tsdb/querier.go`, `PostingsForMatchers`.
+//! work. When few series are left, an index that can looks at their labels, and not at the values of the next label if
+//! these are more, nor at the series with these values if those are many more. Source of the rules: Prometheus
+//! `tsdb/querier.go`, `PostingsForMatchers`.
 
 use std::ops::ControlFlow;
 
@@ -52,6 +53,9 @@ pub trait LabelIndex {
     ) -> Result<(), StorageError>;
 }
 
+/// Looking at a label of a series takes about as long as putting together the postings of so many.
+const LABEL_COST: u64 = 4;
+
 /// The series that satisfy all matchers; all series when there is none.
 pub fn select<'a, I: LabelIndex>(index: &'a I, matchers: &[Matcher]) -> Result<Postings<'a>, StorageError> {
     let mut terms: Vec<Term<'_>> = matchers.iter().map(Term::new).collect();
@@ -67,15 +71,28 @@ pub fn select<'a, I: LabelIndex>(index: &'a I, matchers: &[Matcher]) -> Result<P
         if !term.keep && sets.is_empty() {
             sets.push(index.all()?);
         }
-        if I::KNOWS_LABELS && term.values.is_scan() && !sets.is_empty() {
-            let left = intersect(std::mem::take(&mut sets), std::mem::take(&mut without));
-            if left.len() <= index.value_count(term.matcher.name())? {
+        let mut left = None;
+        if I::KNOWS_LABELS && term.values.cost() > 1 && !sets.is_empty() {
+            let found = intersect(std::mem::take(&mut sets), std::mem::take(&mut without));
+            if found.is_empty() {
+                return Ok(found);
+            }
+            if term.values.is_scan() && found.len() <= index.value_count(term.matcher.name())? {
+                sets.push(filter(index, &found, term.matcher)?);
+                continue;
+            }
+            left = Some(found);
+        }
+        let of_values = term.values.postings(index, term)?;
+        if let Some(left) = left {
+            let many = of_values.iter().map(Postings::len).sum::<u64>();
+            if left.len() < many / LABEL_COST {
                 sets.push(filter(index, &left, term.matcher)?);
                 continue;
             }
             sets.push(left);
         }
-        let set = term.values.postings(index, term)?;
+        let set = all_of(index, of_values)?;
         if !term.keep {
             without.push(set);
         } else if set.is_empty() {
@@ -262,11 +279,12 @@ impl Values<'_> {
         }
     }
 
+    /// The series of each value.
     fn postings<'a, I: LabelIndex>(
         &self,
         index: &'a I,
         term: &Term<'_>,
-    ) -> Result<Postings<'a>, StorageError> {
+    ) -> Result<Vec<Postings<'a>>, StorageError> {
         let name = term.matcher.name();
         let mut found = Vec::new();
         match self {
@@ -291,16 +309,23 @@ impl Values<'_> {
                 ControlFlow::Continue(())
             })?,
         }
-        let sets = found.into_iter().map(|at| index.postings(at)).collect::<Result<Vec<_>, _>>()?;
-        // A series has one value of a label. As many numbers as series are all series.
-        if sets.len() > 1 {
-            let all = index.all()?;
-            if sets.iter().map(Postings::len).sum::<u64>() == all.len() {
-                return Ok(all);
-            }
-        }
-        Ok(union(sets))
+        found.into_iter().map(|at| index.postings(at)).collect()
     }
+}
+
+/// The series of some values of one label.
+fn all_of<'a, I: LabelIndex>(
+    index: &'a I,
+    of_values: Vec<Postings<'a>>,
+) -> Result<Postings<'a>, StorageError> {
+    // A series has one value of a label. As many numbers as series are all series.
+    if of_values.len() > 1 {
+        let all = index.all()?;
+        if of_values.iter().map(Postings::len).sum::<u64>() == all.len() {
+            return Ok(all);
+        }
+    }
+    Ok(union(of_values))
 }
 
 #[cfg(test)]

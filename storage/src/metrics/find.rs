@@ -21,9 +21,12 @@ use crate::StorageError;
 use crate::index::mem::{MemIndex, NameId, PairId};
 use crate::index::pair_lists::PairList;
 use crate::index::select;
+use crate::prefetch::prefetch;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
+/// So many series behind the one looked at are loaded ahead.
+const AHEAD: usize = 6;
 /// So many series are found before another thread would be awake.
 pub(super) const FEW: usize = 4 * BATCH;
 
@@ -50,6 +53,16 @@ impl<'h> Wanted<'h> {
 
     /// No labels but those that describe the metric, in the order of all.
     const ORDER: Self = Self { labels: Some(&[]), ordered: true };
+
+    /// Whether all labels are wanted.
+    pub(super) fn is_all(&self) -> bool {
+        self.labels.is_none()
+    }
+
+    /// Whether a label is wanted.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.labels.is_none_or(|wanted| METADATA_LABELS.contains(&name) || wanted.iter().any(|of| of == name))
+    }
 
     /// What a query wants of the series of a single source.
     pub(super) fn of(hints: &'h Hints) -> Self {
@@ -87,7 +100,7 @@ impl HeadView {
     ) -> Result<Vec<Found>, StorageError> {
         let (slots, search) = {
             let index = self.index();
-            let slots = select::select(&*index, &selection.matchers)?.into_vec();
+            let slots = select::select(&self.labelled(&index), &selection.matchers)?.into_vec();
             let ordered = wanted.ordered && slots.len() > 1;
             let names = |wanted: &[String]| {
                 let names = METADATA_LABELS.into_iter().chain(wanted.iter().map(String::as_str));
@@ -154,7 +167,10 @@ impl HeadView {
         let mut labels_of = LabelsOf::new(names.as_deref());
         for slots in slots.chunks(BATCH) {
             let index = self.index();
-            for &slot in slots {
+            for (at, &slot) in slots.iter().enumerate() {
+                if let Some(cell) = slots.get(at + AHEAD).and_then(|slot| self.slot(*slot)) {
+                    prefetch(cell);
+                }
                 let Some(series) = self.slot(slot).map(|cell| cell.lock()) else { continue };
                 let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
                 if !self.overlaps(&series, selection.min_t, selection.max_t, *which) {
@@ -318,7 +334,12 @@ mod tests {
                     found.sort();
                 }
                 assert_eq!(found, want);
-                assert!(found.len() as u64 <= snapshot.at_most(&selection).unwrap());
+                let [roughly, closely] =
+                    [false, true].map(|closely| snapshot.at_most(&selection, closely).unwrap());
+                let found = found.len() as u64;
+                assert!(found <= closely && closely <= roughly, "{found}, {closely}, {roughly}");
+                // A scan of all values of `id` is too much.
+                assert_eq!(found == closely, !few);
             }
         }
     }

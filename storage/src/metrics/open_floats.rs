@@ -7,6 +7,7 @@
 //! chunk's bits behind its first timestamp, goes to the [`BitStore`] a word at a time.
 
 use super::bit_store::{BitStore, Chain, LastCell, WORD_BITS};
+use super::repeats::Repeats;
 use crate::codec::bits::PutBits;
 use crate::codec::gorilla::put_dod;
 use crate::codec::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
@@ -304,16 +305,29 @@ impl OpenFloats {
         HEADER + uvarint_len(zigzag(self.first_t())) + self.bits().div_ceil(8) as usize
     }
 
+    /// The samples, if they are all equal and equally far apart.
+    #[inline]
+    pub fn repeats(&self) -> Option<Repeats> {
+        let Self { delta, count, last_v: bits, .. } = *self;
+        (self.is_flat() && count > 0).then(|| Repeats { first_t: self.first_t(), delta, count, bits })
+    }
+
     /// The chunk so far.
     pub fn to_bytes(&self, store: &BitStore) -> Vec<u8> {
-        let len = self.byte_len();
-        let mut out = Vec::with_capacity(len);
+        let mut out = Vec::with_capacity(self.byte_len());
+        self.put_bytes(store, &mut out);
+        out
+    }
+
+    /// Puts the chunk so far in place of what `out` has.
+    pub fn put_bytes(&self, store: &BitStore, out: &mut Vec<u8>) {
+        out.clear();
         out.extend_from_slice(&self.count.to_be_bytes());
-        put_varint(&mut out, self.first_t());
+        put_varint(out, self.first_t());
         if self.is_flat() {
             out.extend_from_slice(&self.last_v.to_be_bytes());
             if self.count > 1 {
-                put_uvarint(&mut out, u64::from(self.delta));
+                put_uvarint(out, u64::from(self.delta));
             }
         } else {
             let written = u32::from(self.written);
@@ -324,8 +338,7 @@ impl OpenFloats {
             out.extend_from_slice(&self.rest.to_be_bytes()[..rest]);
         }
         // The zeros.
-        out.resize(len, 0);
-        out
+        out.resize(self.byte_len(), 0);
     }
 
     /// Gives the chunk's memory back; what is left stands for no chunk.
@@ -362,7 +375,8 @@ impl OpenFloats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::gorilla::XorAppender;
+    use crate::codec::gorilla::{self, XorAppender};
+    use model::read::Columns;
     use proptest::prelude::*;
 
     #[test]
@@ -406,6 +420,12 @@ mod tests {
                 }
                 prop_assert_eq!(chunk.byte_len(), want.bytes().len());
                 prop_assert_eq!(chunk.to_bytes(&store), want.bytes());
+                if let Some(repeats) = chunk.repeats() {
+                    let (mut got, mut decoded) = (Columns::default(), Columns::default());
+                    repeats.read(i64::MIN, i64::MAX, &mut got);
+                    gorilla::decode_into(want.bytes(), i64::MIN, i64::MAX, &mut decoded).unwrap();
+                    prop_assert_eq!(format!("{got:?}"), format!("{decoded:?}"));
+                }
                 prop_assert_eq!(chunk.count(), want.count());
                 prop_assert_eq!((chunk.first_t(), chunk.last_t()), (first, t));
                 prop_assert_eq!(chunk.last_v().to_bits(), bits);

@@ -5,7 +5,7 @@ use model::read::Columns;
 
 use crate::block::chunks::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding, decode};
-use crate::codec::gorilla::XorAppender;
+use crate::codec::gorilla;
 use crate::codec::histogram::{Appended, Appender, Float, Form, HistogramIn, Integer, stored_samples};
 use crate::codec::xor2::Xor2Appender;
 
@@ -98,14 +98,14 @@ pub(super) fn encode<'s>(
                 chunk
             }
             full => {
-                chunks.extend(full.map(OpenChunk::finish));
+                chunks.extend(full.map(OpenChunk::finish).transpose()?);
                 let mut chunk = OpenChunk::new(sample, forms);
                 chunk.push(sample)?;
                 chunk
             }
         });
     }
-    chunks.extend(open.map(OpenChunk::finish));
+    chunks.extend(open.map(OpenChunk::finish).transpose()?);
     Ok(chunks)
 }
 
@@ -135,7 +135,8 @@ struct OpenChunk {
 }
 
 enum Builder {
-    Xor(XorAppender),
+    /// Encoded when it is full.
+    Xor(Vec<(i64, f64)>),
     Xor2(Xor2Appender),
     Histogram(Appender<Integer>),
     FloatHistogram(Appender<Float>),
@@ -147,7 +148,7 @@ impl OpenChunk {
         let Forms { xor2, histogram_start_t: start } = forms.of(first);
         let builder = match first.value {
             Value::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
-            Value::Float(_) => Builder::Xor(XorAppender::new()),
+            Value::Float(_) => Builder::Xor(Vec::with_capacity(SAMPLES_MAX)),
             Value::Histogram(_) => Builder::Histogram(Appender::new(start)),
             Value::FloatHistogram(_) => Builder::FloatHistogram(Appender::new(start)),
         };
@@ -174,7 +175,10 @@ impl OpenChunk {
     fn push(&mut self, sample: &Sample) -> Result<Option<Recoded>, ChunkError> {
         let Sample { t, start_t, .. } = *sample;
         let done = match (&mut self.builder, &sample.value) {
-            (Builder::Xor(chunk), Value::Float(v)) => chunk.append(t, *v).map(|()| None)?,
+            (Builder::Xor(samples), Value::Float(v)) => {
+                samples.push((t, *v));
+                None
+            }
             (Builder::Xor2(chunk), Value::Float(v)) => chunk.append(t, *v, start_t).map(|()| None)?,
             (Builder::Histogram(chunk), Value::Histogram(h)) => {
                 push_histogram(chunk, t, h, start_t)?.map(Builder::Histogram)
@@ -189,19 +193,20 @@ impl OpenChunk {
             (self.min_t, self.samples) = (t, 0);
             done.finish()
         });
+        let done = done.transpose()?;
         self.max_t = t;
         self.samples += 1;
         Ok(done)
     }
 
-    fn finish(self) -> Recoded {
+    fn finish(self) -> Result<Recoded, ChunkError> {
         let (encoding, data) = match self.builder {
-            Builder::Xor(chunk) => (Encoding::Xor, chunk.into_bytes()),
+            Builder::Xor(samples) => (Encoding::Xor, gorilla::encode(&samples)?),
             Builder::Xor2(chunk) => (Encoding::Xor2, chunk.into_bytes()),
             Builder::Histogram(chunk) => (chunk.encoding(), chunk.into_bytes()),
             Builder::FloatHistogram(chunk) => (chunk.encoding(), chunk.into_bytes()),
         };
-        Recoded { min_t: self.min_t, max_t: self.max_t, encoding, data }
+        Ok(Recoded { min_t: self.min_t, max_t: self.max_t, encoding, data })
     }
 }
 

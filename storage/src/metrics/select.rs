@@ -15,27 +15,29 @@ use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSerie
 use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use rayon::prelude::*;
 
-use super::block::MetricsBlock;
+use super::block::{BlockSeries, MetricsBlock};
 use super::closed::ClosedChunk;
 use super::find::{FEW, Found, Wanted};
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
+use super::head_index::HeadIndex;
 use super::isolation::View;
 use super::late::{LateChunk, LateSample};
 use super::pieces::{Piece, PieceCursor, Source};
+use super::repeats::Repeats;
 use super::series::{Open, Series};
 use super::table::Pages;
 use crate::StorageError;
 use crate::block::set::BlockSet;
 use crate::block::tombstones::{Intervals, Tombstones};
-use crate::codec::chunk;
+use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
 use crate::index::mem::MemIndex;
 use crate::index::select;
 
 thread_local! {
-    /// Memory for the places of a series' chunks, kept from one series to the next.
-    static PLACES: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    /// Memory for the places of a series' chunks and the bytes of its open one, kept from one series to the next.
+    static SCRATCH: Cell<(Vec<u64>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
 /// Which samples of the head.
@@ -130,6 +132,11 @@ impl HeadView {
         self.head.table.index().read()
     }
 
+    /// The index, which is locked already, with the series.
+    pub(super) fn labelled<'i>(&'i self, index: &'i MemIndex) -> HeadIndex<'i> {
+        HeadIndex { index, pages: &self.pages }
+    }
+
     pub(super) fn slot(&self, slot: u32) -> Option<&Mutex<Series>> {
         self.pages.slot(slot)
     }
@@ -156,29 +163,40 @@ impl HeadView {
         if self.deletes_of(reference) {
             return Ok(false);
         }
-        let (closed, open, min_t, max_t) = {
+        /// What is still to be decoded of the open chunk.
+        enum Rest {
+            None,
+            Repeats(Repeats),
+            Bytes(Encoding),
+        }
+        let (mut closed, mut bytes) = SCRATCH.take();
+        let (rest, min_t, max_t) = {
             let Some(series) = self.pages.lock(reference) else { return Ok(true) };
             if series.late.is_some() {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
             let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
-            let mut closed = PLACES.take();
             closed.clear();
             closed.extend(series.closed.iter().filter(wanted).map(|chunk| chunk.at));
-            let open = if series.open_min_t() > max_t || series.last_t() < min_t {
-                None
-            } else {
-                series.open_bytes(&self.head.chunks)
+            let rest = match series.open() {
+                _ if series.open_min_t() > max_t || series.last_t() < min_t => Rest::None,
+                Open::Floats(chunk) if let Some(repeats) = chunk.repeats() => Rest::Repeats(repeats),
+                _ => match series.put_open_bytes(&self.head.chunks, &mut bytes) {
+                    Some(encoding) => Rest::Bytes(encoding),
+                    None => Rest::None,
+                },
             };
-            (closed, open, min_t, max_t)
+            (rest, min_t, max_t)
         };
         self.head.chunks.decode(&closed, min_t, max_t, out)?;
-        PLACES.set(closed);
-        if let Some((encoding, bytes)) = open {
-            chunk::decode(encoding, &bytes, min_t, max_t, out)
-                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?;
+        match rest {
+            Rest::None => {}
+            Rest::Repeats(repeats) => repeats.read(min_t, max_t, out),
+            Rest::Bytes(encoding) => chunk::decode(encoding, &bytes, min_t, max_t, out)
+                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?,
         }
+        SCRATCH.set((closed, bytes));
         Ok(true)
     }
 
@@ -292,19 +310,25 @@ impl HeadView {
         }
     }
 
-    fn at_most(&self, selection: &Selection) -> Option<u64> {
-        select::at_most(&*self.head.table.index().read(), &selection.matchers).ok()
+    fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
+        let (index, matchers) = (self.index(), &selection.matchers);
+        let bound = select::at_most(&*index, matchers).ok()?;
+        if closely && bound <= FEW as u64 {
+            return Some(select::select(&self.labelled(&index), matchers).ok()?.len());
+        }
+        Some(bound)
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
-        let index = self.head.table.index().read();
-        let selected = select::select(&*index, &selection.matchers)?;
-        select::label_names(&*index, &selected, selection.limit)
+        let index = self.index();
+        let index = self.labelled(&index);
+        let selected = select::select(&index, &selection.matchers)?;
+        select::label_names(&index, &selected, selection.limit)
     }
 
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, StorageError> {
-        let index = self.head.table.index().read();
-        select::label_values(&*index, name, &selection.matchers, selection.limit)
+        let index = self.index();
+        select::label_values(&self.labelled(&index), name, &selection.matchers, selection.limit)
     }
 
     /// First and last time of all samples; `None` without any.
@@ -478,18 +502,18 @@ impl Snapshot {
     #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
-        for block in self.blocks(selection) {
-            let found = block.select_all(selection)?.into_iter().map(|series| {
-                let (chunks, deleted) = (series.chunks.into_boxed_slice(), Arc::new(series.deleted));
-                let part = Part::Block { block: block.clone(), chunks, deleted };
-                Box::new(Selected::new(series.labels, part, None, selection))
-            });
-            selected = merge(selected, found.collect());
-        }
         // Series of several sources are told apart by all of their labels, and are put together in their order.
         let sources = self.blocks(selection).count() + self.heads(selection).count();
         let sole = sources == 1 && selection.limit == 0;
         let wanted = if sole { Wanted::of(&selection.hints) } else { Wanted::ALL };
+        for block in self.blocks(selection) {
+            let found = block.select_all(selection, wanted)?.into_iter().map(|series| {
+                let BlockSeries { labels, chunks, deleted, .. } = series;
+                let part = Part::Block { block: block.clone(), chunks, deleted };
+                Box::new(Selected::new(labels, part, None, selection))
+            });
+            selected = merge(selected, found.collect());
+        }
         for head in self.heads(selection) {
             let found = head.found(selection, Which::All, wanted)?;
             let part = |found: Found| {
@@ -523,12 +547,12 @@ impl SeriesSource for Snapshot {
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 
-    fn at_most(&self, selection: &Selection) -> Option<u64> {
+    fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
         // Blocks are on disk.
         if self.blocks(selection).next().is_some() {
             return None;
         }
-        self.heads(selection).map(|head| head.at_most(selection)).sum()
+        self.heads(selection).map(|head| head.at_most(selection, closely)).sum()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {

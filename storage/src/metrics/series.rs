@@ -201,11 +201,25 @@ impl Series {
 
     /// A copy of the open chunk, and how it is to be read.
     pub fn open_bytes(&self, chunks: &HeadChunks) -> Option<(Encoding, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        self.put_open_bytes(chunks, &mut bytes).map(|encoding| (encoding, bytes))
+    }
+
+    /// As [`Series::open_bytes`], in place of what `out` has.
+    pub fn put_open_bytes(&self, chunks: &HeadChunks, out: &mut Vec<u8>) -> Option<Encoding> {
+        let mut put = |encoding, bytes: &[u8]| {
+            out.clear();
+            out.extend_from_slice(bytes);
+            Some(encoding)
+        };
         match self.open() {
             Open::None => None,
-            Open::Floats(chunk) => Some((Encoding::Xor, chunk.to_bytes(&chunks.open))),
-            Open::Started(chunk) => Some((Encoding::Xor2, chunk.bytes().to_vec())),
-            Open::Histograms(chunk) => Some((chunk.encoding(), chunk.bytes().to_vec())),
+            Open::Started(chunk) => put(Encoding::Xor2, chunk.bytes()),
+            Open::Histograms(chunk) => put(chunk.encoding(), chunk.bytes()),
+            Open::Floats(chunk) => {
+                chunk.put_bytes(&chunks.open, out);
+                Some(Encoding::Xor)
+            }
         }
     }
 

@@ -78,6 +78,9 @@ impl ClassicHistogram {
         let last = self.buckets.last().copied();
         let count = self.count.or(last.map(|(_, count)| count)).unwrap_or(0.0);
         if last.is_none_or(|(bound, _)| bound != f64::INFINITY) {
+            if let Some((_, highest)) = last.filter(|(_, highest)| count < *highest) {
+                return Err(ClassicError::NotCumulative(count, highest));
+            }
             self.buckets.push((f64::INFINITY, count));
         }
         if let Some((le, bucket)) = self.buckets.last().copied()
@@ -180,6 +183,7 @@ mod tests {
         for (buckets, count, error) in [
             (&[(1.0, 2.0), (2.0, 1.0)][..], None, ClassicError::NotCumulative(1.0, 2.0)),
             (&[(2.0, 1.0), (1.0, 2.0)], None, ClassicError::NotCumulative(1.0, 2.0)),
+            (&[(1.0, 9e18)], Some(0.0), ClassicError::NotCumulative(0.0, 9e18)),
             (&[(1.0, -1.0)], None, ClassicError::NegativeBucket { le: 1.0, count: -1.0 }),
             (&[(f64::NAN, 1.0)], None, ClassicError::NanBound),
             (&[], Some(-2.0), ClassicError::NegativeCount(-2.0)),
