@@ -39,7 +39,7 @@ mod tests;
 pub use admin::BlockInfo;
 pub use error::{Corruption, StorageError};
 pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
-pub use metrics::replay::ReplayProgress;
+pub use metrics::progress::ReplayProgress;
 pub use observer::{Event, Observer, Severity};
 pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
 pub use stats::{Cardinality, Stats};

@@ -12,62 +12,31 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
 use parking_lot::MutexGuard;
 
 use super::batch::{Batch, FloatOf};
-use super::closed::ClosedChunk;
 use super::commit::widen;
+use super::found_chunks::FoundChunks;
 use super::head::{Head, count};
-use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
-use super::late::LateChunk;
 use super::layout::{Layout, Layouts};
 use super::log::{WAL, WBL};
 use super::numbers::Numbers;
+use super::progress::Progress;
 use super::read_ahead::{self, Ahead, Block, Content};
 use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
-use super::table::{Pages, SeriesTable, slot_of};
-use crate::block::tombstones::{Interval, Tombstones};
+use super::table::{Pages, SeriesTable};
+use crate::block::tombstones::Tombstones;
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::wal::record::{self, Record, RefSample, RefSeries, RefTombstone};
+use crate::wal::record::{self, Record, RefSample, RefSeries};
 use crate::wal::{Position, Reader, segment};
 use crate::{Corruption, StorageError};
-
-/// Chunks by their series' number in the log.
-#[derive(Default)]
-pub struct FoundChunks {
-    in_order: HashMap<u64, Vec<ClosedChunk>>,
-    late: HashMap<u64, Vec<ClosedChunk>>,
-    pub(super) late_places: HashSet<u64>,
-}
-
-impl FoundChunks {
-    /// Takes a chunk that was found.
-    pub fn add(&mut self, found: FoundChunk) {
-        if found.late {
-            self.late_places.insert(found.chunk.at);
-        }
-        let chunks = if found.late { &mut self.late } else { &mut self.in_order };
-        chunks.entry(found.log_ref).or_default().push(found.chunk);
-    }
-
-    /// The numbers of the series that have any.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.in_order.keys().chain(self.late.keys()).copied()
-    }
-
-    /// Time of the newest in-order sample.
-    pub fn max_t(&self) -> Option<i64> {
-        self.in_order.values().flatten().map(|chunk| chunk.max_t).max()
-    }
-}
 
 /// What replay met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,56 +51,6 @@ pub struct Replayed {
     pub wbl_unknown: Vec<(&'static str, u64)>,
     /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under it.
     pub spare_refs: Vec<(u64, i64)>,
-}
-
-/// How far replay is, for others to look at.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Set to end replay early, with [`StorageError::Stopping`].
-    pub stop: AtomicBool,
-    /// First segment.
-    first: AtomicU64,
-    /// Segment being stored.
-    segment: AtomicU64,
-    /// Last segment.
-    last: AtomicU64,
-    /// Bytes of records read.
-    bytes: AtomicU64,
-    /// Bytes of all records.
-    bytes_total: AtomicU64,
-}
-
-/// How far replay was at some moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReplayProgress {
-    /// Number of the first segment.
-    pub first: u64,
-    /// Number of the segment that is being replayed.
-    pub segment: u64,
-    /// Number of the last segment.
-    pub last: u64,
-    /// Hundredths of all bytes that are read.
-    pub percent: u64,
-}
-
-impl Progress {
-    /// How far it is now.
-    pub fn now(&self) -> ReplayProgress {
-        let (bytes, total) = (self.bytes.load(Relaxed), self.bytes_total.load(Relaxed));
-        ReplayProgress {
-            first: self.first.load(Relaxed),
-            segment: self.segment.load(Relaxed),
-            last: self.last.load(Relaxed),
-            percent: (bytes * 100 / total.max(1)).min(100),
-        }
-    }
-}
-
-impl std::fmt::Display for ReplayProgress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { segment, last, percent, .. } = self;
-        write!(f, "the write-ahead log is being replayed, segment {segment} of {last}, {percent}% of all")
-    }
 }
 
 /// Where the write-ahead log and the out-of-order log end; `None` for one that is not there.
@@ -155,9 +74,9 @@ pub struct Replay<'r> {
     disk: &'r Arc<dyn Disk>,
     observer: &'r dyn Observer,
     progress: &'r Progress,
-    min_valid_t: i64,
+    pub(super) min_valid_t: i64,
     pub(super) found: FoundChunks,
-    survey: Survey,
+    pub(super) survey: Survey,
     /// Where the logs were read to.
     wal: Position,
     wbl: Position,
@@ -165,7 +84,7 @@ pub struct Replay<'r> {
     pub(super) numbers: Numbers,
     /// How records of floats are laid out; the reader's.
     layouts: Layouts,
-    batch: Batch,
+    pub(super) batch: Batch,
     /// What stored records leave to the reader.
     free: Vec<Vec<u64>>,
     done: Vec<Vec<RefSeries>>,
@@ -174,16 +93,16 @@ pub struct Replay<'r> {
     /// What is being stored; it becomes visible as one.
     pub(super) commit: Commit,
     /// What its in-order samples span.
-    span: Option<(i64, i64)>,
+    pub(super) span: Option<(i64, i64)>,
     unknown: HashMap<&'static str, u64>,
-    pages: Pages,
-    tombstones: Tombstones,
+    pub(super) pages: Pages,
+    pub(super) tombstones: Tombstones,
     /// Deletions that nobody sees yet.
-    deleted: bool,
+    pub(super) deleted: bool,
     /// Chunks written from now on must lie here or above.
     pub(super) chunks_from: u64,
     /// Late chunks below this are in blocks.
-    late_covered: u64,
+    pub(super) late_covered: u64,
     /// Records of late samples that follow in the write-ahead log.
     late_follows: u8,
     /// The segment that the observer was last told of.
@@ -364,7 +283,7 @@ impl<'r> Replay<'r> {
     }
 
     /// Stores what was gathered and makes it visible.
-    fn store(&mut self) {
+    pub(super) fn store(&mut self) {
         let head = self.head;
         let free = |memory| self.free.push(memory);
         if !self.batch.is_empty()
@@ -413,7 +332,7 @@ impl<'r> Replay<'r> {
     }
 
     /// As [`Replay::find`], for what goes by references.
-    fn find_reference(&mut self, number: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
+    pub(super) fn find_reference(&mut self, number: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
         self.find(number, kind)?;
         self.named(number.0)
     }
@@ -546,100 +465,6 @@ impl<'r> Replay<'r> {
             Record::Samples(_) | Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
         }
         Ok(())
-    }
-
-    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: &RefSeries) {
-        let number = *number;
-        self.head.table.reserve_log_ref(number);
-        // A table of 2^32 series does not get this far.
-        let Ok((series, created)) = self.head.table.get_or_create(labels, Some(number)) else { return };
-        if created {
-            count(&self.head.counters.series, 1);
-            count(&self.head.counters.series_created, 1);
-        }
-        if self.numbers.insert(number, slot_of(series)).is_some() {
-            return;
-        }
-        if self.pages.lock(series).is_none() {
-            self.pages = self.head.table.pages();
-        }
-        for interval in self.survey.deletions.remove(&number).unwrap_or_default() {
-            // Nobody may see what was deleted, not even until its deletion is replayed.
-            self.tombstones.add(series.0, interval);
-            self.deleted = true;
-        }
-        let in_order = self.found.in_order.remove(&number).unwrap_or_default();
-        let late = self.found.late.remove(&number).unwrap_or_default();
-        let is_empty = || self.pages.lock(series).is_none_or(|series| series.is_empty());
-        if !created && (!in_order.is_empty() || is_empty()) {
-            // What the series has under another number comes first, and keeps it that number: all full chunks of a
-            // series are under the one by which it goes.
-            self.store();
-        }
-        let Some(mut guard) = self.pages.lock(series) else { return };
-        guard.logged = true;
-        if guard.is_empty() {
-            guard.log_ref = number;
-        }
-        if in_order.is_empty() && late.is_empty() {
-            return;
-        }
-        let last_t = guard.last_t();
-        guard.versions.advance(self.commit, last_t);
-        let span = self.attach(&mut guard, in_order, late);
-        let last_t = guard.last_t();
-        drop(guard);
-        self.batch.pass_over(slot_of(series), last_t);
-        if let Some((first, last)) = span {
-            widen(&mut self.span, first);
-            widen(&mut self.span, last);
-        }
-    }
-
-    /// Gives a series the chunks found for one of its numbers. Returns what the in-order ones span.
-    fn attach(
-        &self,
-        series: &mut Series,
-        in_order: Vec<ClosedChunk>,
-        late: Vec<ClosedChunk>,
-    ) -> Option<(i64, i64)> {
-        let chunks_before = series.chunks();
-        let mut span = None;
-        for chunk in in_order.into_iter().filter(|chunk| chunk.max_t >= self.min_valid_t) {
-            if series.insert_closed(chunk, &self.head.chunks) {
-                widen(&mut span, chunk.min_t.max(self.min_valid_t));
-                widen(&mut span, chunk.max_t);
-            }
-        }
-        for chunk in late.into_iter().filter(|chunk| chunk.at >= self.late_covered) {
-            self.head.times.note_late(chunk.min_t, chunk.max_t);
-            let commits = Some([self.commit.id].into());
-            series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits });
-        }
-        self.head.counters.chunks_made((series.chunks() - chunks_before) as u64);
-        span
-    }
-
-    fn delete(&mut self, RefTombstone { series: number, min_t, max_t }: RefTombstone, kind: &'static str) {
-        self.head.table.reserve_log_ref(number.0);
-        if (min_t, max_t) == (i64::MIN, i64::MAX) {
-            // The series as a whole was dropped; what comes after belongs to another of the same labels.
-            self.store();
-            if let Some(slot) = self.numbers.remove(number.0) {
-                self.batch.pass_over(slot, i64::MIN);
-                let Some(mut guard) = self.series(slot) else { return };
-                let before = guard.tail();
-                self.head.counters.chunks_dropped(guard.chunks() as u64);
-                guard.clear(&self.head.chunks);
-                self.head.counters.tail_changed(before, guard.tail());
-            }
-            return;
-        }
-        // Late samples may be older than any in-order one.
-        if let Some(series) = self.find_reference(number, kind) {
-            self.tombstones.add(series.0, Interval { min_t, max_t });
-            self.deleted = true;
-        }
     }
 
     /// Drops what turned out to be empty, and lets chunks be written where they may.

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::found_chunks::FoundChunks;
 use super::head::{Head, HeadOptions};
 use super::head_chunks::HeadChunks;
 use super::log::Logs;
+use super::progress::{Progress, ReplayProgress};
 use super::recode::Forms;
-use super::replay::{END, FoundChunks, Progress, Replay, ReplayProgress, Replayed};
+use super::replay::{END, Replay, Replayed};
 use super::series::CutRule;
 use super::store::{MetricsStore, bump};
 use super::survey::{Survey, survey};
