@@ -1,9 +1,9 @@
 //! Samples of the log that are stored together.
 //!
 //! Of records whose layout is known only the values are kept, one row behind the other in a [`Column`] of their layout,
-//! and they are stored series by series. The samples of all others are [`Gathered`]. What is gathered is
-//! stored first: a series that has a column gets no sample any other way before that column is given up, its samples
-//! gathered too. So each series gets its samples in the order of the log.
+//! and they are stored series by series. The samples of all others are [`Gathered`]. What is gathered is stored first: a
+//! series that has a column gets no sample any other way before that column is given up and its samples are gathered
+//! too. So each series gets its samples in the order of the log.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -291,17 +291,17 @@ impl<'b> Rows<'b> {
     /// Reads one series' samples behind a time.
     fn read(&self, sample: usize, last_t: i64, Room { times, values }: &mut Room) {
         let dt = self.column.layout.dt(sample);
-        let rows = self.base_times.iter().zip(&self.values);
-        let rows = rows.map(|(base_t, row)| (base_t + dt, row.get(sample).copied().unwrap_or(0)));
+        let all_times = self.base_times.iter().map(|base_t| base_t + dt);
+        let all_values = self.values.iter().map(|row| row.get(sample).copied().unwrap_or(0));
         times.clear();
         values.clear();
-        if self.ascending && self.base_times.first().is_some_and(|base_t| base_t + dt > last_t) {
-            times.extend(self.base_times.iter().map(|base_t| base_t + dt));
-            values.extend(self.values.iter().map(|row| row.get(sample).copied().unwrap_or(0)));
+        if self.ascending && all_times.clone().next().is_some_and(|t| t > last_t) {
+            times.extend(all_times);
+            values.extend(all_values);
             return;
         }
         let mut last_t = last_t;
-        for (t, bits) in rows {
+        for (t, bits) in all_times.zip(all_values) {
             if t > last_t {
                 last_t = t;
                 times.push(t);
