@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use trivium::flags::{self, Command};
 use trivium::{server, tool, version};
 
-/// Queries take and give back many small pieces of memory, and replay leaves holes: docs/queries.md has the figures.
+/// Why not the system's: docs/decisions.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -72,7 +72,7 @@ impl XorValue {
     /// Writes a value that differs, in the last or in a new window, after the control bits that say which; these are
     /// given as value and number.
     #[inline]
-    pub(super) fn write_changed(&mut self, w: &mut impl PutBits, v: f64, reuse: (u64, u32), new: (u64, u32)) {
+    pub(crate) fn write_changed(&mut self, w: &mut impl PutBits, v: f64, reuse: (u64, u32), new: (u64, u32)) {
         let xor = v.to_bits() ^ self.bits;
         self.bits = v.to_bits();
         let leading = xor.leading_zeros().min(MAX_LEADING);

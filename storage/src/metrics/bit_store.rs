@@ -59,6 +59,10 @@ pub struct Chain {
     last: u32,
 }
 
+/// A chain's last cell, once it was looked up. It is of that chain alone, and lasts while others leave the chain.
+#[derive(Debug, Default)]
+pub struct LastCell<'s>(Option<&'s Cell>);
+
 impl Default for BitStore {
     fn default() -> Self {
         let groups = (0..1 << GROUP_BITS).map(|_| OnceLock::new()).collect();
@@ -105,6 +109,10 @@ impl BitStore {
             let number = free.first;
             free.first = self.cell(number).map_or(0, |cell| cell.link.load(Relaxed));
             free.len -= 1;
+            // Whoever comes next waits for its link.
+            if let Some(next) = self.cell(free.first) {
+                prefetch(next);
+            }
             return number;
         }
         // `has_room` stops the count long before its end.
@@ -122,17 +130,21 @@ impl BitStore {
 
     /// Adds a word behind the `len` words of a chain.
     #[inline]
-    pub fn push(&self, chain: &mut Chain, len: u32, word: u32) {
+    pub fn push<'s>(&'s self, chain: &mut Chain, last: &mut LastCell<'s>, len: u32, word: u32) {
         let at = len % WORDS;
         if at == 0 {
             self.grow(chain, len == 0);
+            last.0 = None;
         }
-        if let Some(cell) = self.cell(chain.last) {
+        if last.0.is_none() {
+            last.0 = self.cell(chain.last);
+        }
+        if let Some(cell) = last.0 {
             cell.words[at as usize].store(word, Relaxed);
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn grow(&self, chain: &mut Chain, is_first: bool) {
         let new = self.take();
         let first = match self.cell(chain.last).filter(|_| !is_first) {
@@ -186,7 +198,7 @@ mod tests {
                     want.clear();
                 }
                 for word in (0..more).map(|n| word.wrapping_add(n)) {
-                    store.push(chain, want.len() as u32, word);
+                    store.push(chain, &mut LastCell::default(), want.len() as u32, word);
                     want.push(word);
                 }
                 for (chain, want) in &chains {

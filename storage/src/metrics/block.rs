@@ -10,6 +10,8 @@ use model::read::{Columns, Selection};
 use model::{Labels, Matcher};
 use rayon::prelude::*;
 
+use super::block_labels::BlockLabels;
+use super::find::Wanted;
 use crate::block::chunks::{Chunk, ChunkReader};
 use crate::block::meta::BlockMeta;
 use crate::block::set::LiveBlock;
@@ -33,6 +35,8 @@ pub struct MetricsBlock {
     index: Arc<IndexReader>,
     chunks: Arc<ChunkReader>,
     tombstones: Arc<Tombstones>,
+    /// What is deleted of most series.
+    nothing: Arc<Intervals>,
     /// Length of the files that deleting rewrites.
     small_files_len: u64,
 }
@@ -45,9 +49,9 @@ pub struct BlockSeries {
     /// Its labels.
     pub labels: Labels,
     /// The chunks that have a part in the selected time and are not deleted whole, ascending.
-    pub chunks: Vec<ChunkMeta>,
+    pub chunks: Box<[ChunkMeta]>,
     /// Its deleted times.
-    pub deleted: Intervals,
+    pub deleted: Arc<Intervals>,
 }
 
 impl LiveBlock for MetricsBlock {
@@ -64,6 +68,7 @@ impl LiveBlock for MetricsBlock {
             index: Arc::new(IndexReader::open(index_bytes, index_file)?),
             chunks: Arc::new(chunks),
             tombstones: Arc::new(tombstones),
+            nothing: Arc::default(),
             small_files_len: meta_len + tombstones_len,
         })
     }
@@ -108,23 +113,25 @@ impl MetricsBlock {
     /// it counts series of all blocks and the head together.
     pub fn select(&self, selection: &Selection) -> Result<BlockSelection<'_>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
-        Ok(BlockSelection {
-            block: self,
-            ids: ids.into_iter(),
-            min_t: selection.min_t,
-            max_t: selection.max_t,
-        })
+        Ok(BlockSelection { ids: ids.into_iter(), entries: Entries::new(self, selection, Wanted::ALL) })
     }
 
-    /// As [`MetricsBlock::select`], all at once, on several threads when they are many.
-    pub fn select_all(&self, selection: &Selection) -> Result<Vec<BlockSeries>, StorageError> {
-        let found = self.select(selection)?;
-        if found.ids.len() <= PARALLEL_BATCH {
-            return found.collect();
+    /// As [`MetricsBlock::select`], all at once, on several threads when they are many, and with the labels that are
+    /// wanted.
+    pub(super) fn select_all<'b>(
+        &'b self,
+        selection: &Selection,
+        wanted: Wanted<'b>,
+    ) -> Result<Vec<BlockSeries>, StorageError> {
+        let ids = select(&*self.index, &selection.matchers)?.into_vec();
+        let read = |ids: &[u32]| {
+            let mut entries = Entries::new(self, selection, wanted);
+            ids.iter().filter_map(|id| entries.read(*id).transpose()).collect()
+        };
+        if ids.len() <= PARALLEL_BATCH {
+            return read(&ids);
         }
-        let batches: Result<Vec<Vec<_>>, _> = (found.ids.as_slice().par_chunks(PARALLEL_BATCH))
-            .map(|ids| ids.iter().filter_map(|id| found.read(*id).transpose()).collect())
-            .collect();
+        let batches: Result<Vec<Vec<_>>, _> = ids.par_chunks(PARALLEL_BATCH).map(read).collect();
         Ok(batches?.into_iter().flatten().collect())
     }
 
@@ -240,37 +247,63 @@ fn drop_deleted<V>(
     keep(&stays, start_t);
 }
 
-/// The series of a selection, in label order.
-pub struct BlockSelection<'b> {
+/// Reads the entries of series, one after the other.
+struct Entries<'b> {
     block: &'b MetricsBlock,
-    ids: std::vec::IntoIter<u32>,
+    labels: BlockLabels<'b>,
+    chunks: Vec<ChunkMeta>,
     min_t: i64,
     max_t: i64,
+    /// Whether only the newest sample counts.
+    newest: bool,
 }
 
-impl BlockSelection<'_> {
-    fn read(&self, id: u32) -> Result<Option<BlockSeries>, StorageError> {
-        let entry = self.block.index.series(id)?;
-        let mut chunks = Vec::new();
-        entry.chunks(&mut chunks)?;
-        let deleted = self.block.tombstones.get(u64::from(id)).cloned().unwrap_or_default();
-        chunks.retain(|chunk| {
-            chunk.overlaps(self.min_t, self.max_t)
-                && !deleted.covers(chunk.min_t.max(self.min_t), chunk.max_t.min(self.max_t))
-        });
+impl<'b> Entries<'b> {
+    fn new(block: &'b MetricsBlock, selection: &Selection, wanted: Wanted<'b>) -> Self {
+        let Selection { min_t, max_t, ref hints, .. } = *selection;
+        let labels = BlockLabels::new(&block.index, wanted);
+        Self { block, labels, chunks: Vec::new(), min_t, max_t, newest: hints.newest }
+    }
+
+    fn read(&mut self, id: u32) -> Result<Option<BlockSeries>, StorageError> {
+        let Self { block, ref mut labels, ref mut chunks, min_t, max_t, newest } = *self;
+        let entry = block.index.series(id)?;
+        entry.chunks(chunks)?;
+        chunks.retain(|chunk| chunk.overlaps(min_t, max_t));
+        let deleted = match block.tombstones.get(u64::from(id)) {
+            None => {
+                // Chunks of a series do not overlap, and each begins with a sample.
+                let ascend = || chunks.is_sorted_by(|a, b| a.max_t < b.min_t);
+                if newest && chunks.len() > 1 && ascend() {
+                    chunks.drain(..chunks.len() - 1);
+                }
+                block.nothing.clone()
+            }
+            Some(deleted) => {
+                chunks.retain(|chunk| !deleted.covers(chunk.min_t.max(min_t), chunk.max_t.min(max_t)));
+                Arc::new(deleted.clone())
+            }
+        };
         if chunks.is_empty() {
             return Ok(None);
         }
-        Ok(Some(BlockSeries { id, labels: entry.labels()?, chunks, deleted }))
+        let labels = labels.of(&entry)?;
+        Ok(Some(BlockSeries { id, labels, chunks: chunks.as_slice().into(), deleted }))
     }
+}
+
+/// The series of a selection, in label order.
+pub struct BlockSelection<'b> {
+    ids: std::vec::IntoIter<u32>,
+    entries: Entries<'b>,
 }
 
 impl Iterator for BlockSelection<'_> {
     type Item = Result<BlockSeries, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(id) = self.ids.next() {
-            if let Some(series) = self.read(id).transpose() {
+        for id in self.ids.by_ref() {
+            if let Some(series) = self.entries.read(id).transpose() {
                 return Some(series);
             }
         }
@@ -361,6 +394,15 @@ mod tests {
         // Between the samples of a chunk there are none, but the chunk alone does not show it.
         assert_eq!(times(&block, &selection(vec![even()], 11, 19)).len(), 3);
         assert_eq!(times(&block, &selection(vec![even()], 41, 49)), []);
+        // For the newest sample the last chunk that begins in time will do.
+        for (max_t, newest) in [(99, 90), (100, 100), (149, 140)] {
+            let mut selection = selection(vec![odd()], 35, max_t);
+            let whole = times(&block, &selection);
+            selection.hints.newest = true;
+            let found = times(&block, &selection);
+            assert!(whole.iter().all(|(_, times)| times.len() > 5 && times.last() == Some(&newest)));
+            assert!(found.iter().all(|(_, times)| times.len() <= 5 && times.last() == Some(&newest)));
+        }
         let names = |matchers| block.label_names(&selection(matchers, 0, 0)).unwrap();
         assert_eq!(names(vec![]), ["__name__", "i", "odd"]);
         assert_eq!(names(vec![even()]), ["__name__", "i"]);

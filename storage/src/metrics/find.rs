@@ -54,6 +54,16 @@ impl<'h> Wanted<'h> {
     /// No labels but those that describe the metric, in the order of all.
     const ORDER: Self = Self { labels: Some(&[]), ordered: true };
 
+    /// Whether all labels are wanted.
+    pub(super) fn is_all(&self) -> bool {
+        self.labels.is_none()
+    }
+
+    /// Whether a label is wanted.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.labels.is_none_or(|wanted| METADATA_LABELS.contains(&name) || wanted.iter().any(|of| of == name))
+    }
+
     /// What a query wants of the series of a single source.
     pub(super) fn of(hints: &'h Hints) -> Self {
         Self { labels: hints.labels.as_deref(), ordered: !hints.unordered }

@@ -45,8 +45,6 @@ pub struct Gathered {
     weight: usize,
     /// Up to which time each slot has what the log has, where that is known.
     until: Vec<i64>,
-    /// Lengths of the groups and number of others where the last record begins.
-    mark: (Vec<usize>, usize),
 }
 
 /// A sample that an entry has no room for.
@@ -65,9 +63,11 @@ enum Sample<'g> {
 
 /// What storing did that others must know.
 #[derive(Default)]
-struct Tally {
-    chunks: u64,
-    span: Option<(i64, i64)>,
+pub(super) struct Tally {
+    /// Chunks that were begun.
+    pub(super) chunks: u64,
+    /// First and last time stored.
+    pub(super) span: Option<(i64, i64)>,
 }
 
 impl Gathered {
@@ -83,7 +83,7 @@ impl Gathered {
     /// Adds a float.
     #[inline(always)]
     pub fn push_float(&mut self, slot: u32, t: i64, v: f64) {
-        if self.until.get(slot as usize).is_some_and(|until| t <= *until) {
+        if t <= self.passed_over(slot) {
             return;
         }
         if self.len == 0 {
@@ -140,25 +140,14 @@ impl Gathered {
         self.len > 0 && self.len + self.weight + more > SAMPLES_MAX
     }
 
-    /// Notes that a record begins.
-    pub fn begin_record(&mut self) {
-        self.mark.0.clear();
-        self.mark.0.extend(self.groups.iter().map(Vec::len));
-        self.mark.1 = self.others.len();
+    /// Up to which time a slot's samples need not be gathered; `i64::MIN` where that is not known.
+    #[inline]
+    pub fn passed_over(&self, slot: u32) -> i64 {
+        self.until.get(slot as usize).copied().unwrap_or(i64::MIN)
     }
 
-    /// Forgets what was added since the record began.
-    pub fn take_back_record(&mut self) {
-        let before = self.mark.0.iter().copied().chain(std::iter::repeat(0));
-        for (group, before) in self.groups.iter_mut().zip(before) {
-            self.len -= group.len() - before;
-            group.truncate(before);
-        }
-        self.others.truncate(self.mark.1);
-    }
-
-    /// Stores everything that is newer than its series, and forgets it. Returns what the stored samples span.
-    pub fn store(&mut self, head: &Head, pages: &Pages, commit: Commit) -> Option<(i64, i64)> {
+    /// Stores everything that is newer than its series, and forgets it.
+    pub(super) fn store(&mut self, head: &Head, pages: &Pages, commit: Commit) -> Tally {
         let rule = head.cut_rule();
         let store_group = |sorted: &mut Vec<Entry>, group: &Vec<Entry>| {
             let mut tally = Tally::default();
@@ -177,7 +166,6 @@ impl Gathered {
                 tallies.reduce(Tally::default, Tally::with)
             }
         };
-        head.counters.chunks_made(tally.chunks);
         // Room for an even spread is kept; what one batch had in one group another may have in the next.
         let room = 4 * SAMPLES_MAX / self.groups.len().max(4);
         for group in &mut self.groups {
@@ -187,7 +175,7 @@ impl Gathered {
         self.len = 0;
         self.others.clear();
         self.weight = 0;
-        tally.span
+        tally
     }
 
     /// Time, start timestamp, value.
@@ -223,23 +211,42 @@ impl Gathered {
                 continue;
             }
             let made = match sample {
-                Sample::Float(v) => match is_stale(v).then(|| stale_mark(series, v)).flatten() {
-                    None => series.push_float(commit, t, v, start_t, rule, &head.chunks),
-                    Some(mark) => series.push_histogram(commit, t, &mark, start_t, rule, &head.chunks),
-                },
-                Sample::Histogram(v) => series.push_histogram(commit, t, v, start_t, rule, &head.chunks),
+                Sample::Float(v) => push_float(head, rule, series, commit, (t, start_t), v),
+                Sample::Histogram(v) => series.push_histogram(commit, t, v, start_t, rule, &head.chunks).ok(),
             };
-            if let Ok(made) = made {
-                tally.chunks += u64::from(made);
-                widen(&mut tally.span, t);
-            }
+            tally.note(made, t);
         }
         head.counters.tail_changed(before, series.tail());
     }
 }
 
+/// Stores a float behind all of its series; one that marks it stale, as the histogram that stands for it. Returns
+/// whether that made a chunk; `None` when it was refused.
+pub(super) fn push_float(
+    head: &Head,
+    rule: CutRule,
+    series: &mut Series,
+    commit: Commit,
+    (t, start_t): (i64, i64),
+    v: f64,
+) -> Option<bool> {
+    match is_stale(v).then(|| stale_mark(series, v)).flatten() {
+        None => series.push_float(commit, t, v, start_t, rule, &head.chunks).ok(),
+        Some(mark) => series.push_histogram(commit, t, &mark, start_t, rule, &head.chunks).ok(),
+    }
+}
+
 impl Tally {
-    fn with(mut self, other: Self) -> Self {
+    /// Notes a sample that was stored, with or without a new chunk, or not.
+    pub(super) fn note(&mut self, made: Option<bool>, t: i64) {
+        if let Some(made) = made {
+            self.chunks += u64::from(made);
+            widen(&mut self.span, t);
+        }
+    }
+
+    /// Both together.
+    pub(super) fn with(mut self, other: Self) -> Self {
         self.chunks += other.chunks;
         if let Some((first, last)) = other.span {
             widen(&mut self.span, first);
@@ -274,80 +281,8 @@ fn sort(group: &[Entry], sorted: &mut Vec<Entry>) {
     }
 }
 
-/// Slots of series by their numbers in the log.
-#[derive(Debug, Default)]
-pub struct Numbers {
-    /// Number of the first in `dense`.
-    first: u64,
-    /// Numbers are given by counting, so nearly all are here.
-    dense: Vec<u32>,
-    /// Those that are far from the others.
-    sparse: hashbrown::HashMap<u64, u32>,
-    len: usize,
-}
-
-/// No slot.
-const NONE: u32 = u32::MAX;
-/// So many places for each number that is known are made.
-const PLACES: usize = 8;
-const PLACES_MIN: usize = 1 << 16;
-
-impl Numbers {
-    /// No number yet; most will not be below `first`.
-    pub fn from(first: u64) -> Self {
-        Self { first, ..Self::default() }
-    }
-
-    /// The slot of a number.
-    #[inline(always)]
-    pub fn get(&self, number: u64) -> Option<u32> {
-        match self.dense.get(number.wrapping_sub(self.first) as usize) {
-            Some(&slot) if slot != NONE => Some(slot),
-            _ if self.sparse.is_empty() => None,
-            _ => self.sparse.get(&number).copied(),
-        }
-    }
-
-    /// Notes the slot of a number. Returns the one before.
-    pub fn insert(&mut self, number: u64, slot: u32) -> Option<u32> {
-        let before = self.remove(number);
-        self.len += 1;
-        let at = number.wrapping_sub(self.first);
-        if at >= (PLACES_MIN + PLACES * self.len) as u64 || slot == NONE {
-            self.sparse.insert(number, slot);
-            return before;
-        }
-        let at = at as usize;
-        if at >= self.dense.len() {
-            self.dense.resize((at + 1).next_power_of_two(), NONE);
-        }
-        self.dense[at] = slot;
-        before
-    }
-
-    /// Forgets a number. Returns its slot.
-    pub fn remove(&mut self, number: u64) -> Option<u32> {
-        let known = self.get(number)?;
-        self.len -= 1;
-        match self.dense.get_mut(number.wrapping_sub(self.first) as usize) {
-            Some(slot) if *slot != NONE => *slot = NONE,
-            _ => drop(self.sparse.remove(&number)),
-        }
-        Some(known)
-    }
-
-    /// All numbers with their slots.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
-        let dense = self.dense.iter().enumerate().filter(|(_, slot)| **slot != NONE);
-        let dense = dense.map(|(at, slot)| (self.first.wrapping_add(at as u64), *slot));
-        dense.chain(self.sparse.iter().map(|(number, slot)| (*number, *slot)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -361,12 +296,6 @@ mod tests {
             for (n, slot) in slots.iter().enumerate() {
                 gathered.push_float(*slot, n as i64, 0.0);
             }
-            gathered.begin_record();
-            for slot in [7, 3_000_000] {
-                gathered.push_started(slot, 0, 1, 0.0);
-            }
-            gathered.take_back_record();
-            prop_assert_eq!((gathered.len, gathered.others.len()), (slots.len(), 0));
             let mut want: Vec<_> = slots.iter().copied().zip(0i32..).collect();
             want.sort();
             let (mut sorted, mut got) = (Vec::new(), Vec::new());
@@ -375,24 +304,6 @@ mod tests {
                 got.extend(sorted.iter().map(|entry| (entry.slot, entry.dt)));
             }
             prop_assert_eq!(got, want);
-        }
-
-        #[test]
-        fn numbers_are_a_map(
-            first in prop_oneof![Just(0u64), Just(1 << 40), Just(u64::MAX)],
-            steps in prop::collection::vec((any::<bool>(), prop_oneof![0u64..50, (1u64 << 40)..(1 << 40) + 300_000, any::<u64>()], prop_oneof![0u32..9, Just(NONE)]), 0..60),
-        ) {
-            let (mut numbers, mut want) = (Numbers::from(first), BTreeMap::new());
-            for (insert, number, slot) in steps {
-                match insert {
-                    true => prop_assert_eq!(numbers.insert(number, slot), want.insert(number, slot)),
-                    false => prop_assert_eq!(numbers.remove(number), want.remove(&number)),
-                }
-                prop_assert_eq!(numbers.get(number), want.get(&number).copied());
-            }
-            prop_assert_eq!(numbers.iter().collect::<BTreeMap<_, _>>(), want.clone());
-            prop_assert_eq!(numbers.len, want.len());
-            prop_assert!(numbers.dense.len() <= (PLACES_MIN + PLACES * 60) * 2);
         }
     }
 }

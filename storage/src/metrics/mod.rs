@@ -11,8 +11,10 @@ use model::histogram::FloatHistogram;
 
 pub mod append;
 pub mod backfill;
+pub mod batch;
 pub mod bit_store;
 pub mod block;
+mod block_labels;
 pub mod block_writer;
 pub mod closed;
 pub mod commit;
@@ -26,16 +28,20 @@ mod head_index;
 pub mod interim;
 pub mod isolation;
 pub mod late;
+pub mod layout;
 pub mod log;
 pub mod maintain;
 pub mod merge;
+pub mod numbers;
 pub mod open_floats;
 pub mod open_histogram;
 pub mod pieces;
+mod read_ahead;
 pub mod read_only;
 mod recode;
 mod repeats;
 pub mod replay;
+mod replay_late;
 pub mod restore;
 pub mod select;
 pub mod series;
@@ -43,6 +49,8 @@ pub mod store;
 pub mod survey;
 pub mod table;
 
+#[cfg(test)]
+mod replay_naive_test;
 #[cfg(test)]
 mod replay_test;
 

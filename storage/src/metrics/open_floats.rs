@@ -6,7 +6,7 @@
 //! nothing is written at all ([`OpenFloats::is_flat`]): the first sample follows from the last. What is written, the
 //! chunk's bits behind its first timestamp, goes to the [`BitStore`] a word at a time.
 
-use super::bit_store::{BitStore, Chain, WORD_BITS};
+use super::bit_store::{BitStore, Chain, LastCell, WORD_BITS};
 use super::repeats::Repeats;
 use crate::codec::bits::PutBits;
 use crate::codec::gorilla::put_dod;
@@ -19,6 +19,8 @@ const HEADER: usize = 2;
 const VALUE_BITS: u32 = 64;
 /// Bits are counted up to this, a sample's length below what 16 bits can count.
 const BITS_MAX: u32 = 65_000;
+/// So many zeros fit into the 64 bits that are written at once, beside the head of a value.
+const ZEROS_JOINED: u32 = 64 - 13;
 
 /// An open chunk of floats, with one sample or more.
 #[derive(Debug)]
@@ -67,12 +69,13 @@ impl Default for OpenFloats {
 }
 
 /// Writes behind a chunk's bits.
-struct Writer<'c> {
+struct Writer<'c, 's> {
     chunk: &'c mut OpenFloats,
-    store: &'c BitStore,
+    store: &'s BitStore,
+    last: &'c mut LastCell<'s>,
 }
 
-impl PutBits for Writer<'_> {
+impl PutBits for Writer<'_, '_> {
     #[inline]
     fn write(&mut self, value: u64, n: u32) {
         if n > WORD_BITS {
@@ -84,7 +87,7 @@ impl PutBits for Writer<'_> {
     }
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     /// Writes the low `n` bits of a value; `n` is 1 to 32.
     #[inline]
     fn write_short(&mut self, value: u64, n: u32) {
@@ -92,7 +95,8 @@ impl Writer<'_> {
         let used = written % WORD_BITS;
         let bits = u64::from(self.chunk.rest) << WORD_BITS | value << (64 - n) >> used;
         if used + n >= WORD_BITS {
-            self.store.push(&mut self.chunk.chain, written / WORD_BITS, (bits >> WORD_BITS) as u32);
+            let word = (bits >> WORD_BITS) as u32;
+            self.store.push(&mut self.chunk.chain, self.last, written / WORD_BITS, word);
             self.chunk.rest = bits as u32;
         } else {
             self.chunk.rest = (bits >> WORD_BITS) as u32;
@@ -120,14 +124,24 @@ impl OpenFloats {
     /// happens.
     #[inline]
     pub fn append(&mut self, t: i64, v: f64, store: &BitStore) -> Result<(), Full> {
+        self.append_one(t, v.to_bits(), store, &mut LastCell::default())
+    }
+
+    #[inline]
+    fn append_one<'s>(
+        &mut self,
+        t: i64,
+        bits: u64,
+        store: &'s BitStore,
+        last: &mut LastCell<'s>,
+    ) -> Result<(), Full> {
         let step = t.checked_sub(self.last_t).and_then(|step| u32::try_from(step).ok()).ok_or(Full)?;
         let span = self.span.checked_add(step).ok_or(Full)?;
         if self.bits() > BITS_MAX - 512 || self.count == u16::MAX {
             return Err(Full);
         }
-        let bits = v.to_bits();
         if bits != self.last_v || (step != self.delta && self.count > 1) {
-            self.append_change(step, bits, store)?;
+            self.append_change(step, bits, store, last)?;
         } else if self.written > 0 {
             self.zeros += 2;
         }
@@ -138,29 +152,113 @@ impl OpenFloats {
         Ok(())
     }
 
+    /// Adds samples, ascending in time and later than the others, until one is at or behind `until` or the chunk is
+    /// longer than `bytes_max`, or takes no further sample. Returns how many.
+    pub fn append_run(
+        &mut self,
+        times: &[i64],
+        values: &[u64],
+        until: i64,
+        bytes_max: usize,
+        store: &BitStore,
+    ) -> usize {
+        let head = HEADER + uvarint_len(zigzag(self.first_t()));
+        let bits_max = (8 * bytes_max.saturating_sub(head)).min((BITS_MAX - 512) as usize) as u32;
+        // Further off than a chunk spans there is none.
+        let until = until.min(self.first_t().saturating_add(i64::from(u32::MAX) + 1));
+        let len = match times.last() {
+            Some(last) if *last >= until => times.partition_point(|t| *t < until),
+            _ => times.len().min(values.len()),
+        };
+        let (times, values) = (&times[..len], &values[..len]);
+        let (mut at, mut last) = (0, LastCell::default());
+        while at < len {
+            let bits = self.bits();
+            if bits > bits_max {
+                break;
+            }
+            // Such samples need no look at the length: they add two bits each.
+            let room = ((bits_max - bits) / 2 + 1).min(u32::from(u16::MAX - self.count)) as usize;
+            let same = self.count_repeats(&times[at..len.min(at + room)], &values[at..]);
+            if same > 0 {
+                self.repeat(same, times[at + same - 1]);
+                at += same;
+            } else if self.append_one(times[at], values[at], store, &mut last).is_ok() {
+                at += 1;
+            } else {
+                break;
+            }
+        }
+        at
+    }
+
+    /// How many samples there are, from the first on, that are equal to the last one and as far apart as the last two.
+    #[inline]
+    fn count_repeats(&self, times: &[i64], values: &[u64]) -> usize {
+        if self.count < 2 {
+            return 0;
+        }
+        let (last_v, delta) = (self.last_v, i64::from(self.delta));
+        let mut last_t = self.last_t;
+        let is_same = |(t, bits): (&i64, &u64)| {
+            let same = *bits == last_v && t.wrapping_sub(last_t) == delta;
+            last_t = *t;
+            same
+        };
+        let differs = times.iter().zip(values).map(is_same).position(|same| !same);
+        differs.unwrap_or(times.len().min(values.len()))
+    }
+
+    /// Adds so many samples that repeat the last one, up to a time.
+    #[inline]
+    fn repeat(&mut self, samples: usize, last_t: i64) {
+        if self.written > 0 {
+            self.zeros += 2 * samples as u16;
+        }
+        self.span = self.span.wrapping_add((last_t - self.last_t) as u32);
+        self.last_t = last_t;
+        self.count += samples as u16;
+    }
+
     /// Writes a sample that is not equal to the last at the same distance.
-    fn append_change(&mut self, step: u32, bits: u64, store: &BitStore) -> Result<(), Full> {
+    #[inline]
+    fn append_change<'s>(
+        &mut self,
+        step: u32,
+        bits: u64,
+        store: &'s BitStore,
+        last: &mut LastCell<'s>,
+    ) -> Result<(), Full> {
         if !store.has_room() {
             return Err(Full);
         }
-        let (zeros, last_v, delta) = (self.trailing_zeros(), self.last_v, self.delta);
-        let mut w = Writer { chunk: self, store };
+        let (mut zeros, last_v, delta) = (self.trailing_zeros(), self.last_v, self.delta);
+        let mut w = Writer { chunk: self, store, last };
         if w.chunk.written == 0 {
             w.write(last_v, VALUE_BITS);
             w.write_uvarint(u64::from(if w.chunk.count == 1 { step } else { delta }));
         }
-        w.write_zeros(zeros);
         w.chunk.zeros = 0;
-        if w.chunk.count > 1 {
+        if w.chunk.count > 1 && step != delta {
+            w.write_zeros(zeros);
+            zeros = 0;
             let dod = i64::from(step) - i64::from(delta);
             put_dod(&mut w, dod);
+        } else if w.chunk.count > 1 {
+            // No change of distance is a zero.
+            zeros += 1;
         }
         if bits == last_v {
-            self.zeros = 1;
+            w.chunk.zeros = zeros as u16 + 1;
             return Ok(());
         }
+        // Few zeros are written with the bits behind them.
+        if zeros > ZEROS_JOINED {
+            w.write_zeros(zeros);
+            zeros = 0;
+        }
         let mut value = XorValue::resume(last_v, w.chunk.leading, w.chunk.trailing);
-        value.write(&mut w, f64::from_bits(bits));
+        value.write_changed(&mut w, f64::from_bits(bits), (0b10, zeros + 2), (0b11, zeros + 2));
         (self.leading, self.trailing) = value.window();
         self.last_v = bits;
         Ok(())
@@ -175,11 +273,13 @@ impl OpenFloats {
     }
 
     /// Whether all samples are equal and equally far apart.
+    #[inline]
     fn is_flat(&self) -> bool {
         self.written == 0
     }
 
     /// Zero bits at the end, which are not written.
+    #[inline]
     fn trailing_zeros(&self) -> u32 {
         match (self.is_flat(), self.count) {
             (false, _) => u32::from(self.zeros),
@@ -316,7 +416,7 @@ mod tests {
                 }
                 want.append(t, v).unwrap();
                 if n < before as usize {
-                    store.push(&mut other, n as u32, 7);
+                    store.push(&mut other, &mut LastCell::default(), n as u32, 7);
                 }
                 prop_assert_eq!(chunk.byte_len(), want.bytes().len());
                 prop_assert_eq!(chunk.to_bytes(&store), want.bytes());
@@ -333,6 +433,43 @@ mod tests {
             chunk.release(&store);
             prop_assert_eq!(chunk.count(), 0);
             prop_assert!(store.cells() <= 3);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_is_as_good_as_its_samples(
+            samples in samples(),
+            until in prop_oneof![Just(i64::MAX), 0i64..4_000_000],
+            bytes_max in prop_oneof![Just(1005usize), 0usize..200, Just(100_000)],
+            pieces in prop::collection::vec(0usize..90, 0..6),
+        ) {
+            let store = BitStore::default();
+            let first = 1_700_000_000_000;
+            let until = until.saturating_add(first);
+            let mut one = OpenFloats::begin(first, 1.0);
+            let mut run = OpenFloats::begin(first, 1.0);
+            let (mut times, mut values, mut t) = (Vec::new(), Vec::new(), first);
+            let mut open = true;
+            for (step, bits) in samples {
+                t += i64::from(step);
+                open &= t < until && one.byte_len() <= bytes_max && one.append(t, f64::from_bits(bits), &store).is_ok();
+                times.push(t);
+                values.push(bits);
+            }
+            let (mut at, mut pieces) = (0, pieces.into_iter());
+            loop {
+                let end = pieces.next().map_or(times.len(), |piece| times.len().min(at + piece));
+                let taken = run.append_run(&times[at..end], &values[at..end], until, bytes_max, &store);
+                at += taken;
+                if at == times.len() || at < end {
+                    break;
+                }
+            }
+            prop_assert_eq!(at, usize::from(one.count()) - 1);
+            prop_assert_eq!(run.to_bytes(&store), one.to_bytes(&store));
+            prop_assert_eq!((run.first_t(), run.last_t(), run.count()), (one.first_t(), one.last_t(), one.count()));
+            prop_assert_eq!(at == times.len(), open);
         }
     }
 

@@ -1,53 +1,51 @@
 //! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
 //!
 //! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
-//! holds, or a block, are passed over. One thread reads, verifies, decompresses and decodes; another finds the series
-//! and gathers samples, which are then stored by all cores. What is stored together is a commit: a snapshot sees all
-//! of it or nothing, and so whole records. The logs may be written meanwhile: [`Replay::advance`] reads up to given
-//! places, and goes on from there when it is called again.
+//! holds, or a block, are passed over. One thread reads ahead ([`read_ahead`]) and recognises what is laid out alike;
+//! another finds the series and fills a [`Batch`], which is then stored by all cores while reading goes on. What is
+//! stored together is a commit: a snapshot sees all of it or nothing, and so whole records. The logs may be written
+//! meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when it is called again.
+//!
+//! Beside what stays, replay takes at most some 150 MB: records that were read ahead, records and samples that are
+//! stored together, layouts (`BYTES_AHEAD`, `BYTES_MAX`, `SAMPLES_MAX` in the modules).
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 use hashbrown::{HashMap, HashSet};
 use model::append::{HistogramSample, SeriesRef};
 use model::sample::Exemplar;
 use parking_lot::MutexGuard;
 
+use super::batch::{Batch, FloatOf};
 use super::closed::ClosedChunk;
 use super::commit::widen;
-use super::gather::{Gathered, Numbers};
 use super::head::{Head, count};
 use super::head_chunks::FoundChunk;
 use super::isolation::Commit;
-use super::late::{LateChunk, LateSample, Value};
+use super::late::LateChunk;
+use super::layout::{Layout, Layouts};
 use super::log::{WAL, WBL};
+use super::numbers::Numbers;
+use super::read_ahead::{self, Ahead, Block, Content};
 use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
 use super::table::{Pages, SeriesTable, slot_of};
 use crate::block::tombstones::{Interval, Tombstones};
 use crate::fs::Disk;
 use crate::observer::{Event, Observer};
-use crate::wal::record::{self, Decoder, Record, RefSample, RefSeries, RefTombstone};
-use crate::wal::{Position, Reader, compress, segment};
+use crate::wal::record::{self, Record, RefSample, RefSeries, RefTombstone};
+use crate::wal::{Position, Reader, segment};
 use crate::{Corruption, StorageError};
-
-/// Blocks of records that are read before they can be stored.
-const BLOCKS_AHEAD: usize = 4;
-/// A block ends beyond so many bytes of float samples.
-const BLOCK_BYTES: usize = 256 << 10;
-/// A block has at most so many records.
-const BLOCK_RECORDS: usize = 1024;
 
 /// Chunks by their series' number in the log.
 #[derive(Default)]
 pub struct FoundChunks {
     in_order: HashMap<u64, Vec<ClosedChunk>>,
     late: HashMap<u64, Vec<ClosedChunk>>,
-    late_places: HashSet<u64>,
+    pub(super) late_places: HashSet<u64>,
 }
 
 impl FoundChunks {
@@ -144,86 +142,37 @@ pub const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
 
 /// One of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Log {
+pub(super) enum Log {
+    /// The write-ahead log.
     Wal,
+    /// The out-of-order log.
     Wbl,
-}
-
-/// Part of a log as it was read.
-#[derive(Default)]
-struct Block {
-    /// Records of floats.
-    floats: Vec<u8>,
-    items: Vec<Item>,
-    /// Length as stored.
-    bytes: u64,
-}
-
-/// A record, and where it stands.
-struct Item {
-    segment: u64,
-    offset: u64,
-    content: Content,
-}
-
-enum Content {
-    /// Float samples, still encoded, as a range of the block's.
-    Floats(std::ops::Range<usize>),
-    /// Anything else, or what makes no sense about it.
-    Record(Result<Record, String>),
-}
-
-/// Reads to the end.
-fn read_blocks(mut reader: Reader, log: Log, to: &SyncSender<Block>) -> Result<(), StorageError> {
-    let mut decoder = Decoder::default();
-    let (mut block, mut bytes) = (Block::default(), Vec::new());
-    while let Some(raw) = reader.next_stored().map_err(StorageError::from)? {
-        block.bytes += raw.stored.len() as u64;
-        // Floats go straight to where they will be read.
-        let kind = compress::first_byte(raw.codec, raw.stored);
-        let start = block.floats.len();
-        let floats = log == Log::Wal && kind.is_some_and(record::is_floats);
-        let into = if floats { &mut block.floats } else { &mut bytes };
-        if !floats {
-            into.clear();
-        }
-        let content = match compress::decompress_onto(raw.codec, raw.stored, into) {
-            Err(reason) => Content::Record(Err(reason)),
-            Ok(()) if floats => Content::Floats(start..block.floats.len()),
-            Ok(()) => Content::Record(decoder.decode(&bytes).map_err(|e| e.to_string())),
-        };
-        block.items.push(Item { segment: raw.segment, offset: raw.offset, content });
-        if block.floats.len() > BLOCK_BYTES || block.items.len() >= BLOCK_RECORDS {
-            let whole = std::mem::take(&mut block);
-            block.floats.reserve(BLOCK_BYTES + BLOCK_BYTES / 4);
-            if to.send(whole).is_err() {
-                // Who stores them has stopped.
-                return Ok(());
-            }
-        }
-    }
-    // Who stores them may have stopped.
-    let _ = to.send(block);
-    Ok(())
 }
 
 /// A replay under way.
 pub struct Replay<'r> {
-    head: &'r Head,
+    pub(super) head: &'r Head,
     disk: &'r Arc<dyn Disk>,
     observer: &'r dyn Observer,
     progress: &'r Progress,
     min_valid_t: i64,
-    found: FoundChunks,
+    pub(super) found: FoundChunks,
     survey: Survey,
     /// Where the logs were read to.
     wal: Position,
     wbl: Position,
     /// Series by their numbers in the log.
-    numbers: Numbers,
-    gathered: Gathered,
+    pub(super) numbers: Numbers,
+    /// How records of floats are laid out; the reader's.
+    layouts: Layouts,
+    batch: Batch,
+    /// What stored records leave to the reader.
+    free: Vec<Vec<u64>>,
+    done: Vec<Vec<RefSeries>>,
+    /// Samples of the record at hand.
+    floats: Vec<FloatOf>,
     /// What is being stored; it becomes visible as one.
-    commit: Commit,
+    pub(super) commit: Commit,
     /// What its in-order samples span.
     span: Option<(i64, i64)>,
     unknown: HashMap<&'static str, u64>,
@@ -232,7 +181,7 @@ pub struct Replay<'r> {
     /// Deletions that nobody sees yet.
     deleted: bool,
     /// Chunks written from now on must lie here or above.
-    chunks_from: u64,
+    pub(super) chunks_from: u64,
     /// Late chunks below this are in blocks.
     late_covered: u64,
     /// Records of late samples that follow in the write-ahead log.
@@ -271,7 +220,11 @@ impl<'r> Replay<'r> {
             wal: Position { segment: first, offset: 0 },
             wbl: Position::default(),
             numbers: Numbers::from(survey.numbers.map_or(0, |(first, _)| first)),
-            gathered: Gathered::default(),
+            layouts: Layouts::default(),
+            batch: Batch::default(),
+            free: Vec::new(),
+            done: Vec::new(),
+            floats: Vec::new(),
             commit: head.isolation.begin(),
             span: None,
             unknown: HashMap::new(),
@@ -333,20 +286,24 @@ impl<'r> Replay<'r> {
     fn read_log(&mut self, log: Log, dir: &Path, from: Position, to: Position) -> Result<u64, StorageError> {
         let reader = Reader::open_between(self.disk.clone(), dir, from, to)?;
         let last = reader.last_segment().unwrap_or(0);
-        let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+        let ahead = Ahead::default();
+        let mut layouts = std::mem::take(&mut self.layouts);
         let (mut at, mut bytes, mut stopped) = (None, 0, false);
         let read = std::thread::scope(|scope| {
+            let (ahead, layouts) = (&ahead, &mut layouts);
+            let side = ahead.side();
             let reading = std::thread::Builder::new()
                 .name("replay reader".into())
-                .spawn_scoped(scope, move || read_blocks(reader, log, &sender))
+                .spawn_scoped(scope, move || read_ahead::read(reader, log, layouts, ahead))
                 .map_err(StorageError::doing("starting", "the replay thread"))?;
-            for block in &receiver {
+            while let Some(block) = self.next_block(ahead) {
                 stopped = self.progress.stop.load(Relaxed);
                 if stopped {
                     break;
                 }
                 bytes += block.bytes;
                 self.progress.bytes.fetch_add(block.bytes, Relaxed);
+                let (floats, values) = (block.floats, Arc::new(block.values));
                 for item in block.items {
                     if at.replace(item.segment) != Some(item.segment) {
                         // A crash may have left the announcement without what it announced.
@@ -354,7 +311,11 @@ impl<'r> Replay<'r> {
                         self.enter(item.segment, last);
                     }
                     let applied = match (item.content, log) {
-                        (Content::Floats(range), _) => self.apply_floats(&block.floats[range]),
+                        (Content::Floats(range), _) => self.apply_floats(&floats[range]),
+                        (Content::LaidOut(layout, base_t, at), _) => {
+                            self.apply_laid_out(&layout, base_t, &values, at);
+                            Ok(())
+                        }
                         (Content::Record(record), Log::Wal) => record.and_then(|record| self.apply(record)),
                         (Content::Record(record), Log::Wbl) => {
                             record.and_then(|record| self.apply_late(record))
@@ -367,12 +328,28 @@ impl<'r> Replay<'r> {
                         self.observer.event(&Event::passed_over(damage));
                     }
                 }
+                self.free.extend(Arc::into_inner(values));
+                ahead.give_back(&mut self.free, &mut self.done);
             }
-            drop(receiver);
+            drop(side);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
+        self.layouts = layouts;
         self.store();
+        (self.free.clear(), self.done.clear());
         if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
+    }
+
+    /// The next block that was read. Rather than wait for it, what is there is stored.
+    fn next_block(&mut self, ahead: &Ahead) -> Option<Block> {
+        if !self.batch.is_worth_storing() {
+            return ahead.pop(true);
+        }
+        ahead.pop(false).or_else(|| {
+            self.store();
+            ahead.give_back(&mut self.free, &mut self.done);
+            ahead.pop(true)
+        })
     }
 
     fn enter(&mut self, segment: u64, last: u64) {
@@ -388,8 +365,9 @@ impl<'r> Replay<'r> {
     /// Stores what was gathered and makes it visible.
     fn store(&mut self) {
         let head = self.head;
-        if !self.gathered.is_empty()
-            && let Some((first, last)) = self.gathered.store(head, &self.pages, self.commit)
+        let free = |memory| self.free.push(memory);
+        if !self.batch.is_empty()
+            && let Some((first, last)) = self.batch.store(head, &self.pages, self.commit, free)
         {
             widen(&mut self.span, first);
             widen(&mut self.span, last);
@@ -423,7 +401,7 @@ impl<'r> Replay<'r> {
     }
 
     /// The slot of a number.
-    fn find(&mut self, number: SeriesRef, kind: &'static str) -> Option<u32> {
+    pub(super) fn find(&mut self, number: SeriesRef, kind: &'static str) -> Option<u32> {
         let found = self.numbers.get(number.0);
         if found.is_none() {
             // A power cut may have taken the series' record and left this. Nobody else may get the number.
@@ -439,39 +417,64 @@ impl<'r> Replay<'r> {
         self.named(number.0)
     }
 
-    fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
+    pub(super) fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
         self.pages.slot(slot).map(|cell| cell.lock()).filter(|series| series.epoch != 0)
     }
 
-    /// Gathers the samples of a record of floats.
+    /// Takes the samples of a record of floats one by one.
     fn apply_floats(&mut self, record: &[u8]) -> Result<(), String> {
         if self.late_follows > 0 {
             self.late_follows -= 1;
             return Ok(());
         }
         // Ten bytes at least for each.
-        if self.gathered.is_full(record.len() / 10) {
+        if self.batch.is_full(record.len() / 10) {
             self.store();
         }
-        self.gathered.begin_record();
-        let (min_valid_t, mut unknown) = (self.min_valid_t, Vec::new());
-        let (numbers, gathered) = (&self.numbers, &mut self.gathered);
+        self.floats.clear();
+        let mut unknown = Vec::new();
+        let (min_valid_t, numbers, floats) = (self.min_valid_t, &self.numbers, &mut self.floats);
+        // All or nothing of a record is taken.
         let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
             if (min_valid_t..END_OF_TIME).contains(&t) {
                 match numbers.get(number) {
-                    Some(slot) => gathered.push_started(slot, t, start_t, v),
+                    Some(slot) => floats.push(FloatOf { slot, t, start_t, v }),
                     None => unknown.push(number),
                 }
             }
         });
-        if let Err(e) = read {
-            self.gathered.take_back_record();
-            return Err(e.to_string());
-        }
+        read.map_err(|e| e.to_string())?;
+        self.floats.iter().for_each(|float| self.batch.push_float(*float));
         for number in unknown {
             let _ = self.find(SeriesRef(number), "samples");
         }
         Ok(())
+    }
+
+    /// Takes a record of floats of a known layout; its values begin at `at` of a block.
+    fn apply_laid_out(&mut self, layout: &Arc<Layout>, base_t: i64, block: &Arc<Vec<u64>>, at: usize) {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return;
+        }
+        if self.batch.is_full(layout.len()) {
+            self.store();
+        }
+        if let Some((first_t, last_t)) = layout.span(base_t)
+            && first_t >= self.min_valid_t
+            && last_t < END_OF_TIME
+            && self.batch.take(layout, &self.numbers, (base_t, last_t), block, at)
+        {
+            return;
+        }
+        for (sample, (number, bits)) in layout.numbers().iter().zip(&block[at..]).enumerate() {
+            let t = base_t.wrapping_add(layout.dt(sample));
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
+                && let Some(slot) = self.find(SeriesRef(*number), "samples")
+            {
+                self.batch.push_float(FloatOf { slot, t, start_t: 0, v: f64::from_bits(*bits) });
+            }
+        }
     }
 
     fn gather_histograms(
@@ -479,14 +482,14 @@ impl<'r> Replay<'r> {
         samples: impl ExactSizeIterator<Item = (SeriesRef, (i64, i64), HistogramSample)>,
         kind: &'static str,
     ) {
-        if self.gathered.is_full(samples.len()) {
+        if self.batch.is_full(samples.len()) {
             self.store();
         }
         for (number, (t, start_t), v) in samples {
             if (self.min_valid_t..END_OF_TIME).contains(&t)
                 && let Some(slot) = self.find(number, kind)
             {
-                self.gathered.push_histogram(slot, t, start_t, v);
+                self.batch.push_histogram(slot, t, start_t, v);
             }
         }
     }
@@ -500,16 +503,20 @@ impl<'r> Replay<'r> {
         let kind = record.kind();
         let min_valid_t = self.min_valid_t;
         match record {
-            Record::Series(series) => series.into_iter().for_each(|series| self.add_series(series)),
+            Record::Series(series) => {
+                series.iter().for_each(|series| self.add_series(series));
+                self.done.push(series);
+            }
             Record::Samples(samples) => {
-                if self.gathered.is_full(samples.len()) {
+                if self.batch.is_full(samples.len()) {
                     self.store();
                 }
                 for sample in
                     samples.into_iter().filter(|sample| (min_valid_t..END_OF_TIME).contains(&sample.t))
                 {
                     if let Some(slot) = self.find(sample.series, kind) {
-                        self.gathered.push_started(slot, sample.t, sample.start_t, sample.v);
+                        let RefSample { t, start_t, v, .. } = sample;
+                        self.batch.push_float(FloatOf { slot, t, start_t, v });
                     }
                 }
             }
@@ -552,10 +559,11 @@ impl<'r> Replay<'r> {
         Ok(())
     }
 
-    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: RefSeries) {
+    fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: &RefSeries) {
+        let number = *number;
         self.head.table.reserve_log_ref(number);
         // A table of 2^32 series does not get this far.
-        let Ok((series, created)) = self.head.table.get_or_create(&labels, Some(number)) else { return };
+        let Ok((series, created)) = self.head.table.get_or_create(labels, Some(number)) else { return };
         if created {
             count(&self.head.counters.series, 1);
             count(&self.head.counters.series_created, 1);
@@ -592,7 +600,7 @@ impl<'r> Replay<'r> {
         let span = self.attach(&mut guard, in_order, late);
         let last_t = guard.last_t();
         drop(guard);
-        self.gathered.pass_over(slot_of(series), last_t);
+        self.batch.pass_over(slot_of(series), last_t);
         if let Some((first, last)) = span {
             widen(&mut self.span, first);
             widen(&mut self.span, last);
@@ -629,7 +637,7 @@ impl<'r> Replay<'r> {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
             self.store();
             if let Some(slot) = self.numbers.remove(number.0) {
-                self.gathered.pass_over(slot, i64::MIN);
+                self.batch.pass_over(slot, i64::MIN);
                 let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();
                 self.head.counters.chunks_dropped(guard.chunks() as u64);
@@ -642,79 +650,6 @@ impl<'r> Replay<'r> {
         if let Some(series) = self.find_reference(number, kind) {
             self.tombstones.add(series.0, Interval { min_t, max_t });
             self.deleted = true;
-        }
-    }
-
-    /// As [`Replay::apply`], for the out-of-order log.
-    fn apply_late(&mut self, record: Record) -> Result<(), String> {
-        let kind = record.kind();
-        match record {
-            Record::Samples(samples) => {
-                for sample in samples {
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
-                }
-            }
-            Record::Histograms(samples) => {
-                for sample in samples {
-                    let value = Value::Histogram(HistogramSample::Integer(sample.v));
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
-                }
-            }
-            Record::FloatHistograms(samples) => {
-                for sample in samples {
-                    let value = Value::Histogram(HistogramSample::Float(sample.v));
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
-                }
-            }
-            Record::MmapMarkers(markers) => {
-                // A mark counts when its chunk is there. 0 stands for samples that went into a block.
-                for marker in markers {
-                    if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
-                        // A power cut took the chunk, and maybe its file: the mark must not mean another one day.
-                        let behind = (marker.chunk >> 32 << 32).saturating_add(1 << 32);
-                        if self.head.chunks.could_begin_at(behind) {
-                            self.chunks_from = self.chunks_from.max(behind);
-                        }
-                        continue;
-                    }
-                    if let Some(slot) = self.find(marker.series, kind)
-                        && let Some(mut guard) = self.series(slot)
-                        && let Some(late) = &mut guard.late
-                        && !late.open.is_empty()
-                    {
-                        late.open = Vec::new();
-                        self.head.counters.chunks_dropped(1);
-                    }
-                }
-            }
-            Record::LateCovered(place) => {
-                if !self.head.chunks.could_begin_at(place) {
-                    return Err(format!("no head chunk file begins at {place:#x}"));
-                }
-                self.chunks_from = self.chunks_from.max(place);
-                for (_, slot) in self.numbers.iter() {
-                    let Some(mut guard) = self.series(slot) else { continue };
-                    let before = guard.chunks();
-                    if let Some(late) = &mut guard.late {
-                        late.closed.retain(|late| late.chunk.at >= place);
-                    }
-                    self.head.counters.chunks_dropped((before - guard.chunks()) as u64);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
-        let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
-        let Some(mut guard) = self.series(slot) else { return };
-        let forms = self.head.cut_rule().forms;
-        let late = guard.late.get_or_insert_default();
-        let opens = late.open.is_empty();
-        if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
-            self.head.counters.chunks_made(u64::from(opens));
-            self.head.times.note_late(t, t);
         }
     }
 

@@ -15,7 +15,7 @@ use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSerie
 use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use rayon::prelude::*;
 
-use super::block::MetricsBlock;
+use super::block::{BlockSeries, MetricsBlock};
 use super::closed::ClosedChunk;
 use super::find::{FEW, Found, Wanted};
 use super::head::{Head, count};
@@ -502,18 +502,18 @@ impl Snapshot {
     #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(super) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
-        for block in self.blocks(selection) {
-            let found = block.select_all(selection)?.into_iter().map(|series| {
-                let (chunks, deleted) = (series.chunks.into_boxed_slice(), Arc::new(series.deleted));
-                let part = Part::Block { block: block.clone(), chunks, deleted };
-                Box::new(Selected::new(series.labels, part, None, selection))
-            });
-            selected = merge(selected, found.collect());
-        }
         // Series of several sources are told apart by all of their labels, and are put together in their order.
         let sources = self.blocks(selection).count() + self.heads(selection).count();
         let sole = sources == 1 && selection.limit == 0;
         let wanted = if sole { Wanted::of(&selection.hints) } else { Wanted::ALL };
+        for block in self.blocks(selection) {
+            let found = block.select_all(selection, wanted)?.into_iter().map(|series| {
+                let BlockSeries { labels, chunks, deleted, .. } = series;
+                let part = Part::Block { block: block.clone(), chunks, deleted };
+                Box::new(Selected::new(labels, part, None, selection))
+            });
+            selected = merge(selected, found.collect());
+        }
         for head in self.heads(selection) {
             let found = head.found(selection, Which::All, wanted)?;
             let part = |found: Found| {

@@ -401,6 +401,43 @@ impl Series {
         Ok(true)
     }
 
+    /// Adds floats without start timestamps behind all others, ascending in time. Returns how many chunks that made.
+    pub fn push_floats(
+        &mut self,
+        commit: Commit,
+        times: &[i64],
+        values: &[u64],
+        rule: CutRule,
+        chunks: &HeadChunks,
+    ) -> u64 {
+        self.versions.advance(commit, self.last_t());
+        let (mut times, mut values, mut made) = (times, values, 0);
+        loop {
+            let taken = self.push_run(times, values, rule, chunks);
+            (times, values) = (&times[taken..], &values[taken..]);
+            let (Some((t, later)), Some((bits, behind))) = (times.split_first(), values.split_first()) else {
+                return made;
+            };
+            // What a run ends at needs a closer look.
+            made +=
+                u64::from(self.push_float(commit, *t, f64::from_bits(*bits), 0, rule, chunks) == Ok(true));
+            (times, values) = (later, behind);
+        }
+    }
+
+    /// Adds floats to the open chunk as long as that is not cut. Returns how many.
+    #[inline]
+    fn push_run(&mut self, times: &[i64], values: &[u64], rule: CutRule, chunks: &HeadChunks) -> usize {
+        let (chunk, predicted) = (&mut self.floats, rule.samples / 4);
+        if chunk.count() == 0 || chunk.count() == predicted {
+            return 0;
+        }
+        let end = if chunk.count() < predicted { predicted } else { rule.samples.saturating_mul(2) };
+        let most = times.len().min(usize::from(end.saturating_sub(chunk.count())));
+        let until = chunk.first_t().saturating_add(i64::from(self.next_cut));
+        chunk.append_run(&times[..most], &values[..most], until, FLOAT_CHUNK_BYTES_MAX, &chunks.open)
+    }
+
     /// Whether a float begins another chunk.
     #[inline]
     fn is_cut_at(&mut self, t: i64, rule: CutRule) -> bool {

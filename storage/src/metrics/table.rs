@@ -104,6 +104,13 @@ impl Pages {
         }
     }
 
+    /// The series in a slot, locked, with those behind it loaded; `None` for a vacant slot.
+    #[inline]
+    pub fn lock_ahead(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
+        self.prefetch_behind(reference(0, slot));
+        Some(self.slot(slot)?.lock()).filter(|series| series.epoch != 0)
+    }
+
     /// The series of a reference, locked; `None` when it is gone or the list is too old.
     #[inline]
     pub fn lock(&self, series: SeriesRef) -> Option<MutexGuard<'_, Series>> {

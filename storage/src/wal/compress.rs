@@ -69,36 +69,34 @@ impl Compressor {
     }
 }
 
-/// Decompresses a record into `out`, replacing what is there. Errors say what is wrong with the bytes.
+/// Decompresses a record into `out`, replacing what is there. Errors say what is wrong with the bytes; `out` is empty
+/// then.
 pub fn decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    out.clear();
-    decompress_onto(codec, bytes, out)
-}
-
-/// Decompresses a record onto the end of `out`; after an error `out` is as before.
-pub fn decompress_onto(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let start = out.len();
     let decompressed = try_decompress(codec, bytes, out);
     if decompressed.is_err() {
-        out.truncate(start);
+        out.clear();
     }
     decompressed
 }
 
 fn try_decompress(codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match codec {
-        Codec::Plain => out.extend_from_slice(bytes),
+        Codec::Plain => {
+            out.clear();
+            out.extend_from_slice(bytes);
+        }
         Codec::Snappy => {
             let len = snap::raw::decompress_len(bytes).map_err(|e| e.to_string())?;
             // The densest element gives 64 bytes for 3, so a greater length lies.
             if len > WAL_RECORD_LEN_MAX.min(bytes.len().saturating_mul(22)) {
                 return Err(format!("snappy block of {} bytes claims to hold {len}", bytes.len()));
             }
-            let start = out.len();
-            out.resize(start + len, 0);
-            snap::raw::Decoder::new().decompress(bytes, &mut out[start..]).map_err(|e| e.to_string())?;
+            // What is there need not be cleared first: all of it is written.
+            out.resize(len, 0);
+            snap::raw::Decoder::new().decompress(bytes, out).map_err(|e| e.to_string())?;
         }
         Codec::Zstd => {
+            out.clear();
             let decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|e| e.to_string())?;
             let limit = WAL_RECORD_LEN_MAX as u64;
             if decoder.take(limit + 1).read_to_end(out).map_err(|e| e.to_string())? as u64 > limit {

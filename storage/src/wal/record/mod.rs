@@ -279,6 +279,46 @@ pub fn each_float(record: &[u8], mut each: impl FnMut(RefSample)) -> Result<(), 
     Ok(())
 }
 
+/// Where the base time is in a record of float samples of the common form.
+pub const BASE_T: std::ops::Range<usize> = 9..17;
+
+/// Where a sample is in a record of float samples of the common form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloatPlace {
+    /// Its series.
+    pub series: SeriesRef,
+    /// Milliseconds behind the record's base time.
+    pub dt: i64,
+    /// Where its value begins, eight bytes, big-endian.
+    pub value: usize,
+}
+
+/// The number that the others of a record of float samples are coded against; `None` for an empty record and for one of
+/// another form.
+pub fn base_series(record: &[u8]) -> Option<[u8; 8]> {
+    let (&kind, body) = record.split_first()?;
+    body.first_chunk().copied().filter(|_| kind == SAMPLES)
+}
+
+/// The base time of a record of float samples of the common form.
+pub fn base_t(record: &[u8]) -> Option<i64> {
+    record.get(BASE_T)?.first_chunk().map(|t| i64::from_be_bytes(*t))
+}
+
+/// Says where the samples are in a record of the common form.
+pub fn each_float_place(record: &[u8], mut each: impl FnMut(FloatPlace)) -> Result<(), RecordError> {
+    let Some((&SAMPLES, body)) = record.split_first() else { return Ok(()) };
+    let mut r = ByteReader::new(body);
+    let base = Base { t: 0, ..Base::read(&mut r)? };
+    while !r.is_empty() {
+        let (series, dt) = base.read_deltas(&mut r)?;
+        let value = record.len() - r.len();
+        r.f64()?;
+        each(FloatPlace { series, dt, value });
+    }
+    Ok(())
+}
+
 /// The numbers that a record of series gives, without the labels.
 pub fn each_series_number(record: &[u8], mut each: impl FnMut(u64)) -> Result<(), RecordError> {
     let Some((&SERIES, body)) = record.split_first() else { return Ok(()) };

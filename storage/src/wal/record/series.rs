@@ -40,8 +40,10 @@ pub fn put_series(out: &mut Vec<u8>, series: &[RefSeries]) {
 
 pub(super) fn read_series(r: &mut ByteReader<'_>) -> Result<Vec<RefSeries>, RecordError> {
     let mut series = Vec::new();
+    let (mut pairs, mut buffer) = (Vec::new(), String::new());
     while !r.is_empty() {
-        series.push(RefSeries { series: SeriesRef(r.u64()?), labels: read_labels(r)? });
+        let number = SeriesRef(r.u64()?);
+        series.push(RefSeries { series: number, labels: read_labels_in(r, &mut pairs, &mut buffer)? });
     }
     Ok(series)
 }
@@ -56,14 +58,27 @@ pub(super) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
 
 /// Reads labels: their number, and for each name and value. Whatever the order, a proper set comes out.
 pub fn read_labels(r: &mut ByteReader<'_>) -> Result<Labels, RecordError> {
+    read_labels_in(r, &mut Vec::new(), &mut String::new())
+}
+
+/// As [`read_labels`]; for many sets in a row, which are put together in the same memory.
+fn read_labels_in<'r>(
+    r: &mut ByteReader<'r>,
+    pairs: &mut Vec<(&'r str, &'r str)>,
+    buffer: &mut String,
+) -> Result<Labels, RecordError> {
     let count = r.count(2)?;
-    let mut pairs = Vec::with_capacity(count);
+    pairs.clear();
+    pairs.reserve(count);
     for _ in 0..count {
         pairs.push((read_text(r)?, read_text(r)?));
     }
     let proper =
         pairs.windows(2).all(|w| w[0].0 < w[1].0) && pairs.iter().all(|(_, value)| !value.is_empty());
-    Ok(if proper { Labels::from_sorted(pairs) } else { Labels::from_pairs(pairs) })
+    Ok(match proper {
+        true => Labels::from_sorted_in(buffer, pairs.iter().copied()),
+        false => Labels::from_pairs(pairs.iter().copied()),
+    })
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -1,0 +1,111 @@
+//! Which series the log means by a number.
+
+/// Slots of series by their numbers in the log.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Number of the first in `dense`.
+    first: u64,
+    /// Numbers are given by counting, so nearly all are here.
+    dense: Vec<u32>,
+    /// Those that are far from the others.
+    sparse: hashbrown::HashMap<u64, u32>,
+    len: usize,
+    /// Known numbers that were forgotten or given another slot, so far.
+    changed: u64,
+    /// Numbers that were noted, so far.
+    noted: u64,
+}
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// So many places for each number that is known are made.
+const PLACES: usize = 8;
+const PLACES_MIN: usize = 1 << 16;
+
+impl Numbers {
+    /// No number yet; most will not be below `first`.
+    pub fn from(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// The slot of a number.
+    #[inline(always)]
+    pub fn get(&self, number: u64) -> Option<u32> {
+        match self.dense.get(number.wrapping_sub(self.first) as usize) {
+            Some(&slot) if slot != NONE => Some(slot),
+            _ if self.sparse.is_empty() => None,
+            _ => self.sparse.get(&number).copied(),
+        }
+    }
+
+    /// Notes the slot of a number. Returns the one before.
+    pub fn insert(&mut self, number: u64, slot: u32) -> Option<u32> {
+        let before = self.remove(number);
+        self.len += 1;
+        self.noted += 1;
+        let at = number.wrapping_sub(self.first);
+        if at >= (PLACES_MIN + PLACES * self.len) as u64 || slot == NONE {
+            self.sparse.insert(number, slot);
+            return before;
+        }
+        let at = at as usize;
+        if at >= self.dense.len() {
+            self.dense.resize((at + 1).next_power_of_two(), NONE);
+        }
+        self.dense[at] = slot;
+        before
+    }
+
+    /// Forgets a number. Returns its slot.
+    pub fn remove(&mut self, number: u64) -> Option<u32> {
+        let known = self.get(number)?;
+        self.len -= 1;
+        self.changed += 1;
+        match self.dense.get_mut(number.wrapping_sub(self.first) as usize) {
+            Some(slot) if *slot != NONE => *slot = NONE,
+            _ => drop(self.sparse.remove(&number)),
+        }
+        Some(known)
+    }
+
+    /// What is known stays as it is while the first is the same, and what is unknown while the second is the same.
+    pub fn versions(&self) -> (u64, u64) {
+        (self.changed, self.noted)
+    }
+
+    /// All numbers with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
+        let dense = self.dense.iter().enumerate().filter(|(_, slot)| **slot != NONE);
+        let dense = dense.map(|(at, slot)| (self.first.wrapping_add(at as u64), *slot));
+        dense.chain(self.sparse.iter().map(|(number, slot)| (*number, *slot)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_a_map(
+            first in prop_oneof![Just(0u64), Just(1 << 40), Just(u64::MAX)],
+            steps in prop::collection::vec((any::<bool>(), prop_oneof![0u64..50, (1u64 << 40)..(1 << 40) + 300_000, any::<u64>()], prop_oneof![0u32..9, Just(NONE)]), 0..60),
+        ) {
+            let (mut numbers, mut want) = (Numbers::from(first), BTreeMap::new());
+            for (insert, number, slot) in steps {
+                match insert {
+                    true => prop_assert_eq!(numbers.insert(number, slot), want.insert(number, slot)),
+                    false => prop_assert_eq!(numbers.remove(number), want.remove(&number)),
+                }
+                prop_assert_eq!(numbers.get(number), want.get(&number).copied());
+            }
+            prop_assert_eq!(numbers.iter().collect::<BTreeMap<_, _>>(), want.clone());
+            prop_assert_eq!(numbers.len, want.len());
+            prop_assert!(numbers.dense.len() <= (PLACES_MIN + PLACES * 60) * 2);
+        }
+    }
+}
