@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 /// A block has at most so many records.
 const BLOCK_RECORDS: usize = 1024;
 /// Bytes of blocks that wait to be replayed; one block may exceed it.
-const BYTES_AHEAD: usize = 24 << 20;
+const BYTES_AHEAD: usize = 16 << 20;
 /// A decoded record takes so many times as many bytes as an encoded one.
 const DECODED: usize = 4;
 
