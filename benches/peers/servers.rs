@@ -136,7 +136,11 @@ pub fn copy(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         match entry.path().is_dir() {
             true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).expect("a copy")),
+            false => {
+                std::fs::copy(entry.path(), &target).expect("a copy");
+                // Nobody's start waits until the copy is on the disk.
+                std::fs::File::open(target).and_then(|file| file.sync_all()).expect("a synced copy");
+            }
         }
     }
 }
