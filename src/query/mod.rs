@@ -2,7 +2,8 @@
 //!
 //! A query runs over one snapshot of the store, and its answer is written where it ran. One of little work
 //! ([`LITTLE_WORK`]) runs where it is asked, because handing it to another thread and back takes longer than the query.
-//! Async ends here for all others: they run on a blocking thread.
+//! One of some work ([`SOME_WORK`]) runs there too, and on rayon's threads, while another thread serves the other
+//! connections. Async ends here for all others: they run on a blocking thread.
 
 pub mod active;
 pub mod metrics;
@@ -20,6 +21,7 @@ use promql::engine::{
 use promql::parse::Features;
 use promql::value::{Point, Series, Value, VectorSample};
 use storage::Storage;
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use active::ActiveQueries;
@@ -33,6 +35,10 @@ const LITTLE_WORK: u64 = 400_000;
 const LITTLE_TIME: Duration = Duration::from_millis(20);
 /// About how many bytes of text a result may be to be written on a thread that serves connections.
 const LITTLE_TEXT: usize = 64 << 10;
+/// As [`LITTLE_WORK`], [`LITTLE_TIME`] and [`LITTLE_TEXT`], for a query that makes its thread give way to others.
+const SOME_WORK: u64 = 10_000_000;
+const SOME_TIME: Duration = Duration::from_millis(100);
+const SOME_TEXT: usize = 1 << 20;
 
 /// Settings of all queries.
 #[derive(Clone, Debug)]
@@ -141,13 +147,22 @@ impl Queries {
                 return receive.await.map_err(|_| internal("no answer"));
             }
         };
-        let handle = match query.run_if_little(&prepared) {
-            Some(result) => {
+        let here = match query.run_if_little(&prepared) {
+            Some(result) => Some((result, false)),
+            None => self.run_if_some(&query, &prepared, text).map(|result| (result, true)),
+        };
+        let handle = match here {
+            Some((result, gives_way)) => {
                 drop(permit);
-                if result.as_ref().is_ok_and(|result| text_len(&result.value) > LITTLE_TEXT) {
+                let len = result.as_ref().map_or(0, |result| text_len(&result.value));
+                if len > if gives_way { SOME_TEXT } else { LITTLE_TEXT } {
                     tokio::task::spawn_blocking(move || answer(result, send, Thread::Blocking))
                 } else {
-                    answer(result, send, Thread::Serving);
+                    if len > LITTLE_TEXT {
+                        tokio::task::block_in_place(|| answer(result, send, Thread::Serving));
+                    } else {
+                        answer(result, send, Thread::Serving);
+                    }
                     return receive.await.map_err(|_| internal("no answer"));
                 }
             }
@@ -165,6 +180,26 @@ impl Queries {
             Ok(answered) => Ok(answered),
             Err(_) => Err(internal(handle.await.err().map_or("no answer".to_owned(), |e| e.to_string()))),
         }
+    }
+
+    /// Runs a query here and on rayon's threads, while another thread takes over what this one serves; `None` when it
+    /// is more than some work, or no other thread can.
+    fn run_if_some(
+        &self,
+        query: &Query,
+        prepared: &Prepared,
+        text: &str,
+    ) -> Option<Result<QueryResult, QueryError>> {
+        let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+        if !matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+            return None;
+        }
+        query.run_within(prepared, Workers::All, SOME_WORK, SOME_TIME, |run| {
+            tokio::task::block_in_place(|| {
+                let _entry = self.active.as_ref().and_then(|active| active.enter(text));
+                run()
+            })
+        })
     }
 
     async fn admit(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -224,15 +259,28 @@ impl Query {
 
     /// Runs the query here, on this thread alone, if that is little work; `None` when it is not.
     fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
+        self.run_within(prepared, Workers::Caller, LITTLE_WORK, LITTLE_TIME, |run| run())
+    }
+
+    /// Runs the query if it is no more than so much work and takes no longer than so long; else `None`. `around` is
+    /// given what runs it.
+    fn run_within(
+        &self,
+        prepared: &Prepared,
+        workers: Workers,
+        work: u64,
+        time: Duration,
+        around: impl FnOnce(&dyn Fn() -> Result<QueryResult, QueryError>) -> Result<QueryResult, QueryError>,
+    ) -> Option<Result<QueryResult, QueryError>> {
         let run = || {
             let snapshot = self.storage.snapshot();
-            if !prepared.is_little(&*snapshot, LITTLE_WORK) {
+            if !prepared.is_little(&*snapshot, work) {
                 return None;
             }
             let running = self.metrics.running();
-            let deadline = self.timeout.min(self.arrived.elapsed() + LITTLE_TIME);
-            let result = self
-                .with_context(deadline, |context| prepared.evaluate(&*snapshot, Workers::Caller, context));
+            let deadline = self.timeout.min(self.arrived.elapsed() + time);
+            let evaluate = |context: &QueryContext<'_>| prepared.evaluate(&*snapshot, workers, context);
+            let result = around(&|| self.with_context(deadline, evaluate));
             if matches!(result, Err(QueryError::Timeout(_))) && deadline < self.timeout {
                 return None;
             }
