@@ -169,14 +169,14 @@ impl HeadView {
             Repeats(Repeats),
             Bytes(Encoding),
         }
-        let (mut closed, mut bytes) = SCRATCH.take();
-        let (rest, min_t, max_t) = {
+        let (closed, bytes, rest, min_t, max_t) = {
             let Some(series) = self.pages.lock(reference) else { return Ok(true) };
             if series.late.is_some() {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
             let wanted = |chunk: &ClosedChunk| chunk.min_t <= max_t && chunk.max_t >= min_t;
+            let (mut closed, mut bytes) = SCRATCH.take();
             closed.clear();
             closed.extend(series.closed.iter().filter(wanted).map(|chunk| chunk.at));
             let rest = match series.open() {
@@ -187,7 +187,7 @@ impl HeadView {
                     None => Rest::None,
                 },
             };
-            (rest, min_t, max_t)
+            (closed, bytes, rest, min_t, max_t)
         };
         self.head.chunks.decode(&closed, min_t, max_t, out)?;
         match rest {
