@@ -5,10 +5,13 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
+use model::read::Hints;
 use storage::codec::crc::Crc32c;
 use storage::fs::Mapped;
 use storage::index::reader::IndexReader;
 use storage::index::select::LabelIndex;
+use storage::index::series_labels::SeriesLabels;
+use storage::index::wanted::Wanted;
 
 const TOC_LEN: usize = 52;
 
@@ -22,10 +25,14 @@ fuzz_target!(|data: &[u8]| {
 fn read(bytes: Vec<u8>) {
     let Ok(index) = IndexReader::open(Mapped::from_vec(bytes), "index".into()) else { return };
     index.symbols().take_while(Result::is_ok).count();
+    let hints = Hints { labels: Some(vec!["instance".to_owned()]), ..Hints::default() };
+    let mut all_labels = SeriesLabels::new(&index, Wanted::ALL);
+    let mut some_labels = SeriesLabels::new(&index, Wanted::of(&hints));
     if let Ok(all) = index.all() {
         for id in all.into_vec() {
             let Ok(entry) = index.series(id) else { continue };
-            let _ = entry.labels();
+            let _ = all_labels.of(&entry);
+            let _ = some_labels.of(&entry);
             let _ = entry.chunks(&mut Vec::new());
         }
     }

@@ -11,7 +11,9 @@ pub mod postings;
 pub mod reader;
 pub mod select;
 pub mod series;
+pub mod series_labels;
 mod symbols;
+pub mod wanted;
 pub mod writer;
 
 pub use symbols::Symbols;

@@ -407,12 +407,14 @@ impl LabelIndex for IndexReader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::fs::Disk;
     use crate::fs::SimDisk;
     use crate::index::ChunkMeta;
     use crate::index::select::tests::{agrees_with_filter, label_set, matcher};
+    use crate::index::series_labels::SeriesLabels;
+    use crate::index::wanted::Wanted;
     use crate::index::writer::IndexWriter;
     use model::{Labels, MatchOp, Matcher};
     use proptest::prelude::*;
@@ -422,7 +424,7 @@ mod tests {
     type Series = (Labels, Vec<ChunkMeta>);
 
     /// Writes an index; postings batches hold `batch` numbers.
-    fn write(series: &[Series], batch: u64) -> Vec<u8> {
+    pub(crate) fn write(series: &[Series], batch: u64) -> Vec<u8> {
         let disk = SimDisk::new(0);
         let path = Path::new("index");
         let symbols: BTreeSet<&str> =
@@ -441,17 +443,17 @@ mod tests {
         bytes
     }
 
-    fn open(bytes: Vec<u8>) -> Result<IndexReader, Corruption> {
+    pub(crate) fn open(bytes: Vec<u8>) -> Result<IndexReader, Corruption> {
         IndexReader::open(Mapped::from_vec(bytes), "index".into())
     }
 
     fn read_all(index: &IndexReader) -> Result<Vec<(u32, Series)>, StorageError> {
-        let mut all = Vec::new();
+        let (mut all, mut labels) = (Vec::new(), SeriesLabels::new(index, Wanted::ALL));
         for id in index.all()?.iter() {
             let entry = index.series(id)?;
             let mut chunks = Vec::new();
             entry.chunks(&mut chunks)?;
-            all.push((id, (entry.labels()?, chunks)));
+            all.push((id, (labels.of(&entry)?, chunks)));
         }
         Ok(all)
     }
@@ -545,7 +547,8 @@ mod tests {
         for (i, (labels, _)) in series.iter().enumerate() {
             let at = index.find("a", &format!("{i:04}")).unwrap().unwrap();
             let ids: Vec<u32> = index.postings(at).unwrap().iter().collect();
-            assert_eq!(&index.series(ids[0]).unwrap().labels().unwrap(), labels);
+            let mut found = SeriesLabels::new(&index, Wanted::ALL);
+            assert_eq!(&found.of(&index.series(ids[0]).unwrap()).unwrap(), labels);
             assert_eq!(ids.len(), 1);
             assert_eq!(index.find("a", &format!("{i:04}x")).unwrap(), None);
         }

@@ -7,8 +7,6 @@
 //!   next:   uvarint min_t - last max_t  uvarint max_t - min_t   varint  place - last place
 //! ```
 
-use model::Labels;
-
 use super::ChunkMeta;
 use super::reader::IndexReader;
 use crate::Corruption;
@@ -75,21 +73,6 @@ impl<'i> SeriesEntry<'i> {
             Ok(())
         })?;
         found.map_or(Ok(""), |value| self.index.symbol(value))
-    }
-
-    /// The label set.
-    pub fn labels(&self) -> Result<Labels, Corruption> {
-        let mut labels: Vec<(&str, &str)> = Vec::with_capacity(16);
-        let mut reader = ByteReader::new(self.body);
-        self.read_symbols(&mut reader, |name, value| {
-            let (name, value) = (self.index.symbol(name)?, self.index.symbol(value)?);
-            if value.is_empty() || labels.last().is_some_and(|(last, _)| *last >= name) {
-                return Err(self.corrupt("labels of a series are empty or out of order"));
-            }
-            labels.push((name, value));
-            Ok(())
-        })?;
-        Ok(Labels::from_sorted(labels))
     }
 
     /// Where its chunks are, ascending by their first time. They do not overlap in files that today's Prometheus or

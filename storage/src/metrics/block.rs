@@ -10,8 +10,6 @@ use model::read::{Columns, Selection};
 use model::{Labels, Matcher};
 use rayon::prelude::*;
 
-use super::block_labels::BlockLabels;
-use super::find::Wanted;
 use crate::block::chunks::{Chunk, ChunkReader};
 use crate::block::meta::BlockMeta;
 use crate::block::set::LiveBlock;
@@ -22,6 +20,8 @@ use crate::fs::Disk;
 use crate::index::ChunkMeta;
 use crate::index::reader::IndexReader;
 use crate::index::select::{LabelIndex, label_values, select};
+use crate::index::series_labels::SeriesLabels;
+use crate::index::wanted::Wanted;
 use crate::{Corruption, StorageError};
 
 /// Series that one thread reads in a row.
@@ -250,7 +250,7 @@ fn drop_deleted<V>(
 /// Reads the entries of series, one after the other.
 struct Entries<'b> {
     block: &'b MetricsBlock,
-    labels: BlockLabels<'b>,
+    labels: SeriesLabels<'b>,
     chunks: Vec<ChunkMeta>,
     min_t: i64,
     max_t: i64,
@@ -261,7 +261,7 @@ struct Entries<'b> {
 impl<'b> Entries<'b> {
     fn new(block: &'b MetricsBlock, selection: &Selection, wanted: Wanted<'b>) -> Self {
         let Selection { min_t, max_t, ref hints, .. } = *selection;
-        let labels = BlockLabels::new(&block.index, wanted);
+        let labels = SeriesLabels::new(&block.index, wanted);
         Self { block, labels, chunks: Vec::new(), min_t, max_t, newest: hints.newest }
     }
 

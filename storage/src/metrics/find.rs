@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use model::Labels;
 use model::append::SeriesRef;
 use model::labels::METADATA_LABELS;
-use model::read::{Hints, Selection};
+use model::read::Selection;
 use rayon::prelude::*;
 
 use super::block_writer::SymbolTable;
@@ -21,6 +21,7 @@ use crate::StorageError;
 use crate::index::mem::{MemIndex, NameId, PairId};
 use crate::index::pair_lists::PairList;
 use crate::index::select;
+use crate::index::wanted::Wanted;
 use crate::prefetch::prefetch;
 
 /// Series whose labels are read under one lock of the index.
@@ -36,38 +37,6 @@ pub(super) struct Found {
     pub(super) series: SeriesRef,
     /// The only sample that counts, where that is known.
     pub(super) newest: Option<(i64, f64)>,
-}
-
-/// What is wanted of series beside their samples.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'h> {
-    /// The labels beside those that describe the metric; `None` for all.
-    labels: Option<&'h [String]>,
-    /// Whether they are to ascend by (all) labels.
-    ordered: bool,
-}
-
-impl<'h> Wanted<'h> {
-    /// All labels, in order.
-    pub(super) const ALL: Self = Self { labels: None, ordered: true };
-
-    /// No labels but those that describe the metric, in the order of all.
-    const ORDER: Self = Self { labels: Some(&[]), ordered: true };
-
-    /// Whether all labels are wanted.
-    pub(super) fn is_all(&self) -> bool {
-        self.labels.is_none()
-    }
-
-    /// Whether a label is wanted.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.labels.is_none_or(|wanted| METADATA_LABELS.contains(&name) || wanted.iter().any(|of| of == name))
-    }
-
-    /// What a query wants of the series of a single source.
-    pub(super) fn of(hints: &'h Hints) -> Self {
-        Self { labels: hints.labels.as_deref(), ordered: !hints.unordered }
-    }
 }
 
 /// What is the same for all series of a selection.
@@ -101,12 +70,12 @@ impl HeadView {
         let (slots, search) = {
             let index = self.index();
             let slots = select::select(&self.labelled(&index), &selection.matchers)?.into_vec();
-            let ordered = wanted.ordered && slots.len() > 1;
+            let ordered = wanted.is_ordered() && slots.len() > 1;
             let names = |wanted: &[String]| {
                 let names = METADATA_LABELS.into_iter().chain(wanted.iter().map(String::as_str));
                 names.filter_map(|name| index.name_id(name)).collect()
             };
-            let names = wanted.labels.map(names);
+            let names = wanted.labels().map(names);
             let ranks = if ordered { index.ranks(slots.len()) } else { None };
             (slots, Search { selection, which, ordered, names, ranks })
         };
@@ -280,6 +249,7 @@ impl<'n> LabelsOf<'n> {
 #[cfg(test)]
 mod tests {
     use model::append::Appendable;
+    use model::read::Hints;
     use model::{MatchOp, Matcher};
 
     use super::*;

@@ -14,7 +14,6 @@ pub mod backfill;
 pub mod batch;
 pub mod bit_store;
 pub mod block;
-mod block_labels;
 pub mod block_writer;
 pub mod closed;
 pub mod commit;

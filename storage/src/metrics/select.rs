@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::block::{BlockSeries, MetricsBlock};
 use super::closed::ClosedChunk;
-use super::find::{FEW, Found, Wanted};
+use super::find::{FEW, Found};
 use super::head::{Head, count};
 use super::head_chunks::ChunkBytes;
 use super::head_index::HeadIndex;
@@ -34,6 +34,7 @@ use crate::codec::chunk::{self, Encoding};
 use crate::index::ChunkMeta;
 use crate::index::mem::MemIndex;
 use crate::index::select;
+use crate::index::wanted::Wanted;
 
 thread_local! {
     /// Memory for the places of a series' chunks and the bytes of its open one, kept from one series to the next.

@@ -1,19 +1,19 @@
-//! The labels of a block's series, read one after the other: neighbours have most of them in common.
+//! The labels of the series of an index file, read one after the other: neighbours have most of them in common.
 
 use hashbrown::HashMap;
 use model::Labels;
 
-use super::find::Wanted;
+use super::reader::IndexReader;
+use super::series::{SeriesEntry, SymbolPair};
+use super::wanted::Wanted;
 use crate::Corruption;
-use crate::index::reader::IndexReader;
-use crate::index::series::{SeriesEntry, SymbolPair};
 
-/// Reads the labels of series of one block, as much of them as is wanted.
-pub(super) struct BlockLabels<'b> {
-    index: &'b IndexReader,
-    wanted: Wanted<'b>,
+/// Reads the labels of series of one index, as much of them as is wanted.
+pub struct SeriesLabels<'i> {
+    index: &'i IndexReader,
+    wanted: Wanted<'i>,
     /// The labels of the last series, by their place in it.
-    last: Vec<Known<'b>>,
+    last: Vec<Known<'i>>,
     pairs: Vec<SymbolPair>,
     buffer: String,
     /// Label sets by their pairs, where few labels are wanted.
@@ -22,21 +22,23 @@ pub(super) struct BlockLabels<'b> {
 
 /// A label.
 #[derive(Clone, Copy)]
-struct Known<'b> {
+struct Known<'i> {
     pair: SymbolPair,
-    name: &'b str,
+    name: &'i str,
     /// "" for one that is not wanted.
-    value: &'b str,
+    value: &'i str,
 }
 
-impl<'b> BlockLabels<'b> {
-    pub(super) fn new(index: &'b IndexReader, wanted: Wanted<'b>) -> Self {
+impl<'i> SeriesLabels<'i> {
+    /// A reader that has read nothing yet.
+    pub fn new(index: &'i IndexReader, wanted: Wanted<'i>) -> Self {
         let (last, pairs, buffer, made) = (Vec::new(), Vec::new(), String::new(), HashMap::new());
         Self { index, wanted, last, pairs, buffer, made }
     }
 
-    /// The label set of a series.
-    pub(super) fn of(&mut self, series: &SeriesEntry<'b>) -> Result<Labels, Corruption> {
+    /// The label set of a series of the index, without those that are not wanted. Series may come in any order; an
+    /// error says which one's labels are damaged, and others can still be read.
+    pub fn of(&mut self, series: &SeriesEntry<'i>) -> Result<Labels, Corruption> {
         let mut pairs = std::mem::take(&mut self.pairs);
         series.symbols(&mut pairs)?;
         for (at, pair) in pairs.iter().enumerate() {
@@ -48,7 +50,7 @@ impl<'b> BlockLabels<'b> {
         self.pairs = pairs;
         let Self { last, buffer, made, pairs, .. } = self;
         let wanted = last.iter().filter(|known| !known.value.is_empty());
-        if !self.wanted.is_all() {
+        if self.wanted.labels().is_some() {
             pairs.clear();
             pairs.extend(wanted.clone().map(|known| known.pair));
             if let Some(labels) = made.get(&pairs[..]) {
@@ -56,14 +58,14 @@ impl<'b> BlockLabels<'b> {
             }
         }
         let labels = Labels::from_sorted_in(buffer, wanted.map(|known| (known.name, known.value)));
-        if !self.wanted.is_all() {
+        if self.wanted.labels().is_some() {
             made.insert(pairs.as_slice().into(), labels.clone());
         }
         Ok(labels)
     }
 
     /// Looks up the label at a place of a series.
-    fn learn(&mut self, at: usize, pair: SymbolPair, series: &SeriesEntry<'b>) -> Result<(), Corruption> {
+    fn learn(&mut self, at: usize, pair: SymbolPair, series: &SeriesEntry<'i>) -> Result<(), Corruption> {
         let known = self.last.get(at).filter(|known| known.pair.0 == pair.0).map(|known| known.name);
         let name = match known {
             Some(name) => name,
@@ -95,52 +97,36 @@ impl<'b> BlockLabels<'b> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use model::read::{Hints, Selection};
+    use model::read::Hints;
     use proptest::prelude::*;
-    use ulid::Ulid;
 
     use super::*;
-    use crate::block::chunks::Chunk;
-    use crate::block::meta::BlockMeta;
-    use crate::block::set::LiveBlock;
-    use crate::codec::chunk::Encoding;
-    use crate::codec::gorilla;
-    use crate::fs::SimDisk;
+    use crate::index::reader::tests::{open, write};
+    use crate::index::select::LabelIndex;
     use crate::index::select::tests::label_set;
-    use crate::metrics::block::MetricsBlock;
-    use crate::metrics::block_writer::{BlockWriter, SymbolTable, TimedChunk};
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
         #[test]
         fn labels_as_wanted(
             sets in prop::collection::btree_set(label_set(), 1..60),
             wanted in prop::option::of(prop::sample::subsequence(vec!["l", "m", "always", "never"], 0..3)),
+            order in any::<u64>(),
         ) {
-            let (disk, id) = (SimDisk::new(0), Ulid::from_parts(1, 1));
-            let sets = Vec::from_iter(sets);
-            let symbols = SymbolTable::of_labels(&sets);
-            let mut writer = BlockWriter::create_with(&disk, Path::new(""), id, &symbols).unwrap();
-            let data = gorilla::encode(&[(5, 1.0)]).unwrap();
-            let chunk = Chunk { encoding: Encoding::Xor, data: &data };
-            for labels in &sets {
-                writer.add_labels(&symbols, labels, &[TimedChunk { min_t: 5, max_t: 5, chunk, record: None }]).unwrap();
+            let series = Vec::from_iter(sets.into_iter().map(|labels| (labels, Vec::new())));
+            let index = open(write(&series, 100)).unwrap();
+            let wanted = wanted.map(|wanted| wanted.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            let hints = Hints { labels: wanted.clone(), ..Hints::default() };
+            let mut labels = SeriesLabels::new(&index, Wanted::of(&hints));
+            let ids = index.all().unwrap().into_vec();
+            prop_assert_eq!(ids.len(), series.len());
+            let mut numbers = Vec::from_iter(0..ids.len());
+            numbers.sort_by_key(|number| (*number as u64).wrapping_mul(order));
+            for number in numbers {
+                let all = &series[number].0;
+                let kept = |wanted: &Vec<String>| all.keep(&[&["__name__".to_owned()], &wanted[..]].concat());
+                let want = wanted.as_ref().map_or(all.clone(), kept);
+                prop_assert_eq!(labels.of(&index.series(ids[number]).unwrap()).unwrap(), want);
             }
-            writer.finish(BlockMeta::level_1(id, 0, 200)).unwrap().unwrap();
-            let block = MetricsBlock::open(&disk, Path::new(&id.to_string())).unwrap();
-            let labels = wanted.map(|wanted| wanted.into_iter().map(str::to_owned).collect::<Vec<_>>());
-            let hints = Hints { labels: labels.clone(), ..Hints::default() };
-            let selection = Selection { matchers: Vec::new(), min_t: 0, max_t: 9, limit: 0, hints };
-            let found = block.select_all(&selection, Wanted::of(&selection.hints)).unwrap();
-            let kept = |labels: &Labels, wanted: &[String]| labels.keep(&[&["__name__".to_owned()], wanted].concat());
-            for (series, all) in found.iter().zip(&sets) {
-                let want = labels.as_ref().map_or(all.clone(), |wanted| kept(all, wanted));
-                prop_assert_eq!(&series.labels, &want);
-            }
-            prop_assert_eq!(found.len(), sets.len());
         }
     }
 }
