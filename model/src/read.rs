@@ -164,9 +164,13 @@ pub trait SeriesSource: Send + Sync {
     /// The series that match and have at least one chunk that overlaps the time bounds.
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError>;
 
+    /// Whether answering a selection, or telling how much that is, may wait for a disk.
+    fn may_wait(&self, _selection: &Selection) -> bool {
+        true
+    }
+
     /// An upper bound of the series, and of the label values on the way to them, that answering a selection looks at;
-    /// `None` when even that is not known at once, without waiting for a disk. `closely`: it may take as long as finding
-    /// a few thousand series, for a lower bound.
+    /// `None` when that is not known. `closely`: it may take as long as finding a few thousand series, for a lower bound.
     fn at_most(&self, _selection: &Selection, _closely: bool) -> Option<u64> {
         None
     }

@@ -266,10 +266,15 @@ impl Engine {
 pub struct Prepared(eval::Planned);
 
 impl Prepared {
-    /// Whether an evaluation takes about `limit_ns` nanoseconds at most, where samples are not much denser than usual;
-    /// false where that does not show without work that may wait for a disk.
-    pub fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
-        self.0.is_little(source, limit_ns)
+    /// Whether an evaluation, or telling its work, may wait for a disk.
+    pub fn may_wait(&self, source: &dyn SeriesSource) -> bool {
+        self.0.plan().may_wait(source)
+    }
+
+    /// About how many nanoseconds an evaluation takes at most, where samples are not much denser than usual; `None` where
+    /// that is not known. Estimated roughly, and closely if that is more than `enough`.
+    pub fn work(&self, source: &dyn SeriesSource, enough: u64) -> Option<u64> {
+        self.0.plan().work(source, enough)
     }
 
     /// Evaluates the query. `context` is the one it was prepared with; deadline and flag may differ.

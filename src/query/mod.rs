@@ -2,8 +2,8 @@
 //!
 //! A query runs over one snapshot of the store, and its answer is written where it ran. One of little work
 //! ([`LITTLE_WORK`]) runs where it is asked, because handing it to another thread and back takes longer than the query.
-//! One of some work ([`SOME_WORK`]) runs there too, and on rayon's threads, while another thread serves the other
-//! connections. Async ends here for all others: they run on a blocking thread.
+//! One of some work ([`SOME_WORK`]), or one that may have to wait for a disk, runs there too, while another thread serves
+//! the other connections. Async ends here for all others: they run on a blocking thread.
 
 pub mod active;
 pub mod metrics;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use model::read::SeriesSource;
 use promql::ast::Expr;
 use promql::engine::{
     Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
@@ -35,7 +36,7 @@ const LITTLE_WORK: u64 = 400_000;
 const LITTLE_TIME: Duration = Duration::from_millis(20);
 /// About how many bytes of text a result may be to be written on a thread that serves connections.
 const LITTLE_TEXT: usize = 64 << 10;
-/// As [`LITTLE_WORK`], [`LITTLE_TIME`] and [`LITTLE_TEXT`], for a query that makes its thread give way to others.
+/// As [`LITTLE_WORK`], [`LITTLE_TIME`] and [`LITTLE_TEXT`], for a query whose thread gives way to another.
 const SOME_WORK: u64 = 10_000_000;
 const SOME_TIME: Duration = Duration::from_millis(100);
 const SOME_TEXT: usize = 1 << 20;
@@ -147,30 +148,26 @@ impl Queries {
                 return receive.await.map_err(|_| internal("no answer"));
             }
         };
-        let here = match query.run_if_little(&prepared) {
-            Some(result) => Some((result, false)),
-            None => self.run_if_some(&query, &prepared, text).map(|result| (result, true)),
-        };
-        let handle = match here {
-            Some((result, gives_way)) => {
+        let note = || self.active.as_ref().and_then(|active| active.enter(text));
+        let handle = match query.run_here(&prepared, note) {
+            Some(result) => {
                 drop(permit);
                 let len = result.as_ref().map_or(0, |result| text_len(&result.value));
-                if len > if gives_way { SOME_TEXT } else { LITTLE_TEXT } {
-                    tokio::task::spawn_blocking(move || answer(result, send, Thread::Blocking))
-                } else {
-                    if len > LITTLE_TEXT {
-                        tokio::task::block_in_place(|| answer(result, send, Thread::Serving));
-                    } else {
-                        answer(result, send, Thread::Serving);
-                    }
+                if len <= LITTLE_TEXT {
+                    answer(result, send, Thread::Serving);
                     return receive.await.map_err(|_| internal("no answer"));
                 }
+                if len <= SOME_TEXT && can_give_way() {
+                    tokio::task::block_in_place(|| answer(result, send, Thread::Serving));
+                    return receive.await.map_err(|_| internal("no answer"));
+                }
+                tokio::task::spawn_blocking(move || answer(result, send, Thread::Blocking))
             }
             None => {
                 let (active, text) = (self.active.clone(), text.to_owned());
                 tokio::task::spawn_blocking(move || {
                     let entry = active.as_ref().and_then(|active| active.enter(&text));
-                    let result = query.run(&prepared);
+                    let result = query.run(&prepared, &*query.storage.snapshot());
                     drop((entry, permit));
                     answer(result, send, Thread::Blocking);
                 })
@@ -180,26 +177,6 @@ impl Queries {
             Ok(answered) => Ok(answered),
             Err(_) => Err(internal(handle.await.err().map_or("no answer".to_owned(), |e| e.to_string()))),
         }
-    }
-
-    /// Runs a query here and on rayon's threads, while another thread takes over what this one serves; `None` when it
-    /// is more than some work, or no other thread can.
-    fn run_if_some(
-        &self,
-        query: &Query,
-        prepared: &Prepared,
-        text: &str,
-    ) -> Option<Result<QueryResult, QueryError>> {
-        let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
-        if !matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
-            return None;
-        }
-        query.run_within(prepared, Workers::All, SOME_WORK, SOME_TIME, |run| {
-            tokio::task::block_in_place(|| {
-                let _entry = self.active.as_ref().and_then(|active| active.enter(text));
-                run()
-            })
-        })
     }
 
     async fn admit(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -227,7 +204,10 @@ impl Queries {
         };
         let prepared = query.prepare(&self.engine.load(), expr, Times::Instant(t))?;
         let _entry = self.active.as_ref().and_then(|active| active.enter(&expr.to_string()));
-        query.run_if_little(&prepared).unwrap_or_else(|| query.run(&prepared))
+        let snapshot = self.storage.snapshot();
+        let is_little = prepared.work(&*snapshot, LITTLE_WORK).is_some_and(|work| work <= LITTLE_WORK);
+        let here = || query.run_until(&prepared, &*snapshot, Workers::Caller, LITTLE_TIME);
+        is_little.then(here).flatten().unwrap_or_else(|| query.run(&prepared, &*snapshot))
     }
 }
 
@@ -248,47 +228,68 @@ impl Query {
     }
 
     /// Runs the query here and on rayon's threads.
-    fn run(&self, prepared: &Prepared) -> Result<QueryResult, QueryError> {
+    fn run(&self, prepared: &Prepared, source: &dyn SeriesSource) -> Result<QueryResult, QueryError> {
         let running = self.metrics.running();
-        let snapshot = self.storage.snapshot();
-        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(&*snapshot, Workers::All, context);
+        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(source, Workers::All, context);
         let result = self.with_context(self.timeout, evaluate);
         running.finished(&result);
         result
     }
 
-    /// Runs the query here, on this thread alone, if that is little work; `None` when it is not.
-    fn run_if_little(&self, prepared: &Prepared) -> Option<Result<QueryResult, QueryError>> {
-        self.run_within(prepared, Workers::Caller, LITTLE_WORK, LITTLE_TIME, |run| run())
-    }
-
-    /// Runs the query if it is no more than so much work and takes no longer than so long; else `None`. `around` is
-    /// given what runs it.
-    fn run_within(
+    /// Runs the query where it is asked, if it is little or some work; else `None`. `enter` notes it before this thread
+    /// gives way to another.
+    fn run_here<E>(
         &self,
         prepared: &Prepared,
-        workers: Workers,
-        work: u64,
-        time: Duration,
-        around: impl FnOnce(&dyn Fn() -> Result<QueryResult, QueryError>) -> Result<QueryResult, QueryError>,
+        enter: impl FnOnce() -> E,
     ) -> Option<Result<QueryResult, QueryError>> {
+        // A panic ends this query only, as it does on a blocking thread.
         let run = || {
             let snapshot = self.storage.snapshot();
-            if !prepared.is_little(&*snapshot, work) {
-                return None;
+            let source: &dyn SeriesSource = &*snapshot;
+            let run = |work, time| {
+                let workers = if work <= LITTLE_WORK { Workers::Caller } else { Workers::All };
+                self.run_until(prepared, source, workers, time)
+            };
+            let give_way = |work: Option<u64>| {
+                let _entry = enter();
+                let work = work.or_else(|| prepared.work(source, LITTLE_WORK))?;
+                if work <= SOME_WORK { run(work, SOME_TIME) } else { None }
+            };
+            let give_way = |work| {
+                if can_give_way() { tokio::task::block_in_place(|| give_way(work)) } else { None }
+            };
+            if prepared.may_wait(source) {
+                return give_way(None);
             }
-            let running = self.metrics.running();
-            let deadline = self.timeout.min(self.arrived.elapsed() + time);
-            let evaluate = |context: &QueryContext<'_>| prepared.evaluate(&*snapshot, workers, context);
-            let result = around(&|| self.with_context(deadline, evaluate));
-            if matches!(result, Err(QueryError::Timeout(_))) && deadline < self.timeout {
-                return None;
+            let work = prepared.work(source, LITTLE_WORK)?;
+            if work <= LITTLE_WORK {
+                run(work, LITTLE_TIME)
+            } else if work <= SOME_WORK {
+                give_way(Some(work))
+            } else {
+                None
             }
-            running.finished(&result);
-            Some(result)
         };
-        // A panic ends this query only, as it does on a blocking thread.
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
+    }
+
+    /// Runs the query; `None` when it takes longer than so long, which is less than it may.
+    fn run_until(
+        &self,
+        prepared: &Prepared,
+        source: &dyn SeriesSource,
+        workers: Workers,
+        time: Duration,
+    ) -> Option<Result<QueryResult, QueryError>> {
+        let running = self.metrics.running();
+        let deadline = self.timeout.min(self.arrived.elapsed() + time);
+        let result = self.with_context(deadline, |context| prepared.evaluate(source, workers, context));
+        if matches!(result, Err(QueryError::Timeout(_))) && deadline < self.timeout {
+            return None;
+        }
+        running.finished(&result);
+        Some(result)
     }
 
     fn with_context<T>(&self, deadline: Duration, f: impl FnOnce(&QueryContext<'_>) -> T) -> T {
@@ -302,6 +303,12 @@ impl Query {
             queue_time: self.queue_time,
         })
     }
+}
+
+/// Whether another thread can serve what this one does while it is busy.
+fn can_give_way() -> bool {
+    tokio::runtime::Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 fn internal(what: impl std::fmt::Display) -> QueryError {

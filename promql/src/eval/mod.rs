@@ -118,9 +118,8 @@ impl Planned {
         Ok(Self { options: options.clone(), plan, lookback, kind, is_instant, by_step, began })
     }
 
-    /// Whether an evaluation is little work; see [`crate::engine::Prepared::is_little`].
-    pub(crate) fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
-        self.plan.is_little(source, limit_ns)
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Evaluates the plan.

@@ -222,14 +222,19 @@ impl Plan {
         }
     }
 
-    /// Whether an evaluation takes about so many nanoseconds at most, where samples are 15 s or more apart; false where
-    /// that is not known.
-    pub(crate) fn is_little(&self, source: &dyn SeriesSource, limit_ns: u64) -> bool {
-        let is_within = |closely| self.work(source, closely).is_some_and(|work| work <= limit_ns);
-        is_within(false) || is_within(true)
+    /// See [`crate::engine::Prepared::may_wait`].
+    pub(crate) fn may_wait(&self, source: &dyn SeriesSource) -> bool {
+        self.selections.iter().any(|selection| source.may_wait(selection))
     }
 
-    fn work(&self, source: &dyn SeriesSource, closely: bool) -> Option<u64> {
+    /// See [`crate::engine::Prepared::work`].
+    pub(crate) fn work(&self, source: &dyn SeriesSource, enough: u64) -> Option<u64> {
+        let roughly = self.estimate(source, false)?;
+        if roughly <= enough { Some(roughly) } else { self.estimate(source, true) }
+    }
+
+    /// Nanoseconds, where samples are 15 s or more apart.
+    fn estimate(&self, source: &dyn SeriesSource, closely: bool) -> Option<u64> {
         // What finding and labelling a series takes, finding and decoding the chunk in which its samples begin, decoding
         // another sample, and a step of a series.
         const SERIES: u64 = 500;
@@ -246,7 +251,8 @@ impl Plan {
             }
         }
         for selection in &self.selections {
-            let newest = selection.hints.newest;
+            // The newest sample is at hand where samples are in memory.
+            let newest = selection.hints.newest && !source.may_wait(selection);
             let span = selection.max_t.saturating_sub(selection.min_t).max(0);
             let samples = span.unsigned_abs() / SAMPLES_APART_MS.unsigned_abs();
             let read = if newest { 0 } else { CHUNK + SAMPLE.saturating_mul(samples) };

@@ -376,6 +376,15 @@ impl LabelIndex for IndexReader {
         }
     }
 
+    /// What the list says of itself; its checksum is not verified.
+    fn postings_len(&self, PostingsAt(at): PostingsAt) -> Result<u64, StorageError> {
+        let ends = |Truncated| self.corrupt(at as usize, "postings list passes the end of the file");
+        let start = usize::try_from(at).map_err(|_| ends(Truncated))?;
+        let mut reader = ByteReader::new(self.bytes.get(start..).unwrap_or_default());
+        reader.u32().map_err(ends)?;
+        Ok(u64::from(reader.u32().map_err(ends)?))
+    }
+
     const KNOWS_LABELS: bool = true;
 
     fn label(&self, id: u32, name: &str) -> Result<&str, StorageError> {

@@ -306,6 +306,7 @@ mod tests {
                 assert_eq!(found, want);
                 let [roughly, closely] =
                     [false, true].map(|closely| snapshot.at_most(&selection, closely).unwrap());
+                assert!(!snapshot.may_wait(&selection));
                 let found = found.len() as u64;
                 assert!(found <= closely && closely <= roughly, "{found}, {closely}, {roughly}");
                 // A scan of all values of `id` is too much.

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use model::Labels;
 use model::append::SeriesRef;
 use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use model::{Labels, Matcher};
 use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use rayon::prelude::*;
 
@@ -311,13 +311,9 @@ impl HeadView {
         }
     }
 
-    fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
-        let (index, matchers) = (self.index(), &selection.matchers);
-        let bound = select::at_most(&*index, matchers).ok()?;
-        if closely && bound <= FEW as u64 {
-            return Some(select::select(&self.labelled(&index), matchers).ok()?.len());
-        }
-        Some(bound)
+    fn at_most(&self, matchers: &[Matcher], closely: bool) -> Result<u64, StorageError> {
+        let index = self.index();
+        select::at_most(&self.labelled(&index), matchers, closely)
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, StorageError> {
@@ -548,12 +544,15 @@ impl SeriesSource for Snapshot {
         Ok(SeriesSet { series, warnings: self.warnings() })
     }
 
+    fn may_wait(&self, selection: &Selection) -> bool {
+        self.blocks(selection).next().is_some()
+    }
+
     fn at_most(&self, selection: &Selection, closely: bool) -> Option<u64> {
-        // Blocks are on disk.
-        if self.blocks(selection).next().is_some() {
-            return None;
-        }
-        self.heads(selection).map(|head| head.at_most(selection, closely)).sum()
+        let matchers = &selection.matchers;
+        let of_blocks = self.blocks(selection).map(|block| select::at_most(block.index(), matchers, closely));
+        let of_heads = self.heads(selection).map(|head| head.at_most(matchers, closely));
+        of_blocks.chain(of_heads).map(Result::ok).sum()
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
