@@ -12,9 +12,12 @@ use crate::codec::crc::Crc32c;
 use crate::codec::varint::{MAX_LEN, put_uvarint};
 use crate::format::{CHUNK_SEGMENT_LEN_MAX, CHUNKS_MAGIC, CHUNKS_VERSION};
 use crate::fs::{BufferedFile, Disk, Mapped};
+use crate::prefetch::prefetch;
 use crate::{Corruption, StorageError};
 
 const HEADER_LEN: usize = 8;
+/// Bytes of a chunk that are loaded ahead: most chunks of floats are not much longer.
+const PREFETCHED: usize = 192;
 
 /// The bytes of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +177,14 @@ impl ChunkReader {
     /// Whether there is no segment.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
+    }
+
+    /// Begins to load the chunk at a place into the cache, if it is there and in memory.
+    pub fn prefetch(&self, at: u64) {
+        let bytes = self.segments.get((at >> 32) as usize).and_then(|s| s.bytes.get(at as u32 as usize..));
+        if let Some(begin) = bytes.and_then(|bytes| bytes.first_chunk::<PREFETCHED>()) {
+            prefetch(begin);
+        }
     }
 
     /// The chunk at a place, its checksum verified.

@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(series.labels.get("i"), Some(i));
             let mut columns = Columns::default();
             for chunk in &series.chunks {
-                block.read_chunk(chunk, &series.deleted, 0, i64::MAX, &mut columns).unwrap();
+                block.read_chunk(chunk, series.deleted.as_deref(), 0, i64::MAX, &mut columns).unwrap();
             }
             assert!(columns.float_t.iter().copied().eq((0..1000).map(|n| 5000 + n * 10)));
             assert!(columns.float_v.iter().copied().eq((0..1000).map(f64::from)));

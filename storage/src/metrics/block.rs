@@ -26,6 +26,8 @@ use crate::{Corruption, StorageError};
 
 /// Series that one thread reads in a row.
 const PARALLEL_BATCH: usize = 512;
+/// The chunk of so many series behind the one looked at is loaded ahead.
+const AHEAD: usize = 8;
 
 /// A block of metrics, open for reading.
 #[derive(Clone, Debug)]
@@ -35,8 +37,6 @@ pub struct MetricsBlock {
     index: Arc<IndexReader>,
     chunks: Arc<ChunkReader>,
     tombstones: Arc<Tombstones>,
-    /// What is deleted of most series.
-    nothing: Arc<Intervals>,
     /// Length of the files that deleting rewrites.
     small_files_len: u64,
 }
@@ -50,8 +50,10 @@ pub struct BlockSeries {
     pub labels: Labels,
     /// The chunks that have a part in the selected time and are not deleted whole, ascending.
     pub chunks: Box<[ChunkMeta]>,
-    /// Its deleted times.
-    pub deleted: Arc<Intervals>,
+    /// Its deleted times; `None` when nothing is deleted.
+    pub deleted: Option<Arc<Intervals>>,
+    /// The newest sample in the selected time, a float without start timestamp, if only that counts and it was found.
+    pub newest: Option<(i64, f64)>,
 }
 
 impl LiveBlock for MetricsBlock {
@@ -68,7 +70,6 @@ impl LiveBlock for MetricsBlock {
             index: Arc::new(IndexReader::open(index_bytes, index_file)?),
             chunks: Arc::new(chunks),
             tombstones: Arc::new(tombstones),
-            nothing: Arc::default(),
             small_files_len: meta_len + tombstones_len,
         })
     }
@@ -116,23 +117,47 @@ impl MetricsBlock {
         Ok(BlockSelection { ids: ids.into_iter(), entries: Entries::new(self, selection, Wanted::ALL) })
     }
 
-    /// As [`MetricsBlock::select`], all at once, on several threads when they are many, and with the labels that are
-    /// wanted.
-    pub(super) fn select_all<'b>(
+    /// As [`MetricsBlock::select`], all at once, on several threads when they are many, with the labels that are wanted,
+    /// and newest samples where only those count. `make` is asked, for series that one thread reads, what makes something
+    /// of each.
+    pub(super) fn select_all<'b, T: Send, F: FnMut(BlockSeries) -> T>(
         &'b self,
         selection: &Selection,
         wanted: Wanted<'b>,
-    ) -> Result<Vec<BlockSeries>, StorageError> {
+        make: impl Fn() -> F + Sync,
+    ) -> Result<Vec<T>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
-        let read = |ids: &[u32]| {
+        let read = |ids: &[u32]| -> Result<Vec<T>, StorageError> {
             let mut entries = Entries::new(self, selection, wanted);
-            ids.iter().filter_map(|id| entries.read(*id).transpose()).collect()
+            let found = ids.iter().filter_map(|id| entries.read(*id).transpose());
+            let mut found: Vec<BlockSeries> = found.collect::<Result<_, _>>()?;
+            if selection.hints.newest {
+                self.find_newest(&mut found, selection);
+            }
+            Ok(found.into_iter().map(make()).collect())
         };
         if ids.len() <= PARALLEL_BATCH {
             return read(&ids);
         }
         let batches: Result<Vec<Vec<_>>, _> = ids.par_chunks(PARALLEL_BATCH).map(read).collect();
         Ok(batches?.into_iter().flatten().collect())
+    }
+
+    /// Reads the newest samples of series whose last chunk is known. What cannot be read is left to who reads the series.
+    fn find_newest(&self, found: &mut [BlockSeries], selection: &Selection) {
+        let mut columns = Columns::default();
+        for at in 0..found.len() {
+            if let Some(chunk) = found.get(at + AHEAD).and_then(|series| series.chunks.last()) {
+                self.chunks.prefetch(chunk.at);
+            }
+            let series = &mut found[at];
+            let ([chunk], None) = (&*series.chunks, &series.deleted) else { continue };
+            columns.clear();
+            let read = self.read_chunk(chunk, None, selection.min_t, selection.max_t, &mut columns);
+            if read.is_ok() && columns.histogram_t.is_empty() && columns.float_start_t.is_empty() {
+                series.newest = columns.float_t.last().copied().zip(columns.float_v.last().copied());
+            }
+        }
     }
 
     /// Names of labels that matching series have, ascending.
@@ -167,7 +192,7 @@ impl MetricsBlock {
     pub fn read_chunk(
         &self,
         chunk: &ChunkMeta,
-        deleted: &Intervals,
+        deleted: Option<&Intervals>,
         min_t: i64,
         max_t: i64,
         out: &mut Columns,
@@ -176,7 +201,9 @@ impl MetricsBlock {
         let (floats, histograms) = (out.float_t.len(), out.histogram_t.len());
         decode(bytes.encoding, bytes.data, min_t, max_t, out)
             .map_err(|e| self.chunks.corrupt(chunk.at, e.to_string()))?;
-        if deleted.overlap(chunk.min_t, chunk.max_t) {
+        if let Some(deleted) = deleted
+            && deleted.overlap(chunk.min_t, chunk.max_t)
+        {
             let Columns { float_t, float_v, float_start_t, histogram_t, histogram_v, histogram_start_t } =
                 out;
             drop_deleted(deleted, floats, float_t, float_v, float_start_t);
@@ -277,18 +304,18 @@ impl<'b> Entries<'b> {
                 if newest && chunks.len() > 1 && ascend() {
                     chunks.drain(..chunks.len() - 1);
                 }
-                block.nothing.clone()
+                None
             }
             Some(deleted) => {
                 chunks.retain(|chunk| !deleted.covers(chunk.min_t.max(min_t), chunk.max_t.min(max_t)));
-                Arc::new(deleted.clone())
+                Some(Arc::new(deleted.clone()))
             }
         };
         if chunks.is_empty() {
             return Ok(None);
         }
         let labels = labels.of(&entry)?;
-        Ok(Some(BlockSeries { id, labels, chunks: chunks.as_slice().into(), deleted }))
+        Ok(Some(BlockSeries { id, labels, chunks: chunks.as_slice().into(), deleted, newest: None }))
     }
 }
 
@@ -372,7 +399,7 @@ mod tests {
                 let mut columns = Columns::default();
                 for chunk in &series.chunks {
                     let Selection { min_t, max_t, .. } = *selection;
-                    block.read_chunk(chunk, &series.deleted, min_t, max_t, &mut columns).unwrap();
+                    block.read_chunk(chunk, series.deleted.as_deref(), min_t, max_t, &mut columns).unwrap();
                 }
                 assert_eq!(columns.float_t.len(), columns.float_v.len());
                 (series.labels.get("i").unwrap().to_owned(), columns.float_t)
@@ -402,6 +429,8 @@ mod tests {
             let found = times(&block, &selection);
             assert!(whole.iter().all(|(_, times)| times.len() > 5 && times.last() == Some(&newest)));
             assert!(found.iter().all(|(_, times)| times.len() <= 5 && times.last() == Some(&newest)));
+            let of = |series: BlockSeries| series.newest.map(|(t, _)| t);
+            assert_eq!(block.select_all(&selection, Wanted::ALL, || of).unwrap(), [Some(newest); 2]);
         }
         let names = |matchers| block.label_names(&selection(matchers, 0, 0)).unwrap();
         assert_eq!(names(vec![]), ["__name__", "i", "odd"]);
@@ -465,7 +494,7 @@ mod tests {
             for series in block.select(&all).into_iter().flatten().flatten() {
                 seen.insert(series.labels);
                 for chunk in &series.chunks {
-                    let _ = block.read_chunk(chunk, &series.deleted, 0, 1000, &mut Columns::default());
+                    let _ = block.read_chunk(chunk, series.deleted.as_deref(), 0, 1000, &mut Columns::default());
                 }
             }
             prop_assert!(seen.len() <= 5);

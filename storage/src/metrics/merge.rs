@@ -445,7 +445,7 @@ mod tests {
                 let series = series.unwrap();
                 for chunk in &series.chunks {
                     for sample in samples(block.chunk(chunk).unwrap()).unwrap() {
-                        if !series.deleted.contains(sample.t) {
+                        if !series.deleted.as_ref().is_some_and(|deleted| deleted.contains(sample.t)) {
                             let samples = content.entry(series.labels.clone()).or_default();
                             samples.entry(sample.t).or_insert(meaning(&sample.value));
                         }

@@ -21,7 +21,7 @@ use crate::index::ChunkMeta;
 #[derive(Clone)]
 pub enum Source {
     /// A chunk of a block; what is deleted there is left out.
-    Block(Arc<MetricsBlock>, ChunkMeta, Arc<Intervals>),
+    Block(Arc<Arc<MetricsBlock>>, ChunkMeta, Option<Arc<Intervals>>),
     /// A full chunk of the head, and, for one of late samples, which of them are seen.
     Head(Arc<HeadChunks>, u64, Option<Arc<[bool]>>),
     /// The bytes of an open chunk.
@@ -54,7 +54,7 @@ impl Piece {
         }
         match &self.source {
             Source::Block(block, chunk, deleted) => {
-                let read = block.read_chunk(chunk, deleted, min_t, max_t, out);
+                let read = block.read_chunk(chunk, deleted.as_deref(), min_t, max_t, out);
                 read.map_err(|e| StorageError::from(e).into())
             }
             Source::Head(chunks, at, seen) => {
@@ -98,7 +98,7 @@ impl Piece {
             Source::Block(block, chunk, deleted) => {
                 let samples = stored_samples(block.chunk(chunk)?);
                 let mut samples = samples.map_err(|e| block.chunks().corrupt(chunk.at, e.to_string()))?;
-                samples.retain(|sample| !deleted.contains(sample.t));
+                samples.retain(|sample| !deleted.as_ref().is_some_and(|deleted| deleted.contains(sample.t)));
                 samples
             }
             Source::Head(chunks, at, seen) => {

@@ -351,7 +351,12 @@ impl HeadView {
 
 /// One part of a selected series.
 enum Part {
-    Block { block: Arc<MetricsBlock>, chunks: Box<[ChunkMeta]>, deleted: Arc<Intervals> },
+    Block {
+        /// Counted by those who share it: one counter for all series would go from core to core.
+        block: Arc<Arc<MetricsBlock>>,
+        chunks: Box<[ChunkMeta]>,
+        deleted: Option<Arc<Intervals>>,
+    },
     Head(Arc<HeadView>, SeriesRef),
 }
 
@@ -442,7 +447,7 @@ impl Selected {
             match part {
                 Part::Block { block, chunks, deleted } => {
                     for chunk in chunks {
-                        block.read_chunk(chunk, deleted, self.min_t, self.max_t, out)?;
+                        block.read_chunk(chunk, deleted.as_deref(), self.min_t, self.max_t, out)?;
                     }
                 }
                 Part::Head(head, series) => {
@@ -504,12 +509,15 @@ impl Snapshot {
         let sole = sources == 1 && selection.limit == 0;
         let wanted = if sole { Wanted::of(&selection.hints) } else { Wanted::ALL };
         for block in self.blocks(selection) {
-            let found = block.select_all(selection, wanted)?.into_iter().map(|series| {
-                let BlockSeries { labels, chunks, deleted, .. } = series;
-                let part = Part::Block { block: block.clone(), chunks, deleted };
-                Box::new(Selected::new(labels, part, None, selection))
-            });
-            selected = merge(selected, found.collect());
+            let found = block.select_all(selection, wanted, || {
+                let block = Arc::new(block.clone());
+                move |series| {
+                    let BlockSeries { labels, chunks, deleted, newest, .. } = series;
+                    let part = Part::Block { block: block.clone(), chunks, deleted };
+                    Box::new(Selected::new(labels, part, newest, selection))
+                }
+            })?;
+            selected = merge(selected, found);
         }
         for head in self.heads(selection) {
             let found = head.found(selection, Which::All, wanted)?;
