@@ -1,14 +1,21 @@
 //! Writes JSON of any size in bounded memory: pieces go to the connection while later ones are written. What fits into
 //! one piece is handed over whole.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use model::Labels;
 use model::number::{push_float, push_timestamp};
+use rayon::prelude::*;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::mpsc;
 
 /// A piece is sent when it has so many bytes.
 const PIECE: usize = 64 << 10;
+/// So many bytes are written by several threads before they are handed on.
+const ROUND: usize = 1 << 20;
+/// Fewer pieces are written before another thread would be awake.
+const FEW: usize = 4;
 
 /// What a writer hands over.
 pub enum Written {
@@ -52,7 +59,7 @@ impl JsonWriter {
     /// A writer that hands over all text at its end, however much it is; it blocks nobody. The text may take about
     /// `len` bytes.
     pub fn whole(len: usize, hand_over: HandOver) -> Self {
-        Self { out: Vec::with_capacity(len.min(PIECE)), to: To::Whole(hand_over), closed: false }
+        Self { out: Vec::with_capacity(len.min(ROUND)), to: To::Whole(hand_over), closed: false }
     }
 
     /// A writer that hands over either all text at its end, or pieces from the first one on; as
@@ -114,6 +121,19 @@ impl JsonWriter {
             let piece = std::mem::replace(&mut self.out, Vec::with_capacity(PIECE + PIECE / 4));
             self.closed |= pieces.blocking_send(Bytes::from(piece)).is_err();
         }
+    }
+
+    /// Appends text that another writer holds.
+    fn append(&mut self, text: Vec<u8>) {
+        if matches!(self.to, To::Memory | To::Whole(_)) {
+            self.out.extend_from_slice(&text);
+            return;
+        }
+        if !self.out.is_empty() {
+            self.flush();
+        }
+        self.out = text;
+        self.flush_piece();
     }
 
     /// Appends a string with quotes and escapes.
@@ -190,6 +210,53 @@ impl JsonWriter {
         }
         self.out.push(b']');
     }
+
+    /// Appends a list whose elements `each` writes, on rayon's threads too where it is long; a thread works with a state
+    /// of its own. An element may take about `len` bytes. Those threads wait for no client: a round of text is held.
+    pub fn long_list<T: Sync, S>(
+        &mut self,
+        items: &[T],
+        len: impl Fn(&T) -> usize,
+        state: impl Fn() -> S + Sync,
+        each: impl Fn(&mut Self, &T, &mut S) + Sync,
+    ) {
+        let write = |json: &mut Self, part: Range<usize>, state: &mut S| {
+            for at in part {
+                if at > 0 {
+                    json.out.push(b',');
+                }
+                each(json, &items[at], state);
+                json.flush_piece();
+            }
+        };
+        let mut own = state();
+        let mut next = 0;
+        self.out.push(b'[');
+        while next < items.len() && !self.closed {
+            let (mut parts, mut round) = (Vec::new(), 0);
+            while next < items.len() && round < ROUND {
+                let (first, mut part) = (next, 0);
+                while next < items.len() && part < PIECE {
+                    part += len(&items[next]);
+                    next += 1;
+                }
+                parts.push(first..next);
+                round += part;
+            }
+            if parts.len() < FEW {
+                parts.into_iter().for_each(|part| write(self, part, &mut own));
+                continue;
+            }
+            let text = |part: Range<usize>| {
+                let mut json = Self { out: Vec::with_capacity(PIECE + PIECE / 4), ..Self::in_memory() };
+                write(&mut json, part, &mut state());
+                json.out
+            };
+            let texts: Vec<Vec<u8>> = parts.into_par_iter().map(text).collect();
+            texts.into_iter().for_each(|text| self.append(text));
+        }
+        self.out.push(b']');
+    }
 }
 
 /// Where the first byte stands that a JSON string must not hold as it is.
@@ -255,6 +322,39 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn long_lists_are_lists(lens in prop::collection::vec(0..3_000usize, 0..100), said in 0..40_000usize) {
+            let items = Vec::from_iter(lens.into_iter().enumerate());
+            let item = |json: &mut JsonWriter, (at, len): &(usize, usize)| {
+                json.string(&format!("{at}"));
+                json.string(&"x".repeat(*len));
+            };
+            let mut want = JsonWriter::in_memory();
+            want.list(&items, item);
+            let want = want.into_text();
+            let long = |json: &mut JsonWriter| {
+                json.raw("{");
+                json.long_list(&items, |_| said, || (), |json, each, ()| item(json, each));
+                json.raw("}");
+            };
+            let mut whole = JsonWriter::in_memory();
+            long(&mut whole);
+            prop_assert_eq!(whole.into_text(), format!("{{{want}}}"));
+            let (send, mut receive) = mpsc::channel(4);
+            let mut got = Vec::new();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut json = JsonWriter::streaming(send);
+                    long(&mut json);
+                    json.flush();
+                });
+                while let Some(piece) = receive.blocking_recv() {
+                    got.extend_from_slice(&piece);
+                }
+            });
+            prop_assert_eq!(String::from_utf8(got).unwrap(), format!("{{{want}}}"));
+        }
+
         #[test]
         fn strings_read_back(text in "\\PC{0,20}|[\\x00-\\x7f]{0,20}") {
             let mut json = JsonWriter::in_memory();

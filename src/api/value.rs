@@ -9,6 +9,7 @@ use model::sample::is_stale;
 use promql::value::{Floats, Point, Series, Value};
 
 use super::json::JsonWriter;
+use crate::query::series_text_len;
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
 pub fn write_result(json: &mut JsonWriter, value: &Value) {
@@ -47,8 +48,7 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
             json.raw("}");
         }),
         Value::Matrix(series) => {
-            let mut steps = StepTexts::default();
-            json.list(series, |json, series| write_series(json, series, &mut steps));
+            json.long_list(series, series_text_len, StepTexts::default, write_series);
         }
     }
 }

@@ -328,12 +328,14 @@ pub fn text_len(value: &Value) -> usize {
                 |sample: &VectorSample| 64 + 2 * sample.labels.packed().len() + histogram(&sample.point);
             256 + samples.iter().map(len).sum::<usize>()
         }
-        Value::Matrix(series) => {
-            let points = |series: &Series| 32 * series.floats.places() + 512 * series.histograms.len();
-            let len = |series: &Series| 64 + 2 * series.labels.packed().len() + points(series);
-            256 + series.iter().map(len).sum::<usize>()
-        }
+        Value::Matrix(series) => 256 + series.iter().map(series_text_len).sum::<usize>(),
     }
+}
+
+/// About how many bytes a series takes as text.
+pub fn series_text_len(series: &Series) -> usize {
+    let points = 32 * series.floats.places() + 512 * series.histograms.len();
+    64 + 2 * series.labels.packed().len() + points
 }
 
 /// Tells the query's thread that nobody waits for it any more.

@@ -41,6 +41,10 @@ pub struct MetricsBlock {
     small_files_len: u64,
 }
 
+/// A block as the series that one thread selected hold it: counting all series of a selection in one place would send
+/// that from core to core.
+pub type SharedBlock = Arc<Arc<MetricsBlock>>;
+
 /// A series of a block, as far as it was selected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockSeries {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::read::{Columns, Cursor, ReadError};
 
-use super::block::MetricsBlock;
+use super::block::SharedBlock;
 use super::head_chunks::{ChunkBytes, HeadChunks};
 use super::{StoredSample, StoredValue, stored_samples};
 use crate::StorageError;
@@ -21,7 +21,7 @@ use crate::index::ChunkMeta;
 #[derive(Clone)]
 pub enum Source {
     /// A chunk of a block; what is deleted there is left out.
-    Block(Arc<Arc<MetricsBlock>>, ChunkMeta, Option<Arc<Intervals>>),
+    Block(SharedBlock, ChunkMeta, Option<Arc<Intervals>>),
     /// A full chunk of the head, and, for one of late samples, which of them are seen.
     Head(Arc<HeadChunks>, u64, Option<Arc<[bool]>>),
     /// The bytes of an open chunk.

@@ -15,7 +15,7 @@ use model::{Labels, Matcher};
 use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use rayon::prelude::*;
 
-use super::block::{BlockSeries, MetricsBlock};
+use super::block::{BlockSeries, MetricsBlock, SharedBlock};
 use super::closed::ClosedChunk;
 use super::find::{FEW, Found};
 use super::head::{Head, count};
@@ -351,12 +351,7 @@ impl HeadView {
 
 /// One part of a selected series.
 enum Part {
-    Block {
-        /// Counted by those who share it: one counter for all series would go from core to core.
-        block: Arc<Arc<MetricsBlock>>,
-        chunks: Box<[ChunkMeta]>,
-        deleted: Option<Arc<Intervals>>,
-    },
+    Block { block: SharedBlock, chunks: Box<[ChunkMeta]>, deleted: Option<Arc<Intervals>> },
     Head(Arc<HeadView>, SeriesRef),
 }
 
