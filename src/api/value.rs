@@ -6,10 +6,10 @@ use model::float::FloatF;
 use model::histogram::FloatHistogram;
 use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
-use promql::value::{Floats, Point, Series, Value};
+use promql::value::{Floats, Point, Series, Value, VectorSample};
 
 use super::json::JsonWriter;
-use crate::query::series_text_len;
+use crate::query::{sample_text_len, series_text_len};
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
 pub fn write_result(json: &mut JsonWriter, value: &Value) {
@@ -32,25 +32,29 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
             json.string(&text.v);
             json.raw("]");
         }
-        Value::Vector(samples) => json.list(samples, |json, sample| {
-            json.raw("{\"metric\":");
-            json.labels(&sample.labels);
-            match &sample.point {
-                Point::Float(v) => {
-                    json.raw(",\"value\":");
-                    json.point(sample.t, *v);
-                }
-                Point::Histogram(h) => {
-                    json.raw(",\"histogram\":");
-                    histogram_point(json, sample.t, h);
-                }
-            }
-            json.raw("}");
-        }),
+        Value::Vector(samples) => {
+            json.long_list(samples, sample_text_len, || (), |json, sample, ()| write_sample(json, sample));
+        }
         Value::Matrix(series) => {
             json.long_list(series, series_text_len, StepTexts::default, write_series);
         }
     }
+}
+
+fn write_sample(json: &mut JsonWriter, sample: &VectorSample) {
+    json.raw("{\"metric\":");
+    json.labels(&sample.labels);
+    match &sample.point {
+        Point::Float(v) => {
+            json.raw(",\"value\":");
+            json.point(sample.t, *v);
+        }
+        Point::Histogram(h) => {
+            json.raw(",\"histogram\":");
+            histogram_point(json, sample.t, h);
+        }
+    }
+    json.raw("}");
 }
 
 fn write_series(json: &mut JsonWriter, series: &Series, steps: &mut StepTexts) {

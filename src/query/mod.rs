@@ -322,14 +322,15 @@ pub fn text_len(value: &Value) -> usize {
     match value {
         Value::Scalar(_) => 256,
         Value::String(text) => 256 + text.v.len(),
-        Value::Vector(samples) => {
-            let histogram = |point: &Point| if matches!(point, Point::Histogram(_)) { 512 } else { 0 };
-            let len =
-                |sample: &VectorSample| 64 + 2 * sample.labels.packed().len() + histogram(&sample.point);
-            256 + samples.iter().map(len).sum::<usize>()
-        }
+        Value::Vector(samples) => 256 + samples.iter().map(sample_text_len).sum::<usize>(),
         Value::Matrix(series) => 256 + series.iter().map(series_text_len).sum::<usize>(),
     }
+}
+
+/// About how many bytes a sample of an instant query takes as text.
+pub fn sample_text_len(sample: &VectorSample) -> usize {
+    let histogram = if matches!(sample.point, Point::Histogram(_)) { 512 } else { 0 };
+    64 + 2 * sample.labels.packed().len() + histogram
 }
 
 /// About how many bytes a series takes as text.
