@@ -27,6 +27,7 @@ use parking_lot::{Condvar, Mutex};
 
 use self::map::{Map, SERIES, Samples};
 use crate::fs::SimDisk;
+use crate::fs::sim::random::Random;
 use crate::tests::{HOUR, Heard, MINUTE, begin, open_with, options, series};
 use crate::{FloatEncoding, Limits, Options, Storage, StorageError};
 
@@ -38,28 +39,6 @@ const STEPS: u64 = 60;
 const HISTOGRAMS: usize = SERIES - 1;
 /// How often long tests say how far they are.
 const NEWS: Duration = Duration::from_secs(30);
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// 0 to `n` - 1.
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 struct Run {
     random: Random,
@@ -179,9 +158,9 @@ impl Run {
         };
         let (storage, heard) = open_with(&disk, options.clone());
         Self {
-            random: Random(seed),
-            forms: Random(!seed),
-            checks: Random(seed.rotate_left(32)),
+            random: Random::new(seed),
+            forms: Random::new(!seed),
+            checks: Random::new(seed.rotate_left(32)),
             strict,
             labels: std::array::from_fn(|number| series(&name(number))),
             disk,

@@ -22,6 +22,9 @@
 //!
 //! Not modelled: misdirected writes, and reordering between directories that a rename connects.
 
+pub mod random;
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path};
@@ -29,91 +32,19 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::random::Random;
+use self::state::{Id, NameChange, Node, ROOT, State, UNLIMITED, crash, is_a_directory};
 use super::{Disk, Entry, Lock, Mapped, Space, SyncLater, WriteFile};
-
-/// What a sector is to a power cut, in bytes.
-const SECTOR: usize = 512;
-/// The size of a disk without limit.
-const UNLIMITED: u64 = 1 << 50;
-
-type Id = u64;
-const ROOT: Id = 0;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone)]
 pub struct SimDisk(Arc<Mutex<State>>);
 
-struct State {
-    random: Random,
-    nodes: BTreeMap<Id, Node>,
-    next_id: Id,
-    /// Changes of names that no `sync_dir` has made durable, oldest first.
-    pending: Vec<NameChange>,
-    capacity: u64,
-    /// Changing operations until the crash.
-    fail_after: Option<u64>,
-    crashed: bool,
-    fail_syncs: bool,
-    /// Counts restarts; files opened before the last one fail.
-    epoch: u64,
-    locks: BTreeSet<Id>,
-}
-
-#[derive(Clone)]
-enum Node {
-    Dir {
-        now: BTreeMap<String, Id>,
-        durable: BTreeMap<String, Id>,
-    },
-    File {
-        now: Vec<u8>,
-        durable: Vec<u8>,
-        /// How many first bytes `now` and `durable` share.
-        shared: usize,
-        /// Whether a sync failed since.
-        doubtful: bool,
-    },
-}
-
-/// Names that appear and disappear together.
-#[derive(Clone)]
-struct NameChange {
-    removed: Option<(Id, String)>,
-    added: Option<(Id, String, Id)>,
-}
-
-impl NameChange {
-    fn dirs(&self) -> impl Iterator<Item = Id> + '_ {
-        self.removed.iter().map(|r| r.0).chain(self.added.iter().map(|a| a.0))
-    }
-}
-
-/// SplitMix64; a generator of our own, so that a seed means the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// 0 to `max`, inclusive.
-    fn up_to(&mut self, max: usize) -> usize {
-        (self.next() % (max as u64 + 1)) as usize
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.next().is_multiple_of(n)
-    }
-}
-
 impl SimDisk {
     /// An empty disk without limit.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
-            random: Random(seed),
+            random: Random::new(seed),
             nodes: BTreeMap::from([(ROOT, Node::empty_dir())]),
             next_id: ROOT + 1,
             pending: Vec::new(),
@@ -208,216 +139,6 @@ impl SimDisk {
     fn handle(&self, id: Id, epoch: u64) -> Box<dyn WriteFile> {
         Box::new(SimFile { disk: self.clone(), id, epoch })
     }
-}
-
-impl Node {
-    fn empty_dir() -> Self {
-        Self::Dir { now: BTreeMap::new(), durable: BTreeMap::new() }
-    }
-
-    fn empty_file() -> Self {
-        Self::File { now: Vec::new(), durable: Vec::new(), shared: 0, doubtful: false }
-    }
-
-    fn len(&self) -> u64 {
-        match self {
-            Self::Dir { .. } => 0,
-            Self::File { now, .. } => now.len() as u64,
-        }
-    }
-}
-
-impl State {
-    fn alive(&self) -> io::Result<()> {
-        if self.crashed { Err(crash()) } else { Ok(()) }
-    }
-
-    /// Counts a changing operation and tells whether it is the one to crash in.
-    fn strikes(&mut self) -> bool {
-        match &mut self.fail_after {
-            Some(0) => self.crashed = true,
-            Some(n) => *n -= 1,
-            None => {}
-        }
-        self.crashed
-    }
-
-    fn find(&self, path: &Path) -> io::Result<Id> {
-        let mut id = ROOT;
-        for component in path.components() {
-            id = match component {
-                Component::CurDir => id,
-                Component::Normal(name) => {
-                    *self.dir(id)?.get(&*name.to_string_lossy()).ok_or(io::ErrorKind::NotFound)?
-                }
-                _ => return Err(io::ErrorKind::InvalidInput.into()),
-            };
-        }
-        Ok(id)
-    }
-
-    /// The directory that holds a path's last name, and that name.
-    fn parent(&self, path: &Path) -> io::Result<(Id, String)> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let dir = self.find(path.parent().unwrap_or(Path::new("")))?;
-        self.dir(dir)?;
-        Ok((dir, name.to_string_lossy().into_owned()))
-    }
-
-    fn dir(&self, id: Id) -> io::Result<&BTreeMap<String, Id>> {
-        match self.nodes.get(&id) {
-            Some(Node::Dir { now, .. }) => Ok(now),
-            Some(Node::File { .. }) => Err(io::ErrorKind::NotADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn file(&self, path: &Path) -> io::Result<&Vec<u8>> {
-        match self.nodes.get(&self.find(path)?) {
-            Some(Node::File { now, .. }) => Ok(now),
-            _ => Err(is_a_directory()),
-        }
-    }
-
-    fn new_node(&mut self, node: Node) -> Id {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.nodes.insert(id, node);
-        id
-    }
-
-    fn change_names(&mut self, change: NameChange) {
-        if let Some((dir, name)) = &change.removed
-            && let Some(Node::Dir { now, .. }) = self.nodes.get_mut(dir)
-        {
-            now.remove(name);
-        }
-        if let Some((dir, name, id)) = &change.added
-            && let Some(Node::Dir { now, .. }) = self.nodes.get_mut(dir)
-        {
-            now.insert(name.clone(), *id);
-        }
-        self.pending.push(change);
-    }
-
-    fn make_names_durable(&mut self, change: &NameChange) {
-        if let Some((dir, name)) = &change.removed
-            && let Some(Node::Dir { durable, .. }) = self.nodes.get_mut(dir)
-        {
-            durable.remove(name);
-        }
-        if let Some((dir, name, id)) = &change.added
-            && let Some(Node::Dir { durable, .. }) = self.nodes.get_mut(dir)
-        {
-            durable.insert(name.clone(), *id);
-        }
-    }
-
-    fn sync_dir(&mut self, dir: Id) {
-        // What a rename connects becomes durable together, so that no later change of the other directory overtakes
-        // an earlier one.
-        let mut dirs = BTreeSet::from([dir]);
-        loop {
-            let before = dirs.len();
-            for change in &self.pending {
-                if change.dirs().any(|d| dirs.contains(&d)) {
-                    dirs.extend(change.dirs());
-                }
-            }
-            if dirs.len() == before {
-                break;
-            }
-        }
-        let (synced, pending) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|c: &NameChange| c.dirs().any(|d| dirs.contains(&d)));
-        self.pending = pending;
-        let synced: Vec<NameChange> = synced;
-        for change in &synced {
-            self.make_names_durable(change);
-        }
-    }
-
-    fn reachable(&self) -> BTreeSet<Id> {
-        let mut found = BTreeSet::new();
-        let mut rest = vec![ROOT];
-        while let Some(id) = rest.pop() {
-            if found.insert(id)
-                && let Some(Node::Dir { now, .. }) = self.nodes.get(&id)
-            {
-                rest.extend(now.values());
-            }
-        }
-        found
-    }
-
-    fn used(&self) -> u64 {
-        self.reachable().iter().filter_map(|id| self.nodes.get(id)).map(Node::len).sum()
-    }
-
-    fn lose_names(&mut self) {
-        let kept = self.random.up_to(self.pending.len());
-        let pending = std::mem::take(&mut self.pending);
-        for change in &pending[..kept] {
-            self.make_names_durable(change);
-        }
-        for node in self.nodes.values_mut() {
-            if let Node::Dir { now, durable } = node {
-                now.clone_from(durable);
-            }
-        }
-    }
-
-    fn lose_bytes(&mut self) {
-        for node in self.nodes.values_mut() {
-            let Node::File { now, durable, shared, doubtful } = node else { continue };
-            if *shared == durable.len() || self.random.one_in(2) {
-                // Appended to, possibly after a truncation that took place.
-                let kept = *shared + self.random.up_to(now.len() - *shared);
-                now.truncate(kept);
-                if self.random.one_in(2) {
-                    lose_sectors(&mut now[*shared..], *shared, &mut self.random);
-                }
-            } else {
-                now.clone_from(durable);
-            }
-            durable.clone_from(now);
-            *shared = now.len();
-            *doubtful = false;
-        }
-    }
-
-    fn restart(&mut self) {
-        self.epoch += 1;
-        self.crashed = false;
-        self.fail_after = None;
-        self.locks.clear();
-        let reachable = self.reachable();
-        // After a process death, names that are only durable must stay until they are removed for good.
-        if self.pending.is_empty() {
-            self.nodes.retain(|id, _| reachable.contains(id));
-        }
-    }
-}
-
-/// Zeroes some sectors of bytes that start at `offset` of their file.
-fn lose_sectors(bytes: &mut [u8], offset: usize, random: &mut Random) {
-    let mut at = 0;
-    while at < bytes.len() {
-        let end = (at + SECTOR - (offset + at) % SECTOR).min(bytes.len());
-        if random.one_in(3) {
-            bytes[at..end].fill(0);
-        }
-        at = end;
-    }
-}
-
-fn crash() -> io::Error {
-    io::Error::other("simulated crash")
-}
-
-fn is_a_directory() -> io::Error {
-    io::ErrorKind::IsADirectory.into()
 }
 
 impl std::fmt::Debug for SimDisk {
