@@ -6,14 +6,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use model::Labels;
 use model::number::{push_float, push_timestamp};
-use rayon::prelude::*;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::mpsc;
 
 /// A piece is sent when it has so many bytes.
 const PIECE: usize = 64 << 10;
-/// So many bytes are written by several threads before they are handed on.
-const ROUND: usize = 1 << 20;
+/// A text handed over whole begins with room for so many bytes at most.
+const ROOM_MAX: usize = 1 << 20;
+/// So many pieces at most are written by several threads before they are handed on.
+const ROUND_MAX: usize = 16;
 /// Fewer pieces are written before another thread would be awake.
 const FEW: usize = 4;
 
@@ -59,7 +60,7 @@ impl JsonWriter {
     /// A writer that hands over all text at its end, however much it is; it blocks nobody. The text may take about
     /// `len` bytes.
     pub fn whole(len: usize, hand_over: HandOver) -> Self {
-        Self { out: Vec::with_capacity(len.min(ROUND)), to: To::Whole(hand_over), closed: false }
+        Self { out: Vec::with_capacity(len.min(ROOM_MAX)), to: To::Whole(hand_over), closed: false }
     }
 
     /// A writer that hands over either all text at its end, or pieces from the first one on; as
@@ -211,8 +212,9 @@ impl JsonWriter {
         self.out.push(b']');
     }
 
-    /// Appends a list whose elements `each` writes, on rayon's threads too where it is long; a thread works with a state
-    /// of its own. An element may take about `len` bytes. Those threads wait for no client: a round of text is held.
+    /// Appends a list whose elements `each` writes, on rayon's threads where it is long, while this one hands on what they
+    /// wrote before; they wait for no client. A thread works with a state of its own. An element may take about `len`
+    /// bytes.
     pub fn long_list<T: Sync, S>(
         &mut self,
         items: &[T],
@@ -229,34 +231,51 @@ impl JsonWriter {
                 json.flush_piece();
             }
         };
-        let mut own = state();
-        let mut next = 0;
+        let write_alone = |part: Range<usize>| {
+            let mut json = Self { out: Vec::with_capacity(PIECE + PIECE / 4), ..Self::in_memory() };
+            write(&mut json, part, &mut state());
+            json.out
+        };
         self.out.push(b'[');
-        while next < items.len() && !self.closed {
-            let (mut parts, mut round) = (Vec::new(), 0);
-            while next < items.len() && round < ROUND {
-                let (first, mut part) = (next, 0);
-                while next < items.len() && part < PIECE {
-                    part += len(&items[next]);
-                    next += 1;
+        let pieces = pieces(items, len);
+        if pieces.len() < FEW {
+            write(self, 0..items.len(), &mut state());
+        } else {
+            let round = (2 * rayon::current_num_threads()).min(ROUND_MAX);
+            let mut written = Vec::new();
+            for pieces in pieces.chunks(round) {
+                let mut next = vec![Vec::new(); pieces.len()];
+                rayon::in_place_scope(|scope| {
+                    for (text, piece) in next.iter_mut().zip(pieces) {
+                        scope.spawn(|_| *text = write_alone(piece.clone()));
+                    }
+                    std::mem::take(&mut written).into_iter().for_each(|text| self.append(text));
+                });
+                written = next;
+                if self.closed {
+                    return;
                 }
-                parts.push(first..next);
-                round += part;
             }
-            if parts.len() < FEW {
-                parts.into_iter().for_each(|part| write(self, part, &mut own));
-                continue;
-            }
-            let text = |part: Range<usize>| {
-                let mut json = Self { out: Vec::with_capacity(PIECE + PIECE / 4), ..Self::in_memory() };
-                write(&mut json, part, &mut state());
-                json.out
-            };
-            let texts: Vec<Vec<u8>> = parts.into_par_iter().map(text).collect();
-            texts.into_iter().for_each(|text| self.append(text));
+            written.into_iter().for_each(|text| self.append(text));
         }
         self.out.push(b']');
     }
+}
+
+/// Divides a list into parts of about [`PIECE`] bytes.
+fn pieces<T>(items: &[T], len: impl Fn(&T) -> usize) -> Vec<Range<usize>> {
+    let (mut pieces, mut first, mut piece) = (Vec::new(), 0, 0);
+    for (at, item) in items.iter().enumerate() {
+        piece += len(item);
+        if piece >= PIECE {
+            pieces.push(first..at + 1);
+            (first, piece) = (at + 1, 0);
+        }
+    }
+    if first < items.len() {
+        pieces.push(first..items.len());
+    }
+    pieces
 }
 
 /// Where the first byte stands that a JSON string must not hold as it is.
