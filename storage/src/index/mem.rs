@@ -4,6 +4,10 @@
 //! few numbers ([`MemIndex::add`] gives them, [`MemIndex::labels`] turns them back). Exact look-ups go through a hash
 //! table. The ascending order that listing values and matching prefixes need is made when somebody asks for it.
 
+mod cardinality;
+mod ids;
+mod slots;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
@@ -15,13 +19,13 @@ use model::Labels;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
+pub use self::cardinality::Cardinality;
+use self::ids::Ids;
+use self::slots::Slots;
 use super::pair_lists::{PairList, PairLists, Pairs};
 use super::postings::Postings;
 use super::select::LabelIndex;
 use crate::StorageError;
-
-/// Numbers of a pair are kept in a list up to this many, in a bitmap above.
-const LIST_LEN_MAX: usize = 32;
 
 /// The number of a label pair in its index. It is used again after the last series with the pair was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,28 +108,6 @@ struct Pair {
     name: u32,
     value: Box<str>,
     ids: Ids,
-}
-
-/// The series of a pair. Most pairs of a real head have one series, or very many.
-enum Ids {
-    One(u32),
-    List(Vec<u32>),
-    Bitmap(Box<RoaringBitmap>),
-}
-
-/// Statistics of an index for `/api/v1/status/tsdb`. Each list is descending by count, then ascending by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cardinality {
-    /// Series by metric name.
-    pub series_by_metric: Vec<(String, u64)>,
-    /// Values by label name.
-    pub values_by_name: Vec<(String, u64)>,
-    /// Bytes of values by label name, each value counted once for each series that has it.
-    pub value_bytes_by_name: Vec<(String, u64)>,
-    /// Series by label pair, written `name=value`.
-    pub series_by_pair: Vec<(String, u64)>,
-    /// All label pairs.
-    pub pairs: u64,
 }
 
 impl MemIndex {
@@ -214,7 +196,7 @@ impl MemIndex {
     fn rank(&self) -> Arc<[u32]> {
         let mut names: Vec<&Name> = self.names.iter().map(|(_, name)| name).collect();
         names.sort_unstable_by_key(|name| &name.text);
-        let mut ranks = vec![0; self.pairs.slots.len()];
+        let mut ranks = vec![0; self.pairs.end()];
         let mut next = 1;
         for name in names {
             for &pair in &self.settled(name).sorted {
@@ -336,41 +318,6 @@ impl MemIndex {
     pub fn series_with(&self, name: &str, value: &str) -> u64 {
         self.pair_id(name, value).and_then(|pair| self.pairs.get(pair)).map_or(0, |pair| pair.ids.len())
     }
-
-    /// The `limit` greatest of each kind. Metrics are told apart by the label `metric_label`, usually `__name__`.
-    pub fn cardinality(&self, metric_label: &str, limit: usize) -> Cardinality {
-        let metric_name = self.name_id(metric_label).map(|NameId(name)| name);
-        let mut metrics = Top::new(limit);
-        let mut series = Top::new(limit);
-        let mut value_bytes = vec![0u64; self.names.slots.len()];
-        for (at, pair) in self.pairs.iter() {
-            let count = pair.ids.len();
-            series.offer(count, at);
-            if Some(pair.name) == metric_name {
-                metrics.offer(count, at);
-            }
-            if let Some(bytes) = value_bytes.get_mut(pair.name as usize) {
-                *bytes += pair.value.len() as u64 * count;
-            }
-        }
-        let mut values = Top::new(limit);
-        let mut bytes = Top::new(limit);
-        for (at, name) in self.names.iter() {
-            let of_name = name.values.read();
-            values.offer((of_name.sorted.len() + of_name.fresh.len()) as u64, at);
-            bytes.offer(value_bytes.get(at as usize).copied().unwrap_or(0), at);
-        }
-        let name = |at| self.names.get(at).map_or(String::new(), |name| name.text.to_string());
-        let value = |at| self.pairs.get(at).map_or(String::new(), |pair| pair.value.to_string());
-        let pair = |at| self.pair(PairId(at)).map_or(String::new(), |(n, v)| format!("{n}={v}"));
-        Cardinality {
-            series_by_metric: metrics.finish(value),
-            values_by_name: values.finish(name),
-            value_bytes_by_name: bytes.finish(name),
-            series_by_pair: series.finish(pair),
-            pairs: self.pairs_by_text.len() as u64,
-        }
-    }
 }
 
 impl LabelIndex for MemIndex {
@@ -422,130 +369,6 @@ impl LabelIndex for MemIndex {
             }
         }
         Ok(())
-    }
-}
-
-impl Ids {
-    fn len(&self) -> u64 {
-        match self {
-            Self::One(_) => 1,
-            Self::List(list) => list.len() as u64,
-            Self::Bitmap(bitmap) => bitmap.len(),
-        }
-    }
-
-    fn insert(&mut self, id: u32) {
-        match self {
-            Self::One(one) if *one == id => {}
-            Self::One(one) => *self = Self::List(vec![(*one).min(id), (*one).max(id)]),
-            Self::List(list) => {
-                if let Err(at) = list.binary_search(&id) {
-                    list.insert(at, id);
-                }
-                if list.len() > LIST_LEN_MAX {
-                    *self = Self::Bitmap(Box::new(list.iter().copied().collect()));
-                }
-            }
-            Self::Bitmap(bitmap) => {
-                bitmap.insert(id);
-            }
-        }
-    }
-
-    /// Returns whether none is left.
-    fn remove(&mut self, id: u32) -> bool {
-        match self {
-            Self::One(one) => *one == id,
-            Self::List(list) => {
-                list.retain(|&other| other != id);
-                list.is_empty()
-            }
-            Self::Bitmap(bitmap) => {
-                bitmap.remove(id);
-                bitmap.is_empty()
-            }
-        }
-    }
-}
-
-/// Values with numbers; numbers of removed ones are used again.
-struct Slots<T> {
-    slots: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T> Slots<T> {
-    fn get(&self, at: u32) -> Option<&T> {
-        self.slots.get(at as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.slots.get_mut(at as usize)?.as_mut()
-    }
-
-    fn insert(&mut self, value: T) -> u32 {
-        if let Some(at) = self.free.pop()
-            && let Some(slot) = self.slots.get_mut(at as usize)
-        {
-            *slot = Some(value);
-            return at;
-        }
-        self.slots.push(Some(value));
-        (self.slots.len() - 1) as u32
-    }
-
-    fn remove(&mut self, at: u32) -> Option<T> {
-        let value = self.slots.get_mut(at as usize)?.take()?;
-        self.free.push(at);
-        Some(value)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at as u32, slot.as_ref()?)))
-    }
-}
-
-/// The greatest counts of many.
-struct Top {
-    limit: usize,
-    entries: Vec<(u64, u32)>,
-}
-
-impl Top {
-    fn new(limit: usize) -> Self {
-        Self { limit, entries: Vec::new() }
-    }
-
-    fn offer(&mut self, count: u64, at: u32) {
-        self.entries.push((count, at));
-        if self.entries.len() >= 2 * self.limit + 1024 {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        self.entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.0));
-        // Keep what ties with the last, so that the names can decide.
-        if let Some(&(least, _)) = self.limit.checked_sub(1).and_then(|last| self.entries.get(last)) {
-            let ties = self.entries.iter().skip(self.limit).take_while(|(count, _)| *count == least).count();
-            self.entries.truncate(self.limit + ties.min(1024));
-        } else if self.limit == 0 {
-            self.entries.clear();
-        }
-    }
-
-    fn finish(mut self, text: impl Fn(u32) -> String) -> Vec<(String, u64)> {
-        self.cut();
-        let mut entries: Vec<_> = self.entries.iter().map(|&(count, at)| (text(at), count)).collect();
-        entries.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        entries.truncate(self.limit);
-        entries
     }
 }
 
@@ -622,27 +445,6 @@ mod tests {
             assert!(index.postings(pair).unwrap().iter().eq(id..200));
         }
         assert!(index.all().unwrap().iter().eq(0..200));
-    }
-
-    #[test]
-    fn cardinality_names_the_greatest() {
-        let mut index = MemIndex::new();
-        for id in 0..6 {
-            let metric = if id < 4 { "many" } else { "few" };
-            index.add(id, &labels(&[("__name__", metric), ("i", &id.to_string()), ("job", "long-job-name")]));
-        }
-        let text = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {
-            pairs.iter().map(|(name, count)| (name.to_string(), *count)).collect()
-        };
-        let want = Cardinality {
-            series_by_metric: text(&[("many", 4), ("few", 2)]),
-            values_by_name: text(&[("i", 6), ("__name__", 2)]),
-            value_bytes_by_name: text(&[("job", 78), ("__name__", 22)]),
-            series_by_pair: text(&[("job=long-job-name", 6), ("__name__=many", 4)]),
-            pairs: 9,
-        };
-        assert_eq!(index.cardinality("__name__", 2), want);
-        assert_eq!(index.cardinality("absent", 0), Cardinality { pairs: 9, ..Cardinality::default() });
     }
 
     proptest! {
