@@ -42,7 +42,7 @@ pub(super) fn evaluate(
     let mut order = Vec::new();
     // Some steps at a time, so that each row's values are read where they lie together.
     let block = (HEAPS / count.max(1)).clamp(1, steps.max(1));
-    let mut picked: Vec<Vec<usize>> = vec![Vec::new(); block * count];
+    let mut picked: Vec<Vec<Picked>> = vec![Vec::new(); block * count];
     for first in (0..steps).step_by(block) {
         let params = &params[first..steps.min(first + block)];
         picked.iter_mut().for_each(Vec::clear);
@@ -58,39 +58,37 @@ pub(super) fn evaluate(
                     continue;
                 }
                 let heap = &mut picked[(step - first) * count + group_of[at]];
-                let value = |at: &usize| value_of(&rows[*at], step);
+                let limit = rank_limit(*param, rows.len());
                 match node.op {
                     AggregateOp::LimitRatio => {
                         if ratio_takes(param.clamp(-1.0, 1.0), offsets[at]) {
-                            push(heap, at, &value);
+                            push(heap, Picked { key: value_of(row, step), at });
                         }
                     }
                     AggregateOp::Limitk => {
-                        if heap.len() < rank_limit(*param, rows.len()) {
-                            push(heap, at, &value);
+                        if heap.len() < limit {
+                            push(heap, Picked { key: value_of(row, step), at });
                         }
                     }
-                    AggregateOp::Topk => rank(heap, at, row, step, rank_limit(*param, rows.len()), &value),
-                    _ => rank(heap, at, row, step, rank_limit(*param, rows.len()), &|at: &usize| -value(at)),
+                    _ if row.histograms.is_some() && row.histogram(step).is_some() => {}
+                    AggregateOp::Topk => rank(heap, Picked { key: row.float(step), at }, limit),
+                    _ => rank(heap, Picked { key: -row.float(step), at }, limit),
                 }
             }
         }
         for (index, heap) in picked.iter_mut().enumerate() {
             let step = first + index / count.max(1);
-            let value = |at: &usize| rows[*at].float(step);
             // Stable, so that equal values come out as Prometheus's insertion sort leaves them.
-            match node.op {
-                AggregateOp::Topk => heap.sort_by(|a, b| descending(value(a), value(b))),
-                AggregateOp::Bottomk => heap.sort_by(|a, b| descending(-value(a), -value(b))),
-                _ => {}
+            if matches!(node.op, AggregateOp::Topk | AggregateOp::Bottomk) {
+                heap.sort_by(|a, b| descending(a.key, b.key));
             }
-            for at in heap.iter() {
-                if let Some(point) = rows[*at].point(step) {
-                    if out[*at].is_none() {
-                        interrupt.allocated(rows[*at].bytes())?;
+            for &Picked { at, .. } in heap.iter() {
+                if let Some(point) = rows[at].point(step) {
+                    if out[at].is_none() {
+                        interrupt.allocated(rows[at].bytes())?;
                     }
-                    put(&mut out[*at], &rows[*at], step, point);
-                    order.push(*at);
+                    put(&mut out[at], &rows[at], step, point);
+                    order.push(at);
                 }
             }
         }
@@ -168,19 +166,24 @@ fn check(node: &AggregateNode, params: &[f64], annotations: &mut Annotations) ->
     Ok(true)
 }
 
-/// Takes a row into the heap of the `k` greatest values.
-fn rank(heap: &mut Vec<usize>, at: usize, row: &Row, step: usize, k: usize, value: &impl Fn(&usize) -> f64) {
-    if k == 0 || row.histogram(step).is_some() {
-        return;
-    }
+/// A row in a heap, and what orders it there.
+#[derive(Clone, Copy)]
+struct Picked {
+    key: f64,
+    at: usize,
+}
+
+/// Takes a row into the heap of the `k` greatest keys.
+fn rank(heap: &mut Vec<Picked>, new: Picked, k: usize) {
     if heap.len() < k {
-        push(heap, at, value);
+        push(heap, new);
         return;
     }
-    let (least, v) = (value(&heap[0]), value(&at));
-    if least < v || (least.is_nan() && !v.is_nan()) {
-        heap[0] = at;
-        sift_down(heap, value);
+    if let Some(least) = heap.first_mut()
+        && (least.key < new.key || (least.key.is_nan() && !new.key.is_nan()))
+    {
+        *least = new;
+        sift_down(heap);
     }
 }
 
@@ -193,17 +196,17 @@ fn is_less(a: f64, b: f64) -> bool {
     a.is_nan() || a < b
 }
 
-/// The value that orders a heap; Prometheus keeps whatever it picks in one, and shows it in that order.
+/// The key of what is not ranked; Prometheus keeps whatever it picks in one, and shows it in that order.
 fn value_of(row: &Row, step: usize) -> f64 {
     if row.histogram(step).is_some() { 0.0 } else { row.float(step) }
 }
 
-fn push(heap: &mut Vec<usize>, new: usize, value: &impl Fn(&usize) -> f64) {
+fn push(heap: &mut Vec<Picked>, new: Picked) {
     heap.push(new);
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) / 2;
-        if !is_less(value(&heap[at]), value(&heap[parent])) {
+        if !is_less(heap[at].key, heap[parent].key) {
             break;
         }
         heap.swap(at, parent);
@@ -211,17 +214,17 @@ fn push(heap: &mut Vec<usize>, new: usize, value: &impl Fn(&usize) -> f64) {
     }
 }
 
-fn sift_down(heap: &mut [usize], value: &impl Fn(&usize) -> f64) {
+fn sift_down(heap: &mut [Picked]) {
     let mut at = 0;
     loop {
         let mut child = 2 * at + 1;
         if child >= heap.len() {
             break;
         }
-        if child + 1 < heap.len() && is_less(value(&heap[child + 1]), value(&heap[child])) {
+        if child + 1 < heap.len() && is_less(heap[child + 1].key, heap[child].key) {
             child += 1;
         }
-        if !is_less(value(&heap[child]), value(&heap[at])) {
+        if !is_less(heap[child].key, heap[at].key) {
             break;
         }
         heap.swap(at, child);
