@@ -21,8 +21,8 @@ use super::numbers::Numbers;
 use super::series::{CutRule, Series};
 use super::table::Pages;
 
-/// Values of records that are kept until they are stored, 24 MiB; one block may exceed it. Tests have less data.
-const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 3 << 20 };
+/// Values of records that are kept until they are stored, 16 MiB; one block may exceed it. Tests have less data.
+const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 2 << 20 };
 /// So many series of a column are stored in one piece of work.
 const PIECE: usize = 256;
 /// No column, in the place of one.
@@ -91,11 +91,6 @@ impl Batch {
     /// Whether it should be stored before another record of `more` samples is added.
     pub fn is_full(&self, more: usize) -> bool {
         self.values > VALUES_MAX || self.gathered.is_full(more)
-    }
-
-    /// Whether there is enough that storing it beats waiting for more.
-    pub fn is_worth_storing(&self) -> bool {
-        self.values > VALUES_MAX / 2
     }
 
     /// Takes a record of a layout with its base time and its greatest time. Its values begin at `at` of a block. False
