@@ -425,6 +425,9 @@ impl LabelIndex for MemIndex {
     }
 }
 
+/// Longer lists are not within a Roaring bitmap.
+const BITMAP_OF_LISTS_MAX: u64 = 4096;
+
 impl Ids {
     fn len(&self) -> u64 {
         match self {
@@ -447,7 +450,11 @@ impl Ids {
                 }
             }
             Self::Bitmap(bitmap) => {
-                bitmap.insert(id);
+                // Most ids are greater than all before. A bitmap of so few is made of lists, of which the end is found
+                // at once.
+                if bitmap.len() > BITMAP_OF_LISTS_MAX || bitmap.try_push(id).is_err() {
+                    bitmap.insert(id);
+                }
             }
         }
     }
