@@ -6,7 +6,7 @@
 //! reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing, and so whole records. The logs may be written
 //! meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when it is called again.
 //!
-//! Beside what stays, replay takes at most some 130 MB, and a single record may exceed that: blocks that were read ahead
+//! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read ahead
 //! ([`super::read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
 
 use std::path::Path;
