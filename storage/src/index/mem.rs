@@ -447,6 +447,25 @@ mod tests {
         assert!(index.all().unwrap().iter().eq(0..200));
     }
 
+    #[test]
+    fn postings_are_of_ids_in_any_order() {
+        let mut index = MemIndex::new();
+        let set = labels(&[("a", "b")]);
+        // Ascending, but for slots that are used again; beyond what is made of lists, and beyond one container.
+        let ids = (0..9000u32).map(|n| if n % 7 == 6 { n * 8 - 37 } else { n * 8 });
+        let mut want = BTreeSet::new();
+        for (n, id) in ids.enumerate() {
+            index.add(id, &set);
+            want.insert(id);
+            if n % 1000 == 6 {
+                let pair = index.find("a", "b").unwrap().unwrap();
+                assert!(index.postings(pair).unwrap().iter().eq(want.iter().copied()));
+            }
+        }
+        let pair = index.find("a", "b").unwrap().unwrap();
+        assert!(index.postings(pair).unwrap().iter().eq(want));
+    }
+
     proptest! {
         #[test]
         fn ranks_are_in_the_order_of_labels(rounds in prop::collection::vec(

@@ -20,11 +20,14 @@ use super::layout::Layout;
 use super::numbers::Numbers;
 use super::series::{CutRule, Series};
 use super::table::Pages;
+use crate::prefetch::prefetch;
 
-/// Values of records that are kept until they are stored, 24 MiB; one block may exceed it. Tests have less data.
-const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 3 << 20 };
+/// Values of records that are kept until they are stored, 16 MiB; one block may exceed it. Tests have less data.
+const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 2 << 20 };
 /// So many series of a column are stored in one piece of work.
 const PIECE: usize = 256;
+/// Values of a record that the processor's cache loads at once.
+const LINE: usize = 8;
 /// No column, in the place of one.
 const NONE: u32 = 0;
 
@@ -91,11 +94,6 @@ impl Batch {
     /// Whether it should be stored before another record of `more` samples is added.
     pub fn is_full(&self, more: usize) -> bool {
         self.values > VALUES_MAX || self.gathered.is_full(more)
-    }
-
-    /// Whether there is enough that storing it beats waiting for more.
-    pub fn is_worth_storing(&self) -> bool {
-        self.values > VALUES_MAX / 2
     }
 
     /// Takes a record of a layout with its base time and its greatest time. Its values begin at `at` of a block. False
@@ -276,6 +274,10 @@ impl<'b> Rows<'b> {
         let mut tally = Tally::default();
         let slots = &self.column.slots[range.clone()];
         for (sample, &slot) in range.zip(slots) {
+            if sample.is_multiple_of(LINE) {
+                // Another core made them.
+                self.values.iter().filter_map(|row| row.get(sample + LINE)).for_each(prefetch);
+            }
             let Some(mut series) = pages.lock_ahead(slot) else { continue };
             let last_t = series.last_t();
             self.read(sample, last_t, room);

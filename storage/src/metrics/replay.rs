@@ -1,13 +1,14 @@
 //! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
 //!
 //! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
-//! holds, or a block, are passed over. One thread reads ahead ([`read_ahead`]) and recognises what is laid out alike;
-//! another finds the series and fills a [`Batch`], which is then stored by all cores while reading goes on. What is
-//! stored together is a commit: a snapshot sees all of it or nothing, and so whole records. The logs may be written
-//! meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when it is called again.
+//! holds, or a block, are passed over. Threads read ahead ([`super::read_ahead`]) and recognise what is laid out
+//! alike; another finds the series and fills a [`Batch`], which is then stored by all cores while reading goes on, and
+//! reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing, and so whole
+//! records. The logs may be written meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when
+//! it is called again.
 //!
-//! Beside what stays, replay takes at most some 130 MB, and a single record may exceed that: blocks that were read ahead
-//! ([`read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
+//! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read ahead
+//! ([`super::read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use super::layout::{Layout, Layouts};
 use super::log::{WAL, WBL};
 use super::numbers::Numbers;
 use super::progress::Progress;
-use super::read_ahead::{self, Ahead, Block, Content};
+use super::read_ahead::{Ahead, Content, Desk};
 use super::series::{END_OF_TIME, Series};
 use super::survey::Survey;
 use super::table::{Pages, SeriesTable};
@@ -59,6 +60,9 @@ pub type Ends = (Option<Position>, Option<Position>);
 /// Behind all that is there.
 pub const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
 
+/// So many threads read ahead at most; the others are for storing.
+const READERS_MAX: usize = 4;
+
 /// One of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log {
@@ -82,10 +86,10 @@ pub struct Replay<'r> {
     wbl: Position,
     /// Series by their numbers in the log.
     pub(super) numbers: Numbers,
-    /// How records of floats are laid out; the reader's.
+    /// How records of floats are laid out; the readers'.
     layouts: Layouts,
     pub(super) batch: Batch,
-    /// What stored records leave to the reader.
+    /// What stored records leave to the readers.
     free: Vec<Vec<u64>>,
     done: Vec<Vec<RefSeries>>,
     /// Samples of the record at hand.
@@ -205,23 +209,28 @@ impl<'r> Replay<'r> {
     fn read_log(&mut self, log: Log, dir: &Path, from: Position, to: Position) -> Result<u64, StorageError> {
         let reader = Reader::open_between(self.disk.clone(), dir, from, to)?;
         let last = reader.last_segment().unwrap_or(0);
-        let ahead = Ahead::default();
-        let mut layouts = std::mem::take(&mut self.layouts);
+        let ahead = Ahead::new(reader, log, std::mem::take(&mut self.layouts));
+        // The thread that replays reads too when there is nothing to replay.
+        let readers = (rayon::current_num_threads() - 1).clamp(1, READERS_MAX);
         let (mut at, mut bytes, mut stopped) = (None, 0, false);
-        let read = std::thread::scope(|scope| {
-            let (ahead, layouts) = (&ahead, &mut layouts);
-            let side = ahead.side();
-            let reading = std::thread::Builder::new()
-                .name("replay reader".into())
-                .spawn_scoped(scope, move || read_ahead::read(reader, log, layouts, ahead))
-                .map_err(StorageError::doing("starting", "the replay thread"))?;
-            while let Some(block) = self.next_block(ahead) {
+        std::thread::scope(|scope| {
+            let ahead = &ahead;
+            let end = ahead.end();
+            let spawn = |_| {
+                let thread = std::thread::Builder::new().name("replay reader".into());
+                thread
+                    .spawn_scoped(scope, || ahead.work())
+                    .map_err(StorageError::doing("starting", "a replay thread"))
+            };
+            let readers: Vec<_> = (0..readers).map(spawn).collect::<Result<_, _>>()?;
+            let mut desk = Desk::default();
+            while let Some(block) = ahead.next(&mut desk) {
                 stopped = self.progress.stop.load(Relaxed);
                 if stopped {
                     break;
                 }
-                bytes += block.bytes;
-                self.progress.bytes.fetch_add(block.bytes, Relaxed);
+                bytes += block.stored;
+                self.progress.bytes.fetch_add(block.stored, Relaxed);
                 let (floats, values) = (block.floats, Arc::new(block.values));
                 for item in block.items {
                     if at.replace(item.segment) != Some(item.segment) {
@@ -250,26 +259,18 @@ impl<'r> Replay<'r> {
                 self.free.extend(Arc::into_inner(values));
                 ahead.give_back(&mut self.free, &mut self.done);
             }
-            drop(side);
-            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
+            drop(end);
+            for reader in readers {
+                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            }
+            Ok::<_, StorageError>(())
+        })?;
+        let (read, layouts) = ahead.finish();
         self.layouts = layouts;
         self.store();
         self.free.clear();
         self.done.clear();
         if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
-    }
-
-    /// The next block that was read. Rather than wait for it, what is there is stored.
-    fn next_block(&mut self, ahead: &Ahead) -> Option<Block> {
-        if !self.batch.is_worth_storing() {
-            return ahead.pop(true);
-        }
-        ahead.pop(false).or_else(|| {
-            self.store();
-            ahead.give_back(&mut self.free, &mut self.done);
-            ahead.pop(true)
-        })
     }
 
     fn enter(&mut self, segment: u64, last: u64) {

@@ -125,8 +125,10 @@ impl Restore {
         start: Instant,
     ) -> Result<(Arc<Head>, Arc<Head>, Self), StorageError> {
         let late = options.limits.out_of_order_window > 0;
-        let mut survey = survey(disk, late, observer)?;
-        let (head, found) = empty_head(disk, options, min_valid_t, observer)?;
+        // Both look at all that there is, at different files.
+        let (survey, head) =
+            rayon::join(|| survey(disk, late, observer), || empty_head(disk, options, min_valid_t, observer));
+        let (mut survey, (head, found)) = (survey?, head?);
         found.numbers().for_each(|number| survey.note_number(number));
         if late {
             survey.max_t = survey.max_t.max(found.max_t());

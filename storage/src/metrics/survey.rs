@@ -1,11 +1,13 @@
 //! A first look at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
 //! can follow what is sound, and what must be known before a sample is taken or a query answered is gathered.
 //!
-//! All checksums are verified; of the write-ahead log nothing is decompressed but series and deletions.
+//! All checksums are verified, by all cores; of the write-ahead log nothing is decompressed but series and deletions.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::log::{WAL, WBL};
 use super::table::LOG_REF_MAX;
@@ -17,7 +19,7 @@ use crate::wal::checkpoint::{self, Checkpoint};
 use crate::wal::reader::ReadLogError;
 use crate::wal::record::{self, Decoder, Record, RefTombstone};
 use crate::wal::repair::repair;
-use crate::wal::{Reader, StoredRecord, compress, segment};
+use crate::wal::{Position, Reader, StoredRecord, compress, parts, segment};
 
 /// What the logs say of themselves.
 #[derive(Debug, Default)]
@@ -43,14 +45,7 @@ pub struct Survey {
 /// Looks at the logs of a data directory and repairs them. `times` asks for [`Survey::max_t`], which takes reading all
 /// samples.
 pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<Survey, StorageError> {
-    let mut look = Look {
-        disk,
-        observer,
-        times,
-        decoder: Decoder::default(),
-        record: Vec::new(),
-        survey: Survey::default(),
-    };
+    let mut look = Look::new(disk, observer, times);
     let wal = Path::new(WAL);
     let checkpoint = checkpoint::last(&**disk, wal)?;
     let mut first = 0;
@@ -69,7 +64,22 @@ impl Survey {
     pub fn note_number(&mut self, number: u64) {
         note_number(&mut self.numbers, number);
     }
+
+    /// Adds what a later part of a log says.
+    fn add(&mut self, part: Self) {
+        let (first, last) = part.numbers.unzip();
+        first.into_iter().chain(last).for_each(|number| self.note_number(number));
+        self.max_t = self.max_t.max(part.max_t);
+        for (number, deletions) in part.deletions {
+            self.deletions.entry(number).or_default().extend(deletions);
+        }
+        self.late_covered.extend(part.late_covered);
+        self.bytes += part.bytes;
+    }
 }
+
+/// What to do with each record.
+type See<'l> = fn(&mut Look<'l>, &StoredRecord<'_>);
 
 struct Look<'l> {
     disk: &'l Arc<dyn Disk>,
@@ -81,7 +91,12 @@ struct Look<'l> {
     survey: Survey,
 }
 
-impl Look<'_> {
+impl<'l> Look<'l> {
+    fn new(disk: &'l Arc<dyn Disk>, observer: &'l dyn Observer, times: bool) -> Self {
+        let survey = Survey::default();
+        Self { disk, observer, times, decoder: Decoder::default(), record: Vec::new(), survey }
+    }
+
     /// Whether segments are missing between a checkpoint, or the log's beginning, and the first that is there. Reported
     /// only: segments that follow are as good as ever.
     fn gap(&self, dir: &Path, first: u64, checkpoint: Option<&Checkpoint>) -> Result<bool, StorageError> {
@@ -99,12 +114,8 @@ impl Look<'_> {
     }
 
     /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
-    fn log(
-        &mut self,
-        dir: &Path,
-        first: u64,
-        see: fn(&mut Self, &StoredRecord<'_>),
-    ) -> Result<bool, StorageError> {
+    fn log(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<bool, StorageError> {
+        let first = self.sound_segments(dir, first, see)?;
         let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let damage = loop {
             match reader.next_stored() {
@@ -123,6 +134,39 @@ impl Look<'_> {
             self.observer.event(&Event::repaired(damage.corruption, repair.action));
         }
         Ok(!torn)
+    }
+
+    /// Reads the segments of a log from one on, by all cores, up to the first that is damaged or has none behind it
+    /// where one is missing. Returns the number of the segment to go on with.
+    fn sound_segments(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<u64, StorageError> {
+        let mut segments = segment::list(&**self.disk, dir)?;
+        segments.retain(|segment| segment.number >= first);
+        let gap = segments.windows(2).position(|pair| pair[0].number + 1 != pair[1].number);
+        segments.truncate(gap.unwrap_or(segments.len()));
+        let mut cut = Vec::new();
+        for segment in &segments {
+            cut.extend(parts::of_segment(&**self.disk, segment)?);
+        }
+        let (disk, observer, times) = (self.disk, self.observer, self.times);
+        let look = |&(from, to): &(Position, Position)| {
+            let mut reader = Reader::open_between(disk.clone(), dir, from, to).ok()?;
+            let mut look = Look::new(disk, observer, times);
+            while let Some(stored) = reader.next_stored().ok()? {
+                look.survey.bytes += stored.stored.len() as u64;
+                see(&mut look, &stored);
+            }
+            Some(look.survey)
+        };
+        let surveys: Vec<Option<Survey>> = cut.par_iter().with_max_len(1).map(look).collect();
+        let parts: Vec<_> = cut.iter().zip(surveys).collect();
+        let damaged = parts.iter().find(|(_, survey)| survey.is_none()).map(|((from, _), _)| from.segment);
+        let end = damaged.unwrap_or(segments.last().map_or(first, |last| last.number + 1));
+        for ((from, _), survey) in parts {
+            if let Some(survey) = survey.filter(|_| from.segment < end) {
+                self.survey.add(survey);
+            }
+        }
+        Ok(end)
     }
 
     // What makes no sense in a record is for replay to report.

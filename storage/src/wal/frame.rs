@@ -76,6 +76,19 @@ pub fn end_of(offset: u64, len: usize) -> u64 {
     }
 }
 
+/// Where the first record begins that begins in a page, in bytes; `None` when none does. Nothing is verified.
+pub fn first_record(page: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let [kind, l0, l1, ..] = *page.get(at..)?.first_chunk::<HEADER>()?;
+        match kind & PART {
+            FULL | FIRST => return Some(at),
+            MIDDLE | LAST => at += HEADER + usize::from(u16::from_be_bytes([l0, l1])),
+            _ => return None,
+        }
+    }
+}
+
 /// Why fragments cannot be read on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {

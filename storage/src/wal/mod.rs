@@ -3,14 +3,15 @@
 //! A log is a directory of numbered [`segment`] files. A [`writer::Writer`] appends a [`batch::Batch`] of records in
 //! one write; a [`reader::Reader`] gives them back and says where damage begins; [`repair`] cuts the damage off; a
 //! [`checkpoint`] replaces old segments by what is still needed of them. [`frame`] splits records into checksummed
-//! fragments, [`compress`] shrinks them. None of these knows what a record means: [`record`] holds the kinds that the
-//! metrics store logs, and another store may log others. The log of out-of-order samples is the same in another
-//! directory. Source of the format: Prometheus `tsdb/wlog`.
+//! fragments, [`compress`] shrinks them; [`parts`] lets several threads read a segment. None of these knows what a
+//! record means: [`record`] holds the kinds that the metrics store logs, and another store may log others. The log of
+//! out-of-order samples is the same in another directory. Source of the format: Prometheus `tsdb/wlog`.
 
 pub mod batch;
 pub mod checkpoint;
 pub mod compress;
 pub mod frame;
+pub mod parts;
 pub mod reader;
 pub mod record;
 pub mod repair;

@@ -5,6 +5,9 @@ use roaring::RoaringBitmap;
 /// Numbers of a pair are kept in a list up to this many, in a bitmap above.
 const LIST_LEN_MAX: usize = 32;
 
+/// Longer lists are not within a Roaring bitmap.
+const BITMAP_OF_LISTS_MAX: u64 = 4096;
+
 /// The series of a pair. Most pairs of a real head have one series, or very many.
 pub(super) enum Ids {
     One(u32),
@@ -34,7 +37,11 @@ impl Ids {
                 }
             }
             Self::Bitmap(bitmap) => {
-                bitmap.insert(id);
+                // Most ids are greater than all before. A bitmap of so few is made of lists, of which the end is found
+                // at once.
+                if bitmap.len() > BITMAP_OF_LISTS_MAX || bitmap.try_push(id).is_err() {
+                    bitmap.insert(id);
+                }
             }
         }
     }
