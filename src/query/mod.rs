@@ -243,35 +243,25 @@ impl Query {
         prepared: &Prepared,
         enter: impl FnOnce() -> E,
     ) -> Option<Result<QueryResult, QueryError>> {
-        // A panic ends this query only, as it does on a blocking thread.
-        let run = || {
+        let here = || {
             let snapshot = self.storage.snapshot();
             let source: &dyn SeriesSource = &*snapshot;
-            let run = |work, time| {
-                let workers = if work <= LITTLE_WORK { Workers::Caller } else { Workers::All };
-                self.run_until(prepared, source, workers, time)
-            };
-            let give_way = |work: Option<u64>| {
-                let _entry = enter();
-                let work = work.or_else(|| prepared.work(source, LITTLE_WORK))?;
-                if work <= SOME_WORK { run(work, SOME_TIME) } else { None }
-            };
-            let give_way = |work| {
-                if can_give_way() { tokio::task::block_in_place(|| give_way(work)) } else { None }
-            };
-            if prepared.may_wait(source) {
-                return give_way(None);
-            }
-            let work = prepared.work(source, LITTLE_WORK)?;
-            if work <= LITTLE_WORK {
-                run(work, LITTLE_TIME)
-            } else if work <= SOME_WORK {
-                give_way(Some(work))
-            } else {
-                None
+            let estimate = || prepared.work(source, LITTLE_WORK);
+            let known = if prepared.may_wait(source) { None } else { Some(estimate()?) };
+            match known {
+                Some(..=LITTLE_WORK) => self.run_until(prepared, source, Workers::Caller, LITTLE_TIME),
+                Some(work) if work > SOME_WORK => None,
+                _ if !can_give_way() => None,
+                _ => tokio::task::block_in_place(|| {
+                    let _entry = enter();
+                    let work = known.or_else(estimate)?;
+                    let workers = if work <= LITTLE_WORK { Workers::Caller } else { Workers::All };
+                    if work > SOME_WORK { None } else { self.run_until(prepared, source, workers, SOME_TIME) }
+                }),
             }
         };
-        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
+        // A panic ends this query only, as it does on a blocking thread.
+        catch_unwind(AssertUnwindSafe(here)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
     }
 
     /// Runs the query; `None` when it takes longer than so long, which is less than it may.
