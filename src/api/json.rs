@@ -224,6 +224,9 @@ impl JsonWriter {
     ) {
         let write = |json: &mut Self, part: Range<usize>, state: &mut S| {
             for at in part {
+                if json.closed {
+                    return;
+                }
                 if at > 0 {
                     json.out.push(b',');
                 }
@@ -232,7 +235,8 @@ impl JsonWriter {
             }
         };
         let write_alone = |part: Range<usize>| {
-            let mut json = Self { out: Vec::with_capacity(PIECE + PIECE / 4), ..Self::in_memory() };
+            let out = Vec::with_capacity(PIECE + PIECE / 4);
+            let mut json = Self { out, to: To::Memory, closed: false };
             write(&mut json, part, &mut state());
             json.out
         };

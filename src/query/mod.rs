@@ -207,7 +207,8 @@ impl Queries {
         let snapshot = self.storage.snapshot();
         let is_little = prepared.work(&*snapshot, LITTLE_WORK).is_some_and(|work| work <= LITTLE_WORK);
         let here = || query.run_until(&prepared, &*snapshot, Workers::Caller, LITTLE_TIME);
-        is_little.then(here).flatten().unwrap_or_else(|| query.run(&prepared, &*snapshot))
+        let little = if is_little { caught(here) } else { None };
+        little.unwrap_or_else(|| query.run(&prepared, &*snapshot))
     }
 }
 
@@ -243,7 +244,7 @@ impl Query {
         prepared: &Prepared,
         enter: impl FnOnce() -> E,
     ) -> Option<Result<QueryResult, QueryError>> {
-        let here = || {
+        caught(|| {
             let snapshot = self.storage.snapshot();
             let source: &dyn SeriesSource = &*snapshot;
             let estimate = || prepared.work(source, LITTLE_WORK);
@@ -259,9 +260,7 @@ impl Query {
                     if work > SOME_WORK { None } else { self.run_until(prepared, source, workers, SOME_TIME) }
                 }),
             }
-        };
-        // A panic ends this query only, as it does on a blocking thread.
-        catch_unwind(AssertUnwindSafe(here)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
+        })
     }
 
     /// Runs the query; `None` when it takes longer than so long, which is less than it may.
@@ -293,6 +292,13 @@ impl Query {
             queue_time: self.queue_time,
         })
     }
+}
+
+/// Runs a query so that a panic ends this one only, as it does on a blocking thread.
+fn caught(
+    run: impl FnOnce() -> Option<Result<QueryResult, QueryError>>,
+) -> Option<Result<QueryResult, QueryError>> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Some(Err(internal("it panicked"))))
 }
 
 /// Whether another thread can serve what this one does while it is busy.

@@ -143,7 +143,11 @@ fn bound<I: LabelIndex>(index: &I, matchers: &[Matcher]) -> Result<u64, StorageE
             Values::Any | Values::Scan(_) => scanned += index.value_count(term.matcher.name())?,
         }
     }
-    Ok(series.map_or_else(|| Ok(index.all()?.len()), Ok::<_, StorageError>)? + scanned)
+    let series = match series {
+        Some(series) => series,
+        None => index.all()?.len(),
+    };
+    Ok(series + scanned)
 }
 
 /// The series of `left` whose label satisfies the matcher.

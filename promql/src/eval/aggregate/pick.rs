@@ -70,7 +70,7 @@ pub(super) fn evaluate(
                             push(heap, Picked { key: value_of(row, step), at });
                         }
                     }
-                    _ if row.histograms.is_some() && row.histogram(step).is_some() => {}
+                    _ if row.histogram(step).is_some() => {}
                     AggregateOp::Topk => rank(heap, Picked { key: row.float(step), at }, limit),
                     _ => rank(heap, Picked { key: -row.float(step), at }, limit),
                 }
