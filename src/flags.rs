@@ -16,7 +16,7 @@ pub(crate) use value::go_duration_ns;
 use crate::config::storage::Retention;
 use crate::config::url::GoUrl;
 use crate::config::{Defaults, Unsupported};
-use crate::telemetry::log::LogFormat;
+use crate::log::LogFormat;
 use parse::{Given, Parsed};
 use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
 

@@ -28,8 +28,8 @@ pub fn long() -> String {
 /// `prometheus_build_info`
 pub struct BuildInfo;
 
-impl crate::telemetry::Collect for BuildInfo {
-    fn collect(&self, out: &mut crate::telemetry::Gather) {
+impl telemetry::Collect for BuildInfo {
+    fn collect(&self, out: &mut telemetry::Gather) {
         let labels = [
             ("branch", BRANCH),
             ("goarch", std::env::consts::ARCH),

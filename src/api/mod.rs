@@ -35,11 +35,11 @@ use storage::Storage;
 use tower_http::compression::CompressionLayer;
 
 use crate::query::Queries;
-use crate::telemetry::{Registry, exposition};
 use crate::{notify, rules as rule_engine, scrape};
 use observe::HttpMetrics;
 use reply::{ApiError, ErrorKind};
 use state::State;
+use telemetry::{Registry, exposition};
 
 /// What the flags say to the API.
 pub struct Options {

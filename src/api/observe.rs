@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-use crate::telemetry::{Collect, Counter, Gather, Histogram, Labeled};
+use telemetry::{Collect, Counter, Gather, Histogram, Labeled};
 
 const SECONDS: &[f64] = &[0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
 const BYTES: &[f64] = &[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];

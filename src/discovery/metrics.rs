@@ -1,6 +1,6 @@
 //! Discovery's numbers under Prometheus's names (`prometheus_sd_*`); one set for the process.
 
-use crate::telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
+use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 const REFRESH_BOUNDS: &[f64] = &[0.01, 0.1, 1.0, 10.0];

@@ -1,6 +1,6 @@
 //! What notification says of itself, under Prometheus's names.
 
-use crate::telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
+use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 const ENDPOINT: &[&str] = &["alertmanager"];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use promql::engine::{QueryError, QueryResult};
 
-use crate::telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
+use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 /// The parts of a query's time.
 const SLICES: [&str; 4] = ["queue_time", "prepare_time", "inner_eval", "result_sort"];

@@ -1,6 +1,6 @@
 //! What rules say of themselves, under Prometheus's names.
 
-use crate::telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
+use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 const BUCKETS: &[f64] = &[0.01, 0.1, 1.0, 10.0];
 const GROUP: &[&str] = &["rule_group"];

@@ -19,7 +19,7 @@ use super::*;
 use crate::config::load::{Host, load};
 use crate::config::scrape::ScrapeJob;
 use crate::discovery::TargetGroup;
-use crate::telemetry::{Collect, Gather};
+use telemetry::{Collect, Gather};
 
 /// Keeps samples by series text. Refuses late and contradicting samples as a store without out-of-order window does.
 #[derive(Default)]

@@ -27,11 +27,11 @@ use crate::flags::{Flags, LogLevel, Severity};
 use crate::query::Queries;
 use crate::query::active::{self, ActiveQueries};
 use crate::query::metrics::QueryMetrics;
-use crate::telemetry::{self, Registry};
 use crate::{builtin, version};
 use configuration::{Configuration, Source, query_options, storage_options};
 use running::Running;
 use signals::{Happening, Happenings};
+use telemetry::Registry;
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ fn start_log(flags: &Flags) {
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
-    telemetry::log::start(level, flags.log_format);
+    crate::log::start(level, flags.log_format);
     tracing::info!(
         version = version::TRIVIUM,
         prometheus = version::PROMETHEUS,
@@ -158,7 +158,7 @@ async fn serve(
     let state = Arc::new(State::new(reloads, quit.clone()));
     let http_metrics = Arc::new(api::observe::HttpMetrics::default());
     let query_metrics = Arc::new(QueryMetrics::default());
-    registry.register(Arc::new(telemetry::process::Process::new(started)));
+    registry.register(Arc::new(crate::process_metrics::Process::new(started)));
     registry.register(Arc::new(version::BuildInfo));
     registry.register(state.clone());
     registry.register(http_metrics.clone());
@@ -179,7 +179,7 @@ async fn serve(
 
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
-    registry.register(Arc::new(telemetry::store::StoreMetrics(storage.clone())));
+    registry.register(Arc::new(crate::store_metrics::StoreMetrics(storage.clone())));
     let query_options = query_options(&flags, &first.loaded.config);
     let active = active_queries(&flags, query_options.max_concurrent, clock.clone());
     let queries = Arc::new(Queries::new(storage.clone(), query_options, query_metrics, active));

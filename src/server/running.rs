@@ -22,8 +22,8 @@ use crate::notify;
 use crate::query::Queries;
 use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
 use crate::scrape::{self, AppendOptions, ScrapeMetrics};
-use crate::telemetry::Registry;
 use crate::version;
+use telemetry::Registry;
 
 /// The parts, running.
 pub struct Running {

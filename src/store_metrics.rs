@@ -5,7 +5,7 @@ use std::sync::Arc;
 use storage::Storage;
 use storage::stats::{Distribution, LogStats, Stats, Timing};
 
-use super::registry::{Collect, Gather};
+use telemetry::{Collect, Gather};
 
 /// Collects a store's numbers.
 pub struct StoreMetrics(pub Arc<Storage>);

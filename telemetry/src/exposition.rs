@@ -103,7 +103,7 @@ fn write_family(out: &mut String, name: &str, family: &Family, format: Format) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::metric::Histogram;
+    use crate::metric::Histogram;
 
     #[test]
     fn both_formats() {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::registry::{Collect, Gather};
+use telemetry::{Collect, Gather};
 
 /// Collects the process's figures. What cannot be read is left out.
 pub struct Process {
@@ -26,9 +26,9 @@ fn stat_fields() -> Option<Vec<u64>> {
     Some(after_name.split(' ').map(|field| field.trim().parse().unwrap_or(0)).collect())
 }
 
-/// Resident memory in bytes; `None` where `/proc` is missing.
-pub fn resident_bytes() -> Option<u64> {
-    Some(stat_fields()?.get(21)? * rustix::param::page_size() as u64)
+/// Resident memory in bytes, from the fields of `stat`.
+fn resident_bytes(fields: &[u64]) -> Option<u64> {
+    Some(fields.get(21)? * rustix::param::page_size() as u64)
 }
 
 fn max_fds() -> Option<f64> {
@@ -71,7 +71,7 @@ impl Collect for Process {
                 &[],
                 (field(11) + field(12)) / ticks,
             );
-            let resident = field(21) * rustix::param::page_size() as f64;
+            let resident = resident_bytes(&fields).unwrap_or(0) as f64;
             out.gauge("process_resident_memory_bytes", "Resident memory size in bytes.", &[], resident);
             out.gauge(
                 "go_memstats_alloc_bytes",
@@ -123,6 +123,6 @@ mod tests {
         assert!(value("process_resident_memory_bytes").unwrap() > 500_000.0);
         assert!(value("process_open_fds").unwrap() >= 3.0);
         assert!(value("go_threads").unwrap() >= 1.0);
-        assert_eq!(resident_bytes().map(|b| b > 500_000), Some(true));
+        assert_eq!(stat_fields().and_then(|fields| resident_bytes(&fields)).map(|b| b > 500_000), Some(true));
     }
 }
