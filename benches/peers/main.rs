@@ -8,7 +8,8 @@
 //! `PEERS_RECORDING`: a recording (see [`recording`]); without it the bench says so and ends. `PEERS_HOSTS` (200),
 //! `PEERS_HOURS` (3): how much of it. `PEERS_RUNS` (5): timings of each query. `PEERS_ONLY`: part of a query's name.
 //! `PEERS_SERVERS` (all): names of servers, with commas. `PEERS_KEEP`: a directory that keeps what was loaded for the
-//! next run of the same size. `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs that are not on the PATH.
+//! next run of the same size. `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs that are not on the PATH. `PEERS_BASELINE`: another
+//! build of Trivium, such as the one before a change, which becomes a column of its own.
 //!
 //! A peer that is not installed is left out. All servers are up, loaded and idle before the first query; they are asked
 //! in turns, one at a time, so that what else the machine does falls on all of them alike.

@@ -12,6 +12,8 @@ use crate::recording::Scrapes;
 pub enum Kind {
     /// The release build of this repository.
     Trivium,
+    /// Another build of Trivium, to tell what a change costs: only where `PEERS_BASELINE` names it.
+    Baseline,
     /// `prometheus` on the PATH.
     Prometheus,
     /// `victoria-metrics` on the PATH.
@@ -20,7 +22,7 @@ pub enum Kind {
 
 /// Trivium and the peers that are installed.
 pub fn installed() -> Vec<Kind> {
-    let all = [Kind::Trivium, Kind::Prometheus, Kind::VictoriaMetrics];
+    let all = [Kind::Trivium, Kind::Baseline, Kind::Prometheus, Kind::VictoriaMetrics];
     all.into_iter().filter(|kind| kind.program().is_some()).collect()
 }
 
@@ -39,6 +41,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trivium => "trivium",
+            Self::Baseline => "baseline",
             Self::Prometheus => "prometheus",
             Self::VictoriaMetrics => "victoria-metrics",
         }
@@ -47,14 +50,17 @@ impl Kind {
     fn program(self) -> Option<PathBuf> {
         let variable = match self {
             Self::Trivium => "PEERS_TRIVIUM",
+            Self::Baseline => "PEERS_BASELINE",
             Self::Prometheus => "PEERS_PROMETHEUS",
             Self::VictoriaMetrics => "PEERS_VICTORIA_METRICS",
         };
         if let Ok(path) = std::env::var(variable) {
             return Some(path.into());
         }
-        if self == Self::Trivium {
-            return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium")));
+        match self {
+            Self::Trivium => return Some(PathBuf::from(env!("CARGO_BIN_EXE_trivium"))),
+            Self::Baseline => return None,
+            Self::Prometheus | Self::VictoriaMetrics => {}
         }
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|dir| dir.join(self.name())).find(|program| program.is_file())
@@ -64,8 +70,8 @@ impl Kind {
     /// with all of them.
     pub fn start(self, dir: &Path, data: &Data, scrapes: &Scrapes, scale: Scale) -> Server {
         let own = match self {
-            Self::Trivium | Self::Prometheus => self.own_data(dir),
             Self::VictoriaMetrics => data.victoria.clone(),
+            Self::Trivium | Self::Baseline | Self::Prometheus => self.own_data(dir),
         };
         let config = dir.join("idle.yml");
         std::fs::write(&config, "global: {scrape_interval: 1h}\n").expect("a configuration file");
@@ -98,7 +104,7 @@ impl Kind {
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let mut command = Command::new(program);
         match self {
-            Self::Trivium | Self::Prometheus => {
+            Self::Trivium | Self::Baseline | Self::Prometheus => {
                 command
                     .arg(format!("--config.file={}", config.display()))
                     .arg(format!("--storage.tsdb.path={}", data.display()))

@@ -8,8 +8,9 @@
 //! `PEERS_RECORDING`: a recording (see [`recording`]); without it the bench says so and ends. `STORE_SERIES`
 //! (100000): active series; the target is measured with 1000000. `STORE_ONLY`: a part's name, of `memory`,
 //! `restart`, `blocks`, `compaction`, `scale`. `STORE_SERVERS`: the only servers to run, by name. `PEERS_TRIVIUM`,
-//! `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs to use instead of this build's and those on the PATH. A peer
-//! that is not installed is left out.
+//! `PEERS_PROMETHEUS`, `PEERS_VICTORIA_METRICS`: programs to use instead of this build's and those on the PATH;
+//! `PEERS_BASELINE`: another build of Trivium, such as the one before a change. A peer that is not installed is left
+//! out.
 
 #![expect(
     clippy::expect_used,

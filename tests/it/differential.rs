@@ -17,7 +17,7 @@ use storage::observer::Silent;
 use storage::{Options, Storage};
 
 use crate::harness::http;
-use crate::harness::programs::{find, prometheus_at};
+use crate::harness::programs::{find, prometheus_3, prometheus_at};
 use crate::harness::server::Server;
 
 const IDLE: &str = "global: {scrape_interval: 1h, evaluation_interval: 1m}\n";
@@ -411,7 +411,7 @@ fn keep_one_operand_note(ours: &mut Value, theirs: &mut Value) {
 
 #[test]
 fn prometheus_3_gives_the_same_answers() {
-    let Some(program) = std::env::var_os("TRIVIUM_PROMETHEUS_3").map(PathBuf::from) else { return };
+    let Some(program) = prometheus_3() else { return };
     let dir = tempfile::tempdir().unwrap();
     let vocabulary = Vocabulary::default();
     let seed = number("TRIVIUM_SEED", 1);

@@ -1,6 +1,7 @@
 //! Programs from outside that tests use when they are installed. A test without its program says that it is skipped;
 //! with `TRIVIUM_REQUIRE_PROGRAMS=1`, as in continuous integration, it fails instead.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,10 +19,27 @@ pub fn find(names: &[&str]) -> Option<PathBuf> {
     if found.is_none() {
         let required = std::env::var_os("TRIVIUM_REQUIRE_PROGRAMS").is_some_and(|v| v == "1");
         assert!(!required, "{} is not installed", names[0]);
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        eprintln!("SKIPPED: {test}: {} is not installed", names[0]);
+        skipped(&format!("{} is not installed", names[0]));
     }
     found
+}
+
+/// Says on standard error that this test does not run, and why. `eprintln!` would not do: the test harness keeps what
+/// it prints to itself unless the test fails.
+pub fn skipped(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    // Nothing is left to do when standard error is gone.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}");
+}
+
+/// The Prometheus 3 that `TRIVIUM_PROMETHEUS_3` names; `None` after saying that the test is skipped. Debian has none,
+/// so continuous integration does not require it.
+pub fn prometheus_3() -> Option<PathBuf> {
+    let named = std::env::var_os("TRIVIUM_PROMETHEUS_3").map(PathBuf::from);
+    if named.is_none() {
+        skipped("optional: TRIVIUM_PROMETHEUS_3 names no Prometheus 3");
+    }
+    named
 }
 
 /// promtool.
