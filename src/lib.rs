@@ -3,9 +3,7 @@
 
 pub mod api;
 pub mod builtin;
-pub mod config;
 pub mod discovery;
-pub mod flags;
 pub mod http_client;
 pub mod log;
 pub mod notify;
@@ -15,6 +13,5 @@ pub mod rules;
 pub mod scrape;
 pub mod server;
 mod store_metrics;
-mod text;
 pub mod tool;
 pub mod version;

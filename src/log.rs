@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use config::flags::LogFormat;
 use model::labels::Quoted;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -11,15 +12,6 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-
-/// How a line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `key=value`
-    Logfmt,
-    /// One JSON object.
-    Json,
-}
 
 /// Starts logging for the whole process. Call once, before the first thread starts.
 pub fn start(level: Level, format: LogFormat) {

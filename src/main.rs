@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use trivium::flags::{self, Command};
+use config::flags::{self, Command};
 use trivium::{server, tool, version};
 
 /// Why not the system's: docs/decisions.md.

@@ -4,6 +4,7 @@
 pub mod append;
 pub mod case;
 pub mod float;
+pub mod go_duration;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;

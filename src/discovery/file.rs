@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::groups::{from_json, from_yaml, groups};
 use super::manager::Updates;
 use super::{Metrics, TargetGroup};
-use crate::config::ConfigError;
-use crate::config::discovery::FileSd;
-use crate::config::glob::glob;
+use config::ConfigError;
+use config::discovery::FileSd;
+use config::glob::glob;
 
 const FILEPATH_LABEL: &str = "__meta_filepath";
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -6,9 +6,9 @@ use model::{Labels, LabelsBuilder};
 use serde::Deserialize;
 
 use super::{ADDRESS_LABEL, TargetGroup};
-use crate::config::discovery::StaticGroup;
-use crate::config::fields::Fields;
-use crate::config::yaml::{self, Fault, Value};
+use config::discovery::StaticGroup;
+use config::fields::Fields;
+use config::yaml::{self, Fault, Value};
 
 /// A group in JSON.
 #[derive(Deserialize)]

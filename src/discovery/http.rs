@@ -11,8 +11,8 @@ use url::Url;
 use super::TargetGroup;
 use super::groups::{from_json, groups};
 use super::manager::Updates;
-use crate::config::discovery::HttpSd;
 use crate::http_client::{HttpClient, Request};
+use config::discovery::HttpSd;
 
 const URL_LABEL: &str = "__meta_url";
 const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
@@ -112,7 +112,7 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::http_client::HttpClientConfig;
+    use config::http_client::HttpClientConfig;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::groups::groups;
 use super::{Metrics, TargetGroup, TargetSets, file, http};
-use crate::config::discovery::SdConfig;
+use config::discovery::SdConfig;
 
 /// The first of several updates is handed on after this, later ones after up to the update interval.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -250,7 +250,7 @@ async fn publish_changes(shared: Arc<Shared>, update_interval: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::discovery::{FileSd, StaticGroup};
+    use config::discovery::{FileSd, StaticGroup};
 
     fn fixed(target: &str) -> SdConfig {
         SdConfig::Static(vec![StaticGroup { targets: vec![target.to_owned()], labels: Vec::new() }])

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{HttpClient, HttpError, Request, SetupError};
-use crate::config::http_client::{Auth, GRANT_TYPE_JWT_BEARER, HttpClientConfig, OAuth2, SecretSource};
+use config::http_client::{Auth, GRANT_TYPE_JWT_BEARER, HttpClientConfig, OAuth2, SecretSource};
 
 /// A token is renewed this long before it ends.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);

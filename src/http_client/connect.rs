@@ -21,7 +21,7 @@ use tower_service::Service;
 
 use super::error::io_text;
 use super::proxy::{Proxies, Proxy, ProxyKind};
-use crate::config::http_client::HttpClientConfig;
+use config::http_client::HttpClientConfig;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

@@ -27,8 +27,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::config::http_client::HttpClientConfig;
 use auth::Authenticator;
+use config::http_client::HttpClientConfig;
 use connect::Connector;
 use proxy::Proxies;
 use tls::TlsFiles;

@@ -10,8 +10,8 @@ use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 
 use super::SetupError;
-use crate::config::http_client::ProxyConfig;
-use crate::config::url::GoUrl;
+use config::http_client::ProxyConfig;
+use config::url::GoUrl;
 
 /// How to talk to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

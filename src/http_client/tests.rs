@@ -12,10 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
-use crate::config::http_client::{
-    Auth, Authorization, BasicAuth, Header, OAuth2, Secret, SecretSource, TlsConfig,
-};
-use crate::config::url::GoUrl;
+use config::http_client::{Auth, Authorization, BasicAuth, Header, OAuth2, Secret, SecretSource, TlsConfig};
+use config::url::GoUrl;
 
 const SECOND: Duration = Duration::from_secs(5);
 
@@ -331,17 +329,12 @@ async fn certificates_are_verified_as_configured() {
     }
     let careless = TlsConfig { insecure_skip_verify: true, ..TlsConfig::default() };
     assert_eq!(get(&with(careless), url.clone()).await.unwrap(), "secure");
-    for max_version in
-        [crate::config::http_client::TlsVersion::Tls12, crate::config::http_client::TlsVersion::Tls13]
-    {
+    for max_version in [config::http_client::TlsVersion::Tls12, config::http_client::TlsVersion::Tls13] {
         let tls =
             TlsConfig { max_version: Some(max_version), min_version: Some(max_version), ..named.clone() };
         assert_eq!(get(&with(tls), url.clone()).await.unwrap(), "secure");
     }
-    let old = TlsConfig {
-        max_version: Some(crate::config::http_client::TlsVersion::Tls11),
-        ..TlsConfig::default()
-    };
+    let old = TlsConfig { max_version: Some(config::http_client::TlsVersion::Tls11), ..TlsConfig::default() };
     let config = HttpClientConfig { tls: old, ..HttpClientConfig::default() };
     assert_eq!(HttpClient::new(&config, "a").err(), Some(SetupError::TlsVersion("TLS11")));
 }

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::auth;
 use super::{HttpError, SetupError};
-use crate::config::http_client::{SecretSource, TlsConfig, TlsVersion};
+use config::http_client::{SecretSource, TlsConfig, TlsVersion};
 
 /// What tells whether certificate files are still those that were read: time and size of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 
 use super::AlertSink;
 use super::*;
-use crate::config::alerting::{Alerting, AlertmanagerConfig};
-use crate::config::http_client::HttpClientConfig;
 use crate::discovery::{ADDRESS_LABEL, TargetGroup};
+use config::alerting::{Alerting, AlertmanagerConfig};
+use config::http_client::HttpClientConfig;
 
 pub(super) fn alert(name: &str) -> Alert {
     Alert {

@@ -8,10 +8,10 @@ use promql::ast::Expr;
 use promql::parse::{Features, parse};
 
 use super::template::Template;
-use crate::config::error::ConfigError;
-use crate::config::fields::Fields;
-use crate::config::global::NameValidation;
-use crate::config::yaml::{self, Fault, Node};
+use config::error::ConfigError;
+use config::fields::Fields;
+use config::global::NameValidation;
+use config::yaml::{self, Fault, Node};
 
 /// A checked rule file.
 #[derive(Clone, Debug)]

@@ -54,7 +54,7 @@ mod tests {
 
     use super::super::{SampleValue, file::read_file};
     use super::*;
-    use crate::config::global::NameValidation;
+    use config::global::NameValidation;
 
     #[test]
     fn renaming() {

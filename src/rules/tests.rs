@@ -19,8 +19,8 @@ use promql::value::{Point, Value};
 use super::group::{Group, Shared};
 use super::view::Health;
 use super::*;
-use crate::config::global::NameValidation;
 use crate::notify::{Alert, AlertSink};
+use config::global::NameValidation;
 
 type Data = BTreeMap<Labels, BTreeMap<i64, f64>>;
 

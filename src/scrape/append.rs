@@ -18,7 +18,7 @@ use super::report::{Report, ReportSeries};
 use super::sample_labels::{SampleLabels, SampleLabelsError};
 use super::start_synthesis::{Adjusted, StartSynthesis, is_cumulative};
 use super::target::Target;
-use crate::config::scrape::ScrapeJob;
+use config::scrape::ScrapeJob;
 
 /// For a series that the store knows by its reference.
 static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::empty);

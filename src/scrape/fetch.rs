@@ -12,9 +12,9 @@ use url::Url;
 use wire::exposition::{Format, FormatError};
 
 use super::target::Target;
-use crate::config::global::{NameEscaping, ScrapeProtocol};
-use crate::config::scrape::ScrapeJob;
 use crate::http_client::{HttpClient, HttpError, Request, Response};
+use config::global::{NameEscaping, ScrapeProtocol};
+use config::scrape::ScrapeJob;
 
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
@@ -249,8 +249,7 @@ mod tests {
                 socket.write_all(b" 1").await.unwrap();
             }
         });
-        let client =
-            HttpClient::new(&crate::config::http_client::HttpClientConfig::default(), "test").unwrap();
+        let client = HttpClient::new(&config::http_client::HttpClientConfig::default(), "test").unwrap();
         let buffers = Arc::new(BodyBuffers::default());
         let free = || buffers.room.available_permits();
         let read = async |patience| {

@@ -6,7 +6,7 @@ use model::LabelsBuilder;
 use model::labels::{Labels, METRIC_NAME, Quoted};
 use model::relabel::{Rule, process};
 
-use crate::config::global::{NameValidation, ScrapeLimits};
+use config::global::{NameValidation, ScrapeLimits};
 
 /// In front of an exposed label that a target label displaces.
 const EXPORTED_PREFIX: &str = "exported_";

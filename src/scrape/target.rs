@@ -9,8 +9,8 @@ use model::labels::Labels;
 use model::relabel::process;
 use model::time::{DurationText, parse_duration};
 
-use crate::config::scrape::ScrapeJob;
 use crate::discovery::{ADDRESS_LABEL, TargetGroup};
+use config::scrape::ScrapeJob;
 
 /// Connects to this Unix socket instead.
 pub const UNIX_SOCKET_LABEL: &str = "__unix_socket__";

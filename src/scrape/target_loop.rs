@@ -23,8 +23,8 @@ use super::metrics::ScrapeMetrics;
 use super::report::{Extra, Report};
 use super::status::{Health, LastScrape, TargetStatus};
 use super::target::Target;
-use crate::config::scrape::ScrapeJob;
-use crate::text::go_duration;
+use config::scrape::ScrapeJob;
+use model::go_duration::go_duration;
 
 /// What all loops share.
 pub(super) struct Shared {

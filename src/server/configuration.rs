@@ -10,13 +10,13 @@ use promql::parse::Features;
 use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
 
 use super::millis;
-use crate::config::load::{Host, Loaded, Machine};
-use crate::config::reload::{fingerprint, load_all};
-use crate::config::storage::FloatChunkEncoding;
-use crate::config::{Config, ConfigError};
-use crate::flags::{Flags, WalCompression};
 use crate::rules::{RuleFile, read_file};
 use crate::{builtin, query};
+use config::flags::{Flags, WalCompression};
+use config::load::{Host, Loaded, Machine};
+use config::reload::{fingerprint, load_all};
+use config::storage::FloatChunkEncoding;
+use config::{Config, ConfigError};
 
 /// Where the configuration is read from.
 pub enum Source {

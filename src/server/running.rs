@@ -17,12 +17,12 @@ use super::configuration::{Configuration, language};
 use super::millis;
 use crate::api::state::State;
 use crate::discovery;
-use crate::flags::Flags;
 use crate::notify;
 use crate::query::Queries;
 use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
 use crate::scrape::{self, AppendOptions, ScrapeMetrics};
 use crate::version;
+use config::flags::Flags;
 use telemetry::Registry;
 
 /// The parts, running.

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::{ServerError, builtin};
 use crate::api::state::ReloadRequest;
-use crate::flags::Flags;
+use config::flags::Flags;
 
 /// What happened.
 pub enum Happening {

@@ -4,7 +4,7 @@ use std::io;
 
 use storage::{Corruption, StorageError};
 
-use crate::config::ConfigError;
+use config::ConfigError;
 
 /// A command that failed: one line that names the file, and the line where there is one.
 #[derive(Debug, thiserror::Error)]

@@ -21,13 +21,12 @@ const FORBIDDEN_BELOW: [&str; 9] =
     ["tokio", "hyper", "axum", "http", "reqwest", "tracing", "log", "clap", "rust-embed"];
 
 /// Folders of `src` and the folders of `src` they must not name, so that the parts stay apart.
-const APART: [(&str, &[&str]); 7] = [
+const APART: [(&str, &[&str]); 6] = [
     ("src/scrape", &["api", "rules", "notify", "query", "server"]),
     ("src/rules", &["api", "scrape", "server", "discovery"]),
     ("src/notify", &["api", "scrape", "rules", "query", "server"]),
     ("src/discovery", &["api", "scrape", "rules", "notify", "query", "server"]),
     ("src/query", &["api", "scrape", "rules", "notify", "discovery", "server"]),
-    ("src/config", &["api", "scrape", "rules", "notify", "query", "discovery", "server"]),
     ("src/api", &["discovery", "server"]),
 ];
 

@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::value::Value;
-use crate::text::go_duration;
+use model::go_duration::go_duration;
 
 fn civil(ns: i64) -> DateTime {
     // 64 bits of nanoseconds lie well within jiff's range of years.

@@ -170,7 +170,7 @@ impl fmt::Display for Value {
                 data.value
             ),
             Self::Time(ns) => f.write_str(&time::time_text(*ns)),
-            Self::Duration(ns) => f.write_str(&crate::text::go_duration(*ns)),
+            Self::Duration(ns) => f.write_str(&model::go_duration::go_duration(*ns)),
         }
     }
 }

@@ -21,10 +21,10 @@ use storage::metrics::read_only::chunk_samples;
 
 use super::histogram::write_histogram;
 use super::{open_block, open_dir};
-use crate::text::go_duration;
 use crate::tool::ToolError;
 use crate::tool::output::stdout;
 use crate::tool::progress::Progress;
+use model::go_duration::go_duration;
 
 /// Series between two reports of progress.
 const REPORT_EVERY: u64 = 1024;

@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::list::write_blocks;
 use super::open_block;
-use crate::flags::go_duration_ns;
 use crate::server::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::stdout;
 use crate::tool::progress::Progress;
+use model::go_duration::parse_go_duration;
 
 /// Prometheus's smallest block: 2 h.
 const BLOCK_MS: i64 = 2 * 3_600_000;
@@ -39,7 +39,7 @@ pub struct Shared {
     #[arg(long, hide = true, global = true)]
     no_quiet: bool,
     /// Maximum duration created blocks may span. Anything less than 2h is ignored.
-    #[arg(long, hide = true, global = true, value_name = "DURATION", value_parser = go_duration_ns)]
+    #[arg(long, hide = true, global = true, value_name = "DURATION", value_parser = parse_go_duration)]
     max_block_duration: Option<i64>,
 }
 

@@ -16,9 +16,9 @@ use storage::{Options, Storage};
 
 use super::Warnings;
 use crate::server::SystemClock;
-use crate::text::go_duration;
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
+use model::go_duration::go_duration;
 
 /// Between two scrapes, in milliseconds.
 const SCRAPE_MS: i64 = 30_000;

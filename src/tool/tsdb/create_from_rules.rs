@@ -18,12 +18,6 @@ use url::Url;
 
 use super::backfill::{Shared, Target};
 use crate::api::params::parse_time;
-use crate::config::context::Context;
-use crate::config::fields::Fields;
-use crate::config::global::NameValidation;
-use crate::config::http_client::HttpClientConfig;
-use crate::config::{ConfigError, Defaults, yaml};
-use crate::flags::go_duration_ns;
 use crate::http_client::{HttpClient, Request};
 use crate::rules::file::{Action, GroupSpec, RuleSpec};
 use crate::rules::group::slot;
@@ -32,6 +26,12 @@ use crate::server::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::say_err;
 use crate::tool::progress::Progress;
+use config::context::Context;
+use config::fields::Fields;
+use config::global::NameValidation;
+use config::http_client::HttpClientConfig;
+use config::{ConfigError, Defaults, yaml};
+use model::go_duration::parse_go_duration;
 
 const USER_AGENT: &str = concat!("Trivium/", env!("CARGO_PKG_VERSION"));
 /// Longer than servers let a query run.
@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, default_value = "data/")]
     output_dir: String,
     /// How frequently to evaluate rules when backfilling if a value is not set in the recording rule files.
-    #[arg(long, default_value = "60s", value_parser = go_duration_ns)]
+    #[arg(long, default_value = "60s", value_parser = parse_go_duration)]
     eval_interval: i64,
     /// A list of one or more files containing recording rules to be backfilled. All recording rules listed in the files
     /// will be backfilled. Alerting rules are not evaluated.

@@ -8,9 +8,9 @@ use storage::metrics::block::MetricsBlock;
 use storage::metrics::read_only::all_blocks;
 
 use super::open_dir;
-use crate::text::go_duration;
 use crate::tool::ToolError;
 use crate::tool::output::{bytes_text, stdout, time_text, write_table};
+use model::go_duration::go_duration;
 
 const HEADER: [&str; 8] =
     ["BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES", "SIZE"];

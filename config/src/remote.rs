@@ -14,6 +14,9 @@ use super::sections::Section;
 use super::url::GoUrl;
 use super::yaml::{Fault, Node};
 
+/// The protobuf messages that remote write knows.
+pub const REMOTE_WRITE_MESSAGES: [&str; 2] = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
+
 /// An entry of `remote_write`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoteWrite {
@@ -133,7 +136,7 @@ impl RemoteWrite {
         let sigv4 = f.section("sigv4", |f| SIGV4.read(f, cx))?;
         let azuread = f.section("azuread", |f| AZURE_AD.read(f, cx))?;
         let google_iam = f.section("google_iam", |f| GOOGLE_IAM.read(f, cx))?;
-        let messages = crate::flags::table::REMOTE_WRITE_MESSAGES.map(|name| (name, name));
+        let messages = REMOTE_WRITE_MESSAGES.map(|name| (name, name));
         let queue = f.section("queue_config", |f| QueueConfig::read(Some(f)))?;
         let has_queue = f.has("queue_config");
         let mut remote = Self {

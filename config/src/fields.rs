@@ -87,7 +87,7 @@ impl<'n> Fields<'n> {
             return Ok(());
         };
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
-        let hint = match crate::text::closest(&unknown.key, self.known.iter().copied()) {
+        let hint = match crate::suggestion::closest(&unknown.key, self.known.iter().copied()) {
             Some(near) => format!("; did you mean {near:?}?"),
             None => String::new(),
         };

@@ -1,4 +1,7 @@
-//! The configuration file: [`yaml`] holds what was written, with positions; [`checked`] what it means, with every
+//! What an operator says to the server: the command line ([`flags`]) and the configuration file. Both are read and
+//! checked once into types that the rest trusts; what was written and what it means are different types.
+//!
+//! Of the file, [`yaml`] holds what was written, with positions; [`checked`] what it means, with every
 //! default applied; [`load`] goes from one to the other, [`reload`] does so for all files whole or not at all, and
 //! [`print`] writes the checked configuration as Prometheus prints it. Each section has a file of its own: its type,
 //! how it is read, what it refuses.
@@ -11,6 +14,7 @@ mod emit;
 pub mod error;
 pub mod expand;
 pub mod fields;
+pub mod flags;
 pub mod glob;
 pub mod global;
 pub mod http_client;
@@ -25,6 +29,7 @@ pub mod section_tables;
 pub mod sections;
 pub mod size;
 pub mod storage;
+mod suggestion;
 pub mod unsupported;
 pub mod url;
 pub mod yaml;

@@ -74,7 +74,7 @@ fn read_action(f: &mut Fields<'_>) -> Result<Action, Fault> {
     }
     let text = node.scalar().map_or("", |s| s.text.as_str());
     text.parse().map_err(|e: RelabelError| {
-        let hint = match crate::text::closest(&text.to_lowercase(), ACTIONS) {
+        let hint = match crate::suggestion::closest(&text.to_lowercase(), ACTIONS) {
             Some(near) => format!("; did you mean {near:?}?"),
             None => format!(" (expected one of {})", ACTIONS.join(", ")),
         };

@@ -74,9 +74,6 @@ const fn agent(name: &'static str, kind: Kind, default: &'static str, help: &'st
 
 const COMPRESSIONS: Kind = Kind::OneOf(&["snappy", "zstd"]);
 
-/// The protobuf messages that remote write knows.
-pub const REMOTE_WRITE_MESSAGES: [&str; 2] = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
-
 /// Every flag of Prometheus 3.14, in its order.
 pub const FLAGS: &[Flag] = &[
     any("config.file", Kind::Text, "prometheus.yml", "Configuration file."),

@@ -1,4 +1,4 @@
-//! Small helpers for messages to people.
+//! "Did you mean …?": the known name that was most likely meant by an unknown one.
 
 /// The name most like `text`, when one is near enough to be meant: at most a third of its characters differ, or one
 /// begins with the other.
@@ -39,57 +39,9 @@ fn edit_distance(a: &str, b: &str) -> usize {
     cost[a.len() * width + b.len()]
 }
 
-/// Nanoseconds as Go prints a duration: `1h0m0.5s`, `15ms`, `0s`.
-pub fn go_duration(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "" };
-    let ns = ns.unsigned_abs();
-    let decimal = |unit: u64, name: &str| {
-        let fraction = format!("{:0width$}", ns % unit, width = unit.ilog10() as usize);
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() || unit == 1 { "" } else { "." };
-        let fraction = if unit == 1 { "" } else { fraction };
-        format!("{sign}{}{point}{fraction}{name}", ns / unit)
-    };
-    match ns {
-        0 => "0s".to_owned(),
-        1..1_000 => decimal(1, "ns"),
-        1_000..1_000_000 => decimal(1_000, "µs"),
-        1_000_000..1_000_000_000 => decimal(1_000_000, "ms"),
-        _ => {
-            let seconds = ns / 1_000_000_000;
-            let fraction = format!("{:09}", ns % 1_000_000_000);
-            let fraction = fraction.trim_end_matches('0');
-            let point = if fraction.is_empty() { "" } else { "." };
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            let mut text = sign.to_owned();
-            if hours > 0 {
-                text.push_str(&format!("{hours}h"));
-            }
-            if seconds >= 60 {
-                text.push_str(&format!("{minutes}m"));
-            }
-            text.push_str(&format!("{}{point}{fraction}s", seconds % 60));
-            text
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_as_go() {
-        for (ns, want) in [
-            (0, "0s"),
-            (1_500, "1.5µs"),
-            (15_000_000, "15ms"),
-            (7_199_999_000_000, "1h59m59.999s"),
-            (-7_200_000_000_000, "-2h0m0s"),
-        ] {
-            assert_eq!(go_duration(ns), want);
-        }
-    }
 
     #[test]
     fn closest_names() {

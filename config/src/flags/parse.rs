@@ -120,7 +120,7 @@ fn read_flag(arg: &str) -> Result<(&'static Flag, Option<String>), FlagsError> {
         ))),
         (None, None, _) => {
             let names = FLAGS.iter().filter(|f| !f.hidden).map(|f| f.name);
-            let hint = match crate::text::closest(name, names) {
+            let hint = match crate::suggestion::closest(name, names) {
                 Some(near) => format!("; did you mean '--{near}'?"),
                 None => String::new(),
             };

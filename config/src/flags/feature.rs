@@ -79,7 +79,7 @@ impl Features {
         for name in values.iter().flat_map(|v| v.split(',')) {
             let (severity, text) = match features.set(name) {
                 None => {
-                    let hint = match crate::text::closest(name, Self::NAMES.iter().copied()) {
+                    let hint = match crate::suggestion::closest(name, Self::NAMES.iter().copied()) {
                         Some(near) => format!("; did you mean {near:?}?"),
                         None => String::new(),
                     };

@@ -7,18 +7,18 @@ mod parse;
 pub mod table;
 mod value;
 
+use model::go_duration::parse_go_duration;
 use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
-pub(crate) use value::go_duration_ns;
 
-use crate::config::storage::Retention;
-use crate::config::url::GoUrl;
-use crate::config::{Defaults, Unsupported};
-use crate::log::LogFormat;
+use crate::remote::REMOTE_WRITE_MESSAGES;
+use crate::storage::Retention;
+use crate::url::GoUrl;
+use crate::{Defaults, Unsupported};
 use parse::{Given, Parsed};
-use table::{FLAGS, Flag, Mode, REMOTE_WRITE_MESSAGES};
+use table::{FLAGS, Flag, Mode};
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -87,6 +87,15 @@ pub enum LogLevel {
     Warn,
     /// `error`
     Error,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value`
+    Logfmt,
+    /// One JSON object.
+    Json,
 }
 
 /// How records of the write-ahead log are compressed.
@@ -413,7 +422,7 @@ impl Flags {
             },
             scrape: ScrapeFlags {
                 adjust_timestamps: v.bool("scrape.adjust-timestamps"),
-                timestamp_tolerance_ns: go_duration_ns(&v.text("scrape.timestamp-tolerance")).unwrap_or(0),
+                timestamp_tolerance_ns: parse_go_duration(&v.text("scrape.timestamp-tolerance")).unwrap_or(0),
                 discovery_reload_interval_ms: v.ms("scrape.discovery-reload-interval"),
             },
             alertmanager: AlertmanagerFlags {
@@ -475,9 +484,7 @@ impl Flags {
                     "config.auto-reload" => self.auto_reload_interval_ms.is_some().to_string(),
                     "web.route-prefix" => self.web.route_prefix.clone(),
                     "storage.tsdb.retention.time" => model::time::DurationText(retention.time_ms).to_string(),
-                    "storage.tsdb.retention.size" => {
-                        crate::config::size::SizeText(retention.size_bytes).to_string()
-                    }
+                    "storage.tsdb.retention.size" => crate::size::SizeText(retention.size_bytes).to_string(),
                     "storage.tsdb.max-block-duration" => {
                         model::time::DurationText(self.max_block_duration_ms(retention)).to_string()
                     }
