@@ -3,8 +3,6 @@
 
 pub mod api;
 pub mod builtin;
-pub mod discovery;
-pub mod http_client;
 pub mod log;
 pub mod notify;
 mod process_metrics;

@@ -8,10 +8,10 @@ use model::float::FloatE;
 use serde::Serialize;
 
 use super::Api;
-use super::json::LabelsJson;
 use super::reply::{ApiResult, Reply};
 use super::status::rfc3339;
 use crate::rules::view::AlertView;
+use net::json::LabelsJson;
 
 /// An alert as `/alerts` and `/rules` show it.
 #[derive(Serialize)]

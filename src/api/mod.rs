@@ -6,9 +6,6 @@
 pub mod admin;
 pub mod alerts;
 pub mod cors;
-pub mod http;
-pub mod json;
-pub mod lenient;
 pub mod lifecycle;
 pub mod observe;
 pub mod params;

@@ -12,11 +12,11 @@ use storage::ExemplarQuery;
 use tokio::sync::oneshot;
 
 use super::Api;
-use super::json::{JsonWriter, Written};
 use super::params::{MAX_TIME, MIN_TIME, Params};
-use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
+use super::reply::{ApiError, ApiResult, ErrorKind, Reply, WrittenReply};
 use super::value::write_result;
 use crate::query::{Request, Thread, text_len};
+use net::json::JsonWriter;
 
 /// A range query may have so many steps.
 const MAX_POINTS: i64 = 11_000;
@@ -24,14 +24,14 @@ const MAX_POINTS: i64 = 11_000;
 const MAX_NOTES: usize = 10;
 
 /// `/api/v1/query`
-pub async fn query(State(api): State<Arc<Api>>, params: Params) -> Result<Written, ApiError> {
+pub async fn query(State(api): State<Arc<Api>>, params: Params) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
     let t = params.time_or("time", api.now_ms())?;
     run(&api, &params, Times::Instant(t), limit).await
 }
 
 /// `/api/v1/query_range`
-pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<Written, ApiError> {
+pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
     let (start, end) = (params.time("start")?, params.time("end")?);
     if end < start {
@@ -53,7 +53,7 @@ pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<
     run(&api, &params, Times::Range(RangeTimes { start, end, step }), limit).await
 }
 
-async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<Written, ApiError> {
+async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<WrittenReply, ApiError> {
     let queries = &api.parts()?.queries;
     let stats = params.get("stats").to_owned();
     let request = Request {
@@ -71,7 +71,7 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
         match result {
             Err(e) => drop(send.send(Err(query_error(e)))),
             Ok(result) => {
-                let hand_over = Box::new(move |written| drop(send.send(Ok(written))));
+                let hand_over = Box::new(move |written| drop(send.send(Ok(WrittenReply(written)))));
                 let len = text_len(&result.value);
                 let mut json = match thread {
                     Thread::Serving => JsonWriter::whole(len, hand_over),

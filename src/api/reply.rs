@@ -9,7 +9,7 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::json::{JsonWriter, Written};
+use net::json::{JsonWriter, Written};
 
 /// Why a request failed, as `errorType` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,11 +189,13 @@ impl IntoResponse for Reply {
 }
 
 /// An answer that a writer handed over.
-impl IntoResponse for Written {
+pub struct WrittenReply(pub Written);
+
+impl IntoResponse for WrittenReply {
     fn into_response(self) -> Response {
-        let body = match self {
-            Self::Whole(text) => Body::new(Full::new(text)),
-            Self::Pieces(pieces) => Body::new(StreamBody::new(Pieces(pieces))),
+        let body = match self.0 {
+            Written::Whole(text) => Body::new(Full::new(text)),
+            Written::Pieces(pieces) => Body::new(StreamBody::new(Pieces(pieces))),
         };
         ([(header::CONTENT_TYPE, "application/json")], body).into_response()
     }

@@ -8,8 +8,8 @@ use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use promql::value::{Floats, Point, Series, Value, VectorSample};
 
-use super::json::JsonWriter;
 use crate::query::{sample_text_len, series_text_len};
+use net::json::JsonWriter;
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
 pub fn write_result(json: &mut JsonWriter, value: &Value) {

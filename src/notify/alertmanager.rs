@@ -15,9 +15,9 @@ use url::Url;
 
 use super::queue::Queue;
 use super::{Alert, Metrics};
-use crate::discovery::ADDRESS_LABEL;
-use crate::http_client::{HttpClient, Request};
 use config::alerting::AlertmanagerConfig;
+use discovery::ADDRESS_LABEL;
+use net::client::{HttpClient, Request};
 
 /// Label of a discovered Alertmanager that holds its path.
 const PATH_LABEL: &str = "__alerts_path__";

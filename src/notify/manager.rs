@@ -11,10 +11,10 @@ use super::AlertSink;
 use super::alertmanager::SendLoop;
 use super::set::{Set, relabelled};
 use super::{Alert, Metrics};
-use crate::discovery::TargetSets;
-use crate::http_client::{HttpClient, SetupError};
 use config::alerting::Alerting;
 use config::discovery::SdConfig;
+use discovery::TargetSets;
+use net::client::{HttpClient, SetupError};
 
 /// What flags decide.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use model::{Labels, LabelsBuilder};
 
 use super::alertmanager::{SendLoop, Sending, discovered_labels, url_of};
 use super::{Alert, Metrics, Options};
-use crate::discovery::{ADDRESS_LABEL, TargetGroup};
-use crate::http_client::HttpClient;
 use config::alerting::AlertmanagerConfig;
+use discovery::{ADDRESS_LABEL, TargetGroup};
+use net::client::HttpClient;
 
 /// One section with what discovery found for it.
 pub(super) struct Set {

@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 
 use super::AlertSink;
 use super::*;
-use crate::discovery::{ADDRESS_LABEL, TargetGroup};
 use config::alerting::{Alerting, AlertmanagerConfig};
 use config::http_client::HttpClientConfig;
+use discovery::{ADDRESS_LABEL, TargetGroup};
 
 pub(super) fn alert(name: &str) -> Alert {
     Alert {

@@ -12,9 +12,9 @@ use url::Url;
 use wire::exposition::{Format, FormatError};
 
 use super::target::Target;
-use crate::http_client::{HttpClient, HttpError, Request, Response};
 use config::global::{NameEscaping, ScrapeProtocol};
 use config::scrape::ScrapeJob;
+use net::client::{HttpClient, HttpError, Request, Response};
 
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 

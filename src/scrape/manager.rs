@@ -18,9 +18,9 @@ use super::pool::Pool;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::fnv1a;
 use super::target_loop::Shared;
-use crate::discovery::{TargetGroup, TargetSets};
-use crate::http_client::SetupError;
 use config::scrape::ScrapeJob;
+use discovery::{TargetGroup, TargetSets};
+use net::client::SetupError;
 
 /// Loops that still run this long after shutdown are left behind.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);

@@ -11,9 +11,9 @@ use super::fetch::Fetcher;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::{Target, populate_groups};
 use super::target_loop::{LoopHandle, Shared, Start, interval_label};
-use crate::discovery::TargetGroup;
-use crate::http_client::{HttpClient, SetupError};
 use config::scrape::ScrapeJob;
+use discovery::TargetGroup;
+use net::client::{HttpClient, SetupError};
 
 /// A job that is being scraped.
 pub(super) struct Pool {

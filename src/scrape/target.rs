@@ -9,8 +9,8 @@ use model::labels::Labels;
 use model::relabel::process;
 use model::time::{DurationText, parse_duration};
 
-use crate::discovery::{ADDRESS_LABEL, TargetGroup};
 use config::scrape::ScrapeJob;
+use discovery::{ADDRESS_LABEL, TargetGroup};
 
 /// Connects to this Unix socket instead.
 pub const UNIX_SOCKET_LABEL: &str = "__unix_socket__";

@@ -16,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::discovery::TargetGroup;
 use config::load::{Host, load};
 use config::scrape::ScrapeJob;
+use discovery::TargetGroup;
 use telemetry::{Collect, Gather};
 
 /// Keeps samples by series text. Refuses late and contradicting samples as a store without out-of-order window does.

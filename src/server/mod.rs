@@ -19,7 +19,6 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::http::{self, BindError};
 use crate::api::state::{Readiness, ReloadRequest, State};
 use crate::api::{self, Api, Parts};
 use crate::query::Queries;
@@ -29,6 +28,7 @@ use crate::{builtin, version};
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
 use configuration::{Configuration, Source, query_options, storage_options};
+use net::listener::{self, BindError};
 use running::Running;
 use signals::{Happening, Happenings};
 use telemetry::Registry;
@@ -169,13 +169,13 @@ async fn serve(
         registry.clone(),
         clock.clone(),
     ));
-    let limits = http::Limits {
+    let limits = listener::Limits {
         max_connections: usize::try_from(flags.web.max_connections).unwrap_or(512),
         read_timeout: millis(flags.web.read_timeout_ms),
     };
     let stop_http = CancellationToken::new();
     let router = api::router(api.clone(), http_metrics);
-    let http = tokio::spawn(http::serve(listeners, router, limits, stop_http.clone()));
+    let http = tokio::spawn(listener::serve(listeners, router, limits, stop_http.clone()));
 
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
@@ -286,7 +286,7 @@ async fn reload(
 async fn listen(flags: &Flags) -> Result<Vec<TcpListener>, ServerError> {
     let mut listeners = Vec::new();
     for address in &flags.web.listen_addresses {
-        let listener = http::bind(address).await?;
+        let listener = listener::bind(address).await?;
         listeners.push(listener);
     }
     Ok(listeners)

@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 use super::configuration::{Configuration, language};
 use super::millis;
 use crate::api::state::State;
-use crate::discovery;
 use crate::notify;
 use crate::query::Queries;
 use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};

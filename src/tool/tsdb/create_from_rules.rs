@@ -18,7 +18,6 @@ use url::Url;
 
 use super::backfill::{Shared, Target};
 use crate::api::params::parse_time;
-use crate::http_client::{HttpClient, Request};
 use crate::rules::file::{Action, GroupSpec, RuleSpec};
 use crate::rules::group::slot;
 use crate::rules::read_file;
@@ -32,6 +31,7 @@ use config::global::NameValidation;
 use config::http_client::HttpClientConfig;
 use config::{ConfigError, Defaults, yaml};
 use model::go_duration::parse_go_duration;
+use net::client::{HttpClient, Request};
 
 const USER_AGENT: &str = concat!("Trivium/", env!("CARGO_PKG_VERSION"));
 /// Longer than servers let a query run.
@@ -261,10 +261,7 @@ impl Server {
         let ask = async |request: Request| {
             let response = self.client.send(request, PATIENCE).await?;
             let status = response.status;
-            Ok::<_, crate::http_client::HttpError>((
-                status,
-                response.read(MAX_ANSWER_BYTES, Vec::new()).await?,
-            ))
+            Ok::<_, net::client::HttpError>((status, response.read(MAX_ANSWER_BYTES, Vec::new()).await?))
         };
         let (status, body) = self
             .runtime

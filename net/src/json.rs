@@ -89,21 +89,25 @@ impl JsonWriter {
     }
 
     /// The text that was not sent, to append to: JSON only.
+    #[inline]
     pub fn text(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
     /// Whether the receiver has gone; the rest need not be written.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
     /// Appends text that is JSON already.
+    #[inline]
     pub fn raw(&mut self, json: &str) {
         self.out.extend_from_slice(json.as_bytes());
     }
 
     /// Sends what there is when it makes a piece. Call between values.
+    #[inline]
     pub fn flush_piece(&mut self) {
         if self.out.len() >= PIECE {
             self.flush();
@@ -162,6 +166,7 @@ impl JsonWriter {
     }
 
     /// Appends a float as a string, in the API's form.
+    #[inline]
     pub fn float_string(&mut self, v: f64) {
         self.out.push(b'"');
         push_float(&mut self.out, v);
@@ -169,11 +174,13 @@ impl JsonWriter {
     }
 
     /// Appends milliseconds as seconds.
+    #[inline]
     pub fn timestamp(&mut self, t_ms: i64) {
         push_timestamp(&mut self.out, t_ms);
     }
 
     /// Appends `[timestamp,"value"]`.
+    #[inline]
     pub fn point(&mut self, t_ms: i64, v: f64) {
         self.out.push(b'[');
         self.timestamp(t_ms);
@@ -183,6 +190,7 @@ impl JsonWriter {
     }
 
     /// Appends a label set as an object.
+    #[inline]
     pub fn labels(&mut self, labels: &Labels) {
         self.out.push(b'{');
         for (i, (name, value)) in labels.iter().enumerate() {

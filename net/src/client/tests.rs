@@ -121,7 +121,7 @@ fn inline(text: &str) -> Option<SecretSource> {
 }
 
 fn testdata(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/http_client/testdata").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/client/testdata").join(name)
 }
 
 #[tokio::test]

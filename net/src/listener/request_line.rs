@@ -16,7 +16,7 @@ const SMALL: usize = 64;
 const METHODS: [&[u8]; 6] = [b"GET /", b"POST /", b"PUT /", b"HEAD /", b"DELETE /", b"OPTIONS /"];
 
 /// A connection whose request lines are mended.
-pub struct Lenient<S> {
+pub struct RequestLineEncoder<S> {
     inner: S,
     place: Place,
     /// Mended bytes that did not fit into the reader's buffer.
@@ -35,7 +35,7 @@ enum Place {
     Rest,
 }
 
-impl<S> Lenient<S> {
+impl<S> RequestLineEncoder<S> {
     /// Mends what is read from `inner`.
     pub fn new(inner: S) -> Self {
         Self { inner, place: Place::Start, left: Vec::new(), left_from: 0 }
@@ -98,7 +98,7 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
     Some(mended)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RequestLineEncoder<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -131,7 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RequestLineEncoder<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if !buf.starts_with(b"HTTP/1.1 100 ") {
             self.place = Place::Start;
@@ -169,7 +169,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn mend(place: Place, piece: &[u8]) -> (Place, Vec<u8>) {
-        let mut lenient = Lenient { place, ..Lenient::new(()) };
+        let mut lenient = RequestLineEncoder { place, ..RequestLineEncoder::new(()) };
         let mended = lenient.mend(piece).unwrap_or(piece.to_vec());
         (lenient.place, mended)
     }
@@ -190,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn every_request_of_a_connection_is_mended_and_no_body() {
         let (client, server) = tokio::io::duplex(64);
-        let (mut client, mut server) = (client, Lenient::new(server));
+        let (mut client, mut server) = (client, RequestLineEncoder::new(server));
         let mut byte = [0u8; 1];
         let mut seen = Vec::new();
         let request = b"POST /a\"b HTTP/1.1\r\n\r\nGET /\"body\" HTTP/1.1\r\n";

@@ -11,8 +11,8 @@ use url::Url;
 use super::TargetGroup;
 use super::groups::{from_json, groups};
 use super::manager::Updates;
-use crate::http_client::{HttpClient, Request};
 use config::discovery::HttpSd;
+use net::client::{HttpClient, Request};
 
 const URL_LABEL: &str = "__meta_url";
 const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
