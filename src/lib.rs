@@ -8,7 +8,6 @@ pub mod notify;
 mod process_metrics;
 pub mod query;
 pub mod rules;
-pub mod scrape;
 pub mod server;
 mod store_metrics;
 pub mod tool;

@@ -12,8 +12,8 @@ use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
 use super::{Api, params};
-use crate::scrape::ActiveTarget;
 use net::json::LabelsJson;
+use scrape::ActiveTarget;
 
 /// Hosts that mean the machine itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];

@@ -19,9 +19,9 @@ use crate::api::state::State;
 use crate::notify;
 use crate::query::Queries;
 use crate::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
-use crate::scrape::{self, AppendOptions, ScrapeMetrics};
 use crate::version;
 use config::flags::Flags;
+use scrape::{self, AppendOptions, ScrapeMetrics};
 use telemetry::Registry;
 
 /// The parts, running.

@@ -312,7 +312,7 @@ pub fn populate_groups(job: &ScrapeJob, groups: &[Arc<TargetGroup>], keep_droppe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scrape::tests::job;
+    use crate::tests::job;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         Labels::from_pairs(pairs.iter().copied())
