@@ -4,10 +4,8 @@
 pub mod api;
 pub mod builtin;
 pub mod log;
-pub mod notify;
 mod process_metrics;
 pub mod query;
-pub mod rules;
 pub mod server;
 mod store_metrics;
 pub mod tool;

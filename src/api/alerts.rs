@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Api;
 use super::reply::{ApiResult, Reply};
 use super::status::rfc3339;
-use crate::rules::view::AlertView;
+use alerting::rules::view::AlertView;
 use net::json::LabelsJson;
 
 /// An alert as `/alerts` and `/rules` show it.

@@ -32,7 +32,7 @@ use storage::Storage;
 use tower_http::compression::CompressionLayer;
 
 use crate::query::Queries;
-use crate::{notify, rules as rule_engine};
+use alerting::{notify, rules as rule_engine};
 use observe::HttpMetrics;
 use reply::{ApiError, ErrorKind};
 use state::State;

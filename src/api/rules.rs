@@ -13,7 +13,7 @@ use super::alerts::{AlertJson, texts};
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
-use crate::rules::view::{GroupView, RuleView};
+use alerting::rules::view::{GroupView, RuleView};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,8 +10,8 @@ use promql::parse::Features;
 use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
 
 use super::millis;
-use crate::rules::{RuleFile, read_file};
 use crate::{builtin, query};
+use alerting::rules::{RuleFile, read_file};
 use config::flags::{Flags, WalCompression};
 use config::load::{Host, Loaded, Machine};
 use config::reload::{fingerprint, load_all};

@@ -18,13 +18,13 @@ use url::Url;
 
 use super::backfill::{Shared, Target};
 use crate::api::params::parse_time;
-use crate::rules::file::{Action, GroupSpec, RuleSpec};
-use crate::rules::group::slot;
-use crate::rules::read_file;
 use crate::server::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::say_err;
 use crate::tool::progress::Progress;
+use alerting::rules::file::{Action, GroupSpec, RuleSpec};
+use alerting::rules::group::slot;
+use alerting::rules::read_file;
 use config::context::Context;
 use config::fields::Fields;
 use config::global::NameValidation;

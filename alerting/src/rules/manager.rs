@@ -19,7 +19,7 @@ use super::file::RuleFile;
 use super::group::{Group, Shared};
 use super::view::GroupView;
 use super::{Metrics, Querier};
-use crate::notify::AlertSink;
+use crate::AlertSink;
 
 /// What flags decide. Durations in milliseconds.
 #[derive(Clone, Debug)]

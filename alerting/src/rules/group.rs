@@ -15,11 +15,11 @@ use promql::parse::{Features, parse};
 use super::alerting::{Alerts, Durations, Expansion, State};
 use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use super::manager::{Options, Settings};
-use super::template::{self, Environment, Value, links};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
 use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
-use crate::notify::Alert;
-use crate::notify::AlertSink;
+use crate::Alert;
+use crate::AlertSink;
+use crate::template::{self, Environment, Value, links};
 
 /// What all groups share.
 pub struct Shared {

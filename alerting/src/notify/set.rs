@@ -8,7 +8,8 @@ use model::relabel::{Rule, process};
 use model::{Labels, LabelsBuilder};
 
 use super::alertmanager::{SendLoop, Sending, discovered_labels, url_of};
-use super::{Alert, Metrics, Options};
+use super::{Metrics, Options};
+use crate::Alert;
 use config::alerting::AlertmanagerConfig;
 use discovery::{ADDRESS_LABEL, TargetGroup};
 use net::client::HttpClient;

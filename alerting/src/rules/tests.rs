@@ -19,7 +19,7 @@ use promql::value::{Point, Value};
 use super::group::{Group, Shared};
 use super::view::Health;
 use super::*;
-use crate::notify::{Alert, AlertSink};
+use crate::{Alert, AlertSink};
 use config::global::NameValidation;
 
 type Data = BTreeMap<Labels, BTreeMap<i64, f64>>;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use promql::ast::Expr;
 use promql::parse::{Features, parse};
 
-use super::template::Template;
+use crate::template::Template;
 use config::error::ConfigError;
 use config::fields::Fields;
 use config::global::NameValidation;

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::AlertSink;
 use super::*;
+use crate::AlertSink;
 use config::alerting::{Alerting, AlertmanagerConfig};
 use config::http_client::HttpClientConfig;
 use discovery::{ADDRESS_LABEL, TargetGroup};

@@ -2,7 +2,7 @@
 //!
 //! Rule files are read by [`file`] and given to the [`Manager`], which runs one task for each [`group`]; a group
 //! evaluates its rules one after the other ([`recording`], [`alerting`]), appends what they give and hands alerts to an
-//! [`AlertSink`](crate::notify::AlertSink). What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
+//! [`AlertSink`](crate::AlertSink). What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
 //!
 //! Rules query through a [`Querier`] and write through [`model::append::Appendable`]; evaluation runs on blocking
 //! threads, only the timers are tasks.
@@ -14,7 +14,6 @@ pub mod manager;
 pub mod metrics;
 pub mod recording;
 mod restore;
-pub mod template;
 pub mod view;
 
 #[cfg(test)]

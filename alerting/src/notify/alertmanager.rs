@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::Metrics;
 use super::queue::Queue;
-use super::{Alert, Metrics};
+use crate::Alert;
 use config::alerting::AlertmanagerConfig;
 use discovery::ADDRESS_LABEL;
 use net::client::{HttpClient, Request};

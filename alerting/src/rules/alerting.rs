@@ -6,8 +6,8 @@ use model::Labels;
 use model::labels::METRIC_NAME;
 
 use super::file::{AlertSpec, RuleSpec};
-use super::template::{AlertData, Environment, Value};
 use super::{Sample, SampleValue};
+use crate::template::{AlertData, Environment, Value};
 
 /// Name of the series that shows alerts' states.
 pub const ALERTS: &str = "ALERTS";
@@ -295,7 +295,7 @@ impl Expansion<'_> {
             external_url: self.environment.external_url.into(),
             value,
         }));
-        let expand = |template: &super::template::Template| {
+        let expand = |template: &crate::template::Template| {
             template.expand(data.clone(), self.environment).unwrap_or_else(|e| {
                 let error = format!("error executing template {}: {e}", template.name());
                 (self.on_error)(&error);

@@ -1,21 +1,8 @@
-//! Alerts on their way to Alertmanagers.
-//!
-//! The [`Manager`] adds external labels, applies the configuration's relabel rules and gives each alert to every
-//! [`set`] of Alertmanagers; a set has one [`queue`] with a sending task for each Alertmanager that discovery found
-//! ([`alertmanager`]).
-
-pub mod alertmanager;
-pub mod manager;
-pub mod metrics;
-pub mod queue;
-mod set;
+//! An alert between the rules that raise it and the notification that sends it.
 
 use std::sync::Arc;
 
 use model::Labels;
-
-pub use manager::{ApplyError, Manager, Options};
-pub use metrics::Metrics;
 
 /// An alert as Alertmanagers are told of it. Cloning shares.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +24,3 @@ pub trait AlertSink: Send + Sync {
     /// Queues alerts.
     fn send(&self, alerts: Vec<Alert>);
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Alert;
+use crate::Alert;
 
 /// Alerts that wait to be sent.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use model::Labels;
 use model::relabel::Rule;
 use parking_lot::{Mutex, RwLock};
 
-use super::AlertSink;
+use super::Metrics;
 use super::alertmanager::SendLoop;
 use super::set::{Set, relabelled};
-use super::{Alert, Metrics};
+use crate::Alert;
+use crate::AlertSink;
 use config::alerting::Alerting;
 use config::discovery::SdConfig;
 use discovery::TargetSets;
