@@ -1,10 +1,18 @@
-//! The process: arguments to [`trivium::server::run`], its outcome to an exit code.
+//! The process: arguments to [`server::run`] or to [`tool::run`], the outcome to an exit code.
+
+mod builtin;
+mod clock;
+mod log;
+mod process_metrics;
+mod server;
+mod store_metrics;
+mod tool;
+mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use config::flags::{self, Command};
-use trivium::{server, tool, version};
 
 /// Why not the system's: docs/decisions.md.
 #[global_allocator]

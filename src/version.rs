@@ -5,13 +5,24 @@ pub const PROMETHEUS: &str = "3.14.0";
 /// Trivium's own version.
 pub const TRIVIUM: &str = env!("CARGO_PKG_VERSION");
 /// Stands for the branch where Prometheus names one, so that answers tell what is running.
-pub const BRANCH: &str = "trivium";
+const BRANCH: &str = "trivium";
 /// What stands for the Go version: this server has none.
-pub const RUNTIME: &str = "rust";
+const RUNTIME: &str = "rust";
 
 /// The commit that was built, where the build knew it.
 pub fn revision() -> &'static str {
     option_env!("TRIVIUM_REVISION").unwrap_or(TRIVIUM)
+}
+
+/// For the API, which tells clients.
+pub fn build() -> api::BuildInfo {
+    api::BuildInfo {
+        trivium: TRIVIUM,
+        prometheus: PROMETHEUS,
+        revision: revision(),
+        branch: BRANCH,
+        runtime: RUNTIME,
+    }
 }
 
 /// The text of `--version`.

@@ -10,8 +10,9 @@ use promql::parse::Features;
 use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
 
 use super::millis;
-use crate::{builtin, query};
+use crate::builtin;
 use alerting::rules::{RuleFile, read_file};
+use api::door;
 use config::flags::{Flags, WalCompression};
 use config::load::{Host, Loaded, Machine};
 use config::reload::{fingerprint, load_all};
@@ -185,11 +186,11 @@ pub fn language(flags: &Flags) -> Features {
 }
 
 /// Settings of queries.
-pub fn query_options(flags: &Flags, config: &Config) -> query::Options {
+pub fn query_options(flags: &Flags, config: &Config) -> door::Options {
     // Half of all memory for all queries; what they take of the store is counted nowhere else.
     let half = super::memory::available()
         .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX));
-    query::Options {
+    door::Options {
         engine: EngineOptions {
             max_bytes: EngineOptions::default().max_bytes.min(half),
             memory: Arc::new(Memory::new(half)),

@@ -19,12 +19,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::state::{Readiness, ReloadRequest, State};
-use crate::api::{self, Api, Parts};
-use crate::query::Queries;
-use crate::query::active::{self, ActiveQueries};
-use crate::query::metrics::QueryMetrics;
+use crate::clock::SystemClock;
 use crate::{builtin, version};
+use api::control::{Control, Readiness, ReloadRequest};
+use api::door::Queries;
+use api::door::active::{self, ActiveQueries};
+use api::door::metrics::QueryMetrics;
+use api::{Api, Parts};
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
 use configuration::{Configuration, Source, query_options, storage_options};
@@ -65,16 +66,6 @@ impl ServerError {
             Self::Config(_) => 2,
             _ => 1,
         }
-    }
-}
-
-/// The time of the machine.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now_ms(&self) -> i64 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -155,17 +146,17 @@ async fn serve(
 
     // Numbers, state and API: the listener answers before the store is open.
     let registry = Registry::default();
-    let state = Arc::new(State::new(reloads, quit.clone()));
-    let http_metrics = Arc::new(api::observe::HttpMetrics::default());
+    let control = Arc::new(Control::new(reloads, quit.clone()));
+    let http_metrics = Arc::new(api::http_metrics::HttpMetrics::default());
     let query_metrics = Arc::new(QueryMetrics::default());
     registry.register(Arc::new(crate::process_metrics::Process::new(started)));
     registry.register(Arc::new(version::BuildInfo));
-    registry.register(state.clone());
+    registry.register(control.clone());
     registry.register(http_metrics.clone());
     registry.register(query_metrics.clone());
     let api = Arc::new(Api::new(
         api_options(&flags, &first, started)?,
-        state.clone(),
+        control.clone(),
         registry.clone(),
         clock.clone(),
     ));
@@ -178,7 +169,7 @@ async fn serve(
     let http = tokio::spawn(listener::serve(listeners, router, limits, stop_http.clone()));
 
     // The store, then what reads and writes it: its log is replayed meanwhile.
-    let storage = open_storage(&flags, &first, clock.clone(), state.clone()).await?;
+    let storage = open_storage(&flags, &first, clock.clone(), control.clone()).await?;
     registry.register(Arc::new(crate::store_metrics::StoreMetrics(storage.clone())));
     let query_options = query_options(&flags, &first.loaded.config);
     let active = active_queries(&flags, query_options.max_concurrent, clock.clone());
@@ -191,8 +182,8 @@ async fn serve(
         rules: running.rules.clone(),
         notify: running.notify.clone(),
     });
-    running.apply(first, &state, clock.now_ms()).await.map_err(ServerError::Refused)?;
-    state.set_readiness(Readiness::Replaying);
+    running.apply(first, &control, clock.now_ms()).await.map_err(ServerError::Refused)?;
+    control.set_readiness(Readiness::Replaying);
     let whole = storage.clone();
     happenings.expect_replay(tokio::task::spawn_blocking(move || whole.wait_replayed()));
     if !api::ui::is_built() {
@@ -203,7 +194,7 @@ async fn serve(
             Happening::Replayed(Ok(())) => {
                 // Alerts on a part of the samples would be false ones.
                 running.start_rules();
-                state.set_readiness(Readiness::Ready);
+                control.set_readiness(Readiness::Ready);
                 for address in &addresses {
                     tracing::info!(
                         "Server is ready to receive web requests: http://{}{}/",
@@ -220,16 +211,16 @@ async fn serve(
             Happening::Look => {
                 if source.look_for_node_exporter() {
                     // A built-in configuration cannot be wrong.
-                    let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                    let _ = reload(&source, &flags, &mut running, &control, &*clock).await;
                 }
             }
             Happening::Changed => {
                 if source.changed() {
-                    let _ = reload(&source, &flags, &mut running, &state, &*clock).await;
+                    let _ = reload(&source, &flags, &mut running, &control, &*clock).await;
                 }
             }
             Happening::Reload(answer) => {
-                let outcome = reload(&source, &flags, &mut running, &state, &*clock).await;
+                let outcome = reload(&source, &flags, &mut running, &control, &*clock).await;
                 if let Some(answer) = answer {
                     // Who asked may have gone.
                     let _ = answer.send(outcome);
@@ -239,7 +230,7 @@ async fn serve(
     };
 
     // In reverse: nothing new comes in, alerts go out, clients end, the store closes.
-    state.set_readiness(Readiness::Stopping);
+    control.set_readiness(Readiness::Stopping);
     running.stop().await;
     stop_http.cancel();
     // The listener's task ends by itself after its last words.
@@ -260,12 +251,12 @@ async fn reload(
     source: &Source,
     flags: &Flags,
     running: &mut Running,
-    state: &State,
+    control: &Control,
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
     match Configuration::reload(source, flags) {
-        Ok(configuration) => match running.apply(configuration, state, clock.now_ms()).await {
+        Ok(configuration) => match running.apply(configuration, control, clock.now_ms()).await {
             Ok(()) => {
                 tracing::info!(filename = %source.name(), "Completed loading of configuration file");
                 Ok(())
@@ -276,7 +267,7 @@ async fn reload(
             }
         },
         Err(e) => {
-            state.reload_failed();
+            control.reload_failed();
             tracing::error!(err = %e, "Error reloading config; the one before stays in force");
             Err(e)
         }
@@ -325,6 +316,7 @@ fn api_options(
         lookback_delta: flags.query.lookback_delta_ms,
         flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
         started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        build: version::build(),
     })
 }
 
@@ -332,13 +324,13 @@ async fn open_storage(
     flags: &Flags,
     first: &Configuration,
     clock: Arc<dyn Clock>,
-    state: Arc<State>,
+    control: Arc<Control>,
 ) -> Result<Arc<Storage>, ServerError> {
     let path = PathBuf::from(&flags.storage.path);
     let options = storage_options(flags, &first.loaded.config);
     let opened = tokio::task::spawn_blocking(move || {
         let disk = storage::fs::RealDisk::new(path);
-        Storage::open(Arc::new(disk), clock, options, Arc::new(observe::StoreLog(state)))
+        Storage::open(Arc::new(disk), clock, options, Arc::new(observe::StoreLog(control)))
     });
     match opened.await {
         Ok(storage) => Ok(Arc::new(storage?)),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use storage::{Event, Observer, Severity};
 
-use crate::api::state::State;
+use api::control::Control;
 
 /// Logs what a store reports.
-pub struct StoreLog(pub Arc<State>);
+pub struct StoreLog(pub Arc<Control>);
 
 impl Observer for StoreLog {
     fn event(&self, event: &Event) {

@@ -15,11 +15,11 @@ use tokio::task::JoinHandle;
 
 use super::configuration::{Configuration, language};
 use super::millis;
-use crate::api::state::State;
-use crate::query::Queries;
 use crate::version;
 use alerting::notify;
 use alerting::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
+use api::control::Control;
+use api::door::Queries;
 use config::flags::Flags;
 use scrape::{self, AppendOptions, ScrapeMetrics};
 use telemetry::Registry;
@@ -151,7 +151,7 @@ impl Running {
     pub async fn apply(
         &mut self,
         configuration: Configuration,
-        state: &State,
+        control: &Control,
         now_ms: i64,
     ) -> Result<(), String> {
         let Configuration { loaded, rules, limits } = configuration;
@@ -187,10 +187,10 @@ impl Running {
         self.rules.apply(settings, rules).await;
 
         if failures.is_empty() {
-            state.reloaded(config.to_yaml(), now_ms);
+            control.reloaded(config.to_yaml(), now_ms);
             return Ok(());
         }
-        state.reload_failed();
+        control.reload_failed();
         Err(failures.join("; "))
     }
 

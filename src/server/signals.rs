@@ -11,7 +11,7 @@ use storage::StorageError;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::{ServerError, builtin};
-use crate::api::state::ReloadRequest;
+use api::control::ReloadRequest;
 use config::flags::Flags;
 
 /// What happened.

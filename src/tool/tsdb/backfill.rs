@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::list::write_blocks;
 use super::open_block;
-use crate::server::SystemClock;
+use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::stdout;
 use crate::tool::progress::Progress;

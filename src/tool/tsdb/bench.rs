@@ -15,7 +15,7 @@ use storage::fs::RealDisk;
 use storage::{Options, Storage};
 
 use super::Warnings;
-use crate::server::SystemClock;
+use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
 use model::go_duration::go_duration;

@@ -16,9 +16,9 @@ use storage::fs::{Disk, Mapped, RealDisk};
 use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
 
 use super::backfill::{Draft, Shared, Target};
-use crate::api::params::{MAX_TIME, MIN_TIME};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
+use api::prometheus::params::{MAX_TIME, MIN_TIME};
 
 /// Samples between two reports of progress.
 const REPORT_EVERY: u64 = 4096;

@@ -17,14 +17,14 @@ use serde::Deserialize;
 use url::Url;
 
 use super::backfill::{Shared, Target};
-use crate::api::params::parse_time;
-use crate::server::SystemClock;
+use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::say_err;
 use crate::tool::progress::Progress;
 use alerting::rules::file::{Action, GroupSpec, RuleSpec};
 use alerting::rules::group::slot;
 use alerting::rules::read_file;
+use api::prometheus::params::parse_time;
 use config::context::Context;
 use config::fields::Fields;
 use config::global::NameValidation;

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
-use super::state::Readiness;
+use crate::Api;
+use crate::control::Readiness;
 
 const LIFECYCLE_OFF: &str = "Lifecycle API is not enabled.";
 
@@ -20,7 +20,7 @@ pub async fn healthy() -> &'static str {
 
 /// `/-/ready`: everything that the store holds is there.
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
-    match api.state.readiness() {
+    match api.control.readiness() {
         Readiness::Ready => "Prometheus Server is Ready.\n".into_response(),
         readiness => unavailable(readiness),
     }
@@ -28,7 +28,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
 
 /// Middleware: 503 unless the store is open and the server is not stopping.
 pub async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    match api.state.readiness() {
+    match api.control.readiness() {
         Readiness::Ready | Readiness::Replaying => next.run(request).await,
         readiness @ (Readiness::Starting | Readiness::Stopping) => unavailable(readiness),
     }
@@ -45,7 +45,7 @@ pub async fn reload(State(api): State<Arc<Api>>) -> Response {
     if !api.options.lifecycle {
         return (StatusCode::FORBIDDEN, LIFECYCLE_OFF).into_response();
     }
-    match api.state.request_reload().await {
+    match api.control.request_reload().await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(reason) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {reason}\n"))
             .into_response(),
@@ -57,7 +57,7 @@ pub async fn quit(State(api): State<Arc<Api>>) -> Response {
     if !api.options.lifecycle {
         return (StatusCode::FORBIDDEN, LIFECYCLE_OFF).into_response();
     }
-    match api.state.request_quit() {
+    match api.control.request_quit() {
         true => "Requesting termination... Goodbye!".into_response(),
         false => "Termination already in progress.".into_response(),
     }

@@ -8,7 +8,7 @@ use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use promql::value::{Floats, Point, Series, Value, VectorSample};
 
-use crate::query::{sample_text_len, series_text_len};
+use crate::door::{sample_text_len, series_text_len};
 use net::json::JsonWriter;
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.

@@ -11,11 +11,11 @@ use promql::value::Value;
 use storage::ExemplarQuery;
 use tokio::sync::oneshot;
 
-use super::Api;
 use super::params::{MAX_TIME, MIN_TIME, Params};
+use super::query_result::write_result;
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply, WrittenReply};
-use super::value::write_result;
-use crate::query::{Request, Thread, text_len};
+use crate::Api;
+use crate::door::{Request, Thread, text_len};
 use net::json::JsonWriter;
 
 /// A range query may have so many steps.

@@ -9,7 +9,7 @@ use model::read::{Hints, ReadError, Selection, SeriesSource};
 
 use super::params::{MAX_TIME, MIN_TIME, Params};
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
-use super::{Api, Parts};
+use crate::{Api, Parts};
 
 const TRUNCATED: &str = "results truncated due to limit";
 

@@ -8,11 +8,11 @@ use model::Matcher;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::Api;
 use super::alerts::{AlertJson, texts};
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
+use crate::Api;
 use alerting::rules::view::{GroupView, RuleView};
 
 #[derive(Serialize)]

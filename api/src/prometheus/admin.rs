@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use storage::{Storage, StorageError};
 
-use super::Api;
 use super::params::{MAX_TIME, MIN_TIME, Params};
 use super::reply::{ApiError, ErrorKind, Reply};
+use crate::Api;
 
 impl Api {
     fn admin(&self) -> Result<Arc<Storage>, ApiError> {

@@ -1,28 +1,20 @@
 //! The HTTP API and what answers it: Prometheus's `/api/v1`, lifecycle, `/metrics`, and the web UI's files.
 //!
-//! [`router`] lists every route. A handler reads [`Params`], asks the parts that [`Api`] holds and gives a
-//! [`reply::Reply`]. Parts that exist only once the store is open stand in [`Parts`].
+//! [`router`] lists what is served. A handler of [`prometheus`] reads its parameters, asks the parts that [`Api`] holds
+//! and gives a reply. Parts that exist only once the store is open stand in [`Parts`].
 
-pub mod admin;
-pub mod alerts;
+pub mod control;
 pub mod cors;
-pub mod lifecycle;
-pub mod observe;
-pub mod params;
-pub mod query;
-pub mod reply;
-pub mod rules;
-pub mod series;
-pub mod state;
-pub mod status;
-pub mod targets;
+pub mod door;
+pub mod http_metrics;
+mod lifecycle;
+pub mod prometheus;
 pub mod ui;
-pub mod value;
 
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -31,11 +23,11 @@ use model::time::Clock;
 use storage::Storage;
 use tower_http::compression::CompressionLayer;
 
-use crate::query::Queries;
-use alerting::{notify, rules as rule_engine};
-use observe::HttpMetrics;
-use reply::{ApiError, ErrorKind};
-use state::State;
+use alerting::{notify, rules};
+use control::Control;
+use door::Queries;
+use http_metrics::HttpMetrics;
+use prometheus::reply::{ApiError, ErrorKind};
 use telemetry::{Registry, exposition};
 
 /// What the flags say to the API.
@@ -58,6 +50,22 @@ pub struct Options {
     pub flags: Vec<(String, String)>,
     /// When the server started, in milliseconds.
     pub started_ms: i64,
+    /// What was built.
+    pub build: BuildInfo,
+}
+
+/// Which version the server is.
+pub struct BuildInfo {
+    /// Trivium's own version.
+    pub trivium: &'static str,
+    /// The Prometheus version that clients are told, because they choose features by it.
+    pub prometheus: &'static str,
+    /// The commit.
+    pub revision: &'static str,
+    /// Stands for the branch where Prometheus names one.
+    pub branch: &'static str,
+    /// Stands for the Go version where Prometheus names one.
+    pub runtime: &'static str,
 }
 
 /// What exists once the store is open.
@@ -69,7 +77,7 @@ pub struct Parts {
     /// Targets.
     pub scrape: Arc<scrape::Manager>,
     /// Rule groups.
-    pub rules: Arc<rule_engine::Manager>,
+    pub rules: Arc<rules::Manager>,
     /// Alertmanagers.
     pub notify: Arc<notify::Manager>,
 }
@@ -79,7 +87,7 @@ pub struct Api {
     /// From the flags.
     pub options: Options,
     /// Readiness, configuration text, requests to the main loop.
-    pub state: Arc<State>,
+    pub control: Arc<Control>,
     /// For `/metrics`.
     pub registry: Registry,
     /// The time.
@@ -89,8 +97,8 @@ pub struct Api {
 
 impl Api {
     /// An API without store yet.
-    pub fn new(options: Options, state: Arc<State>, registry: Registry, clock: Arc<dyn Clock>) -> Self {
-        Self { options, state, registry, clock, parts: OnceLock::new() }
+    pub fn new(options: Options, control: Arc<Control>, registry: Registry, clock: Arc<dyn Clock>) -> Self {
+        Self { options, control, registry, clock, parts: OnceLock::new() }
     }
 
     /// Gives it the parts, once.
@@ -119,49 +127,24 @@ impl Api {
 
 /// All routes, counted, with cross-origin headers and compression where Prometheus has them.
 pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
-    let gate = || from_fn_with_state(api.clone(), lifecycle::gate);
     let origins = api.options.cors.clone();
-    let gated_api = Router::new()
-        .route("/query", get(query::query).post(query::query))
-        .route("/query_range", get(query::query_range).post(query::query_range))
-        .route("/query_exemplars", get(query::query_exemplars).post(query::query_exemplars))
-        .route("/format_query", get(query::format_query).post(query::format_query))
-        .route("/parse_query", get(query::parse_query).post(query::parse_query))
-        .route("/labels", get(series::labels).post(series::labels))
-        .route("/label/{name}/values", get(series::label_values))
-        .route("/series", get(series::series).post(series::series))
-        .route("/scrape_pools", get(targets::scrape_pools))
-        .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(targets::target_metadata))
-        .route("/metadata", get(targets::metadata))
-        .route("/rules", get(rules::rules))
-        .route("/alerts", get(alerts::alerts))
-        .route("/alertmanagers", get(alerts::alertmanagers))
-        .route("/status/config", get(status::config))
-        .route("/status/flags", get(status::flags))
-        .route("/status/runtimeinfo", get(status::runtimeinfo))
-        .route("/status/buildinfo", get(status::buildinfo))
-        .route("/status/tsdb", get(status::tsdb))
-        .route("/status/tsdb/blocks", get(status::blocks))
-        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
-        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
-        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
-        .layer(gate())
-        .route("/status/walreplay", get(status::wal_replay))
+    let api_v1 = prometheus::routes()
+        .layer(from_fn_with_state(api.clone(), lifecycle::gate))
+        .route("/status/walreplay", get(prometheus::status::wal_replay))
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
         .layer(from_fn_with_state(origins, cors::allow));
     let prefix = api.options.prefix.clone();
     let routes = Router::new()
-        .nest("/api/v1", gated_api)
+        .nest("/api/v1", api_v1)
         .route("/-/ready", get(lifecycle::ready))
         .route("/-/healthy", get(lifecycle::healthy))
         .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/-/quit", post(lifecycle::quit).put(lifecycle::quit))
         .route("/metrics", get(metrics))
-        .route("/version", get(status::version))
+        .route("/version", get(prometheus::status::version))
         .merge(ui::routes())
         .layer(CompressionLayer::new().gzip(true).quality(tower_http::CompressionLevel::Fastest))
-        .layer(from_fn_with_state(http_metrics, observe::count))
+        .layer(from_fn_with_state(http_metrics, http_metrics::count))
         .with_state(api);
     if prefix.is_empty() {
         return routes;
@@ -186,7 +169,7 @@ fn found(location: &str) -> Response {
 }
 
 /// `/metrics`
-async fn metrics(Shared(api): Shared<Arc<Api>>, headers: HeaderMap) -> Response {
+async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
     let format = exposition::Format::negotiate(accept);
     ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format))

@@ -6,10 +6,9 @@ use axum::extract::State;
 use serde::Serialize;
 use storage::{BlockInfo, Cardinality};
 
-use super::Api;
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
-use crate::version;
+use crate::{Api, BuildInfo};
 
 #[derive(Serialize)]
 struct Yaml {
@@ -18,7 +17,7 @@ struct Yaml {
 
 /// `/api/v1/status/config`
 pub async fn config(State(api): State<Arc<Api>>) -> ApiResult {
-    Reply::json(&Yaml { yaml: api.state.config_yaml() })
+    Reply::json(&Yaml { yaml: api.control.config_yaml() })
 }
 
 /// `/api/v1/status/flags`
@@ -30,7 +29,7 @@ pub async fn flags(State(api): State<Arc<Api>>) -> ApiResult {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BuildInfo {
+struct BuildInfoJson {
     version: &'static str,
     revision: &'static str,
     branch: &'static str,
@@ -41,26 +40,28 @@ struct BuildInfo {
     trivium_version: &'static str,
 }
 
-fn build_info() -> BuildInfo {
-    BuildInfo {
-        version: version::PROMETHEUS,
-        revision: version::revision(),
-        branch: version::BRANCH,
-        build_user: "",
-        build_date: "",
-        go_version: version::RUNTIME,
-        trivium_version: version::TRIVIUM,
+impl From<&BuildInfo> for BuildInfoJson {
+    fn from(build: &BuildInfo) -> Self {
+        Self {
+            version: build.prometheus,
+            revision: build.revision,
+            branch: build.branch,
+            build_user: "",
+            build_date: "",
+            go_version: build.runtime,
+            trivium_version: build.trivium,
+        }
     }
 }
 
 /// `/api/v1/status/buildinfo`
-pub async fn buildinfo() -> ApiResult {
-    Reply::json(&build_info())
+pub async fn buildinfo(State(api): State<Arc<Api>>) -> ApiResult {
+    Reply::json(&BuildInfoJson::from(&api.options.build))
 }
 
 /// `/version`
-pub async fn version() -> axum::Json<serde_json::Value> {
-    axum::Json(serde_json::to_value(build_info()).unwrap_or_default())
+pub async fn version(State(api): State<Arc<Api>>) -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::to_value(BuildInfoJson::from(&api.options.build)).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -94,7 +95,7 @@ struct RuntimeInfo {
 
 /// `/api/v1/status/runtimeinfo`. Of Go's settings those without a meaning here are empty or without limit.
 pub async fn runtimeinfo(State(api): State<Arc<Api>>) -> ApiResult {
-    let (reload_config_success, last_config_ms) = api.state.last_reload();
+    let (reload_config_success, last_config_ms) = api.control.last_reload();
     let stats = api.parts()?.storage.stats();
     Reply::json(&RuntimeInfo {
         start_time: rfc3339(api.options.started_ms),
@@ -248,6 +249,6 @@ fn block_meta(b: &BlockInfo) -> serde_json::Value {
 
 /// `/api/v1/status/walreplay`: served before the server is ready.
 pub async fn wal_replay(State(api): State<Arc<Api>>) -> ApiResult {
-    let [min, current, max] = api.state.replay_progress();
+    let [min, current, max] = api.control.replay_progress();
     Reply::json(&serde_json::json!({ "min": min, "max": max, "current": current }))
 }

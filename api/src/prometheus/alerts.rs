@@ -7,9 +7,9 @@ use axum::extract::State;
 use model::float::FloatE;
 use serde::Serialize;
 
-use super::Api;
 use super::reply::{ApiResult, Reply};
 use super::status::rfc3339;
+use crate::Api;
 use alerting::rules::view::AlertView;
 use net::json::LabelsJson;
 

@@ -26,7 +26,7 @@ pub enum Readiness {
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
 /// Shared by the API and the main loop.
-pub struct State {
+pub struct Control {
     readiness: AtomicU8,
     config_yaml: ArcSwap<String>,
     /// 1 or 0; the last successful reload's time in milliseconds.
@@ -38,7 +38,7 @@ pub struct State {
     quit: CancellationToken,
 }
 
-impl State {
+impl Control {
     /// The state of a server that starts. Reload requests go to `reloads`; `quit` is cancelled to end the server.
     pub fn new(reloads: mpsc::Sender<ReloadRequest>, quit: CancellationToken) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl State {
     }
 }
 
-impl Collect for State {
+impl Collect for Control {
     fn collect(&self, out: &mut Gather) {
         let (successful, success_ms) = self.last_reload();
         out.gauge(

@@ -10,13 +10,13 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
 
-use super::{Api, found};
+use crate::{Api, found};
 
 /// Paths that the UI's own router shows; each is answered with its index page.
 const PAGES: [&str; 3] = ["/query", "/targets", "/alerts"];
 
 #[derive(RustEmbed)]
-#[folder = "ui/dist"]
+#[folder = "../ui/dist"]
 #[allow_missing = true]
 struct Files;
 
@@ -93,7 +93,7 @@ fn content_type(path: &str) -> header::HeaderValue {
 /// The index page, told where the server stands and what the flags say.
 async fn index(State(api): State<Arc<Api>>) -> Response {
     let Some(page) = Files::get("index.html") else {
-        let not_built = include_str!("ui_not_built.html").replace("HOW_TO_BUILD", HOW_TO_BUILD);
+        let not_built = include_str!("not_built.html").replace("HOW_TO_BUILD", HOW_TO_BUILD);
         return Html(not_built).into_response();
     };
     let settings = serde_json::json!({
