@@ -1,10 +1,11 @@
 //! The engine from outside: limits, cancellation, figures, options, and failures of the store.
 #![expect(clippy::panic, reason = "a test may end so")]
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::read::{ReadError, Selection, SeriesSet, SeriesSource};
+use model::read::{Hints, ReadError, Selection, SeriesSet, SeriesSource};
 use promql::engine::{
     Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount, Times, Workers,
 };
@@ -390,8 +391,7 @@ struct Warning;
 
 impl SeriesSource for Warning {
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        assert_eq!((selection.min_t, selection.max_t, selection.hints.range), (-49_999, 40_000, 30_000));
-        assert_eq!((selection.hints.function.as_str(), selection.hints.step), ("rate", 10_000));
+        assert_eq!((selection.min_t, selection.max_t), (-49_999, 40_000));
         Ok(SeriesSet { series: Vec::new(), warnings: vec!["block 7 is damaged".to_owned()] })
     }
 
@@ -402,6 +402,57 @@ impl SeriesSource for Warning {
     fn label_values(&self, _: &str, _: &Selection) -> Result<Vec<String>, ReadError> {
         Ok(Vec::new())
     }
+}
+
+/// A store that keeps what it is asked.
+struct Recording(MemoryStore, Mutex<Vec<Selection>>);
+
+impl SeriesSource for Recording {
+    fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
+        self.1.lock().unwrap().push(selection.clone());
+        self.0.select(selection)
+    }
+
+    fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        self.0.label_names(selection)
+    }
+
+    fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        self.0.label_values(name, selection)
+    }
+}
+
+#[test]
+fn equal_selectors_are_selected_once_and_their_hints_hold_for_all_of_them() {
+    let case = Case::new();
+    let asked = |query: &str, times| {
+        let source = Recording(store(), Mutex::default());
+        case.run_on(&source, query, times).unwrap();
+        let asked = source.1.into_inner().unwrap();
+        asked.into_iter().map(|selection| selection.hints).collect::<Vec<_>>()
+    };
+    let labels = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let everything_of_newest = Hints { newest: true, ..Hints::default() };
+    for (query, hints) in [
+        ("sum(level) / count(level)", Hints { newest: true, labels: labels(&[]), unordered: false }),
+        ("count(level) + count(level > 1)", Hints { newest: true, labels: labels(&[]), unordered: true }),
+        (
+            "sum by (i) (requests_total) / on (i) max by (i, job) (requests_total)",
+            Hints { newest: true, labels: labels(&["i", "job"]), unordered: false },
+        ),
+        ("sum(level) / on () level", everything_of_newest.clone()),
+        ("level / level", everything_of_newest.clone()),
+        ("requests_total{i=\"1\"} and requests_total{i=\"1\"}", everything_of_newest.clone()),
+        ("level + timestamp(level)", everything_of_newest),
+        // As far back as the lookback, but with all samples.
+        ("level + max_over_time(level[5m])", Hints::default()),
+    ] {
+        assert_eq!(asked(query, Err(40_000)), [hints], "{query}");
+    }
+    let times = RangeTimes { start: 0, end: 60_000, step: 10_000 };
+    let hints = Hints { labels: labels(&[]), ..Hints::default() };
+    assert_eq!(asked("sum(level) / count(level)", Ok(times)), [hints]);
+    assert_eq!(asked("level / (level offset 10s)", Err(40_000)).len(), 2);
 }
 
 #[test]

@@ -37,8 +37,7 @@ impl Question {
     /// One more than the limit is asked for, to know whether the answer was cut.
     fn selection(&self, matchers: Vec<Matcher>) -> Selection {
         let limit = if self.limit == 0 { 0 } else { self.limit.saturating_add(1) };
-        let hints = Hints { function: "series".to_owned(), ..Hints::default() };
-        Selection { matchers, min_t: self.min_t, max_t: self.max_t, limit, hints }
+        Selection { matchers, min_t: self.min_t, max_t: self.max_t, limit, hints: Hints::default() }
     }
 
     /// The selections of all selectors, or of everything without any.

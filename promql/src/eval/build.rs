@@ -30,13 +30,6 @@ pub(crate) enum Built {
     Range(RangeInput),
 }
 
-/// What stands around a selector, for its hints.
-#[derive(Clone, Debug, Default)]
-struct Around {
-    function: String,
-    grouping: Option<(Vec<String>, bool)>,
-}
-
 /// The times of the query as the user gave them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueryTimes {
@@ -55,7 +48,6 @@ pub(crate) struct Builder<'a> {
     pub(crate) scope: ScopeId,
     /// Inside a part that is evaluated once anyway.
     invariant: bool,
-    around: Around,
     figures: Figures,
 }
 
@@ -124,7 +116,6 @@ fn build_here(
         plan,
         scope: 0,
         invariant: grid.is_instant(),
-        around: Around::default(),
         figures: Figures::default(),
     };
     let wrap = builder.variance(expr).1;
@@ -313,12 +304,11 @@ impl Builder<'_> {
                 if let Some(v) = self.query_constant(call.function.name) {
                     return Ok(Built::Scalar(ScalarRef::Const(v)));
                 }
-                let (around, figures) = (std::mem::take(&mut self.around), self.figures);
-                self.around.function = call.function.name.to_owned();
+                let figures = self.figures;
                 self.figures.wanted |= super::histogram::takes_figures_only(call.function.name);
                 self.figures.buckets |= super::histogram::takes_buckets(call.function.name);
                 let built = self.call(call, expr.pos);
-                (self.around, self.figures) = (around, figures);
+                self.figures = figures;
                 built
             }
         }
@@ -357,7 +347,7 @@ impl Builder<'_> {
     }
 
     fn binary(&mut self, binary: &Binary, pos: Pos) -> Result<Built, QueryError> {
-        let (around, figures) = (std::mem::take(&mut self.around), self.figures);
+        let figures = self.figures;
         let op = binary.op;
         self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
         let mut left = self.operand(&binary.left)?;
@@ -368,7 +358,7 @@ impl Builder<'_> {
             left = Built::Vector(Input::Node(self.place(input)));
         }
         let right = self.operand(&binary.right)?;
-        (self.around, self.figures) = (around, figures);
+        self.figures = figures;
         Ok(match (left, right) {
             (Built::Scalar(ScalarRef::Const(a)), Built::Scalar(ScalarRef::Const(b))) => {
                 Built::Scalar(ScalarRef::Const(super::binary::scalar_op(op, a, b)))
@@ -401,10 +391,7 @@ impl Builder<'_> {
         let param = match &aggregate.param {
             Some(param) if param.value_type() == ValueType::Scalar => {
                 // Not evaluated on its own: Prometheus looks at the operand only.
-                let around = std::mem::take(&mut self.around);
-                let built = self.expr(param.without_parens())?;
-                self.around = around;
-                match built {
+                match self.expr(param.without_parens())? {
                     Built::Scalar(scalar) => Some(self.held(scalar)),
                     _ => return Err(wrong_type(param, ValueType::Scalar)),
                 }
@@ -415,14 +402,7 @@ impl Builder<'_> {
             Some(param) if param.value_type() == ValueType::String => Some(self.text(param)?),
             _ => None,
         };
-        let around = std::mem::take(&mut self.around);
-        self.around.function = aggregate.op.as_str().to_owned();
-        let mut grouping = aggregate.grouping.clone();
-        grouping.sort_unstable();
-        self.around.grouping = Some((grouping, !aggregate.without));
-        let built = self.expr(operand)?;
-        self.around = around;
-        let Built::Vector(input) = built else {
+        let Built::Vector(input) = self.expr(operand)? else {
             return Err(wrong_type(operand, ValueType::Vector));
         };
         let node = AggregateNode {
@@ -453,7 +433,7 @@ impl Builder<'_> {
         let reach = if smoothed { 0 } else { self.lookback };
         // At a single moment, nothing but the newest sample is looked at.
         let newest = !smoothed && (self.grid().steps() == 1 || when.at.is_some());
-        let selection = self.select(selector, when, reach, extent, (0, newest));
+        let selection = self.select(selector, when, reach, extent, newest);
         let stats_only = self.stats_only();
         let source = Source::Instant(InstantSelector {
             selection,
@@ -470,37 +450,25 @@ impl Builder<'_> {
         self.figures.wanted && !self.figures.buckets
     }
 
-    /// Adds the selection of a selector that looks `reach` into the past of the moments it sees; with the range and
-    /// whether the newest sample is enough, as hints.
+    /// Adds the selection of a selector that looks `reach` into the past of the moments it sees. `newest`: the newest
+    /// sample is enough.
     fn select(
         &mut self,
         selector: &VectorSelector,
         when: When,
         reach: i64,
         extent: Extent,
-        (range, newest): (i64, bool),
+        newest: bool,
     ) -> usize {
         let grid = self.grid();
-        let (grouping, by) = self.around.grouping.clone().unwrap_or_default();
         let min_t = when.seen_from(grid.start).saturating_sub(reach + extent.before()).saturating_add(1);
         let max_t = when.seen_from(grid.last()).saturating_add(extent.after());
-        // Outside a subquery, the step is the query's own; 0 for an instant query.
-        let step =
-            if self.scope == 0 || self.times.step == grid.interval { self.times.step } else { grid.interval };
         self.plan.selection(Selection {
             matchers: selector.matchers.clone(),
             min_t,
             max_t,
             limit: 0,
-            hints: Hints {
-                step,
-                range,
-                function: self.around.function.clone(),
-                grouping,
-                by,
-                newest,
-                ..Hints::default()
-            },
+            hints: Hints { newest, ..Hints::default() },
         })
     }
 
@@ -512,7 +480,7 @@ impl Builder<'_> {
             RangeMode::Anchored => Extent::Anchored(self.lookback),
             RangeMode::Smoothed => Extent::Smoothed(self.lookback),
         };
-        let selection = self.select(&matrix.vector, when, range, extent, (range, false));
+        let selection = self.select(&matrix.vector, when, range, extent, false);
         let samples = RangeSamples::Selection { id: selection, stats_only: self.stats_only() };
         Ok(RangeInput { samples, when, range, extent })
     }

@@ -118,7 +118,7 @@ impl Evaluator<'_> {
             min_t: call.when.seen_from(grid.start) - self.lookback + 1,
             max_t: call.when.seen_from(grid.last()),
             limit: 0,
-            hints: Hints { step: grid.interval, function: "info".to_owned(), ..Hints::default() },
+            hints: Hints::default(),
         };
         let selected = super::select::select(self.source, &selection)?;
         selected.warnings.iter().for_each(|warning| self.annotations.add_store_warning(warning));

@@ -3,17 +3,11 @@
 //! An aggregation looks at the labels that it groups by alone, and one that counts does not even mind the order. A
 //! store that knows leaves out the work that labels and order take, which for many series is most of it.
 
+use model::read::Hints;
+
 use super::call::FrameCall;
 use super::plan::{Input, Op, Plan, RangeSamples, SelectionId, Source, Stream};
 use crate::ast::AggregateOp;
-
-/// What one use of a selection needs.
-struct Needs<'p> {
-    selection: SelectionId,
-    /// Beside those that describe the metric; `None` for all.
-    labels: Option<&'p [String]>,
-    ordered: bool,
-}
 
 /// Whether the groups' order is not that of the series, because these may be in any.
 pub(crate) fn is_unordered(op: AggregateOp) -> bool {
@@ -22,29 +16,26 @@ pub(crate) fn is_unordered(op: AggregateOp) -> bool {
 
 /// Notes in the hints of selections what all their uses need.
 pub(crate) fn note(plan: &mut Plan) {
-    let mut noted = Vec::with_capacity(plan.selections.len());
-    for id in 0..plan.selections.len() {
-        let uses: Vec<Needs<'_>> = plan
-            .nodes
-            .iter()
-            .filter_map(|node| needs(plan, &node.op))
-            .filter(|needs| needs.selection == id)
-            .collect();
-        // Other uses than the ones known here need everything.
-        if uses.len() < plan.uses[id] {
-            noted.push((None, false));
-            continue;
+    let mut noted: Vec<(usize, Option<Hints>)> = vec![(0, None); plan.selections.len()];
+    for (id, hints) in plan.nodes.iter().filter_map(|node| needs(plan, &node.op)) {
+        let (uses, needed) = &mut noted[id];
+        *uses += 1;
+        match needed {
+            Some(needed) => needed.merge(&hints),
+            None => *needed = Some(hints),
         }
-        let labels: Option<Vec<&[String]>> = uses.iter().map(|needs| needs.labels).collect();
-        noted.push((labels.map(|labels| labels.concat()), uses.iter().all(|needs| !needs.ordered)));
     }
-    for (selection, (labels, unordered)) in plan.selections.iter_mut().zip(noted) {
-        (selection.hints.labels, selection.hints.unordered) = (labels, unordered);
+    for ((selection, uses), (known_uses, needed)) in plan.selections.iter_mut().zip(&plan.uses).zip(noted) {
+        // Other uses than the ones known here need everything.
+        if let Some(needed) = needed.filter(|_| known_uses >= *uses) {
+            selection.hints = Hints { newest: selection.hints.newest, ..needed };
+        }
     }
 }
 
-fn needs<'p>(plan: &Plan, op: &'p Op) -> Option<Needs<'p>> {
-    let (input, labels, ordered): (_, Option<&[String]>, _) = match op {
+/// What a node needs of the selection that it reads, if only a part.
+fn needs(plan: &Plan, op: &Op) -> Option<(SelectionId, Hints)> {
+    let (input, labels, unordered): (_, Option<&[String]>, _) = match op {
         Op::Aggregate(node) => {
             let labels = match node.op {
                 AggregateOp::Sum
@@ -58,11 +49,11 @@ fn needs<'p>(plan: &Plan, op: &'p Op) -> Option<Needs<'p>> {
                 | AggregateOp::Quantile => (!node.without).then_some(&node.grouping[..]),
                 _ => None,
             };
-            (&node.input, labels, !is_unordered(node.op))
+            (&node.input, labels, is_unordered(node.op))
         }
-        Op::ScalarOf(input) => (input, Some(&[]), false),
+        Op::ScalarOf(input) => (input, Some(&[]), true),
         Op::Call(call) => match &**call {
-            FrameCall::Absent { input, .. } => (input, Some(&[]), false),
+            FrameCall::Absent { input, .. } => (input, Some(&[]), true),
             _ => return None,
         },
         _ => return None,
@@ -71,7 +62,8 @@ fn needs<'p>(plan: &Plan, op: &'p Op) -> Option<Needs<'p>> {
     let selection = selection_of(stream)?;
     // Where dropping names may make label sets equal, all labels are looked at.
     let is_plain = plan.has_one_name(selection) || !drops_name(stream);
-    Some(Needs { selection, labels: labels.filter(|_| is_plain), ordered })
+    let labels = labels.filter(|_| is_plain).map(<[String]>::to_vec);
+    Some((selection, Hints { newest: true, labels, unordered }))
 }
 
 fn selection_of(stream: &Stream) -> Option<SelectionId> {

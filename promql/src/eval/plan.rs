@@ -193,7 +193,7 @@ impl Extent {
 }
 
 impl Plan {
-    /// Adds a selection, or finds the same one.
+    /// Adds a selection, or finds the same one: selectors with equal matchers and times share what the store gives.
     pub(crate) fn selection(&mut self, new: Selection) -> SelectionId {
         let same = |old: &Selection| {
             old.min_t == new.min_t && old.max_t == new.max_t && old.matchers == new.matchers
@@ -201,17 +201,7 @@ impl Plan {
         match self.selections.iter().position(same) {
             Some(at) => {
                 self.uses[at] += 1;
-                // What differs between the two users no longer holds for the one selection.
-                let old = &mut self.selections[at];
-                if old.hints.function != new.hints.function
-                    || old.hints.grouping != new.hints.grouping
-                    || old.hints.by != new.hints.by
-                    || old.hints.step != new.hints.step
-                    || old.hints.range != new.hints.range
-                    || old.hints.newest != new.hints.newest
-                {
-                    old.hints = Default::default();
-                }
+                self.selections[at].hints.merge(&new.hints);
                 at
             }
             None => {

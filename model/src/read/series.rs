@@ -1,66 +1,56 @@
-//! The contract by which a query language reads a store. The languages never see `storage`; both meet here.
+//! How series are read: a [`SeriesSource`] answers a [`Selection`] with [`Series`], whose samples come as [`Columns`].
 
 use std::sync::Arc;
 
+use super::ReadError;
 use crate::histogram::FloatHistogram;
 use crate::labels::Labels;
 use crate::matcher::Matcher;
 
-/// A store's answer that could not be given.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// The caller gave up, or its deadline passed.
-    #[error("reading was cancelled")]
-    Cancelled,
-    /// Bytes on disk are not what was written there.
-    #[error("{file}: corrupt at offset {offset}: {reason}")]
-    Corrupt {
-        /// Path of the file.
-        file: String,
-        /// Offset of the damaged record in bytes.
-        offset: u64,
-        /// What was found.
-        reason: String,
-    },
-    /// The disk or the store failed otherwise.
-    #[error("{0}")]
-    Failed(String),
+/// What the caller does not need of its answer. A source may use a hint to do less work, or ignore it; the caller must
+/// be right either way. The default needs everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Of each series, only the newest sample within the time bounds counts. A source may leave out any older ones.
+    pub newest: bool,
+    /// If it is not `None`, only these labels and those that describe the metric ([`METADATA_LABELS`]) count. A source
+    /// may leave out any others; label sets need not be unique then.
+    ///
+    /// [`METADATA_LABELS`]: crate::labels::METADATA_LABELS
+    pub labels: Option<Vec<String>>,
+    /// The order of the series does not count.
+    pub unordered: bool,
 }
 
-/// What a query will do with the series it asks for. A store may use it to read less; it must not change answers.
-#[derive(Clone, Debug, Default)]
-pub struct Hints {
-    /// Distance of evaluation steps in milliseconds; 0 for an instant query.
-    pub step: i64,
-    /// Width of the range selector in milliseconds; 0 for an instant selector.
-    pub range: i64,
-    /// The function around the selector, as PromQL names it; empty for none.
-    pub function: String,
-    /// Labels that the surrounding aggregation groups by, or leaves out when `by` is false.
-    pub grouping: Vec<String>,
-    /// Whether `grouping` is `by` (true) or `without` (false).
-    pub by: bool,
-    /// Of each series only the newest sample within the time bounds counts; a store may give just that one.
-    pub newest: bool,
-    /// Beside the labels that describe the metric, only these count, if it is not `None`. A store may leave out the
-    /// others; label sets need not be unique then.
-    pub labels: Option<Vec<String>>,
-    /// Whether the order of the series does not count; a store may give them in any.
-    pub unordered: bool,
+impl Hints {
+    /// What two uses of one answer need together: whatever either of them needs.
+    pub fn merge(&mut self, other: &Self) {
+        self.newest &= other.newest;
+        self.unordered &= other.unordered;
+        match (&mut self.labels, &other.labels) {
+            (Some(labels), Some(more)) => {
+                labels.extend(more.iter().cloned());
+                labels.sort_unstable();
+                labels.dedup();
+            }
+            (labels, _) => *labels = None,
+        }
+    }
 }
 
 /// Which series, over which time.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// All must match. At least one does not match the empty string, unless the caller means every series.
+    /// All must match. Without matchers, every series matches.
     pub matchers: Vec<Matcher>,
     /// First millisecond wanted, inclusive.
     pub min_t: i64,
     /// Last millisecond wanted, inclusive.
     pub max_t: i64,
-    /// At most so many series; 0 for all.
+    /// Upper bound of the items in the answer (series, names or values): the first ones in ascending order, whatever the
+    /// hints; 0 for all.
     pub limit: usize,
-    /// What the query will do with them.
+    /// What the caller does not need. They concern series only, not names and values.
     pub hints: Hints,
 }
 
@@ -125,7 +115,7 @@ fn push_start(column: &mut Vec<i64>, len: usize, start_t: i64) {
     }
 }
 
-/// Reads one series front to back.
+/// Reads one series front to back, on one thread.
 pub trait Cursor {
     /// Appends the next run of samples (typically one chunk) to `out`, in ascending time, within the selection's
     /// bounds, each timestamp once. Returns false when the series has no more; then nothing was appended and every
@@ -134,11 +124,12 @@ pub trait Cursor {
 }
 
 /// One selected series. Holds what it needs alive (a snapshot of head and blocks); reading it never blocks appends.
+/// Any thread may use it, several at a time too.
 pub trait Series: Send + Sync {
-    /// Its label set, unique within the selection.
+    /// Its label set; only a part of it where [`Hints::labels`] allows that.
     fn labels(&self) -> &Labels;
 
-    /// A cursor over its samples within the selection's bounds. May be called more than once, from any thread.
+    /// A cursor over its samples within the selection's bounds. May be called more than once.
     fn cursor(&self) -> Box<dyn Cursor + '_>;
 
     /// Puts all its samples within the selection's bounds into `out`, which is emptied first: what a cursor would
@@ -153,24 +144,31 @@ pub trait Series: Send + Sync {
 
 /// Series that answer a selection, and what went wrong without spoiling the answer.
 pub struct SeriesSet {
-    /// In ascending label order, each label set once.
+    /// In ascending label order, each label set once, unless the hints allow otherwise.
     pub series: Vec<Box<dyn Series>>,
     /// Such as a quarantined block; shown to the user beside the result.
     pub warnings: Vec<String>,
 }
 
-/// A store of series as the query engine sees it: one consistent snapshot. Answers of one snapshot never change.
+/// A store of series as its readers see it: one consistent snapshot, whose answers never change.
+///
+/// Any thread may call any method, several at a time too. All of them block the thread while they work, and may wait
+/// for a disk unless [`may_wait`](Self::may_wait) says otherwise.
 pub trait SeriesSource: Send + Sync {
-    /// The series that match and have at least one chunk that overlaps the time bounds.
+    /// The series that match and may have samples within the time bounds. Some may turn out to have none: a source need
+    /// not look further than at the bounds of chunks.
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError>;
 
-    /// Whether answering a selection, or telling how much that is, may wait for a disk.
+    /// Whether [`select`](Self::select) and [`at_most`](Self::at_most) for this selection, and reading the series, may
+    /// wait for a disk. False means that all of it is in memory or was mapped into memory recently. A forecast for
+    /// callers that choose a thread; whether answers are right does not depend on it.
     fn may_wait(&self, _selection: &Selection) -> bool {
         true
     }
 
-    /// An upper bound of the series, and of the label values on the way to them, that answering a selection looks at;
-    /// `None` when that is not known. `closely`: it may take as long as finding a few thousand series, for a lower bound.
+    /// An upper bound of the work that answering a selection takes, as the number of series and label values that are
+    /// looked at; `None` where that is not known. `closely` allows the source to look as long as finding a few
+    /// thousand series takes, for a lower bound. A forecast, as [`may_wait`](Self::may_wait) is.
     fn at_most(&self, _selection: &Selection, _closely: bool) -> Option<u64> {
         None
     }
@@ -181,9 +179,31 @@ pub trait SeriesSource: Send + Sync {
         Vec::new()
     }
 
-    /// Names of labels that matching series have, ascending, each once. `selection.limit` bounds the names.
+    /// Names of labels that matching series have, ascending, each once. As precise about the time bounds as whole blocks
+    /// are: series of a part of the store that overlaps them count, even without samples within.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;
 
-    /// Values that a label has in matching series, ascending, each once. `selection.limit` bounds the values.
+    /// Values that a label has in matching series, ascending, each once; about the time bounds see
+    /// [`label_names`](Self::label_names).
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_hints_need_what_either_needs() {
+        let labels = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+        let least = |names: &[&str]| Hints { newest: true, labels: labels(names), unordered: true };
+        let merged = |mut a: Hints, b: &Hints| {
+            a.merge(b);
+            a
+        };
+        assert_eq!(merged(least(&["b", "a"]), &least(&["c", "a"])), least(&["a", "b", "c"]));
+        assert_eq!(merged(least(&["a"]), &Hints::default()), Hints::default());
+        assert_eq!(merged(Hints::default(), &least(&["a"])), Hints::default());
+        let ordered = Hints { unordered: false, ..least(&[]) };
+        assert_eq!(merged(least(&[]), &ordered), ordered);
+    }
 }
