@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::AlertSink;
+use crate::{Alert, AlertSink};
 use config::alerting::{Alerting, AlertmanagerConfig};
 use config::http_client::HttpClientConfig;
 use discovery::{ADDRESS_LABEL, TargetGroup};
