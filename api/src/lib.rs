@@ -20,12 +20,11 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
-use storage::Storage;
 use tower_http::compression::CompressionLayer;
 
 use alerting::{notify, rules};
 use control::Control;
-use door::Queries;
+use door::Door;
 use http_metrics::HttpMetrics;
 use prometheus::reply::{ApiError, ErrorKind};
 use telemetry::{Registry, exposition};
@@ -70,10 +69,8 @@ pub struct BuildInfo {
 
 /// What exists once the store is open.
 pub struct Parts {
-    /// The store.
-    pub storage: Arc<Storage>,
-    /// Queries over it.
-    pub queries: Arc<Queries>,
+    /// The one way to the store.
+    pub door: Arc<Door>,
     /// Targets.
     pub scrape: Arc<scrape::Manager>,
     /// Rule groups.

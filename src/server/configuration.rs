@@ -185,12 +185,20 @@ pub fn language(flags: &Flags) -> Features {
     }
 }
 
+/// What clients may ask of the store.
+pub fn read_limits(flags: &Flags) -> door::limits::Limits {
+    door::limits::Limits {
+        timeout: millis(flags.query.timeout_ms),
+        max_queries: usize::try_from(flags.query.max_concurrency).unwrap_or(1),
+    }
+}
+
 /// Settings of queries.
-pub fn query_options(flags: &Flags, config: &Config) -> door::Options {
+pub fn promql_options(flags: &Flags, config: &Config) -> door::promql::Options {
     // Half of all memory for all queries; what they take of the store is counted nowhere else.
     let half = super::memory::available()
         .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX));
-    door::Options {
+    door::promql::Options {
         engine: EngineOptions {
             max_bytes: EngineOptions::default().max_bytes.min(half),
             memory: Arc::new(Memory::new(half)),
@@ -204,8 +212,6 @@ pub fn query_options(flags: &Flags, config: &Config) -> door::Options {
             ..EngineOptions::default()
         },
         features: language(flags),
-        timeout: millis(flags.query.timeout_ms),
-        max_concurrent: usize::try_from(flags.query.max_concurrency).unwrap_or(1),
     }
 }
 

@@ -22,13 +22,13 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::{builtin, version};
 use api::control::{Control, Readiness, ReloadRequest};
-use api::door::Queries;
-use api::door::active::{self, ActiveQueries};
+use api::door::Door;
+use api::door::active_queries::{self, ActiveQueries};
 use api::door::metrics::QueryMetrics;
 use api::{Api, Parts};
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
-use configuration::{Configuration, Source, query_options, storage_options};
+use configuration::{Configuration, Source, promql_options, read_limits, storage_options};
 use net::listener::{self, BindError};
 use running::Running;
 use signals::{Happening, Happenings};
@@ -171,13 +171,13 @@ async fn serve(
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), control.clone()).await?;
     registry.register(Arc::new(crate::store_metrics::StoreMetrics(storage.clone())));
-    let query_options = query_options(&flags, &first.loaded.config);
-    let active = active_queries(&flags, query_options.max_concurrent, clock.clone());
-    let queries = Arc::new(Queries::new(storage.clone(), query_options, query_metrics, active));
-    let mut running = Running::start(&flags, &registry, &clock, &storage, &queries);
+    let limits = read_limits(&flags);
+    let active = open_active_queries(&flags, limits.max_queries, clock.clone());
+    let promql = promql_options(&flags, &first.loaded.config);
+    let door = Arc::new(Door::new(storage.clone(), limits, promql, query_metrics, active));
+    let mut running = Running::start(&flags, &registry, &clock, &storage, &door);
     api.open(Parts {
-        storage: storage.clone(),
-        queries: queries.clone(),
+        door,
         scrape: running.scrape.clone(),
         rules: running.rules.clone(),
         notify: running.notify.clone(),
@@ -339,7 +339,7 @@ async fn open_storage(
 }
 
 /// The file of running queries, in a directory that this process has locked. A server does without where it must.
-fn active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Option<ActiveQueries> {
+fn open_active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Option<ActiveQueries> {
     match ActiveQueries::open(Path::new(&flags.storage.path), slots, clock) {
         Ok((active, unfinished)) => {
             if let Some(queries) = unfinished {
@@ -348,7 +348,7 @@ fn active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Option<
             Some(active)
         }
         Err(e) => {
-            let path = Path::new(&flags.storage.path).join(active::FILE);
+            let path = Path::new(&flags.storage.path).join(active_queries::FILE);
             tracing::error!(
                 file = %path.display(), err = %e,
                 "Running queries cannot be noted: after a crash nothing will tell which they were"

@@ -3,13 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::Labels;
 use model::append::Appendable;
-use model::read::SeriesSource;
 use model::time::Clock;
-use promql::ast::Expr;
-use promql::engine::QueryError;
-use promql::value::{Point, Value};
 use storage::Storage;
 use tokio::task::JoinHandle;
 
@@ -17,9 +12,9 @@ use super::configuration::{Configuration, language};
 use super::millis;
 use crate::version;
 use alerting::notify;
-use alerting::rules::{self, Querier, QueryFailure, Sample, SampleValue, Settings};
+use alerting::rules::{self, Settings};
 use api::control::Control;
-use api::door::Queries;
+use api::door::Door;
 use config::flags::Flags;
 use scrape::{self, AppendOptions, ScrapeMetrics};
 use telemetry::Registry;
@@ -29,7 +24,7 @@ pub struct Running {
     pub scrape: Arc<scrape::Manager>,
     pub rules: Arc<rules::Manager>,
     pub notify: Arc<notify::Manager>,
-    queries: Arc<Queries>,
+    door: Arc<Door>,
     storage: Arc<Storage>,
     /// Targets of jobs.
     scrape_discovery: discovery::Manager,
@@ -46,7 +41,7 @@ impl Running {
         registry: &Registry,
         clock: &Arc<dyn Clock>,
         storage: &Arc<Storage>,
-        queries: &Arc<Queries>,
+        door: &Arc<Door>,
     ) -> Self {
         let appendable: Arc<dyn Appendable> = storage.clone();
         let user_agent = format!("Prometheus/{}", version::PROMETHEUS);
@@ -98,10 +93,9 @@ impl Running {
             features: language(flags),
             ..rules::Options::default()
         };
-        let querier = Arc::new(RuleQuerier { queries: queries.clone(), storage: storage.clone() });
         let rules = Arc::new(rules::Manager::new(
             rule_options,
-            querier,
+            door.clone(),
             appendable,
             notify.clone(),
             clock.clone(),
@@ -138,7 +132,7 @@ impl Running {
             scrape,
             rules,
             notify,
-            queries: queries.clone(),
+            door: door.clone(),
             storage: storage.clone(),
             scrape_discovery,
             notify_discovery,
@@ -165,7 +159,7 @@ impl Running {
         let external_labels = &config.global.external_labels;
         let mut failures = Vec::new();
         self.storage.set_limits(limits);
-        self.queries.set_default_interval(config.global.evaluation_interval_ms);
+        self.door.set_default_interval(config.global.evaluation_interval_ms);
 
         if let Err(e) = self.scrape.apply(&loaded.jobs, external_labels) {
             failures.push(e.to_string());
@@ -205,43 +199,5 @@ impl Running {
         self.scrape.stop().await;
         self.rules.stop().await;
         self.notify.stop().await;
-    }
-}
-
-/// Queries of rules.
-struct RuleQuerier {
-    queries: Arc<Queries>,
-    storage: Arc<Storage>,
-}
-
-impl Querier for RuleQuerier {
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure> {
-        let result = self.queries.run_for_rule(expr, t).map_err(|e| QueryFailure {
-            message: e.to_string(),
-            cancelled: matches!(e, QueryError::Cancelled(_)),
-        })?;
-        match result.value {
-            Value::Vector(samples) => Ok(samples
-                .into_iter()
-                .map(|sample| Sample {
-                    labels: sample.labels,
-                    value: match sample.point {
-                        Point::Float(v) => SampleValue::Float(v),
-                        Point::Histogram(h) => SampleValue::Histogram(h),
-                    },
-                })
-                .collect()),
-            Value::Scalar(scalar) => {
-                Ok(vec![Sample { labels: Labels::empty(), value: SampleValue::Float(scalar.v) }])
-            }
-            _ => Err(QueryFailure {
-                message: "rule result is not a vector or scalar".to_owned(),
-                cancelled: false,
-            }),
-        }
-    }
-
-    fn snapshot(&self) -> Arc<dyn SeriesSource> {
-        self.storage.snapshot()
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod alerts;
+mod exemplars;
 pub mod params;
 mod query;
 mod query_result;
@@ -24,7 +25,7 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/query", get(query::query).post(query::query))
         .route("/query_range", get(query::query_range).post(query::query_range))
-        .route("/query_exemplars", get(query::query_exemplars).post(query::query_exemplars))
+        .route("/query_exemplars", get(exemplars::query_exemplars).post(exemplars::query_exemplars))
         .route("/format_query", get(query::format_query).post(query::format_query))
         .route("/parse_query", get(query::parse_query).post(query::parse_query))
         .route("/labels", get(series::labels).post(series::labels))

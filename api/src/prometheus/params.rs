@@ -2,13 +2,15 @@
 //! Source: Prometheus `web/api/v1/api.go`.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use model::Matcher;
 use model::time::parse_duration;
 
 use super::reply::ApiError;
+use crate::door::Tenant;
 
 /// A form body may be so long.
 const BODY_LIMIT: usize = 10 << 20;
@@ -115,6 +117,15 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             _ => Bytes::new(),
         };
         Ok(Self::parse([&body[..], query.as_bytes()]))
+    }
+}
+
+/// Users are not told apart yet: every request is the one tenant's.
+impl<S: Sync> FromRequestParts<S> for Tenant {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self)
     }
 }
 

@@ -1,5 +1,4 @@
-//! `/api/v1/query`, `/api/v1/query_range`, `/api/v1/format_query`, `/api/v1/parse_query`,
-//! `/api/v1/query_exemplars`.
+//! `/api/v1/query`, `/api/v1/query_range`, `/api/v1/format_query`, `/api/v1/parse_query`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +7,15 @@ use axum::extract::State;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
 use promql::value::Value;
-use storage::ExemplarQuery;
 use tokio::sync::oneshot;
 
-use super::params::{MAX_TIME, MIN_TIME, Params};
-use super::query_result::write_result;
+use super::params::Params;
+use super::query_result::{text_len, write_result};
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply, WrittenReply};
 use crate::Api;
-use crate::door::{Request, Thread, text_len};
+use crate::door::Tenant;
+use crate::door::place::Place;
+use crate::door::promql::{QueryOptions, WriteAnswer};
 use net::json::JsonWriter;
 
 /// A range query may have so many steps.
@@ -24,14 +24,22 @@ const MAX_POINTS: i64 = 11_000;
 const MAX_NOTES: usize = 10;
 
 /// `/api/v1/query`
-pub async fn query(State(api): State<Arc<Api>>, params: Params) -> Result<WrittenReply, ApiError> {
+pub async fn query(
+    State(api): State<Arc<Api>>,
+    tenant: Tenant,
+    params: Params,
+) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
     let t = params.time_or("time", api.now_ms())?;
-    run(&api, &params, Times::Instant(t), limit).await
+    run(&api, tenant, &params, Times::Instant(t), limit).await
 }
 
 /// `/api/v1/query_range`
-pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<WrittenReply, ApiError> {
+pub async fn query_range(
+    State(api): State<Arc<Api>>,
+    tenant: Tenant,
+    params: Params,
+) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
     let (start, end) = (params.time("start")?, params.time("end")?);
     if end < start {
@@ -50,13 +58,19 @@ pub async fn query_range(State(api): State<Arc<Api>>, params: Params) -> Result<
              (?step=XX)",
         ));
     }
-    run(&api, &params, Times::Range(RangeTimes { start, end, step }), limit).await
+    run(&api, tenant, &params, Times::Range(RangeTimes { start, end, step }), limit).await
 }
 
-async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<WrittenReply, ApiError> {
-    let queries = &api.parts()?.queries;
+async fn run(
+    api: &Api,
+    tenant: Tenant,
+    params: &Params,
+    times: Times,
+    limit: usize,
+) -> Result<WrittenReply, ApiError> {
+    let door = &api.parts()?.door;
     let stats = params.get("stats").to_owned();
-    let request = Request {
+    let options = QueryOptions {
         timeout: params
             .duration_opt("timeout")?
             .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
@@ -65,24 +79,48 @@ async fn run(api: &Api, params: &Params, times: Times, limit: usize) -> Result<W
     };
     let asked = params.get("query");
     let expr = parse(api, asked)?;
-    let text = asked.to_owned();
-    let answer = move |result: Result<QueryResult, QueryError>, send: oneshot::Sender<_>, thread: Thread| {
+    let answer = Answer { text: asked.to_owned(), limit, stats };
+    door.query(tenant, &expr, asked, times, options, answer).await.map_err(query_error)?
+}
+
+/// The answer to one query.
+struct Answer {
+    /// What the client asked.
+    text: String,
+    /// 0 for all of the result.
+    limit: usize,
+    /// The parameter of this name.
+    stats: String,
+}
+
+impl WriteAnswer for Answer {
+    type Written = Result<WrittenReply, ApiError>;
+
+    fn text_len(&self, result: &QueryResult) -> usize {
+        text_len(&result.value)
+    }
+
+    fn write(
+        self,
+        result: Result<QueryResult, QueryError>,
+        written: oneshot::Sender<Self::Written>,
+        place: Place,
+    ) {
         // A client that has gone needs no answer.
         match result {
-            Err(e) => drop(send.send(Err(query_error(e)))),
+            Err(e) => drop(written.send(Err(query_error(e)))),
             Ok(result) => {
-                let hand_over = Box::new(move |written| drop(send.send(Ok(WrittenReply(written)))));
                 let len = text_len(&result.value);
-                let mut json = match thread {
-                    Thread::Serving => JsonWriter::whole(len, hand_over),
-                    Thread::Blocking => JsonWriter::handing_over(len, hand_over),
+                let hand_over = Box::new(move |text| drop(written.send(Ok(WrittenReply(text)))));
+                let mut json = match place {
+                    Place::Serving => JsonWriter::whole(len, hand_over),
+                    Place::Blocking => JsonWriter::handing_over(len, hand_over),
                 };
-                reply(result, &text, limit, &stats).write(&mut json);
+                reply(result, &self.text, self.limit, &self.stats).write(&mut json);
                 json.finish();
             }
         }
-    };
-    queries.run(&expr, asked, times, request, answer).await.map_err(query_error)?
+    }
 }
 
 fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
@@ -94,8 +132,10 @@ fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
     }
 }
 
-fn parse(api: &Api, text: &str) -> Result<Expr, ApiError> {
-    promql::parse::parse(text, api.parts()?.queries.features()).map_err(|e| ApiError::parameter("query", e))
+/// Parses the parameter `query`.
+pub(super) fn parse(api: &Api, text: &str) -> Result<Expr, ApiError> {
+    promql::parse::parse(text, api.parts()?.door.promql_features())
+        .map_err(|e| ApiError::parameter("query", e))
 }
 
 fn query_error(e: QueryError) -> ApiError {
@@ -200,39 +240,4 @@ pub async fn format_query(State(api): State<Arc<Api>>, params: Params) -> ApiRes
 /// `/api/v1/parse_query`
 pub async fn parse_query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
     Reply::json(&promql::json::to_json(&parse(&api, params.get("query"))?))
-}
-
-/// `/api/v1/query_exemplars`
-pub async fn query_exemplars(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
-    let (min_t, max_t) = (params.time_or("start", MIN_TIME)?, params.time_or("end", MAX_TIME)?);
-    if max_t < min_t {
-        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
-    }
-    let expr = parse(&api, params.get("query"))?;
-    let matchers: Vec<_> = expr.selectors().into_iter().map(|s| s.matchers.clone()).collect();
-    if matchers.is_empty() {
-        return Reply::json(&[(); 0]);
-    }
-    let found = api
-        .parts()?
-        .storage
-        .exemplars(&ExemplarQuery { matchers, min_t, max_t })
-        .map_err(|e| ApiError::new(ErrorKind::Execution, e.to_string()))?;
-    Ok(Reply::stream(move |json| {
-        json.list(&found, |json, series| {
-            json.raw("{\"seriesLabels\":");
-            json.labels(&series.labels);
-            json.raw(",\"exemplars\":");
-            json.list(&series.exemplars, |json, exemplar| {
-                json.raw("{\"labels\":");
-                json.labels(&exemplar.labels);
-                json.raw(",\"value\":");
-                json.float_string(exemplar.v);
-                json.raw(",\"timestamp\":");
-                json.timestamp(exemplar.t.unwrap_or(0));
-                json.raw("}");
-            });
-            json.raw("}");
-        });
-    }))
 }

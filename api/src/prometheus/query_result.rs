@@ -8,7 +8,6 @@ use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use promql::value::{Floats, Point, Series, Value, VectorSample};
 
-use crate::door::{sample_text_len, series_text_len};
 use net::json::JsonWriter;
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
@@ -39,6 +38,28 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
             json.long_list(series, series_text_len, StepTexts::default, write_series);
         }
     }
+}
+
+/// About how many bytes a value takes as text.
+pub fn text_len(value: &Value) -> usize {
+    match value {
+        Value::Scalar(_) => 256,
+        Value::String(text) => 256 + text.v.len(),
+        Value::Vector(samples) => 256 + samples.iter().map(sample_text_len).sum::<usize>(),
+        Value::Matrix(series) => 256 + series.iter().map(series_text_len).sum::<usize>(),
+    }
+}
+
+/// About how many bytes a sample of an instant query takes as text.
+fn sample_text_len(sample: &VectorSample) -> usize {
+    let histogram = if matches!(sample.point, Point::Histogram(_)) { 512 } else { 0 };
+    64 + 2 * sample.labels.packed().len() + histogram
+}
+
+/// About how many bytes a series takes as text.
+fn series_text_len(series: &Series) -> usize {
+    let points = 32 * series.floats.places() + 512 * series.histograms.len();
+    64 + 2 * series.labels.packed().len() + points
 }
 
 fn write_sample(json: &mut JsonWriter, sample: &VectorSample) {

@@ -9,6 +9,7 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::door::DoorError;
 use net::json::{JsonWriter, Written};
 
 /// Why a request failed, as `errorType` names it.
@@ -99,6 +100,18 @@ impl IntoResponse for ApiError {
         let envelope = ErrorEnvelope { status: "error", error_type: self.kind.name(), error: &self.message };
         let body = serde_json::to_string(&envelope).unwrap_or_default();
         (self.kind.status(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+impl From<DoorError> for ApiError {
+    fn from(e: DoorError) -> Self {
+        let kind = match e {
+            DoorError::Timeout { .. } => ErrorKind::Timeout,
+            DoorError::Cancelled => ErrorKind::Canceled,
+            DoorError::Store(_) => ErrorKind::Execution,
+            DoorError::Ended { .. } => ErrorKind::Internal,
+        };
+        Self::new(kind, e.to_string())
     }
 }
 

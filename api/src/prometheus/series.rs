@@ -1,15 +1,17 @@
 //! `/api/v1/series`, `/api/v1/labels`, `/api/v1/label/<name>/values`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use model::Matcher;
-use model::read::{Hints, ReadError, Selection, SeriesSource};
+use model::read::{Hints, Selection};
+use net::json::JsonWriter;
 
 use super::params::{MAX_TIME, MIN_TIME, Params};
-use super::reply::{ApiError, ApiResult, ErrorKind, Reply};
-use crate::{Api, Parts};
+use super::reply::{ApiError, ApiResult, Reply};
+use crate::Api;
+use crate::door::Tenant;
+use crate::door::series::Listing;
 
 const TRUNCATED: &str = "results truncated due to limit";
 
@@ -57,60 +59,28 @@ impl Question {
     }
 }
 
-fn failed(e: ReadError) -> ApiError {
-    match e {
-        ReadError::Cancelled => ApiError::new(ErrorKind::Canceled, e.to_string()),
-        e => ApiError::new(ErrorKind::Execution, e.to_string()),
-    }
-}
-
-/// Reads on a blocking thread: an index may have to come from disk.
-async fn read<T: Send + 'static>(
-    parts: &Parts,
-    read: impl FnOnce(&dyn SeriesSource) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let storage = parts.storage.clone();
-    tokio::task::spawn_blocking(move || read(&*storage.snapshot()))
-        .await
-        .map_err(|e| ApiError::new(ErrorKind::Internal, format!("reading labels: {e}")))?
-}
-
-/// Names or values of all selections, each once, in order.
-fn strings(
+fn reply<T: Send + 'static>(
     question: &Question,
-    mut read: impl FnMut(&Selection) -> Result<Vec<String>, ReadError>,
-) -> Result<Vec<String>, ApiError> {
-    let mut selections = question.selections();
-    if let [selection] = &mut selections[..] {
-        return read(selection).map_err(failed);
-    }
-    let mut all = BTreeSet::new();
-    for selection in selections {
-        all.extend(read(&selection).map_err(failed)?);
-    }
-    Ok(all.into_iter().collect())
-}
-
-fn reply_strings(question: &Question, strings: Vec<String>, warnings: Vec<String>) -> Reply {
-    let (strings, truncated) = question.cut(strings);
-    let mut reply = Reply::stream(move |json| json.list(&strings, |json, s| json.string(s)));
-    reply.warnings = warnings;
+    found: Listing<T>,
+    write: impl Fn(&mut JsonWriter, &T) + Send + 'static,
+) -> Reply {
+    let (items, truncated) = question.cut(found.items);
+    let mut reply = Reply::stream(move |json| json.list(&items, |json, item| write(json, item)));
+    reply.warnings = found.warnings;
     if truncated { reply.warn(TRUNCATED) } else { reply }
 }
 
 /// `/api/v1/labels`
-pub async fn labels(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+pub async fn labels(State(api): State<Arc<Api>>, tenant: Tenant, params: Params) -> ApiResult {
     let question = Question::parse(&params, params.selectors()?)?;
-    read(api.parts()?, move |source| {
-        let names = strings(&question, |selection| source.label_names(selection))?;
-        Ok(reply_strings(&question, names, source.warnings()))
-    })
-    .await
+    let found = api.parts()?.door.label_names(tenant, question.selections()).await?;
+    Ok(reply(&question, found, |json, name| json.string(name)))
 }
 
 /// `/api/v1/label/<name>/values`
 pub async fn label_values(
     State(api): State<Arc<Api>>,
+    tenant: Tenant,
     Path(name): Path<String>,
     params: Params,
 ) -> ApiResult {
@@ -119,37 +89,20 @@ pub async fn label_values(
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
     let question = Question::parse(&params, params.selectors()?)?;
-    read(api.parts()?, move |source| {
-        let values = strings(&question, |selection| source.label_values(&name, selection))?;
-        Ok(reply_strings(&question, values, source.warnings()))
-    })
-    .await
+    let found = api.parts()?.door.label_values(tenant, name, question.selections()).await?;
+    Ok(reply(&question, found, |json, value| json.string(value)))
 }
 
 /// `/api/v1/series`
-pub async fn series(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+pub async fn series(State(api): State<Arc<Api>>, tenant: Tenant, params: Params) -> ApiResult {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     // As Prometheus words it: only this endpoint names the parameter.
     let selectors = params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
     let question = Question::parse(&params, selectors)?;
-    read(api.parts()?, move |source| {
-        let mut all = Vec::new();
-        for selection in question.selections() {
-            let set = source.select(&selection).map_err(failed)?;
-            all.extend(set.series.iter().map(|s| s.labels().clone()));
-        }
-        if question.selectors.len() > 1 {
-            all.sort();
-            all.dedup();
-        }
-        let (all, truncated) = question.cut(all);
-        let mut reply = Reply::stream(move |json| json.list(&all, |json, labels| json.labels(labels)));
-        reply.warnings = source.warnings();
-        Ok(if truncated { reply.warn(TRUNCATED) } else { reply })
-    })
-    .await
+    let found = api.parts()?.door.series(tenant, question.selections()).await?;
+    Ok(reply(&question, found, |json, labels| json.labels(labels)))
 }
 
 /// A name escaped by the scheme `values`: `U__`, then `__` for `_` and `_hex_` for other characters. Text that is not

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
-use storage::{BlockInfo, Cardinality};
 
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
+use crate::door::Tenant;
+use crate::door::status::{BlockInfo, Cardinality};
 use crate::{Api, BuildInfo};
 
 #[derive(Serialize)]
@@ -94,9 +95,9 @@ struct RuntimeInfo {
 }
 
 /// `/api/v1/status/runtimeinfo`. Of Go's settings those without a meaning here are empty or without limit.
-pub async fn runtimeinfo(State(api): State<Arc<Api>>) -> ApiResult {
+pub async fn runtimeinfo(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResult {
     let (reload_config_success, last_config_ms) = api.control.last_reload();
-    let stats = api.parts()?.storage.stats();
+    let stats = api.parts()?.door.stats(tenant);
     Reply::json(&RuntimeInfo {
         start_time: rfc3339(api.options.started_ms),
         cwd: std::env::current_dir().map_or_else(|e| e.to_string(), |d| d.display().to_string()),
@@ -165,7 +166,7 @@ struct HeadStats {
 }
 
 /// `/api/v1/status/tsdb`
-pub async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
+pub async fn tsdb(State(api): State<Arc<Api>>, tenant: Tenant, params: Params) -> ApiResult {
     let limit = match params.get("limit") {
         "" => 10,
         text => match text.parse::<usize>() {
@@ -176,10 +177,7 @@ pub async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
             _ => return Err(ApiError::bad_data("limit must be a positive number")),
         },
     };
-    let storage = api.parts()?.storage.clone();
-    let cardinality = tokio::task::spawn_blocking(move || storage.cardinality(limit))
-        .await
-        .map_err(|e| ApiError::new(super::reply::ErrorKind::Internal, e.to_string()))?;
+    let cardinality = api.parts()?.door.cardinality(tenant, limit).await?;
     let Cardinality { series, label_pairs, chunks, min_t, max_t, .. } = cardinality;
     Reply::json(&TsdbStatus {
         head_stats: HeadStats {
@@ -197,8 +195,8 @@ pub async fn tsdb(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
 }
 
 /// `/api/v1/status/tsdb/blocks`
-pub async fn blocks(State(api): State<Arc<Api>>) -> ApiResult {
-    let blocks: Vec<_> = api.parts()?.storage.blocks().iter().map(block_meta).collect();
+pub async fn blocks(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResult {
+    let blocks: Vec<_> = api.parts()?.door.blocks(tenant).iter().map(block_meta).collect();
     Reply::json(&serde_json::json!({ "blocks": blocks }))
 }
 

@@ -39,7 +39,7 @@ pub struct Entry<'a> {
 }
 
 impl ActiveQueries {
-    /// Begins the file anew in a directory that exists, for so many queries at once. Also returns the queries that the
+    /// Begins the file anew in a directory that exists, for `slots` queries at once. Also returns the queries that the
     /// last run left in it, as a JSON array, if there are any.
     pub fn open(dir: &Path, slots: usize, clock: Arc<dyn Clock>) -> io::Result<(Self, Option<String>)> {
         let path = dir.join(FILE);

@@ -1,0 +1,252 @@
+//! PromQL on its way to the engine.
+//!
+//! A query runs over one snapshot of the store, and its answer is written where it ran ([`super::place`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use model::read::SeriesSource;
+use promql::ast::Expr;
+use promql::engine::{
+    Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
+};
+use promql::parse::Features;
+use storage::Storage;
+use tokio::sync::oneshot;
+
+use super::active_queries::ActiveQueries;
+use super::admission::{Bounds, Refused};
+use super::metrics::QueryMetrics;
+use super::place::{Place, SMALL, WorkClass, contain_panic, run_here, write_here};
+use super::{Door, Tenant};
+
+/// Settings of all queries.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The engine's. They hold the memory budget of all queries.
+    pub engine: EngineOptions,
+    /// What the language allows.
+    pub features: Features,
+}
+
+/// What a client asks beside the expression and its times.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueryOptions {
+    /// Shorter than the tenant's timeout, if given.
+    pub timeout: Option<Duration>,
+    /// In milliseconds, instead of the server's.
+    pub lookback_delta: Option<i64>,
+    /// Whether figures for each step are wanted.
+    pub per_step_stats: bool,
+}
+
+/// Writes the answer to a query, in the form of some API.
+pub trait WriteAnswer: Send + 'static {
+    /// What is known of an answer once it is written, or once writing it has begun.
+    type Written: Send + 'static;
+
+    /// About how many bytes of text a result takes.
+    fn text_len(&self, result: &QueryResult) -> usize;
+
+    /// Writes the answer, in the place that it is given, and sends what is known of it.
+    fn write(
+        self,
+        result: Result<QueryResult, QueryError>,
+        written: oneshot::Sender<Self::Written>,
+        place: Place,
+    );
+}
+
+/// The language's part of the door.
+pub(super) struct PromQl {
+    engine: ArcSwap<Engine>,
+    features: Features,
+    metrics: Arc<QueryMetrics>,
+    active: Option<Arc<ActiveQueries>>,
+}
+
+impl PromQl {
+    pub(super) fn new(options: Options, metrics: Arc<QueryMetrics>, active: Option<ActiveQueries>) -> Self {
+        Self {
+            engine: ArcSwap::from_pointee(Engine::new(options.engine)),
+            features: options.features,
+            metrics,
+            active: active.map(Arc::new),
+        }
+    }
+}
+
+impl Door {
+    /// What PromQL allows.
+    pub fn promql_features(&self) -> &Features {
+        &self.promql.features
+    }
+
+    /// Changes the step of subqueries that name none, in milliseconds; at a configuration reload.
+    pub fn set_default_interval(&self, default_interval: i64) {
+        let engine = &self.promql.engine;
+        let options = engine.load().options().clone();
+        engine.store(Arc::new(Engine::new(EngineOptions { default_interval, ..options })));
+    }
+
+    /// Answers a client's query once it is admitted: `answer` gets the result and writes it, where it is told to.
+    /// Dropping the future cancels the query. `text` is what the client wrote.
+    pub async fn query<A: WriteAnswer>(
+        &self,
+        tenant: Tenant,
+        expr: &Expr,
+        text: &str,
+        times: Times,
+        options: QueryOptions,
+        answer: A,
+    ) -> Result<A::Written, QueryError> {
+        const QUEUE: &str = "query queue";
+        let admitted = self.core.admit_query(tenant, options.timeout).await;
+        let (permit, bounds) = admitted.map_err(|refused| match refused {
+            Refused::TimedOut => QueryError::Timeout(QUEUE),
+            Refused::Closed => QueryError::Cancelled(QUEUE),
+        })?;
+        let _cancel_on_drop = bounds.cancel_on_drop();
+        let PromQl { engine, metrics, active, .. } = &self.promql;
+        let query = Query { storage: self.core.storage.clone(), metrics: metrics.clone(), bounds, options };
+        let (send, receive) = oneshot::channel();
+        let prepared = match query.prepare(&engine.load(), expr, times) {
+            Ok(prepared) => prepared,
+            Err(e) => {
+                answer.write(Err(e), send, Place::Serving);
+                return receive.await.map_err(|_| internal("no answer"));
+            }
+        };
+        let note = || active.as_ref().and_then(|active| active.enter(text));
+        let handle = match query.run_here(&prepared, note) {
+            Some(result) => {
+                drop(permit);
+                let len = result.as_ref().map_or(0, |result| answer.text_len(result));
+                match write_here(len, move |place| answer.write(result, send, place)) {
+                    Ok(()) => return receive.await.map_err(|_| internal("no answer")),
+                    Err(write) => tokio::task::spawn_blocking(move || write(Place::Blocking)),
+                }
+            }
+            None => {
+                let (active, text) = (active.clone(), text.to_owned());
+                tokio::task::spawn_blocking(move || {
+                    let entry = active.as_ref().and_then(|active| active.enter(&text));
+                    let result = query.run(&prepared, &*query.storage.snapshot());
+                    drop((entry, permit));
+                    answer.write(result, send, Place::Blocking);
+                })
+            }
+        };
+        match receive.await {
+            Ok(written) => Ok(written),
+            Err(_) => Err(internal(handle.await.err().map_or("no answer".to_owned(), |e| e.to_string()))),
+        }
+    }
+
+    /// Answers a rule's query on this thread, without waiting behind clients.
+    pub(super) fn query_for_rule(
+        &self,
+        tenant: Tenant,
+        expr: &Expr,
+        t: i64,
+    ) -> Result<QueryResult, QueryError> {
+        let PromQl { engine, metrics, active, .. } = &self.promql;
+        let query = Query {
+            storage: self.core.storage.clone(),
+            metrics: metrics.clone(),
+            bounds: self.core.admit_own_query(tenant),
+            options: QueryOptions::default(),
+        };
+        let prepared = query.prepare(&engine.load(), expr, Times::Instant(t))?;
+        let _entry = active.as_ref().and_then(|active| active.enter(&expr.to_string()));
+        let snapshot = self.core.storage.snapshot();
+        let is_small = prepared.work(&*snapshot, SMALL.work).is_some_and(|work| work <= SMALL.work);
+        let here = || query.run_within(&prepared, &*snapshot, Workers::Caller, SMALL.time);
+        let small = if is_small { contain_panic(here, panicked) } else { None };
+        small.unwrap_or_else(|| query.run(&prepared, &*snapshot))
+    }
+}
+
+/// One query with all that it needs.
+struct Query {
+    storage: Arc<Storage>,
+    metrics: Arc<QueryMetrics>,
+    bounds: Bounds,
+    options: QueryOptions,
+}
+
+impl Query {
+    fn prepare(&self, engine: &Engine, expr: &Expr, times: Times) -> Result<Prepared, QueryError> {
+        self.with_context(self.bounds.timeout, |context| engine.prepare(expr, times, context))
+    }
+
+    /// Runs the query here and on rayon's threads.
+    fn run(&self, prepared: &Prepared, source: &dyn SeriesSource) -> Result<QueryResult, QueryError> {
+        let running = self.metrics.running();
+        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(source, Workers::All, context);
+        let result = self.with_context(self.bounds.timeout, evaluate);
+        running.finished(&result);
+        result
+    }
+
+    /// Runs the query where it is asked, if it is small or medium work; else `None`. `note` notes it before this thread
+    /// gives way to another.
+    fn run_here<N>(
+        &self,
+        prepared: &Prepared,
+        note: impl FnOnce() -> N,
+    ) -> Option<Result<QueryResult, QueryError>> {
+        let run = || {
+            let snapshot = self.storage.snapshot();
+            let source: &dyn SeriesSource = &*snapshot;
+            let estimate = || prepared.work(source, SMALL.work);
+            run_here(prepared.may_wait(source), estimate, note, |class, time| {
+                let workers = if class == WorkClass::Small { Workers::Caller } else { Workers::All };
+                self.run_within(prepared, source, workers, time)
+            })
+        };
+        contain_panic(run, panicked)
+    }
+
+    /// Runs the query; `None` when it takes longer than `time` and may.
+    fn run_within(
+        &self,
+        prepared: &Prepared,
+        source: &dyn SeriesSource,
+        workers: Workers,
+        time: Duration,
+    ) -> Option<Result<QueryResult, QueryError>> {
+        let running = self.metrics.running();
+        let timeout = self.bounds.timeout;
+        let deadline = timeout.min(self.bounds.elapsed() + time);
+        let result = self.with_context(deadline, |context| prepared.evaluate(source, workers, context));
+        if matches!(result, Err(QueryError::Timeout(_))) && deadline < timeout {
+            return None;
+        }
+        running.finished(&result);
+        Some(result)
+    }
+
+    fn with_context<T>(&self, deadline: Duration, f: impl FnOnce(&QueryContext<'_>) -> T) -> T {
+        let elapsed = || self.bounds.elapsed();
+        f(&QueryContext {
+            cancel: &self.bounds.cancel,
+            elapsed: &elapsed,
+            deadline: Some(deadline),
+            lookback_delta: self.options.lookback_delta,
+            per_step_stats: self.options.per_step_stats,
+            queue_time: self.bounds.queue_time,
+        })
+    }
+}
+
+fn panicked() -> Option<Result<QueryResult, QueryError>> {
+    Some(Err(internal("it panicked")))
+}
+
+fn internal(what: impl std::fmt::Display) -> QueryError {
+    QueryError::Execution(format!(
+        "internal error in the query engine, please report it with the query: {what}"
+    ))
+}

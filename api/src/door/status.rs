@@ -1,0 +1,23 @@
+//! What the store says of itself.
+
+use super::{Door, DoorError, Tenant};
+
+pub use storage::{BlockInfo, Cardinality, Stats};
+
+impl Door {
+    /// The store's figures. They are in memory, so nothing is waited for.
+    pub fn stats(&self, _: Tenant) -> Stats {
+        self.core.storage.stats()
+    }
+
+    /// The blocks in use, ascending by time. As quick as [`Door::stats`].
+    pub fn blocks(&self, _: Tenant) -> Vec<BlockInfo> {
+        self.core.storage.blocks()
+    }
+
+    /// The `limit` most frequent names, values and pairs of labels.
+    pub async fn cardinality(&self, tenant: Tenant, limit: usize) -> Result<Cardinality, DoorError> {
+        let look_up = move |storage: &storage::Storage, _: &_| Ok(storage.cardinality(limit));
+        self.core.look_up(tenant, "counting series", look_up).await
+    }
+}
