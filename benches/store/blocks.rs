@@ -20,6 +20,12 @@ struct Block {
     path: PathBuf,
 }
 
+/// Blocks that are not merged.
+fn short_blocks() -> storage::metrics::Options {
+    let default = storage::metrics::Options::default();
+    storage::metrics::Options { max_block: default.min_block, ..default }
+}
+
 fn blocks(data: &Path) -> Vec<Block> {
     let read = |path: PathBuf| {
         let meta = std::fs::read(path.join("meta.json")).ok()?;
@@ -99,7 +105,7 @@ pub fn compact(scrapes: &Scrapes, series: usize) {
     // The newest block is left alone, so there is a fourth; the head gives it away an hour after its end.
     let steps = (9 * HOUR / INTERVAL_S) as usize + 5;
     let start = (load::end_seconds() - 10 * HOUR) / (6 * HOUR) * 6 * HOUR;
-    let options = Options { max_block: Options::default().min_block, ..Options::default() };
+    let options = Options { metrics: short_blocks(), ..Options::default() };
     load(scrapes, series, steps, start + (steps as i64 - 1) * INTERVAL_S, options, &data);
     flush(&data);
     for gone in ["wal", "chunks_head"] {
@@ -124,8 +130,7 @@ pub fn compact(scrapes: &Scrapes, series: usize) {
 
 /// Writes out what background work had no time for.
 fn flush(data: &Path) {
-    let options =
-        Options { max_block: Options::default().min_block, background: false, ..Options::default() };
+    let options = Options { metrics: short_blocks(), background: false, ..Options::default() };
     let storage = storage::Storage::open(
         std::sync::Arc::new(storage::fs::RealDisk::new(data)),
         std::sync::Arc::new(Now),

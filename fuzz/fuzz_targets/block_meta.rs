@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use storage::block::meta::BlockMeta;
+use storage_metrics::blocks::meta::BlockMeta;
 
 fuzz_target!(|data: &[u8]| {
     match BlockMeta::from_json(data, "meta.json") {

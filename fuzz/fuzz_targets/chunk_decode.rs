@@ -6,10 +6,10 @@
 use libfuzzer_sys::fuzz_target;
 use model::histogram::{FloatHistogram, Histogram};
 use model::read::Columns;
-use storage::codec::chunk::{self, Encoding};
-use storage::codec::gorilla::XorAppender;
-use storage::codec::histogram::{FloatHistogramAppender, HistogramAppender};
-use storage::codec::xor2::Xor2Appender;
+use storage_metrics::codec::chunk::{self, Encoding};
+use storage_metrics::codec::gorilla::XorAppender;
+use storage_metrics::codec::histogram::{FloatHistogramAppender, HistogramAppender};
+use storage_metrics::codec::xor2::Xor2Appender;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&first, bytes)) = data.split_first() else { return };

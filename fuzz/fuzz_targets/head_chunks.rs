@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use storage::fs::{Disk, SimDisk};
-use storage::metrics::head_chunks::{DIR, FoundChunk, HeadChunks};
+use storage_base::fs::{Disk, SimDisk};
+use storage_metrics::head::head_chunks::{DIR, FoundChunk, HeadChunks};
 
 fuzz_target!(|data: &[u8]| {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(0));
@@ -40,7 +40,7 @@ fn mend(bytes: &mut [u8]) {
     let Some(&len) = bytes.get(8 + 25) else { return };
     let covered = 8..8 + 26 + usize::from(len & 0x7f);
     if bytes.len() >= covered.end + 4 {
-        let crc = storage::codec::crc::Crc32c::of(&bytes[covered.clone()]).to_bytes();
+        let crc = storage_base::bytes::crc::Crc32c::of(&bytes[covered.clone()]).to_bytes();
         bytes[covered.end..covered.end + 4].copy_from_slice(&crc);
     }
 }

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
 use model::read::Hints;
-use storage::codec::crc::Crc32c;
-use storage::fs::Mapped;
-use storage::index::reader::IndexReader;
-use storage::index::select::LabelIndex;
-use storage::index::series_labels::SeriesLabels;
-use storage::index::wanted::Wanted;
+use storage_base::bytes::crc::Crc32c;
+use storage_base::fs::Mapped;
+use storage_base::index::reader::IndexReader;
+use storage_base::index::select::LabelIndex;
+use storage_base::index::series_labels::SeriesLabels;
+use storage_base::index::wanted::Wanted;
 
 const TOC_LEN: usize = 52;
 

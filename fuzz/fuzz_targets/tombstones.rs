@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use storage::block::tombstones::Tombstones;
-use storage::codec::crc::Crc32c;
-use storage::format::{TOMBSTONES_MAGIC, TOMBSTONES_VERSION};
+use storage_metrics::blocks::tombstones::Tombstones;
+use storage_base::bytes::crc::Crc32c;
+use storage_metrics::format::{TOMBSTONES_MAGIC, TOMBSTONES_VERSION};
 
 fuzz_target!(|data: &[u8]| {
     let _ = Tombstones::from_bytes(data, "tombstones");

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use storage::fs::{Disk, SimDisk};
-use storage::wal::reader::ReadLogError;
-use storage::wal::{Damage, Reader, repair, segment};
+use storage_base::fs::{Disk, SimDisk};
+use storage_base::wal::reader::ReadLogError;
+use storage_base::wal::{Damage, Reader, repair, segment};
 
 const DIR: &str = "wal";
 

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use storage::wal::Batch;
-use storage::wal::record::{self, Decoder, Record};
+use storage_base::wal::Batch;
+use storage_metrics::record::{self, Decoder, Record};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(decoded) = Decoder::default().decode(data) else { return };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use promql::engine::EngineOptions;
 use promql::memory::Memory;
 use promql::parse::Features;
-use storage::{Compression, FloatEncoding, Limits, Options as StorageOptions};
+use storage::{
+    Compression, FloatEncoding, Limits, Options as StorageOptions, SizeLimit, WriterOptions, metrics,
+};
 
 use super::millis;
 use crate::builtin;
@@ -151,7 +153,7 @@ impl Configuration {
     /// Reads as [`Self::load`] what a running server is to take over: its store refuses more than the text says.
     pub fn reload(source: &Source, flags: &Flags) -> Result<Self, String> {
         let configuration = Self::load(source, flags).map_err(|e| e.to_string())?;
-        if flags.features.st_storage && configuration.limits.floats == FloatEncoding::Xor {
+        if flags.features.st_storage && configuration.limits.metrics.floats == FloatEncoding::Xor {
             return Err(format!("{}: {}", source.name(), storage::XOR_WITHOUT_START_T));
         }
         Ok(configuration)
@@ -230,14 +232,15 @@ fn storage_limits(flags: &Flags, config: &Config) -> Limits {
     let retention = &config.storage.tsdb.retention;
     let positive = |n: i64| u64::try_from(n).unwrap_or(0);
     Limits {
-        retention_time: retention.time_ms,
-        retention_bytes: positive(retention.size_bytes),
-        retention_percentage: retention.percentage,
-        out_of_order_window: config.storage.tsdb.out_of_order_time_window_ms,
-        floats: float_encoding(flags, config),
-        max_exemplars: match config.storage.max_exemplars {
-            Some(max) => usize::try_from(max).unwrap_or(0),
-            None => Limits::default().max_exemplars,
+        size: SizeLimit { bytes: positive(retention.size_bytes), percentage: retention.percentage },
+        metrics: metrics::Limits {
+            retention_time: retention.time_ms,
+            out_of_order_window: config.storage.tsdb.out_of_order_time_window_ms,
+            floats: float_encoding(flags, config),
+            max_exemplars: match config.storage.max_exemplars {
+                Some(max) => usize::try_from(max).unwrap_or(0),
+                None => metrics::Limits::default().max_exemplars,
+            },
         },
     }
 }
@@ -248,25 +251,30 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
     let positive = |n: i64, default: u64| u64::try_from(n).ok().filter(|n| *n > 0).unwrap_or(default);
     StorageOptions {
         limits: storage_limits(flags, config),
-        min_block: flags.storage.min_block_duration_ms,
-        max_block: flags.max_block_duration_ms(&config.storage.tsdb.retention),
-        wal_compression: match flags.storage.wal_compression {
-            WalCompression::None => Compression::None,
-            WalCompression::Snappy => Compression::Snappy,
-            WalCompression::Zstd => Compression::Zstd,
+        wal: WriterOptions {
+            compression: match flags.storage.wal_compression {
+                WalCompression::None => Compression::None,
+                WalCompression::Snappy => Compression::Snappy,
+                WalCompression::Zstd => Compression::Zstd,
+            },
+            segment_len: positive(flags.storage.wal_segment_size, default.wal.segment_len),
         },
-        wal_segment_bytes: positive(flags.storage.wal_segment_size, default.wal_segment_bytes),
-        samples_per_chunk: u16::try_from(flags.storage.samples_per_chunk)
-            .unwrap_or(default.samples_per_chunk),
-        block_segment_bytes: positive(
-            flags.storage.max_block_chunk_segment_size,
-            default.block_segment_bytes,
-        ),
-        start_t: flags.features.st_storage,
-        histogram_start_t: flags.features.histograms_st_encoding,
-        zero_at_start: flags.features.created_timestamp_zero_ingestion,
-        exemplars: flags.features.exemplar_storage,
         no_lock_file: flags.storage.no_lockfile,
+        metrics: metrics::Options {
+            min_block: flags.storage.min_block_duration_ms,
+            max_block: flags.max_block_duration_ms(&config.storage.tsdb.retention),
+            samples_per_chunk: u16::try_from(flags.storage.samples_per_chunk)
+                .unwrap_or(default.metrics.samples_per_chunk),
+            block_segment_bytes: positive(
+                flags.storage.max_block_chunk_segment_size,
+                default.metrics.block_segment_bytes,
+            ),
+            start_t: flags.features.st_storage,
+            histogram_start_t: flags.features.histograms_st_encoding,
+            zero_at_start: flags.features.created_timestamp_zero_ingestion,
+            exemplars: flags.features.exemplar_storage,
+            ..default.metrics
+        },
         ..default
     }
 }

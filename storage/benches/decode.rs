@@ -12,8 +12,8 @@ use std::hint::black_box;
 use common::{CpuTime, INTERVAL, START};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use model::read::Columns;
-use storage::codec::chunk::{Encoding, decode};
-use storage::codec::gorilla::XorAppender;
+use storage::metrics::codec::chunk::{Encoding, decode};
+use storage::metrics::codec::gorilla::XorAppender;
 
 /// Samples of a chunk.
 const CHUNK: usize = 120;

@@ -12,14 +12,12 @@ use std::path::Path;
 
 use common::{CpuTime, Feed, INTERVAL};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use storage::block::meta::new_id;
-use storage::block::plan::merged_meta;
-use storage::block::set::BlockSet;
-use storage::block::set::LiveBlock;
+use storage::block::{BlockSet, new_id};
 use storage::fs::RealDisk;
 use storage::metrics::Forms;
-use storage::metrics::block::MetricsBlock;
-use storage::metrics::merge::merge;
+use storage::metrics::blocks::block::MetricsBlock;
+use storage::metrics::blocks::merge::merge;
+use storage::metrics::blocks::meta::BlockMeta;
 
 const SERIES: usize = 10_000;
 
@@ -45,7 +43,7 @@ fn three_blocks(c: &mut Criterion<CpuTime>) {
             || tempfile::tempdir().expect("a temporary directory"),
             |into| {
                 let disk = RealDisk::new(into.path());
-                let meta = merged_meta(new_id(0, 1), &metas);
+                let meta = BlockMeta::merged(new_id(0, 1), &metas);
                 merge(&disk, Path::new(""), &inputs, meta, Forms::default(), &mut |_| {
                     ControlFlow::Continue(())
                 })

@@ -15,7 +15,7 @@ use model::sample::Exemplar;
 use model::time::Clock;
 use model::{Labels, Matcher};
 use storage::fs::RealDisk;
-use storage::{Event, Limits, Observer, Options, Storage};
+use storage::{Event, Limits, Observer, Options, Storage, metrics};
 
 struct System;
 
@@ -53,8 +53,15 @@ fn main() -> ExitCode {
 }
 
 fn open(dir: &str) -> Result<Storage, Failure> {
-    let limits = Limits { out_of_order_window: 3_600_000, ..Limits::default() };
-    let options = Options { limits, exemplars: true, ..Options::default() };
+    let limits = Limits {
+        metrics: metrics::Limits { out_of_order_window: 3_600_000, ..metrics::Limits::default() },
+        ..Limits::default()
+    };
+    let options = Options {
+        limits,
+        metrics: metrics::Options { exemplars: true, ..metrics::Options::default() },
+        ..Options::default()
+    };
     let disk = Arc::new(RealDisk::new(Path::new(dir)));
     let storage = Storage::open(disk, Arc::new(System), options, Arc::new(Print))?;
     storage.wait_replayed()?;

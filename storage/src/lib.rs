@@ -1,11 +1,12 @@
-//! The store: write-ahead log, head, blocks and index, in Prometheus's formats.
+//! One data directory: its lock, its stores, the worker that does their background work and the retention over all.
 //!
-//! A [`Storage`] owns one data directory. Samples enter through its appender, which writes the log and then the head;
-//! queries read a [`Storage::snapshot`] over head and blocks; background work moves the head's past into blocks. All
-//! that works while the log of the run before is still being replayed, in the background.
+//! A [`Storage`] owns one data directory, in Prometheus's formats. Samples enter through its appender; queries read a
+//! [`Storage::snapshot`]. All that works while the logs of the run before are still being replayed, in the background. A
+//! store of another signal is one that implements [`storage_base::Store`] and is listed in [`Storage::open`].
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 
 use model::Matcher;
@@ -13,42 +14,31 @@ use model::append::{Appendable, Appender};
 use model::read::{ReadError, SeriesSource};
 use model::time::Clock;
 use parking_lot::Mutex;
+use storage_base::fs::{Disk, Lock};
+use storage_base::retention::Retention;
+use storage_base::store::{Context, Store};
+use storage_base::worker::{Rounds, Upkeep, Worker};
+use storage_metrics::MetricsStore;
+use storage_metrics::head::append::HeadAppender;
 
-pub mod admin;
-pub mod block;
-pub mod codec;
-pub mod error;
-pub mod format;
-pub mod fs;
-pub mod index;
-pub mod metrics;
-pub mod observer;
-pub mod options;
-mod prefetch;
-pub mod stats;
-pub mod wal;
-mod worker;
+mod options;
+mod snapshot;
 
-#[cfg(test)]
-mod model_test;
-#[cfg(test)]
-mod start_t_test;
 #[cfg(test)]
 mod tests;
 
-pub use admin::BlockInfo;
-pub use error::{Corruption, StorageError};
-pub use metrics::exemplars::{ExemplarQuery, SeriesExemplars};
-pub use metrics::progress::ReplayProgress;
-pub use observer::{Event, Observer, Severity};
-pub use options::{Compression, FloatEncoding, Limits, Options, SyncPolicy, XOR_WITHOUT_START_T};
-pub use stats::{Cardinality, Stats};
-
-use admin::block_info;
-use fs::{Disk, Lock};
-use metrics::append::HeadAppender;
-use metrics::store::MetricsStore;
-use worker::{Job, Worker};
+pub use options::{Limits, Options};
+pub use storage_base::retention::SizeLimit;
+pub use storage_base::wal::{Compression, WriterOptions};
+pub use storage_base::worker::SyncPolicy;
+pub use storage_base::{
+    Corruption, Event, Observer, Severity, StorageError, block, format, fs, index, observer, wal,
+};
+pub use storage_metrics as metrics;
+pub use storage_metrics::{
+    BlockInfo, Cardinality, ExemplarQuery, FloatEncoding, ReplayProgress, SeriesExemplars, Stats,
+    XOR_WITHOUT_START_T, stats,
+};
 
 /// The lock file's name. Source: Prometheus `tsdb/tsdbutil/dir_locker.go`.
 const LOCK_FILE: &str = "lock";
@@ -56,9 +46,11 @@ const LOCK_FILE: &str = "lock";
 /// An open data directory. Shared between threads; all methods take `&self`.
 pub struct Storage {
     metrics: Arc<MetricsStore>,
+    upkeep: Arc<Upkeep>,
     worker: Worker,
-    /// Replays the logs, and ends.
-    replay: Mutex<Option<JoinHandle<()>>>,
+    /// One for each store: replays its log, and ends.
+    replays: Mutex<Vec<JoinHandle<()>>>,
+    disk: Arc<dyn Disk>,
     lock: Mutex<Option<Box<dyn Lock>>>,
     clean_start: i8,
 }
@@ -75,25 +67,24 @@ impl Storage {
     ) -> Result<Self, StorageError> {
         let root = Path::new("");
         disk.create_dir_all(root).map_err(StorageError::doing("creating", disk.display(root)))?;
-        let path = Path::new(LOCK_FILE);
-        let (lock, clean_start) = if options.no_lock_file {
-            (None, -1)
-        } else {
-            let left = disk.stat(path).is_ok();
-            let lock = disk.lock(path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::WouldBlock => StorageError::Locked { path: disk.display(path) },
-                _ => StorageError::doing("locking", disk.display(path))(e),
-            })?;
-            (Some(lock), if left { 0 } else { 1 })
+        let (lock, clean_start) = take_lock(&*disk, &options)?;
+        let Options { limits, wal, sync, background, .. } = options;
+        let context = Context { disk: disk.clone(), clock, observer: observer.clone(), wal };
+        let metrics = Arc::new(MetricsStore::open(context, options.metrics, limits.metrics)?);
+        let stores: Vec<Arc<dyn Store>> = vec![metrics.clone()];
+        let retention = Retention::new(disk.clone(), limits.size);
+        let rounds = Rounds::default();
+        let upkeep = Upkeep { stores, retention, sync, background, observer, rounds };
+        let upkeep = Arc::new(upkeep);
+        let worker = Worker::start(upkeep.clone())?;
+        let replay = |store: &Arc<dyn Store>| {
+            let store = store.clone();
+            let thread = std::thread::Builder::new().name("replay".into()).spawn(move || store.replay());
+            thread.map_err(StorageError::doing("starting", "the replay thread"))
         };
-        let metrics = Arc::new(MetricsStore::open(disk, clock, options, observer)?);
-        let worker = Worker::start(metrics.clone())?;
-        let replayed = metrics.clone();
-        let replay = std::thread::Builder::new()
-            .name("replay".into())
-            .spawn(move || replayed.replay())
-            .map_err(StorageError::doing("starting", "the replay thread"))?;
-        Ok(Self { metrics, worker, replay: Mutex::new(Some(replay)), lock: Mutex::new(lock), clean_start })
+        let replays = upkeep.stores.iter().map(replay).collect::<Result<_, _>>()?;
+        let (replays, lock) = (Mutex::new(replays), Mutex::new(lock));
+        Ok(Self { metrics, upkeep, worker, replays, disk, lock, clean_start })
     }
 
     /// Waits until everything that the logs hold is there. An error is the end of the store: it takes no more samples,
@@ -109,8 +100,8 @@ impl Storage {
     }
 
     fn stop(&self) {
-        self.metrics.stop();
-        if let Some(replay) = self.replay.lock().take() {
+        self.upkeep.stores.iter().for_each(|store| store.stop());
+        for replay in self.replays.lock().drain(..) {
             // It catches its panics.
             let _ = replay.join();
         }
@@ -130,33 +121,49 @@ impl Storage {
 
     /// Changes limits while running.
     pub fn set_limits(&self, limits: Limits) {
-        self.metrics.set_limits(limits);
+        self.upkeep.retention.set_limit(limits.size);
+        self.metrics.set_limits(limits.metrics);
     }
 
     /// Hides samples of matching series between two times, both inclusive, for good. Their bytes go with later merges
     /// or with [`Storage::clean_tombstones`].
     pub fn delete_series(&self, matchers: &[Matcher], min_t: i64, max_t: i64) -> Result<(), StorageError> {
-        self.worker.run(Job::Delete { matchers: matchers.to_vec(), min_t, max_t })
+        let (metrics, matchers) = (self.metrics.clone(), matchers.to_vec());
+        self.worker.run(move || metrics.delete(&matchers, min_t, max_t))
     }
 
     /// Rewrites the blocks that have tombstones without what these hide.
     pub fn clean_tombstones(&self) -> Result<(), StorageError> {
-        self.worker.run(Job::CleanTombstones)
+        let metrics = self.metrics.clone();
+        self.worker.run(move || metrics.clean_tombstones())
     }
 
     /// Makes `snapshots/<name>` a data directory of its own: blocks by hard links and, when asked, the head as a block.
     pub fn snapshot_to(&self, name: &str, with_head: bool) -> Result<(), StorageError> {
-        self.worker.run(Job::Snapshot { name: name.to_owned(), with_head })
+        let (disk, upkeep, name) = (self.disk.clone(), self.upkeep.clone(), name.to_owned());
+        self.worker.run(move || snapshot::make(&*disk, &upkeep.stores, &name, with_head))
     }
 
     /// The blocks in use, ascending by time.
     pub fn blocks(&self) -> Vec<BlockInfo> {
-        self.metrics.blocks().blocks().iter().map(|block| block_info(block)).collect()
+        self.metrics.block_set().blocks().iter().map(|block| block.info()).collect()
     }
 
     /// All numbers of the store.
     pub fn stats(&self) -> Stats {
-        Stats { clean_start: self.clean_start, ..self.metrics.stats() }
+        let (rounds, retention) = (&self.upkeep.rounds, &self.upkeep.retention);
+        let (time_retentions, size_retentions) = retention.counts();
+        Stats {
+            clean_start: self.clean_start,
+            compactions_triggered: rounds.triggered.load(Relaxed),
+            compactions_failed: rounds.failed.load(Relaxed),
+            compactions_skipped: rounds.skipped.load(Relaxed),
+            time_retentions,
+            size_retentions,
+            retention_bytes: retention.limit_bytes(),
+            retention_percentage: retention.limit().percentage,
+            ..self.metrics.stats()
+        }
     }
 
     /// The `limit` most frequent names, values and pairs in the head.
@@ -171,16 +178,33 @@ impl Storage {
 
     /// Does at once what background work would do by itself: reload, flush, merge, retain.
     pub fn compact(&self) -> Result<(), StorageError> {
-        self.worker.run(Job::Round)
+        let upkeep = self.upkeep.clone();
+        self.worker.run(move || upkeep.round())
     }
 
     /// Ends background work, makes everything durable and gives the directory free. Later appends fail.
     pub fn close(&self) -> Result<(), StorageError> {
         self.stop();
-        let closed = self.metrics.close();
+        // One store's failure must not keep another from being closed. The first error is the one to tell.
+        let closed = self.upkeep.stores.iter().map(|store| store.close()).fold(Ok(()), Result::and);
         *self.lock.lock() = None;
         closed
     }
+}
+
+/// Takes the directory's lock, if it has one. Also returns -1 without a lock file, 0 when one was left by an unclean
+/// stop, 1 after a clean one.
+fn take_lock(disk: &dyn Disk, options: &Options) -> Result<(Option<Box<dyn Lock>>, i8), StorageError> {
+    if options.no_lock_file {
+        return Ok((None, -1));
+    }
+    let path = Path::new(LOCK_FILE);
+    let left = disk.stat(path).is_ok();
+    let lock = disk.lock(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => StorageError::Locked { path: disk.display(path) },
+        _ => StorageError::doing("locking", disk.display(path))(e),
+    })?;
+    Ok((Some(lock), if left { 0 } else { 1 }))
 }
 
 impl Drop for Storage {

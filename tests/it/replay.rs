@@ -8,8 +8,8 @@ use model::Labels;
 use model::append::SeriesRef;
 use serde_json::Value;
 use storage::fs::RealDisk;
-use storage::wal::record::{self, RefSample, RefSeries};
-use storage::wal::writer::WriterOptions;
+use storage::metrics::record::{self, RefSample, RefSeries};
+use storage::wal::WriterOptions;
 use storage::wal::{Batch, Writer};
 
 use crate::crash::all_samples;

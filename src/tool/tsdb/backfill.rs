@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use model::time::Clock;
-use storage::block::meta::random_id;
+use storage::block::random_id;
 use storage::fs::{Disk, RealDisk};
-use storage::metrics::backfill::Backfill;
+use storage::metrics::blocks::backfill::Backfill;
 use tempfile::TempDir;
 
 use super::list::write_blocks;

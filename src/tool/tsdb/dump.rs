@@ -9,7 +9,7 @@ use model::float::FloatG;
 use model::read::{Hints, Selection};
 use model::{Labels, Matcher};
 use storage::fs::RealDisk;
-use storage::metrics::read_only::{ReadOnly, StoredSeries};
+use storage::metrics::read::read_only::{ReadOnly, StoredSeries};
 use storage::metrics::{StoredSample, StoredValue};
 
 use super::{Warnings, open_dir};

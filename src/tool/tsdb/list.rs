@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use clap::Args;
-use storage::block::set::LiveBlock;
-use storage::metrics::block::MetricsBlock;
-use storage::metrics::read_only::all_blocks;
+use storage::metrics::blocks::block::MetricsBlock;
+use storage::metrics::read::read_only::all_blocks;
 
 use super::open_dir;
 use crate::tool::ToolError;

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use promql::Features;
-use storage::block::set::LiveBlock;
+use storage::block::Block;
 use storage::fs::{Disk, RealDisk};
-use storage::metrics::block::MetricsBlock;
+use storage::metrics::blocks::block::MetricsBlock;
 use storage::observer::{Event, Observer, Severity};
 
 use super::ToolError;

@@ -1,0 +1,259 @@
+//! The newest exemplars of all series, in one ring: a new one takes the place of the oldest arrival.
+//! Source of the rules: Prometheus `tsdb/exemplar.go`.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use model::append::AppendError;
+use model::sample::Exemplar;
+use model::{Labels, Matcher};
+
+/// Names and values of an exemplar's labels have at most so many characters. Source: OpenMetrics 1.0.
+const LABEL_CHARS_MAX: usize = 128;
+
+/// Which exemplars: of series that match any of the matcher sets, within bounds.
+#[derive(Clone, Debug)]
+pub struct ExemplarQuery {
+    /// A series is chosen when all matchers of one set match it.
+    pub matchers: Vec<Vec<Matcher>>,
+    /// First millisecond, inclusive.
+    pub min_t: i64,
+    /// Last millisecond, inclusive.
+    pub max_t: i64,
+}
+
+/// One series' exemplars, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesExemplars {
+    /// The series.
+    pub labels: Labels,
+    /// Its exemplars.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// The ring.
+#[derive(Debug, Default)]
+pub struct ExemplarRing {
+    capacity: usize,
+    /// How much older than its series' newest an exemplar may be, in milliseconds.
+    window: i64,
+    /// The series of each exemplar kept, in order of arrival; the first has number `first`.
+    arrivals: VecDeque<Labels>,
+    first: u64,
+    series: HashMap<Labels, Vec<Kept>>,
+    appended: u64,
+    out_of_order: u64,
+}
+
+/// An exemplar and the number of its arrival. Those of a series ascend in time.
+#[derive(Debug)]
+struct Kept {
+    arrival: u64,
+    exemplar: Exemplar,
+}
+
+/// The ring's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExemplarStats {
+    /// Taken since open.
+    pub appended: u64,
+    /// Refused as out of order since open.
+    pub out_of_order: u64,
+    /// Kept now.
+    pub kept: u64,
+    /// Series with any.
+    pub series: u64,
+    /// How many may be kept.
+    pub capacity: u64,
+    /// Time of the oldest arrival; 0 without one.
+    pub oldest_t: i64,
+}
+
+impl ExemplarRing {
+    /// A ring for so many exemplars.
+    pub fn new(capacity: usize, window: i64) -> Self {
+        Self { capacity, window, ..Self::default() }
+    }
+
+    /// Changes capacity and window; the oldest arrivals go when there are too many.
+    pub fn set_limits(&mut self, capacity: usize, window: i64) {
+        self.capacity = capacity;
+        self.window = window;
+        while self.arrivals.len() > capacity {
+            self.drop_oldest();
+        }
+    }
+
+    /// Whether an exemplar would be taken.
+    pub fn check(&self, labels: &Labels, exemplar: &Exemplar) -> Result<(), AppendError> {
+        if self.capacity == 0 {
+            return Err(AppendError::ExemplarsDisabled);
+        }
+        let chars: usize = exemplar.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
+        if chars > LABEL_CHARS_MAX {
+            return Err(AppendError::ExemplarTooLong);
+        }
+        let Some(newest) = self.series.get(labels).and_then(|kept| kept.last()) else { return Ok(()) };
+        let newest = &newest.exemplar;
+        let (t, newest_t) = (time(exemplar), time(newest));
+        // At one time, value and labels order exemplars, so that duplicates are found without a search.
+        let order = t
+            .cmp(&newest_t)
+            .then(exemplar.v.partial_cmp(&newest.v).unwrap_or(Ordering::Equal))
+            .then_with(|| exemplar.labels.cmp(&newest.labels));
+        match order {
+            Ordering::Equal => Err(AppendError::ExemplarDuplicate),
+            Ordering::Less if t == newest_t || t <= newest_t.saturating_sub(self.window) => {
+                Err(AppendError::ExemplarOutOfOrder)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an exemplar; refuses it as [`ExemplarRing::check`] says.
+    pub fn add(&mut self, labels: &Labels, exemplar: Exemplar) -> Result<(), AppendError> {
+        self.check(labels, &exemplar).inspect_err(|e| {
+            self.out_of_order += u64::from(*e == AppendError::ExemplarOutOfOrder);
+        })?;
+        let t = time(&exemplar);
+        if let Some(kept) = self.series.get(labels)
+            && kept.last().is_some_and(|newest| t < time(&newest.exemplar))
+            && kept.binary_search_by_key(&t, |kept| time(&kept.exemplar)).is_ok()
+        {
+            // A late one at a time that is taken counts as duplicate.
+            return Err(AppendError::ExemplarDuplicate);
+        }
+        if self.arrivals.len() >= self.capacity {
+            self.drop_oldest();
+        }
+        let arrival = self.first + self.arrivals.len() as u64;
+        self.arrivals.push_back(labels.clone());
+        let kept = self.series.entry(labels.clone()).or_default();
+        let at = kept.partition_point(|kept| time(&kept.exemplar) <= t);
+        kept.insert(at, Kept { arrival, exemplar });
+        self.appended += 1;
+        Ok(())
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(labels) = self.arrivals.pop_front() else { return };
+        if let Some(kept) = self.series.get_mut(&labels) {
+            kept.retain(|kept| kept.arrival != self.first);
+            if kept.is_empty() {
+                self.series.remove(&labels);
+            }
+        }
+        self.first += 1;
+    }
+
+    /// Exemplars that answer a query, series in label order.
+    pub fn select(&self, query: &ExemplarQuery) -> Vec<SeriesExemplars> {
+        let mut found: Vec<_> = self
+            .series
+            .iter()
+            .filter(|(labels, _)| {
+                query.matchers.iter().any(|set| set.iter().all(|matcher| matcher.matches_labels(labels)))
+            })
+            .filter_map(|(labels, kept)| {
+                let exemplars: Vec<_> = kept
+                    .iter()
+                    .map(|kept| &kept.exemplar)
+                    .filter(|exemplar| (query.min_t..=query.max_t).contains(&time(exemplar)))
+                    .cloned()
+                    .collect();
+                (!exemplars.is_empty()).then(|| SeriesExemplars { labels: labels.clone(), exemplars })
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        found
+    }
+
+    /// The ring's numbers.
+    pub fn stats(&self) -> ExemplarStats {
+        let oldest = self.arrivals.front().and_then(|labels| {
+            let kept = self.series.get(labels)?;
+            kept.iter().find(|kept| kept.arrival == self.first).map(|kept| time(&kept.exemplar))
+        });
+        ExemplarStats {
+            appended: self.appended,
+            out_of_order: self.out_of_order,
+            kept: self.arrivals.len() as u64,
+            series: self.series.len() as u64,
+            capacity: self.capacity as u64,
+            oldest_t: oldest.unwrap_or(0),
+        }
+    }
+}
+
+/// What two rings have, the second newer; what both have, once.
+pub(crate) fn merge(older: Vec<SeriesExemplars>, newer: Vec<SeriesExemplars>) -> Vec<SeriesExemplars> {
+    let mut merged: BTreeMap<Labels, Vec<Exemplar>> =
+        older.into_iter().map(|series| (series.labels, series.exemplars)).collect();
+    for SeriesExemplars { labels, exemplars } in newer {
+        let all = merged.entry(labels).or_default();
+        for exemplar in exemplars {
+            if !all.contains(&exemplar) {
+                all.push(exemplar);
+            }
+        }
+        all.sort_by_key(time);
+    }
+    merged.into_iter().map(|(labels, exemplars)| SeriesExemplars { labels, exemplars }).collect()
+}
+
+fn time(exemplar: &Exemplar) -> i64 {
+    exemplar.t.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(n: u8) -> Labels {
+        Labels::from_pairs([("s", n.to_string())])
+    }
+
+    fn exemplar(t: i64, v: f64) -> Exemplar {
+        Exemplar { labels: Labels::from_pairs([("trace_id", format!("{t}"))]), v, t: Some(t) }
+    }
+
+    fn times(ring: &ExemplarRing, n: u8) -> Vec<i64> {
+        let matchers = vec![vec![Matcher::equal("s", n.to_string())]];
+        let found = ring.select(&ExemplarQuery { matchers, min_t: 0, max_t: 1000 });
+        found.iter().flat_map(|found| found.exemplars.iter().map(time)).collect()
+    }
+
+    #[test]
+    fn the_oldest_arrival_makes_room() {
+        let mut ring = ExemplarRing::new(3, 0);
+        for t in [10, 20, 30] {
+            ring.add(&series(0), exemplar(t, 1.0)).unwrap();
+        }
+        ring.add(&series(1), exemplar(5, 1.0)).unwrap();
+        assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![20, 30], vec![5]));
+        ring.set_limits(1, 0);
+        assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![], vec![5]));
+        assert_eq!(
+            ring.stats(),
+            ExemplarStats { appended: 4, out_of_order: 0, kept: 1, series: 1, capacity: 1, oldest_t: 5 }
+        );
+        ring.set_limits(0, 0);
+        assert_eq!(ring.add(&series(1), exemplar(6, 1.0)), Err(AppendError::ExemplarsDisabled));
+    }
+
+    #[test]
+    fn refusals() {
+        let mut ring = ExemplarRing::new(10, 15);
+        ring.add(&series(0), exemplar(100, 2.0)).unwrap();
+        assert_eq!(ring.add(&series(0), exemplar(100, 2.0)), Err(AppendError::ExemplarDuplicate));
+        assert_eq!(ring.add(&series(0), exemplar(100, 1.0)), Err(AppendError::ExemplarOutOfOrder));
+        assert_eq!(ring.add(&series(0), exemplar(85, 2.0)), Err(AppendError::ExemplarOutOfOrder));
+        ring.add(&series(0), exemplar(100, 3.0)).unwrap();
+        ring.add(&series(0), exemplar(86, 2.0)).unwrap();
+        assert_eq!(ring.add(&series(0), exemplar(86, 7.0)), Err(AppendError::ExemplarDuplicate));
+        assert_eq!(times(&ring, 0), [86, 100, 100]);
+        let long = Exemplar { labels: Labels::from_pairs([("n", "é".repeat(128))]), v: 1.0, t: Some(200) };
+        assert_eq!(ring.add(&series(0), long), Err(AppendError::ExemplarTooLong));
+        assert_eq!(ring.stats().out_of_order, 2);
+    }
+}

@@ -1,0 +1,379 @@
+//! What `commit` does with what an appender gathered.
+
+use model::append::{AppendError, Committed, HistogramSample, SeriesRef};
+use model::histogram::{FloatHistogram, Histogram};
+use model::sample::is_stale;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::codec::chunk::Encoding;
+use crate::head::append::{Pending, PendingSample};
+use crate::head::isolation::Commit;
+use crate::head::late::{LateSample, Value};
+use crate::head::log::Logs;
+use crate::head::series::{Bounds, CutRule, Place, Series};
+use crate::head::table::Pages;
+use crate::head::{Head, count};
+use crate::record::{RefSample, RefSeries};
+use storage_base::StorageError;
+
+impl Head {
+    /// Logs and stores what an appender gathered.
+    pub(crate) fn commit(
+        &self,
+        pages: &Pages,
+        bounds: Option<Bounds>,
+        pending: &mut Pending,
+    ) -> Result<Committed, StorageError> {
+        if pending.is_empty() {
+            return Ok(Committed::default());
+        }
+        let mut logs = self.logs.lock();
+        if let Some(successor) = self.successor.get() {
+            drop(logs);
+            return successor.adopt(self, bounds, pending);
+        }
+        logs.check_open()?;
+        // Without samples there is nothing to measure against them.
+        let mut bounds = bounds.unwrap_or(Bounds {
+            min_valid_t: i64::MIN,
+            head_max_t: i64::MIN,
+            window: 0,
+            refuse_late: false,
+        });
+        self.log(&mut logs, pages, pending)?;
+        // A flush may have begun since the appender was made.
+        bounds.min_valid_t = bounds.min_valid_t.max(self.times.min_valid_t.load(SeqCst));
+
+        let mut apply = Apply {
+            head: self,
+            pages,
+            bounds,
+            rule: self.cut_rule(),
+            commit: self.isolation.begin(),
+            overtaken: Vec::new(),
+            tally: Tally::default(),
+        };
+        for batch in &pending.batches {
+            for (sample, series) in batch.floats.iter().zip(&batch.float_series) {
+                apply.float(*series, sample);
+            }
+            for sample in &batch.histograms {
+                apply.histogram(sample);
+            }
+        }
+        for sample in pending.late.drain(..) {
+            apply.late(sample);
+        }
+        apply.overtaken(&mut logs);
+        let Apply { commit, tally, .. } = apply;
+        self.apply_exemplars(pending);
+        for (series, _, metadata) in pending.metadata.drain(..) {
+            self.metadata.lock().insert(series, Arc::new(metadata));
+        }
+        if let Some((min_t, max_t)) = tally.min_t {
+            self.times.note(min_t, max_t);
+        }
+        if let Some((min_t, max_t)) = tally.late_t {
+            self.times.note_late(min_t, max_t);
+        }
+        self.isolation.end(commit);
+        drop(logs);
+        pending.clear();
+
+        count(&self.counters.appended.floats, tally.floats);
+        count(&self.counters.appended.histograms, tally.histograms);
+        count(&self.counters.late_appended.floats, tally.late[0]);
+        count(&self.counters.late_appended.histograms, tally.late[1]);
+        Ok(Committed {
+            samples: (tally.floats + tally.histograms + tally.late[0] + tally.late[1]) as usize,
+            dropped: tally.dropped as usize,
+        })
+    }
+
+    /// Writes the logs: the out-of-order log first, because it can be taken back.
+    fn log(&self, logs: &mut Logs, pages: &Pages, pending: &mut Pending) -> Result<(), StorageError> {
+        let unlogged: Vec<_> = pending
+            .unlogged
+            .drain(..)
+            .filter(|series| pages.lock(*series).is_some_and(|guard| !guard.logged))
+            .collect();
+        logs.clear();
+        if !unlogged.is_empty() {
+            let index = self.table.index().read();
+            let series: Vec<_> = unlogged
+                .iter()
+                .filter_map(|series| {
+                    let guard = pages.lock(*series)?;
+                    let labels = index.labels(guard.pairs);
+                    Some(RefSeries { series: SeriesRef(guard.log_ref), labels })
+                })
+                .collect();
+            drop(index);
+            logs.put_series(&series);
+        }
+        if self.log_metadata {
+            logs.put_metadata(&pending.metadata);
+        }
+        for batch in &pending.batches {
+            logs.put_floats(&batch.floats);
+            logs.put_samples(&batch.histograms);
+        }
+        logs.put_exemplars(&pending.exemplars);
+        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
+        logs.put_late(&pending.late);
+        let taken_back = if pending.late.is_empty() {
+            None
+        } else {
+            let markers = self.make_room(pages, &pending.late);
+            Some(logs.write_late(&markers, &pending.late)?)
+        };
+        if let Err(error) = logs.write() {
+            if let Some(position) = taken_back {
+                logs.take_back_late(position);
+            }
+            return Err(error);
+        }
+        for series in unlogged {
+            if let Some(mut guard) = pages.lock(series) {
+                guard.logged = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes full open late chunks of the samples' series. Returns each series' number and the chunks' places.
+    fn make_room(&self, pages: &Pages, samples: &[PendingSample]) -> Vec<(u64, u64)> {
+        let mut markers = Vec::new();
+        let forms = self.cut_rule().forms;
+        for sample in samples {
+            let Some(mut series) = pages.lock(sample.series) else { continue };
+            let log_ref = series.log_ref;
+            if let Some(late) = &mut series.late
+                && late.open.len() >= self.late_chunk_samples
+            {
+                let places = late.close(log_ref, forms, &self.chunks);
+                self.counters.chunks_made((places.len() as u64).saturating_sub(1));
+                markers.extend(places.into_iter().map(|place| (log_ref, place)));
+            }
+        }
+        markers
+    }
+
+    fn apply_exemplars(&self, pending: &mut Pending) {
+        if pending.exemplars.is_empty() {
+            return;
+        }
+        let mut labelled = Vec::with_capacity(pending.exemplars.len());
+        for (series, _, exemplar) in pending.exemplars.drain(..) {
+            labelled.extend(self.table.labels(series).map(|labels| (labels, exemplar)));
+        }
+        let mut ring = self.exemplars.lock();
+        for (labels, exemplar) in labelled {
+            // What was refused since is counted by the ring.
+            let _ = ring.add(&labels, exemplar);
+        }
+    }
+}
+
+/// One commit being applied.
+struct Apply<'c> {
+    head: &'c Head,
+    pages: &'c Pages,
+    bounds: Bounds,
+    rule: CutRule,
+    commit: Commit,
+    /// Samples that were the next when they were added, and that the out-of-order window still takes.
+    overtaken: Vec<PendingSample>,
+    tally: Tally,
+}
+
+/// Counts of one commit.
+#[derive(Default)]
+struct Tally {
+    floats: u64,
+    histograms: u64,
+    late: [u64; 2],
+    dropped: u64,
+    min_t: Option<(i64, i64)>,
+    late_t: Option<(i64, i64)>,
+}
+
+/// Takes a time into a range.
+pub(crate) fn widen(range: &mut Option<(i64, i64)>, t: i64) {
+    *range = Some(range.map_or((t, t), |(min_t, max_t)| (min_t.min(t), max_t.max(t))));
+}
+
+impl Apply<'_> {
+    fn float(&mut self, of: SeriesRef, sample: &RefSample) {
+        let Some(mut series) = self.pages.lock(of) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        if is_stale(sample.v)
+            && let Some(mark) = stale_mark(&series, sample.v)
+        {
+            drop(series);
+            let value = Value::Histogram(mark);
+            return self.histogram(&PendingSample {
+                series: of,
+                log_ref: sample.series.0,
+                t: sample.t,
+                start_t: sample.start_t,
+                value,
+            });
+        }
+        let placed = series.place_float(sample.t, sample.v, &self.bounds, &self.head.chunks);
+        if !matches!(placed, Ok(Place::Next)) {
+            drop(series);
+            let value = Value::Float(sample.v);
+            let RefSample { series, t, start_t, .. } = *sample;
+            let sample = PendingSample { series: of, log_ref: series.0, t, start_t, value };
+            return self.misplaced(placed, sample);
+        }
+        let before = series.tail();
+        match series.push_float(self.commit, sample.t, sample.v, sample.start_t, self.rule, &self.head.chunks)
+        {
+            Ok(made) => {
+                self.head.counters.chunks_made(u64::from(made));
+                self.head.counters.tail_changed(before, series.tail());
+                self.tally.floats += 1;
+                widen(&mut self.tally.min_t, sample.t);
+            }
+            Err(_) => self.tally.dropped += 1,
+        }
+    }
+
+    fn histogram(&mut self, sample: &PendingSample) {
+        let Value::Histogram(histogram) = &sample.value else { return };
+        let Some(mut series) = self.pages.lock(sample.series) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        let placed = series.place_histogram(sample.t, histogram, &self.bounds, &self.head.chunks);
+        if !matches!(placed, Ok(Place::Next)) {
+            drop(series);
+            return self.misplaced(placed, sample.clone());
+        }
+        let before = series.tail();
+        let PendingSample { t, start_t, .. } = *sample;
+        match series.push_histogram(self.commit, t, histogram, start_t, self.rule, &self.head.chunks) {
+            Ok(made) => {
+                self.head.counters.chunks_made(u64::from(made));
+                self.head.counters.tail_changed(before, series.tail());
+                self.tally.histograms += 1;
+                widen(&mut self.tally.min_t, sample.t);
+            }
+            Err(_) => self.tally.dropped += 1,
+        }
+    }
+
+    /// A sample that was the next when it was added and is not any more.
+    fn misplaced(&mut self, placed: Result<Place, AppendError>, sample: PendingSample) {
+        match placed {
+            Ok(Place::Late) => self.overtaken.push(sample),
+            Ok(Place::Same | Place::Next) => {}
+            Err(error) => {
+                self.tally.dropped += 1;
+                let counter = match error {
+                    AppendError::TooOld => &self.head.counters.too_old,
+                    AppendError::OutOfBounds => &self.head.counters.out_of_bounds,
+                    _ => &self.head.counters.out_of_order,
+                };
+                count(counter.of(matches!(sample.value, Value::Histogram(_))), 1);
+            }
+        }
+    }
+
+    fn late(&mut self, sample: PendingSample) {
+        let Some(mut series) = self.pages.lock(sample.series) else {
+            self.tally.dropped += 1;
+            return;
+        };
+        series.pending = false;
+        let histogram = matches!(sample.value, Value::Histogram(_));
+        let new = series.late.is_none();
+        let late = series.late.get_or_insert_default();
+        late.settle(self.commit.oldest_view);
+        let opens = late.open.is_empty();
+        let PendingSample { series: of, t, start_t, value, .. } = sample;
+        let sample = LateSample::new(t, start_t, value, self.commit.id, self.rule.forms);
+        if late.insert(sample) {
+            self.head.counters.chunks_made(u64::from(opens));
+            self.tally.late[usize::from(histogram)] += 1;
+            widen(&mut self.tally.late_t, t);
+        } else {
+            self.tally.dropped += 1;
+        }
+        drop(series);
+        if new {
+            self.head.late_series.lock().insert(of);
+        }
+    }
+
+    /// Logs and stores what was overtaken.
+    fn overtaken(&mut self, logs: &mut Logs) {
+        let samples = std::mem::take(&mut self.overtaken);
+        if samples.is_empty() {
+            return;
+        }
+        let markers = self.head.make_room(self.pages, &samples);
+        if logs.write_late(&markers, &samples).is_err() {
+            self.tally.dropped += samples.len() as u64;
+            return;
+        }
+        for sample in samples {
+            self.late(sample);
+        }
+    }
+}
+
+/// The staleness mark for a series whose newest sample is a histogram; `None` when it is a float or nothing.
+pub(crate) fn stale_mark(series: &Series, v: f64) -> Option<HistogramSample> {
+    match series.last_encoding() {
+        Encoding::Histogram | Encoding::HistogramSt => {
+            Some(HistogramSample::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() })))
+        }
+        Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
+            Some(HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() })))
+        }
+        Encoding::None | Encoding::Xor | Encoding::Xor2 => None,
+    }
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.batches.iter().all(|batch| batch.floats.is_empty() && batch.histograms.is_empty())
+            && self.late.is_empty()
+            && self.exemplars.is_empty()
+            && self.metadata.is_empty()
+            && self.unlogged.is_empty()
+    }
+
+    /// Forgets everything and keeps some memory for the next appender.
+    pub(crate) fn clear(&mut self) {
+        self.batches.truncate(1);
+        if let Some(batch) = self.batches.first_mut() {
+            batch.clear();
+        }
+        self.unlogged.clear();
+        self.late.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+
+    /// Tells the series that nothing is coming.
+    pub(crate) fn release(&self, pages: &Pages) {
+        let floats = self.batches.iter().flat_map(|batch| batch.float_series.iter().copied());
+        let others = self.batches.iter().flat_map(|batch| &batch.histograms).chain(&self.late);
+        let series = floats.chain(others.map(|sample| sample.series)).chain(self.unlogged.iter().copied());
+        for series in series {
+            if let Some(mut guard) = pages.lock(series) {
+                guard.pending = false;
+            }
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The head: recent samples of all series, in memory, behind the write-ahead log.
+//!
+//! Three kinds of work meet here. Appenders commit one after the other under the commit lock, which orders log,
+//! memory and numbers of commits alike. Readers take a [`View`](crate::head::isolation::View) and lock one series at a time
+//! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
+//!
+//! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
+//! [`head_chunks`], and, when they came out of order, in [`late`] chunks. Commits are numbered by [`isolation`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use model::append::SeriesRef;
+use model::metadata::Metadata;
+use model::read::Columns;
+use parking_lot::{Mutex, RwLock};
+
+use crate::blocks::recode::Forms;
+use crate::blocks::tombstones::Tombstones;
+use crate::codec::chunk;
+use crate::exemplars::ExemplarRing;
+use crate::head::closed::ClosedChunk;
+use crate::head::head_chunks::HeadChunks;
+use crate::head::isolation::Isolation;
+use crate::head::log::Logs;
+use crate::head::series::{Bounds, CutRule, Tail};
+use crate::head::table::SeriesTable;
+use crate::options::FloatEncoding;
+use crate::replay::interim::Translation;
+use crate::stats::{Distribution, LATE_BOUNDS};
+
+pub mod append;
+pub mod bit_store;
+pub mod closed;
+pub mod commit;
+pub mod head_chunks;
+pub(crate) mod head_index;
+pub mod isolation;
+pub mod late;
+pub mod log;
+pub mod open_floats;
+pub mod open_histogram;
+pub(crate) mod repeats;
+pub mod series;
+pub mod table;
+
+/// The head.
+pub struct Head {
+    pub(crate) table: SeriesTable,
+    pub(crate) chunks: Arc<HeadChunks>,
+    pub(crate) isolation: Arc<Isolation>,
+    /// The commit lock, and what it guards.
+    pub(crate) logs: Mutex<Logs>,
+    pub(crate) tombstones: RwLock<Arc<Tombstones>>,
+    pub(crate) exemplars: Mutex<ExemplarRing>,
+    pub(crate) metadata: Mutex<HashMap<SeriesRef, Arc<Metadata>>>,
+    /// Series that have late samples. Taken before any series' lock.
+    pub(crate) late_series: Mutex<HashSet<SeriesRef>>,
+    pub(crate) times: Times,
+    pub(crate) counters: Counters,
+    pub(crate) late_by: Mutex<Distribution>,
+    pub(crate) rule: CutRule,
+    pub(crate) late_chunk_samples: usize,
+    pub(crate) log_metadata: bool,
+    /// Whether a sample of 0 is stored where a cumulative series began.
+    pub(crate) zero_at_start: bool,
+    /// Milliseconds; changes at reload.
+    pub(crate) window: AtomicI64,
+    /// Whether new float chunks are XOR2; changes at reload.
+    xor2: AtomicBool,
+    /// Set under the commit lock when another head has taken over.
+    pub(crate) successor: OnceLock<Arc<Head>>,
+    /// For references that come from the head before this one.
+    pub(crate) translation: RwLock<Option<Translation>>,
+}
+
+/// Bounds of the head's time.
+#[derive(Debug)]
+pub struct Times {
+    /// Oldest in-order sample; `i64::MAX` while there is none.
+    pub min_t: AtomicI64,
+    /// Oldest in-order sample since a truncation began to look at all series.
+    since_min_t: AtomicI64,
+    /// Newest in-order sample; `i64::MIN` while there is none.
+    pub max_t: AtomicI64,
+    /// In-order samples before this belong to blocks.
+    pub min_valid_t: AtomicI64,
+    /// Oldest late sample; `i64::MAX` while there is none.
+    pub late_min_t: AtomicI64,
+    /// Newest late sample; `i64::MIN` while there is none.
+    pub late_max_t: AtomicI64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            min_t: AtomicI64::new(i64::MAX),
+            since_min_t: AtomicI64::new(i64::MAX),
+            max_t: AtomicI64::new(i64::MIN),
+            min_valid_t: AtomicI64::new(i64::MIN),
+            late_min_t: AtomicI64::new(i64::MAX),
+            late_max_t: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl Times {
+    /// Takes in-order samples into account.
+    pub fn note(&self, min_t: i64, max_t: i64) {
+        // The newest first: who finds an oldest time finds a newest one too.
+        self.max_t.fetch_max(max_t, Ordering::SeqCst);
+        self.since_min_t.fetch_min(min_t, Ordering::SeqCst);
+        self.min_t.fetch_min(min_t, Ordering::SeqCst);
+    }
+
+    /// Takes late samples into account.
+    pub fn note_late(&self, min_t: i64, max_t: i64) {
+        self.late_min_t.fetch_min(min_t, Ordering::SeqCst);
+        self.late_max_t.fetch_max(max_t, Ordering::SeqCst);
+    }
+
+    /// A truncation begins to look at all series. Called under the commit lock.
+    pub(crate) fn begin_truncation(&self) {
+        self.since_min_t.store(i64::MAX, Ordering::SeqCst);
+    }
+
+    /// Notes that in-order samples before `cut` are in blocks, and that `min_t` is the oldest found after that. Called
+    /// under the commit lock.
+    pub(crate) fn truncated(&self, cut: i64, min_t: i64) {
+        // A head without samples begins where the blocks end.
+        let min_t = min_t.min(self.since_min_t.load(Ordering::SeqCst));
+        let found = if min_t == i64::MAX { cut } else { min_t.max(cut) };
+        self.min_t.store(found, Ordering::SeqCst);
+        self.max_t.fetch_max(found, Ordering::SeqCst);
+    }
+
+    /// Notes what late samples span. Called under the commit lock.
+    pub(crate) fn set_late(&self, late_t: Option<(i64, i64)>) {
+        let (first, last) = late_t.unwrap_or((i64::MAX, i64::MIN));
+        self.late_min_t.store(first, Ordering::SeqCst);
+        self.late_max_t.store(last, Ordering::SeqCst);
+    }
+
+    /// Whether the head has ever had a sample.
+    pub fn known(&self) -> bool {
+        self.min_t.load(Ordering::SeqCst) != i64::MAX
+    }
+}
+
+/// What the head counts. See [`crate::stats::Stats`] for the meaning of each.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(crate) series: AtomicU64,
+    pub(crate) series_created: AtomicU64,
+    pub(crate) series_removed: AtomicU64,
+    pub(crate) series_not_found: AtomicU64,
+    pub(crate) stale_series: AtomicI64,
+    pub(crate) histogram_series: AtomicI64,
+    pub(crate) histogram_buckets: AtomicI64,
+    pub(crate) chunks: AtomicI64,
+    pub(crate) chunks_created: AtomicU64,
+    pub(crate) chunks_removed: AtomicU64,
+    pub(crate) appended: Kinds,
+    pub(crate) late_appended: Kinds,
+    pub(crate) out_of_order: Kinds,
+    pub(crate) out_of_bounds: Kinds,
+    pub(crate) too_old: Kinds,
+    pub(crate) active_appenders: AtomicI64,
+    pub(crate) appenders_created: AtomicU64,
+    pub(crate) chunk_corruptions: AtomicU64,
+}
+
+/// A count for each kind of sample.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    pub(crate) floats: AtomicU64,
+    pub(crate) histograms: AtomicU64,
+}
+
+impl Kinds {
+    pub(crate) fn of(&self, histogram: bool) -> &AtomicU64 {
+        if histogram { &self.histograms } else { &self.floats }
+    }
+
+    /// Floats and histograms.
+    pub(crate) fn both(&self) -> (u64, u64) {
+        (self.floats.load(Ordering::Relaxed), self.histograms.load(Ordering::Relaxed))
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: &AtomicU64, n: u64) {
+    if n > 0 {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+impl Counters {
+    /// Notes how the end of a series changed.
+    pub(crate) fn tail_changed(&self, before: Tail, after: Tail) {
+        if before == after {
+            return;
+        }
+        let step = |counter: &AtomicI64, change: i64| {
+            if change != 0 {
+                counter.fetch_add(change, Ordering::Relaxed);
+            }
+        };
+        step(&self.stale_series, i64::from(after.stale) - i64::from(before.stale));
+        step(
+            &self.histogram_series,
+            i64::from(after.buckets.is_some()) - i64::from(before.buckets.is_some()),
+        );
+        step(&self.histogram_buckets, after.buckets.unwrap_or(0) as i64 - before.buckets.unwrap_or(0) as i64);
+    }
+
+    /// Notes chunks that came.
+    pub(crate) fn chunks_made(&self, n: u64) {
+        if n > 0 {
+            self.chunks.fetch_add(n as i64, Ordering::Relaxed);
+            count(&self.chunks_created, n);
+        }
+    }
+
+    /// Notes chunks that went.
+    pub(crate) fn chunks_dropped(&self, n: u64) {
+        if n > 0 {
+            self.chunks.fetch_sub(n as i64, Ordering::Relaxed);
+            count(&self.chunks_removed, n);
+        }
+    }
+}
+
+/// What a head is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadOptions {
+    /// When chunks are cut.
+    pub rule: CutRule,
+    /// Samples of an open late chunk.
+    pub late_chunk_samples: usize,
+    /// Whether metadata goes into the log.
+    pub log_metadata: bool,
+    /// Whether a sample of 0 is stored where a cumulative series began.
+    pub zero_at_start: bool,
+    /// Out-of-order window in milliseconds.
+    pub window: i64,
+    /// How many exemplars are kept.
+    pub exemplars: usize,
+}
+
+impl Head {
+    /// An empty head whose logs are open. In-order samples before `min_valid_t` are refused.
+    pub fn new(chunks: HeadChunks, logs: Logs, min_valid_t: i64, options: HeadOptions) -> Self {
+        let head = Self {
+            table: SeriesTable::default(),
+            chunks: Arc::new(chunks),
+            isolation: Arc::default(),
+            logs: Mutex::new(logs),
+            tombstones: RwLock::default(),
+            exemplars: Mutex::new(ExemplarRing::new(options.exemplars, options.window)),
+            metadata: Mutex::default(),
+            late_series: Mutex::default(),
+            times: Times::default(),
+            counters: Counters::default(),
+            late_by: Mutex::new(Distribution::new(LATE_BOUNDS)),
+            rule: options.rule,
+            late_chunk_samples: options.late_chunk_samples,
+            log_metadata: options.log_metadata,
+            zero_at_start: options.zero_at_start,
+            window: AtomicI64::new(options.window),
+            xor2: AtomicBool::new(options.rule.forms.xor2),
+            successor: OnceLock::new(),
+            translation: RwLock::default(),
+        };
+        head.times.min_valid_t.store(min_valid_t, Ordering::SeqCst);
+        head
+    }
+
+    /// When chunks are cut, and what new ones are.
+    pub(crate) fn cut_rule(&self) -> CutRule {
+        let forms = Forms { xor2: self.xor2.load(Ordering::Relaxed), ..self.rule.forms };
+        CutRule { forms, ..self.rule }
+    }
+
+    /// Changes what new float chunks are.
+    pub(crate) fn set_float_encoding(&self, floats: FloatEncoding) {
+        self.xor2.store(floats == FloatEncoding::Xor2, Ordering::Relaxed);
+    }
+
+    /// Lets the head begin at its oldest in-order sample that is not before `cut`.
+    pub(crate) fn advance(&self, cut: i64) {
+        {
+            let _commits = self.logs.lock();
+            self.times.begin_truncation();
+        }
+        let pages = self.table.pages();
+        let mut min_t = i64::MAX;
+        for reference in self.table.references() {
+            if let Some(series) = pages.lock(reference) {
+                min_t = min_t.min(series.first_t_from(cut));
+            }
+        }
+        let _commits = self.logs.lock();
+        self.times.truncated(cut, min_t);
+    }
+
+    /// Whether any series has late samples.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late_series.lock().is_empty()
+    }
+
+    /// Writes all open late chunks out. Called under the commit lock.
+    pub(crate) fn close_late(&self) {
+        let pages = self.table.pages();
+        let forms = self.cut_rule().forms;
+        for reference in self.late_series.lock().iter() {
+            let Some(mut series) = pages.lock(*reference) else { continue };
+            let log_ref = series.log_ref;
+            if let Some(late) = &mut series.late
+                && !late.open.is_empty()
+            {
+                let chunks = late.close(log_ref, forms, &self.chunks).len() as u64;
+                self.counters.chunks_made(chunks.saturating_sub(1));
+            }
+        }
+    }
+
+    /// Time of the oldest late sample at or after `from` in full chunks below a place. A chunk that cannot be read
+    /// counts as one at `from`: who reads it will say so.
+    pub(crate) fn next_late(&self, from: i64, below: u64) -> Option<i64> {
+        let pages = self.table.pages();
+        let late = self.late_series.lock();
+        let next_in = |chunk: &ClosedChunk| {
+            if chunk.min_t >= from || chunk.max_t < from {
+                return (chunk.max_t >= from).then_some(chunk.min_t);
+            }
+            let Ok((encoding, bytes)) = self.chunks.read(chunk.at) else { return Some(from) };
+            let mut columns = Columns::default();
+            match chunk::decode(encoding, &bytes, from, i64::MAX, &mut columns) {
+                Ok(()) => {
+                    columns.float_t.first().into_iter().chain(columns.histogram_t.first()).min().copied()
+                }
+                Err(_) => Some(from),
+            }
+        };
+        let next_of = |series: &SeriesRef| {
+            let series = pages.lock(*series)?;
+            let chunks = series.late.as_ref()?.closed.iter().map(|late| &late.chunk);
+            chunks.filter(|chunk| chunk.at < below).filter_map(next_in).min()
+        };
+        late.iter().filter_map(next_of).min()
+    }
+
+    /// First and last time of late samples.
+    pub(crate) fn late_range(&self) -> Option<(i64, i64)> {
+        let pages = self.table.pages();
+        let late = self.late_series.lock();
+        let ranges = late.iter().filter_map(|series| pages.lock(*series)?.late.as_ref()?.range());
+        ranges.reduce(|(a, b), (first, last)| (a.min(first), b.max(last)))
+    }
+
+    /// Forgets which series had late samples, where they have none any more or are gone.
+    pub(crate) fn forget_late(&self, removed: &[(SeriesRef, u64)]) {
+        let pages = self.table.pages();
+        let mut late = self.late_series.lock();
+        for (series, _) in removed {
+            late.remove(series);
+        }
+        late.retain(|series| pages.lock(*series).is_some_and(|series| series.late.is_some()));
+    }
+
+    /// The numbers of all series in the log, ascending.
+    pub(crate) fn log_refs(&self) -> Vec<u64> {
+        let pages = self.table.pages();
+        let references = self.table.references();
+        let mut refs: Vec<_> =
+            references.into_iter().filter_map(|series| Some(pages.lock(series)?.log_ref)).collect();
+        refs.sort_unstable();
+        refs
+    }
+
+    /// What an appender measures samples against, with `t` the first sample's time.
+    pub(crate) fn bounds(&self, t: i64) -> Bounds {
+        if !self.times.known() {
+            self.times.note(t, t);
+        }
+        let max_t = self.times.max_t.load(Ordering::SeqCst);
+        // Half a range is left to late commits, so that what is being written to a block takes no more samples.
+        let ahead_of_flush = max_t.saturating_sub(self.rule.range / 2);
+        Bounds {
+            min_valid_t: ahead_of_flush.max(self.times.min_valid_t.load(Ordering::SeqCst)),
+            head_max_t: max_t,
+            window: self.window.load(Ordering::Relaxed),
+            refuse_late: false,
+        }
+    }
+}

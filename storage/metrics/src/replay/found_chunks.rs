@@ -1,0 +1,35 @@
+//! What head chunk files hold, until replay meets its series.
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::head::closed::ClosedChunk;
+use crate::head::head_chunks::FoundChunk;
+
+/// Chunks by their series' number in the log.
+#[derive(Default)]
+pub struct FoundChunks {
+    pub(crate) in_order: HashMap<u64, Vec<ClosedChunk>>,
+    pub(crate) late: HashMap<u64, Vec<ClosedChunk>>,
+    pub(crate) late_places: HashSet<u64>,
+}
+
+impl FoundChunks {
+    /// Takes a chunk that was found.
+    pub fn add(&mut self, found: FoundChunk) {
+        if found.late {
+            self.late_places.insert(found.chunk.at);
+        }
+        let chunks = if found.late { &mut self.late } else { &mut self.in_order };
+        chunks.entry(found.log_ref).or_default().push(found.chunk);
+    }
+
+    /// The numbers of the series that have any.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.in_order.keys().chain(self.late.keys()).copied()
+    }
+
+    /// Time of the newest in-order sample.
+    pub fn max_t(&self) -> Option<i64> {
+        self.in_order.values().flatten().map(|chunk| chunk.max_t).max()
+    }
+}

@@ -1,0 +1,184 @@
+//! The interim head: it takes commits while the log is replayed into the head that lasts.
+//!
+//! Its commits are logged as always, in segments behind those that are replayed, under numbers that the log has not
+//! used. Replay goes on into those segments, and when it has caught up the lasting head takes over: it is then what a
+//! start at that moment would have made it, the interim head goes, and whoever still holds one of its appenders or
+//! references is sent on.
+//!
+//! Full chunks stay in memory, late samples in open chunks: both are in the logs, and the places of head chunk files
+//! belong to the lasting head.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use model::append::{Appender, Committed, SeriesRef};
+
+use crate::head::append::{HeadAppender, Pending};
+use crate::head::head_chunks::HeadChunks;
+use crate::head::late::Value;
+use crate::head::log::Logs;
+use crate::head::series::Bounds;
+use crate::head::table::{SeriesTable, slot_of};
+use crate::head::{Counters, Head, HeadOptions, Kinds};
+use crate::replay::survey::Survey;
+use storage_base::StorageError;
+use storage_base::fs::Disk;
+
+/// The first round of an interim head's series: no lasting head gets that far, so their references never meet.
+const FIRST_EPOCH: u32 = 1 << 31;
+
+/// References of an interim head's series, and what the lasting head calls them.
+#[derive(Debug)]
+pub struct Translation {
+    /// By slot; 0 for none.
+    references: Box<[u64]>,
+    since: Instant,
+}
+
+/// After this nobody is expected to come with a reference that it has not used since.
+const TRANSLATION_KEPT: Duration = Duration::from_secs(3600);
+
+impl Translation {
+    /// What the lasting head calls a series.
+    fn get(&self, of: SeriesRef) -> Option<SeriesRef> {
+        if (of.0 >> 32) as u32 != FIRST_EPOCH {
+            return None;
+        }
+        let found = *self.references.get(slot_of(of) as usize)?;
+        (found != 0).then_some(SeriesRef(found))
+    }
+}
+
+impl Head {
+    /// An interim head, whose logs are open. `survey` is of the log that is being replayed.
+    pub(crate) fn interim(
+        disk: Arc<dyn Disk>,
+        logs: Logs,
+        min_valid_t: i64,
+        options: HeadOptions,
+        survey: &Survey,
+    ) -> Self {
+        let options = HeadOptions { late_chunk_samples: usize::MAX, ..options };
+        let mut head = Self::new(HeadChunks::in_memory(disk), logs, min_valid_t, options);
+        head.table = SeriesTable::from_epoch(FIRST_EPOCH);
+        if let Some((_, last)) = survey.numbers {
+            head.table.reserve_log_ref(last);
+        }
+        if let Some(max_t) = survey.max_t {
+            // What is not newer than the log may be late in the lasting head, and must go into its log as such.
+            head.times.note(max_t, max_t);
+            head.times.min_valid_t.fetch_max(max_t.saturating_add(1), SeqCst);
+        }
+        head
+    }
+
+    /// Frees what only old references need. A series of which one comes later is found by its labels.
+    pub(crate) fn forget_old_references(&self) {
+        let is_old = |known: &Translation| known.since.elapsed() > TRANSLATION_KEPT;
+        if self.translation.read().as_ref().is_some_and(is_old) {
+            *self.translation.write() = None;
+        }
+    }
+
+    /// What this head calls the series of a reference that the interim head gave.
+    pub(crate) fn translated(&self, reference: SeriesRef) -> Option<SeriesRef> {
+        self.translation.read().as_ref()?.get(reference)
+    }
+
+    /// Takes over from an interim head, whose logs the caller holds locked and that has nothing which this head lacks.
+    /// `named` gives this head's series of a number in the log.
+    pub(crate) fn succeed(
+        self: &Arc<Self>,
+        interim: &Head,
+        logs: &mut Logs,
+        named: impl Fn(u64) -> Option<SeriesRef>,
+    ) {
+        let pages = interim.table.pages();
+        let references = interim.table.references();
+        let slots = references.iter().map(|series| slot_of(*series) as usize + 1).max().unwrap_or(0);
+        let mut translation = vec![0; slots];
+        for series in references {
+            let number = pages.lock(series).filter(|series| series.logged).map(|series| series.log_ref);
+            if let Some(named) = number.and_then(&named) {
+                translation[slot_of(series) as usize] = named.0;
+            }
+        }
+        let translation = Translation { references: translation.into_boxed_slice(), since: Instant::now() };
+        {
+            let mut metadata = self.metadata.lock();
+            for (series, known) in interim.metadata.lock().drain() {
+                if let Some(series) = translation.get(series) {
+                    metadata.insert(series, known);
+                }
+            }
+        }
+        self.counters.absorb(&interim.counters);
+        *self.translation.write() = Some(translation);
+        std::mem::swap(logs, &mut *self.logs.lock());
+        // It is set once.
+        let _ = interim.successor.set(self.clone());
+    }
+
+    /// Stores what was gathered for a head that this one has succeeded, measured as it was there.
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        interim: &Head,
+        bounds: Option<Bounds>,
+        pending: &mut Pending,
+    ) -> Result<Committed, StorageError> {
+        let mut appender = HeadAppender::with_bounds(self.clone(), bounds);
+        let mut dropped = 0;
+        let mut add = |series, (t, start_t), value| {
+            let Some(labels) = interim.table.labels(series) else { return false };
+            match value {
+                Value::Float(v) => appender.append(None, &labels, t, v, start_t),
+                Value::Histogram(v) => appender.append_histogram(None, &labels, t, v, start_t),
+            }
+            .is_ok()
+        };
+        for batch in &mut pending.batches {
+            for (sample, series) in batch.floats.drain(..).zip(batch.float_series.drain(..)) {
+                dropped += usize::from(!add(series, (sample.t, sample.start_t), Value::Float(sample.v)));
+            }
+            for sample in batch.histograms.drain(..) {
+                dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
+            }
+        }
+        for sample in pending.late.drain(..) {
+            dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
+        }
+        for (series, _, exemplar) in pending.exemplars.drain(..) {
+            if let Some(series) = interim.table.labels(series).and_then(|labels| self.table.get(&labels)) {
+                // What was taken since is counted by the ring.
+                let _ = appender.append_exemplar(series, exemplar);
+            }
+        }
+        for (series, _, metadata) in pending.metadata.drain(..) {
+            if let Some(series) = interim.table.labels(series).and_then(|labels| self.table.get(&labels)) {
+                let _ = appender.set_metadata(series, &metadata);
+            }
+        }
+        pending.clear();
+        let committed = appender.commit_gathered()?;
+        Ok(Committed { dropped: committed.dropped + dropped, ..committed })
+    }
+}
+
+impl Counters {
+    /// Goes on counting from where another head's stand.
+    fn absorb(&self, other: &Self) {
+        let kinds = |counters: &Self| {
+            let Self { appended, late_appended, out_of_order, out_of_bounds, too_old, .. } = counters;
+            [appended, late_appended, out_of_order, out_of_bounds, too_old].map(Kinds::both)
+        };
+        let Self { appended, late_appended, out_of_order, out_of_bounds, too_old, .. } = self;
+        let own = [appended, late_appended, out_of_order, out_of_bounds, too_old];
+        for (kinds, (floats, histograms)) in own.into_iter().zip(kinds(other)) {
+            kinds.floats.fetch_add(floats, Relaxed);
+            kinds.histograms.fetch_add(histograms, Relaxed);
+        }
+        self.appenders_created.fetch_add(other.appenders_created.load(Relaxed), Relaxed);
+        self.series_not_found.fetch_add(other.series_not_found.load(Relaxed), Relaxed);
+    }
+}

@@ -1,0 +1,525 @@
+//! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
+//!
+//! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
+//! holds, or a block, are passed over. Threads read ahead ([`crate::replay::read_ahead`]) and recognise what is laid out
+//! alike; another finds the series and fills a [`Batch`], which is then stored by all cores while reading goes on, and
+//! reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing, and so whole
+//! records. The logs may be written meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when
+//! it is called again.
+//!
+//! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read ahead
+//! ([`crate::replay::read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use hashbrown::HashMap;
+use model::append::{HistogramSample, SeriesRef};
+use model::sample::Exemplar;
+use parking_lot::MutexGuard;
+
+use crate::blocks::tombstones::Tombstones;
+use crate::format::{WAL_DIR, WBL_DIR};
+use crate::head::commit::widen;
+use crate::head::isolation::Commit;
+use crate::head::series::{END_OF_TIME, Series};
+use crate::head::table::{Pages, SeriesTable};
+use crate::head::{Head, count};
+use crate::record::{self, Record, RefSample, RefSeries};
+use crate::replay::batch::{Batch, FloatOf};
+use crate::replay::found_chunks::FoundChunks;
+use crate::replay::layout::{Layout, Layouts};
+use crate::replay::numbers::Numbers;
+use crate::replay::progress::Progress;
+use crate::replay::read_ahead::{Ahead, Content, Desk};
+use crate::replay::survey::Survey;
+use storage_base::fs::Disk;
+use storage_base::observer::{Event, Observer};
+use storage_base::wal::{Position, Reader, segment};
+use storage_base::{Corruption, StorageError};
+
+pub mod batch;
+pub mod found_chunks;
+pub mod gather;
+pub mod interim;
+pub mod layout;
+pub mod numbers;
+pub mod progress;
+mod read_ahead;
+mod replay_late;
+mod replay_series;
+pub mod restore;
+pub mod survey;
+
+#[cfg(test)]
+mod replay_naive_test;
+#[cfg(test)]
+mod replay_test;
+
+/// What replay met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Repairs of the write-ahead log.
+    pub wal_corruptions: u64,
+    /// Repairs of the out-of-order log.
+    pub wbl_corruptions: u64,
+    /// Records of the write-ahead log by kind whose series is unknown.
+    pub wal_unknown: Vec<(&'static str, u64)>,
+    /// Records of the out-of-order log by kind whose series is unknown.
+    pub wbl_unknown: Vec<(&'static str, u64)>,
+    /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under it.
+    pub spare_refs: Vec<(u64, i64)>,
+}
+
+/// Where the write-ahead log and the out-of-order log end; `None` for one that is not there.
+pub type Ends = (Option<Position>, Option<Position>);
+
+/// Behind all that is there.
+pub const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
+
+/// So many threads read ahead at most; the others are for storing.
+const READERS_MAX: usize = 4;
+
+/// One of the two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// The write-ahead log.
+    Wal,
+    /// The out-of-order log.
+    Wbl,
+}
+
+/// A replay under way.
+pub struct Replay<'r> {
+    pub(crate) head: &'r Head,
+    disk: &'r Arc<dyn Disk>,
+    observer: &'r dyn Observer,
+    progress: &'r Progress,
+    pub(crate) min_valid_t: i64,
+    pub(crate) found: FoundChunks,
+    pub(crate) survey: Survey,
+    /// Where the logs were read to.
+    wal: Position,
+    wbl: Position,
+    /// Series by their numbers in the log.
+    pub(crate) numbers: Numbers,
+    /// How records of floats are laid out; the readers'.
+    layouts: Layouts,
+    pub(crate) batch: Batch,
+    /// What stored records leave to the readers.
+    free: Vec<Vec<u64>>,
+    done: Vec<Vec<RefSeries>>,
+    /// Samples of the record at hand.
+    floats: Vec<FloatOf>,
+    /// What is being stored; it becomes visible as one.
+    pub(crate) commit: Commit,
+    /// What its in-order samples span.
+    pub(crate) span: Option<(i64, i64)>,
+    unknown: HashMap<&'static str, u64>,
+    pub(crate) pages: Pages,
+    pub(crate) tombstones: Tombstones,
+    /// Deletions that nobody sees yet.
+    pub(crate) deleted: bool,
+    /// Chunks written from now on must lie here or above.
+    pub(crate) chunks_from: u64,
+    /// Late chunks below this are in blocks.
+    pub(crate) late_covered: u64,
+    /// Records of late samples that follow in the write-ahead log.
+    late_follows: u8,
+    /// The segment that the observer was last told of.
+    announced: Option<u64>,
+    /// Nobody is told any more: commits wait.
+    catching_up: bool,
+    result: Replayed,
+}
+
+impl<'r> Replay<'r> {
+    /// A replay into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
+    /// `survey` is of the logs in `disk`, which are sound.
+    pub fn new(
+        head: &'r Head,
+        disk: &'r Arc<dyn Disk>,
+        observer: &'r dyn Observer,
+        progress: &'r Progress,
+        found: FoundChunks,
+        survey: Survey,
+    ) -> Self {
+        found.numbers().for_each(|number| head.table.reserve_log_ref(number));
+        let covered = survey.late_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
+        let late_covered = covered.copied().max().unwrap_or(0);
+        progress.bytes_total.store(survey.bytes, Relaxed);
+        let first = survey.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.segment + 1);
+        progress.first.store(first, Relaxed);
+        Self {
+            head,
+            disk,
+            observer,
+            progress,
+            min_valid_t: head.times.min_valid_t.load(SeqCst),
+            found,
+            wal: Position { segment: first, offset: 0 },
+            wbl: Position::default(),
+            numbers: Numbers::from(survey.numbers.map_or(0, |(first, _)| first)),
+            layouts: Layouts::default(),
+            batch: Batch::default(),
+            free: Vec::new(),
+            done: Vec::new(),
+            floats: Vec::new(),
+            commit: head.isolation.begin(),
+            span: None,
+            unknown: HashMap::new(),
+            pages: head.table.pages(),
+            tombstones: Tombstones::new(),
+            deleted: false,
+            chunks_from: 0,
+            late_covered,
+            late_follows: 0,
+            announced: None,
+            catching_up: false,
+            result: Replayed {
+                wal_corruptions: survey.wal_corruptions,
+                wbl_corruptions: survey.wbl_corruptions,
+                ..Replayed::default()
+            },
+            survey,
+        }
+    }
+
+    /// Replays the checkpoint. Comes first.
+    pub fn checkpoint(&mut self) -> Result<(), StorageError> {
+        let Some(checkpoint) = self.survey.checkpoint.take() else { return Ok(()) };
+        self.read_log(Log::Wal, &checkpoint.dir, Position::default(), END).map(drop)
+    }
+
+    /// Replays what was logged up to `ends`. Returns how many bytes that was.
+    pub fn advance(&mut self, ends: Ends) -> Result<u64, StorageError> {
+        let mut bytes = 0;
+        if let Some(end) = ends.0 {
+            bytes += self.read_log(Log::Wal, Path::new(WAL_DIR), self.wal, end)?;
+            self.wal = end;
+        }
+        let before = std::mem::take(&mut self.result.wal_unknown);
+        self.result.wal_unknown = self.report_unknown("wal", before);
+        if let Some(end) = ends.1 {
+            bytes += self.read_log(Log::Wbl, Path::new(WBL_DIR), self.wbl, end)?;
+            self.wbl = end;
+        }
+        let before = std::mem::take(&mut self.result.wbl_unknown);
+        self.result.wbl_unknown = self.report_unknown("wbl", before);
+        Ok(bytes)
+    }
+
+    /// Replays the rest, and ends replay, while commits wait.
+    pub fn finish(&mut self, ends: Ends) -> Result<Replayed, StorageError> {
+        self.catching_up = true;
+        self.advance(ends)?;
+        self.settle()
+    }
+
+    /// The head's series of a number.
+    pub fn named(&self, number: u64) -> Option<SeriesRef> {
+        let slot = self.numbers.get(number)?;
+        SeriesTable::reference_of(slot, &self.pages.slot(slot)?.lock())
+    }
+
+    /// Reads part of a log. Returns how many bytes of records that was.
+    fn read_log(&mut self, log: Log, dir: &Path, from: Position, to: Position) -> Result<u64, StorageError> {
+        let reader = Reader::open_between(self.disk.clone(), dir, from, to)?;
+        let last = reader.last_segment().unwrap_or(0);
+        let ahead = Ahead::new(reader, log, std::mem::take(&mut self.layouts));
+        // The thread that replays reads too when there is nothing to replay.
+        let readers = (rayon::current_num_threads() - 1).clamp(1, READERS_MAX);
+        let (mut at, mut bytes, mut stopped) = (None, 0, false);
+        std::thread::scope(|scope| {
+            let ahead = &ahead;
+            let end = ahead.end();
+            let spawn = |_| {
+                let thread = std::thread::Builder::new().name("replay reader".into());
+                thread
+                    .spawn_scoped(scope, || ahead.work())
+                    .map_err(StorageError::doing("starting", "a replay thread"))
+            };
+            let readers: Vec<_> = (0..readers).map(spawn).collect::<Result<_, _>>()?;
+            let mut desk = Desk::default();
+            while let Some(block) = ahead.next(&mut desk) {
+                stopped = self.progress.stop.load(Relaxed);
+                if stopped {
+                    break;
+                }
+                bytes += block.stored;
+                self.progress.bytes.fetch_add(block.stored, Relaxed);
+                let (floats, values) = (block.floats, Arc::new(block.values));
+                for item in block.items {
+                    if at.replace(item.segment) != Some(item.segment) {
+                        // A crash may have left the announcement without what it announced.
+                        self.late_follows = 0;
+                        self.enter(item.segment, last);
+                    }
+                    let applied = match (item.content, log) {
+                        (Content::Floats(range), _) => self.apply_floats(&floats[range]),
+                        (Content::LaidOut(layout, base_t, at), _) => {
+                            self.apply_laid_out(&layout, base_t, &values, at);
+                            Ok(())
+                        }
+                        (Content::Record(record), Log::Wal) => record.and_then(|record| self.apply(record)),
+                        (Content::Record(record), Log::Wbl) => {
+                            record.and_then(|record| self.apply_late(record))
+                        }
+                    };
+                    if let Err(reason) = applied {
+                        // Its checksum is right: what is wrong was written so, and the next record is sound.
+                        let file = self.disk.display(&segment::path(dir, item.segment));
+                        let damage = Corruption { file, offset: item.offset, reason };
+                        self.observer.event(&Event::passed_over(damage));
+                    }
+                }
+                self.free.extend(Arc::into_inner(values));
+                ahead.give_back(&mut self.free, &mut self.done);
+            }
+            drop(end);
+            for reader in readers {
+                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            }
+            Ok::<_, StorageError>(())
+        })?;
+        let (read, layouts) = ahead.finish();
+        self.layouts = layouts;
+        self.store();
+        self.free.clear();
+        self.done.clear();
+        if stopped { Err(StorageError::Stopping) } else { read.map(|()| bytes) }
+    }
+
+    fn enter(&mut self, segment: u64, last: u64) {
+        self.progress.segment.store(segment, Relaxed);
+        self.progress.last.store(last, Relaxed);
+        if self.announced != Some(segment) && !self.catching_up {
+            self.announced = Some(segment);
+            let first = self.progress.first.load(Relaxed);
+            self.observer.event(&Event::Replaying { first, segment, last });
+        }
+    }
+
+    /// Stores what was gathered and makes it visible.
+    pub(crate) fn store(&mut self) {
+        let head = self.head;
+        let free = |memory| self.free.push(memory);
+        if !self.batch.is_empty()
+            && let Some((first, last)) = self.batch.store(head, &self.pages, self.commit, free)
+        {
+            widen(&mut self.span, first);
+            widen(&mut self.span, last);
+        }
+        if let Some((min_t, max_t)) = self.span.take() {
+            head.times.note(min_t, max_t);
+        }
+        if std::mem::take(&mut self.deleted) {
+            *head.tombstones.write() = Arc::new(self.tombstones.clone());
+        }
+        head.isolation.end(self.commit);
+        self.commit = head.isolation.begin();
+    }
+
+    /// Adds what was unknown since the last call to what was before.
+    fn report_unknown(
+        &mut self,
+        log: &'static str,
+        before: Vec<(&'static str, u64)>,
+    ) -> Vec<(&'static str, u64)> {
+        let count = self.unknown.values().sum();
+        if count > 0 {
+            self.observer.event(&Event::UnknownReferences { log, count });
+        }
+        for (kind, count) in before {
+            *self.unknown.entry(kind).or_default() += count;
+        }
+        let mut unknown: Vec<_> = self.unknown.drain().collect();
+        unknown.sort_unstable();
+        unknown
+    }
+
+    /// The slot of a number.
+    pub(crate) fn find(&mut self, number: SeriesRef, kind: &'static str) -> Option<u32> {
+        let found = self.numbers.get(number.0);
+        if found.is_none() {
+            // A power cut may have taken the series' record and left this. Nobody else may get the number.
+            self.head.table.reserve_log_ref(number.0);
+            *self.unknown.entry(kind).or_default() += 1;
+        }
+        found
+    }
+
+    /// As [`Replay::find`], for what goes by references.
+    pub(crate) fn find_reference(&mut self, number: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
+        self.find(number, kind)?;
+        self.named(number.0)
+    }
+
+    pub(crate) fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
+        self.pages.slot(slot).map(|cell| cell.lock()).filter(|series| series.epoch != 0)
+    }
+
+    /// Takes the samples of a record of floats one by one.
+    fn apply_floats(&mut self, record: &[u8]) -> Result<(), String> {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return Ok(());
+        }
+        // Ten bytes at least for each.
+        if self.batch.is_full(record.len() / 10) {
+            self.store();
+        }
+        self.floats.clear();
+        let mut unknown = Vec::new();
+        let (min_valid_t, numbers, floats) = (self.min_valid_t, &self.numbers, &mut self.floats);
+        // All or nothing of a record is taken.
+        let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
+            if (min_valid_t..END_OF_TIME).contains(&t) {
+                match numbers.get(number) {
+                    Some(slot) => floats.push(FloatOf { slot, t, start_t, v }),
+                    None => unknown.push(number),
+                }
+            }
+        });
+        read.map_err(|e| e.to_string())?;
+        self.floats.iter().for_each(|float| self.batch.push_float(*float));
+        for number in unknown {
+            let _ = self.find(SeriesRef(number), "samples");
+        }
+        Ok(())
+    }
+
+    /// Takes a record of floats of a known layout; its values begin at `at` of a block.
+    fn apply_laid_out(&mut self, layout: &Arc<Layout>, base_t: i64, block: &Arc<Vec<u64>>, at: usize) {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return;
+        }
+        if self.batch.is_full(layout.samples()) {
+            self.store();
+        }
+        if let Some((first_t, last_t)) = layout.span(base_t)
+            && first_t >= self.min_valid_t
+            && last_t < END_OF_TIME
+            && self.batch.take(layout, &self.numbers, (base_t, last_t), block, at)
+        {
+            return;
+        }
+        for (sample, (number, bits)) in layout.numbers().iter().zip(&block[at..]).enumerate() {
+            let t = base_t.wrapping_add(layout.dt(sample));
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
+                && let Some(slot) = self.find(SeriesRef(*number), "samples")
+            {
+                self.batch.push_float(FloatOf { slot, t, start_t: 0, v: f64::from_bits(*bits) });
+            }
+        }
+    }
+
+    fn gather_histograms(
+        &mut self,
+        samples: impl ExactSizeIterator<Item = (SeriesRef, (i64, i64), HistogramSample)>,
+        kind: &'static str,
+    ) {
+        if self.batch.is_full(samples.len()) {
+            self.store();
+        }
+        for (number, (t, start_t), v) in samples {
+            if (self.min_valid_t..END_OF_TIME).contains(&t)
+                && let Some(slot) = self.find(number, kind)
+            {
+                self.batch.push_histogram(slot, t, start_t, v);
+            }
+        }
+    }
+
+    /// An error says that the record makes no sense and that nothing of it was taken.
+    fn apply(&mut self, record: Record) -> Result<(), String> {
+        if self.late_follows > 0 {
+            self.late_follows -= 1;
+            return Ok(());
+        }
+        let kind = record.kind();
+        let min_valid_t = self.min_valid_t;
+        match record {
+            Record::Series(series) => {
+                series.iter().for_each(|series| self.add_series(series));
+                self.done.push(series);
+            }
+            Record::Histograms(samples) => {
+                let samples = samples.into_iter();
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Integer(s.v)));
+                self.gather_histograms(samples, kind);
+            }
+            Record::FloatHistograms(samples) => {
+                let samples = samples.into_iter();
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Float(s.v)));
+                self.gather_histograms(samples, kind);
+            }
+            Record::Tombstones(tombstones) => {
+                for tombstone in tombstones {
+                    self.delete(tombstone, kind);
+                }
+            }
+            Record::Exemplars(exemplars) => {
+                for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.t >= min_valid_t) {
+                    let series = self.find_reference(exemplar.series, kind);
+                    if let Some(labels) = series.and_then(|series| self.head.table.labels(series)) {
+                        let exemplar =
+                            Exemplar { labels: exemplar.labels, v: exemplar.v, t: Some(exemplar.t) };
+                        // Duplicates are part of a log that was replayed before.
+                        let _ = self.head.exemplars.lock().add(&labels, exemplar);
+                    }
+                }
+            }
+            Record::Metadata(metadata) => {
+                for metadata in metadata {
+                    if let Some(series) = self.find_reference(metadata.series, kind) {
+                        self.head.metadata.lock().insert(series, Arc::new(metadata.metadata));
+                    }
+                }
+            }
+            Record::LateFollows(records) => self.late_follows = records,
+            // Floats come as they are encoded.
+            Record::Samples(_) | Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Drops what turned out to be empty, and lets chunks be written where they may.
+    fn settle(&mut self) -> Result<Replayed, StorageError> {
+        let head = self.head;
+        head.chunks.skip_to(self.chunks_from)?;
+        self.tombstones.drop_before(self.min_valid_t.min(head.times.late_min_t.load(SeqCst)));
+        self.deleted = true;
+        self.store();
+        let mut empty = Vec::new();
+        {
+            let mut late_series = head.late_series.lock();
+            for series in head.table.references() {
+                self.pages.prefetch_behind(series);
+                let Some(mut guard) = self.pages.lock(series) else { continue };
+                if guard.late.as_ref().is_some_and(|late| late.chunks() == 0) {
+                    guard.late = None;
+                }
+                if guard.late.is_some() {
+                    late_series.insert(series);
+                }
+                if guard.is_empty() {
+                    empty.push(series);
+                }
+            }
+        }
+        let removed = head.table.remove(&empty, |series| series.is_empty());
+        head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
+        count(&head.counters.series_removed, removed.len() as u64);
+        let spare = self.numbers.iter().filter_map(|(number, slot)| match self.series(slot) {
+            Some(guard) if guard.log_ref == number => None,
+            // Late samples may be of any time.
+            Some(guard) if guard.late.is_some() => Some((number, i64::MAX)),
+            Some(guard) => Some((number, guard.last_t())),
+            None => Some((number, i64::MIN)),
+        });
+        Ok(Replayed { spare_refs: spare.collect(), ..std::mem::take(&mut self.result) })
+    }
+}

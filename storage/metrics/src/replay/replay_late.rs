@@ -1,0 +1,83 @@
+//! Replay of the out-of-order log.
+
+use model::append::{HistogramSample, SeriesRef};
+
+use crate::head::late::{LateSample, Value};
+use crate::head::series::END_OF_TIME;
+use crate::record::Record;
+use crate::replay::Replay;
+
+impl Replay<'_> {
+    /// As [`Replay::apply`], for the out-of-order log.
+    pub(crate) fn apply_late(&mut self, record: Record) -> Result<(), String> {
+        let kind = record.kind();
+        match record {
+            Record::Samples(samples) => {
+                for sample in samples {
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
+                }
+            }
+            Record::Histograms(samples) => {
+                for sample in samples {
+                    let value = Value::Histogram(HistogramSample::Integer(sample.v));
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
+                }
+            }
+            Record::FloatHistograms(samples) => {
+                for sample in samples {
+                    let value = Value::Histogram(HistogramSample::Float(sample.v));
+                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
+                }
+            }
+            Record::MmapMarkers(markers) => {
+                // A mark counts when its chunk is there. 0 stands for samples that went into a block.
+                for marker in markers {
+                    if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
+                        // A power cut took the chunk, and maybe its file: the mark must not mean another one day.
+                        let behind = (marker.chunk >> 32 << 32).saturating_add(1 << 32);
+                        if self.head.chunks.could_begin_at(behind) {
+                            self.chunks_from = self.chunks_from.max(behind);
+                        }
+                        continue;
+                    }
+                    if let Some(slot) = self.find(marker.series, kind)
+                        && let Some(mut guard) = self.series(slot)
+                        && let Some(late) = &mut guard.late
+                        && !late.open.is_empty()
+                    {
+                        late.open = Vec::new();
+                        self.head.counters.chunks_dropped(1);
+                    }
+                }
+            }
+            Record::LateCovered(place) => {
+                if !self.head.chunks.could_begin_at(place) {
+                    return Err(format!("no head chunk file begins at {place:#x}"));
+                }
+                self.chunks_from = self.chunks_from.max(place);
+                for (_, slot) in self.numbers.iter() {
+                    let Some(mut guard) = self.series(slot) else { continue };
+                    let before = guard.chunks();
+                    if let Some(late) = &mut guard.late {
+                        late.closed.retain(|late| late.chunk.at >= place);
+                    }
+                    self.head.counters.chunks_dropped((before - guard.chunks()) as u64);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
+        let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
+        let Some(mut guard) = self.series(slot) else { return };
+        let forms = self.head.cut_rule().forms;
+        let late = guard.late.get_or_insert_default();
+        let opens = late.open.is_empty();
+        if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
+            self.head.counters.chunks_made(u64::from(opens));
+            self.head.times.note_late(t, t);
+        }
+    }
+}

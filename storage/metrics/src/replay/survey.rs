@@ -1,0 +1,239 @@
+//! A first look at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
+//! can follow what is sound, and what must be known before a sample is taken or a query answered is gathered.
+//!
+//! All checksums are verified, by all cores; of the write-ahead log nothing is decompressed but series and deletions.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::blocks::tombstones::Interval;
+use crate::format::{WAL_DIR, WBL_DIR};
+use crate::head::table::LOG_REF_MAX;
+use crate::record::{self, Decoder, Record, RefTombstone};
+use storage_base::StorageError;
+use storage_base::fs::Disk;
+use storage_base::observer::{Event, Observer};
+use storage_base::wal::checkpoint::{self, Checkpoint};
+use storage_base::wal::reader::ReadLogError;
+use storage_base::wal::repair::repair;
+use storage_base::wal::{Position, Reader, StoredRecord, compress, parts, segment};
+
+/// What the logs say of themselves.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Stands for the segments before it.
+    pub checkpoint: Option<Checkpoint>,
+    /// Repairs of the write-ahead log.
+    pub wal_corruptions: u64,
+    /// Repairs of the out-of-order log.
+    pub wbl_corruptions: u64,
+    /// Numbers by which records name series, and that nobody else may get: lowest and highest.
+    pub numbers: Option<(u64, u64)>,
+    /// Time of the newest sample in the write-ahead log, if that was asked for and there is one.
+    pub max_t: Option<i64>,
+    /// Deleted times by the series' number, but for series that were dropped as a whole.
+    pub deletions: HashMap<u64, Vec<Interval>>,
+    /// Late head chunks below any of these places are in blocks, if it is a place at all.
+    pub late_covered: Vec<u64>,
+    /// Bytes of records in both logs, as they are stored.
+    pub bytes: u64,
+}
+
+/// Looks at the logs of a data directory and repairs them. `times` asks for [`Survey::max_t`], which takes reading all
+/// samples.
+pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<Survey, StorageError> {
+    let mut look = Look::new(disk, observer, times);
+    let wal = Path::new(WAL_DIR);
+    let checkpoint = checkpoint::last(&**disk, wal)?;
+    let mut first = 0;
+    if let Some(checkpoint) = &checkpoint {
+        first = checkpoint.segment + 1;
+        look.survey.wal_corruptions += u64::from(look.log(&checkpoint.dir, 0, Look::wal_record)?);
+    }
+    look.survey.wal_corruptions += u64::from(look.gap(wal, first, checkpoint.as_ref())?);
+    look.survey.wal_corruptions += u64::from(look.log(wal, first, Look::wal_record)?);
+    look.survey.wbl_corruptions += u64::from(look.log(Path::new(WBL_DIR), 0, Look::wbl_record)?);
+    Ok(Survey { checkpoint, ..look.survey })
+}
+
+impl Survey {
+    /// Takes a number into account.
+    pub fn note_number(&mut self, number: u64) {
+        note_number(&mut self.numbers, number);
+    }
+
+    /// Adds what a later part of a log says.
+    fn add(&mut self, part: Self) {
+        let (first, last) = part.numbers.unzip();
+        first.into_iter().chain(last).for_each(|number| self.note_number(number));
+        self.max_t = self.max_t.max(part.max_t);
+        for (number, deletions) in part.deletions {
+            self.deletions.entry(number).or_default().extend(deletions);
+        }
+        self.late_covered.extend(part.late_covered);
+        self.bytes += part.bytes;
+    }
+}
+
+/// What to do with each record.
+type See<'l> = fn(&mut Look<'l>, &StoredRecord<'_>);
+
+struct Look<'l> {
+    disk: &'l Arc<dyn Disk>,
+    observer: &'l dyn Observer,
+    times: bool,
+    decoder: Decoder,
+    /// The last record that was decompressed.
+    record: Vec<u8>,
+    survey: Survey,
+}
+
+impl<'l> Look<'l> {
+    fn new(disk: &'l Arc<dyn Disk>, observer: &'l dyn Observer, times: bool) -> Self {
+        let survey = Survey::default();
+        Self { disk, observer, times, decoder: Decoder::default(), record: Vec::new(), survey }
+    }
+
+    /// Whether segments are missing between a checkpoint, or the log's beginning, and the first that is there. Reported
+    /// only: segments that follow are as good as ever.
+    fn gap(&self, dir: &Path, first: u64, checkpoint: Option<&Checkpoint>) -> Result<bool, StorageError> {
+        let segments = segment::list(&**self.disk, dir)?;
+        let Some(found) = segments.iter().find(|segment| segment.number >= first) else { return Ok(false) };
+        if found.number == first {
+            return Ok(false);
+        }
+        self.observer.event(&Event::SegmentsMissing {
+            missing: self.disk.display(&segment::path(dir, first)),
+            found: self.disk.display(&found.path),
+            checkpoint: checkpoint.map(|checkpoint| self.disk.display(&checkpoint.dir)),
+        });
+        Ok(true)
+    }
+
+    /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
+    fn log(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<bool, StorageError> {
+        let first = self.sound_segments(dir, first, see)?;
+        let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
+        let damage = loop {
+            match reader.next_stored() {
+                Ok(Some(stored)) => {
+                    self.survey.bytes += stored.stored.len() as u64;
+                    see(self, &stored);
+                }
+                Ok(None) => return Ok(false),
+                Err(ReadLogError::Storage(e)) => return Err(e),
+                Err(ReadLogError::Damaged(damage)) => break damage,
+            }
+        };
+        let repair = repair(&**self.disk, &damage)?;
+        let torn = damage.torn;
+        if !torn {
+            self.observer.event(&Event::repaired(damage.corruption, repair.action));
+        }
+        Ok(!torn)
+    }
+
+    /// Reads the segments of a log from one on, by all cores, up to the first that is damaged or has none behind it
+    /// where one is missing. Returns the number of the segment to go on with.
+    fn sound_segments(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<u64, StorageError> {
+        let mut segments = segment::list(&**self.disk, dir)?;
+        segments.retain(|segment| segment.number >= first);
+        let gap = segments.windows(2).position(|pair| pair[0].number + 1 != pair[1].number);
+        segments.truncate(gap.unwrap_or(segments.len()));
+        let mut cut = Vec::new();
+        for segment in &segments {
+            cut.extend(parts::of_segment(&**self.disk, segment)?);
+        }
+        let (disk, observer, times) = (self.disk, self.observer, self.times);
+        let look = |&(from, to): &(Position, Position)| {
+            let mut reader = Reader::open_between(disk.clone(), dir, from, to).ok()?;
+            let mut look = Look::new(disk, observer, times);
+            while let Some(stored) = reader.next_stored().ok()? {
+                look.survey.bytes += stored.stored.len() as u64;
+                see(&mut look, &stored);
+            }
+            Some(look.survey)
+        };
+        let surveys: Vec<Option<Survey>> = cut.par_iter().with_max_len(1).map(look).collect();
+        let parts: Vec<_> = cut.iter().zip(surveys).collect();
+        let damaged = parts.iter().find(|(_, survey)| survey.is_none()).map(|((from, _), _)| from.segment);
+        let end = damaged.unwrap_or(segments.last().map_or(first, |last| last.number + 1));
+        for ((from, _), survey) in parts {
+            if let Some(survey) = survey.filter(|_| from.segment < end) {
+                self.survey.add(survey);
+            }
+        }
+        Ok(end)
+    }
+
+    // What makes no sense in a record is for replay to report.
+
+    fn wal_record(&mut self, stored: &StoredRecord<'_>) {
+        let kind = compress::first_byte(stored.codec, stored.stored);
+        let wanted = |kind| {
+            record::is_series(kind) || record::is_tombstones(kind) || (self.times && record::is_samples(kind))
+        };
+        if kind.is_some_and(|kind| !wanted(kind))
+            || compress::decompress(stored.codec, stored.stored, &mut self.record).is_err()
+        {
+            return;
+        }
+        let Some(&kind) = self.record.first() else { return };
+        if record::is_series(kind) {
+            let numbers = &mut self.survey.numbers;
+            let _ = record::each_series_number(&self.record, |number| note_number(numbers, number));
+        } else if record::is_floats(kind) && self.times {
+            let max_t = &mut self.survey.max_t;
+            let _ = record::each_float(&self.record, |sample| *max_t = (*max_t).max(Some(sample.t)));
+        } else if wanted(kind) {
+            self.decoded();
+        }
+    }
+
+    fn decoded(&mut self) {
+        let max_t = &mut self.survey.max_t;
+        match self.decoder.decode(&self.record) {
+            Ok(Record::Histograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
+            Ok(Record::FloatHistograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
+            Ok(Record::Tombstones(tombstones)) => {
+                for RefTombstone { series, min_t, max_t } in tombstones {
+                    note_number(&mut self.survey.numbers, series.0);
+                    if (min_t, max_t) != (i64::MIN, i64::MAX) {
+                        let deleted = self.survey.deletions.entry(series.0).or_default();
+                        deleted.push(Interval { min_t, max_t });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wbl_record(&mut self, stored: &StoredRecord<'_>) {
+        if compress::decompress(stored.codec, stored.stored, &mut self.record).is_err() {
+            return;
+        }
+        let Ok(record) = self.decoder.decode(&self.record) else { return };
+        let numbers = &mut self.survey.numbers;
+        let mut note = |number| note_number(numbers, number);
+        match record {
+            Record::Samples(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
+            Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series.0)),
+            Record::LateCovered(place) => self.survey.late_covered.push(place),
+            _ => {}
+        }
+    }
+}
+
+fn note_number(numbers: &mut Option<(u64, u64)>, number: u64) {
+    if number > LOG_REF_MAX {
+        return;
+    }
+    let (first, last) = numbers.get_or_insert((number, number));
+    *first = (*first).min(number);
+    *last = (*last).max(number);
+}

@@ -1,0 +1,157 @@
+//! What blocks hold leaves the head, its chunk files and the logs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Instant;
+
+use model::append::SeriesRef;
+use storage_base::StorageError;
+use storage_base::observer::Event;
+use storage_base::wal::{checkpoint, segment};
+
+use super::{MetricsStore, Truncation, Work, bump, in_order_end};
+use crate::blocks::tombstones::Tombstones;
+use crate::format::{WAL_DIR, WBL_DIR};
+use crate::head::count;
+use crate::record::checkpoint::{Keep, create};
+
+impl MetricsStore {
+    /// Frees what waits to be freed, if no snapshot needs it any more.
+    pub(crate) fn truncate(&self, work: &mut Work) -> Result<(), StorageError> {
+        let Some(truncation) = work.truncation else { return Ok(()) };
+        if self.head.isolation.seen_before(truncation.commit) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        bump(&self.counts.truncations);
+        work.truncation = None;
+        let truncated = self.cover_late(&truncation).and_then(|()| {
+            let removed = self.truncate_memory(&truncation)?;
+            self.truncate_logs(&truncation)?;
+            Ok(removed)
+        });
+        let series_removed = truncated.inspect_err(|_| {
+            bump(&self.counts.truncations_failed);
+            // Deletions must not leave the log before the late samples that they hide.
+            work.failed = Some(truncation);
+        })?;
+        let min_t = self.head.times.min_t.load(SeqCst);
+        self.observer.event(&Event::HeadTruncated { min_t, series_removed, took: start.elapsed() });
+        Ok(())
+    }
+
+    /// Notes for good which late chunks are in blocks. Their files may have to stay for other chunks' sake.
+    fn cover_late(&self, truncation: &Truncation) -> Result<(), StorageError> {
+        if truncation.late_below == 0 {
+            return Ok(());
+        }
+        self.head.logs.lock().write_late_covered(truncation.late_below)?;
+        self.sync_logs(true)
+    }
+
+    fn truncate_memory(&self, truncation: &Truncation) -> Result<usize, StorageError> {
+        let start = Instant::now();
+        let head = &self.head;
+        let pages = head.table.pages();
+        let mut empty = Vec::new();
+        let mut lowest_place = u64::MAX;
+        for reference in head.table.references() {
+            let Some(mut series) = pages.lock(reference) else { continue };
+            let (chunks, before) = (series.chunks(), series.tail());
+            series.truncate(truncation.min_t, truncation.late_below, &head.chunks);
+            head.counters.chunks_dropped((chunks - series.chunks()) as u64);
+            head.counters.tail_changed(before, series.tail());
+            if series.is_empty() {
+                empty.push(reference);
+                continue;
+            }
+            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| late.chunk);
+            lowest_place =
+                series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
+        }
+        let removed = head.table.remove(&empty, |series| series.is_empty() && !series.pending);
+        head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
+        count(&head.counters.series_removed, removed.len() as u64);
+        {
+            let mut logs = head.logs.lock();
+            logs.spare(removed.iter().map(|(_, log_ref)| (*log_ref, i64::MIN)));
+            head.forget_late(&removed);
+            head.times.set_late(head.late_range());
+        }
+        head.chunks.truncate(lowest_place)?;
+        {
+            let mut metadata = head.metadata.lock();
+            let mut tombstones = head.tombstones.write();
+            let mut next = Tombstones::clone(&tombstones);
+            next.drop_before(self.deletions_needed_from(truncation.min_t));
+            for (series, _) in &removed {
+                next.remove(series.0);
+                metadata.remove(series);
+            }
+            *tombstones = Arc::new(next);
+        }
+        self.counts.timed.lock().gc.add(start);
+        Ok(removed.len())
+    }
+
+    /// Deletions that end before this hide nothing in the head, now or after a restart. That begins where the blocks end,
+    /// which is before `min_t` when all that was flushed last had been deleted, so that there was no block to write.
+    fn deletions_needed_from(&self, min_t: i64) -> i64 {
+        min_t.min(self.head.times.late_min_t.load(SeqCst)).min(in_order_end(&self.block_set()))
+    }
+
+    fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {
+        let start = Instant::now();
+        if truncation.wbl_below > 0 {
+            // For good: the checkpoint forgets the deletions of what is in there.
+            segment::remove_before(&*self.disk, Path::new(WBL_DIR), truncation.wbl_below)?;
+        }
+        if truncation.min_t > i64::MIN {
+            self.checkpoint(truncation.min_t).inspect_err(|_| bump(&self.counts.wal_truncations_failed))?;
+        }
+        self.counts.timed.lock().wal_truncate.add(start);
+        Ok(())
+    }
+
+    /// Replaces the older two thirds of the write-ahead log by what is still needed of them.
+    fn checkpoint(&self, min_t: i64) -> Result<(), StorageError> {
+        let dir = Path::new(WAL_DIR);
+        let segments = segment::list(&*self.disk, dir)?;
+        let (Some(first), Some(last)) = (segments.first(), segments.last()) else { return Ok(()) };
+        let (first, last) = (first.number, last.number);
+        {
+            let mut logs = self.head.logs.lock();
+            logs.check_open()?;
+            if let Some(wal) = logs.wal() {
+                wal.next_segment()?;
+            }
+        }
+        self.sync_logs(false)?;
+        // The segment that was being written stays.
+        let Some(last) = last.checked_sub(1).filter(|last| *last >= first) else { return Ok(()) };
+        let to = first + (last - first) * 2 / 3;
+        if to <= first {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let min_t = self.deletions_needed_from(min_t);
+        let in_head = self.head.log_refs();
+        let logs = &self.head.logs;
+        let keep = |series: SeriesRef| {
+            in_head.binary_search(&series.0).is_ok() || logs.lock().needs_spare(series.0, to, min_t)
+        };
+        bump(&self.counts.checkpoints);
+        let keep = Keep { series: &keep, min_t };
+        let mut passed_over = |damage| self.observer.event(&Event::passed_over(damage));
+        create(&self.disk, dir, to, &keep, self.wal, &mut passed_over)
+            .inspect_err(|_| bump(&self.counts.checkpoints_failed))?;
+        segment::remove_before(&*self.disk, dir, to + 1)?;
+        bump(&self.counts.checkpoint_deletions);
+        checkpoint::remove_before(&*self.disk, dir, to)
+            .inspect_err(|_| bump(&self.counts.checkpoint_deletions_failed))?;
+        self.head.logs.lock().forget_spare(to, min_t);
+        self.observer.event(&Event::Checkpointed { first, last: to, took: start.elapsed() });
+        Ok(())
+    }
+}
