@@ -8,7 +8,7 @@ use std::time::Duration;
 const NODE_EXPORTER: ([u8; 4], u16) = ([127, 0, 0, 1], 9100);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How often to look for node_exporter until it is there.
-pub const LOOK_EVERY: Duration = Duration::from_secs(15);
+pub const NODE_EXPORTER_CHECKS: Duration = Duration::from_secs(15);
 /// Stands for the file's name in messages.
 pub const NAME: &str = "built-in configuration";
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Labels;
 
-/// An alert as Alertmanagers are told of it. Cloning shares.
+/// An alert as Alertmanagers see it. Cloning shares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
     /// Identifies it.
@@ -13,7 +13,7 @@ pub struct Alert {
     pub annotations: Arc<[(String, String)]>,
     /// Since when it fires, in milliseconds.
     pub starts_at: Option<i64>,
-    /// When it ended, or until when it shall be believed.
+    /// When it ended, or until when Alertmanagers take it for active.
     pub ends_at: Option<i64>,
     /// Link to its expression.
     pub generator_url: Arc<str>,

@@ -1,5 +1,5 @@
-//! From rules to Alertmanagers. [`rules`] evaluates recording and alerting rules, [`template`] writes the texts of alerts,
-//! [`notify`] sends alerts. Rules and notification meet in an [`Alert`] and an [`AlertSink`] only.
+//! From rules to Alertmanagers. [`rules`] evaluates recording and alerting rules, [`template`] writes the texts of
+//! alerts, [`notify`] sends them. Rules and notification meet in an [`Alert`] and an [`AlertSink`] only.
 
 mod alert;
 pub mod notify;

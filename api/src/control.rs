@@ -25,7 +25,7 @@ pub enum Readiness {
 /// Asks for a reload; the answer says why it failed.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
-/// Shared by the API and the main loop.
+/// How the API and the main loop reach each other: readiness, the configuration in force, requests to reload and quit.
 pub struct Control {
     readiness: AtomicU8,
     config_yaml: ArcSwap<String>,

@@ -58,13 +58,13 @@ pub async fn count(State(metrics): State<Arc<HttpMetrics>>, request: Request, ne
         return response;
     }
     metrics.requests.with(&[response.status().as_str(), &handler]).inc();
-    let end = End {
+    let observation = Observation {
         started,
         bytes: 0,
         seconds_of: metrics.seconds.with(&[&handler]),
         bytes_of: metrics.bytes.with(&[&handler]),
     };
-    response.map(|body| Body::new(Counted { body, end }))
+    response.map(|body| Body::new(CountedBody { body, observation }))
 }
 
 /// `/label/{name}/values` as Prometheus writes it: `/label/:name/values`; `/assets/{*path}` as `/assets/*path`.
@@ -72,26 +72,26 @@ fn pattern(matched: &str) -> String {
     matched.replace("{*", "*").replace('{', ":").replace('}', "")
 }
 
-struct End {
+struct Observation {
     started: Instant,
     bytes: usize,
     seconds_of: Arc<Histogram>,
     bytes_of: Arc<Histogram>,
 }
 
-impl Drop for End {
+impl Drop for Observation {
     fn drop(&mut self) {
         self.seconds_of.observe(self.started.elapsed().as_secs_f64());
         self.bytes_of.observe(self.bytes as f64);
     }
 }
 
-struct Counted {
+struct CountedBody {
     body: Body,
-    end: End,
+    observation: Observation,
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -101,7 +101,7 @@ impl HttpBody for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.end.bytes += frame.data_ref().map_or(0, Bytes::len);
+            self.observation.bytes += frame.data_ref().map_or(0, Bytes::len);
         }
         polled
     }

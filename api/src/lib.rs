@@ -153,15 +153,15 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
             "/",
             get({
                 let home = home.clone();
-                move || async move { found(&home) }
+                move || async move { redirect(&home) }
             }),
         )
-        .route(&home, get(move || async move { found(&query) }))
+        .route(&home, get(move || async move { redirect(&query) }))
         .nest(&prefix, routes)
 }
 
 /// A redirect with status 302, as Prometheus uses.
-fn found(location: &str) -> Response {
+fn redirect(location: &str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, location.to_owned())]).into_response()
 }
 

@@ -10,8 +10,8 @@ use super::fields::Fields;
 use super::global::NameValidation;
 use super::http_client::{Auth, HttpClientConfig};
 use super::relabel::read_rules;
-use super::section_tables::SIGV4;
-use super::sections::Section;
+use super::schema::Section;
+use super::schema::tables::SIGV4;
 use super::yaml::{Fault, Node};
 
 /// The `alerting` section.

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::fields::Fields;
 use super::http_client::HttpClientConfig;
-use super::section_tables;
+use super::schema::tables;
 use super::url::GoUrl;
 use super::yaml::{Fault, Pos};
 
@@ -28,7 +28,7 @@ pub enum SdConfig {
     /// An entry of `dns_sd_configs`.
     Dns(DnsSd),
     /// A kind that is known and checked, but finds no targets in this version.
-    Other(super::sections::Section),
+    Other(super::schema::Section),
 }
 
 /// An entry of `file_sd_configs`.
@@ -105,7 +105,7 @@ impl SdConfig {
             DnsSd::read(f).map(Self::Dns)
         };
         found.extend(read_list(f, "dns_sd_configs", read)?);
-        for schema in section_tables::DISCOVERY {
+        for schema in tables::DISCOVERY {
             let read = |f: Fields<'_>| {
                 no_targets(&f);
                 schema.read(f, cx).map(Self::Other)

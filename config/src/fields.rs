@@ -81,7 +81,7 @@ impl<'n> Fields<'n> {
         Fault::new(self.pos, message)
     }
 
-    /// Refuses fields that nobody asked for.
+    /// Refuses fields that are not known.
     pub fn finish(&self) -> Result<(), Fault> {
         let Some(unknown) = self.entries.iter().find(|e| !self.known.contains(&e.key.as_str())) else {
             return Ok(());

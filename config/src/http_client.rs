@@ -50,7 +50,7 @@ pub enum SecretSource {
 /// How an HTTP client behaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpClientConfig {
-    /// Who we say we are.
+    /// The credentials that it sends.
     pub auth: Auth,
     /// Certificates and TLS versions.
     pub tls: TlsConfig,

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checked::{Config, read_jobs};
+use super::configuration::{Config, read_jobs};
 use super::context::{Context, Defaults};
 use super::error::ConfigError;
-use super::expand::expand;
 use super::fields::Fields;
 use super::glob::glob;
 use super::scrape::ScrapeJob;
 use super::unsupported::Unsupported;
+use super::variables::expand;
 use super::yaml;
 
 /// Where files and environment variables come from.

@@ -9,8 +9,8 @@ use super::fields::Fields;
 use super::global::NameValidation;
 use super::http_client::{Auth, HttpClientConfig, check_plain_headers};
 use super::relabel::read_rules;
-use super::section_tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
-use super::sections::Section;
+use super::schema::Section;
+use super::schema::tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
 use super::url::GoUrl;
 use super::yaml::{Fault, Node};
 

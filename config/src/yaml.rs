@@ -1,6 +1,6 @@
 //! YAML as a tree of nodes with positions. Prometheus reads its files with Go's yaml.v2, whose dialect this is:
 //! anchors, aliases and merge keys; `yes` and `on` are booleans; only the first document counts; a key may stand only
-//! once. Which type a plain scalar has is decided by who reads it, so a version `1.10` stays text where text is wanted.
+//! once. Which type a plain scalar has is decided by its reader, so a version `1.10` stays text where text is wanted.
 
 use std::collections::HashMap;
 use std::fmt;

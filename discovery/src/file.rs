@@ -85,7 +85,7 @@ impl Signature {
 }
 
 /// What a scan that read something has to say.
-struct Outcome {
+struct Scan {
     errors: Vec<String>,
     seconds: f64,
 }
@@ -96,7 +96,7 @@ impl Files {
     }
 
     /// Reads the files that changed, or all of them if `due`. `None`: nothing changed and nothing was due.
-    fn scan(&mut self, patterns: &[String], due: bool, metrics: &Metrics) -> Option<Outcome> {
+    fn scan(&mut self, patterns: &[String], due: bool, metrics: &Metrics) -> Option<Scan> {
         let start = std::time::Instant::now();
         let mut errors = Vec::new();
         let mut found: BTreeMap<String, Option<Signature>> = BTreeMap::new();
@@ -136,7 +136,7 @@ impl Files {
                 Err(error) => {
                     metrics.file_read_errors.inc();
                     errors.push(error.to_string());
-                    // The last good groups stay; the signature is taken so that the error is told once a change.
+                    // The last good groups stay; the signature is taken so that the error is reported once for each change.
                     let unreadable = Signature { modified: None, len: 0, inode: 0 };
                     let file = File { signature: unreadable, groups: Vec::new() };
                     self.by_path.entry(path).or_insert(file).signature = signature.unwrap_or(unreadable);
@@ -145,7 +145,7 @@ impl Files {
         }
         let seconds = start.elapsed().as_secs_f64();
         metrics.file_scan_duration.observe(seconds);
-        Some(Outcome { errors, seconds })
+        Some(Scan { errors, seconds })
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(scan(&mut files, false), Some(0));
         assert_eq!(addresses(&files), ["a:1", "a:2", "b:1", "x:1"]);
 
-        // Broken: the last good groups stay, the error is told once, counted, and again when it is read again.
+        // Broken: the last good groups stay, the error is reported once, counted, and again when it is read again.
         put("a.yml", "- target: [a:1]");
         assert_eq!(scan(&mut files, false), Some(1));
         assert_eq!(scan(&mut files, false), None);

@@ -23,7 +23,7 @@ const MAX_ANSWER_BYTES: u64 = 256 << 20;
 /// Reports groups until it is dropped.
 pub async fn run(config: HttpSd, updates: Updates) {
     let refresh = Duration::from_millis(config.refresh_interval_ms.max(1).unsigned_abs());
-    let server = match Server::new(&config, refresh) {
+    let server = match Endpoint::new(&config, refresh) {
         Ok(server) => server,
         Err(error) => {
             tracing::error!(
@@ -60,7 +60,7 @@ pub async fn run(config: HttpSd, updates: Updates) {
     }
 }
 
-struct Server {
+struct Endpoint {
     client: HttpClient,
     url: Url,
     /// As written: part of sources and of the label.
@@ -68,7 +68,7 @@ struct Server {
     refresh_seconds: HeaderValue,
 }
 
-impl Server {
+impl Endpoint {
     fn new(config: &HttpSd, refresh: Duration) -> Result<Self, String> {
         let seconds = refresh.as_secs_f64().to_string();
         Ok(Self {
@@ -146,7 +146,7 @@ mod tests {
         let config =
             HttpSd { url: url.clone(), refresh_interval_ms: 1_500, http: HttpClientConfig::default() };
         let deadline = Duration::from_secs(5);
-        let server = Server::new(&config, Duration::from_millis(1_500)).unwrap();
+        let server = Endpoint::new(&config, Duration::from_millis(1_500)).unwrap();
         let groups = server.ask(deadline).await.unwrap();
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].source, format!("{url}:0"));

@@ -20,7 +20,7 @@ const FIRST_REPORTS: Duration = Duration::from_millis(200);
 
 /// Runs mechanisms as long as it lives. Needs a tokio runtime.
 pub struct Manager {
-    shared: Arc<Shared>,
+    subscriptions: Arc<Subscriptions>,
     providers: Vec<Provider>,
     publisher: JoinHandle<()>,
 }
@@ -29,23 +29,24 @@ pub struct Manager {
 struct Provider {
     config: SdConfig,
     jobs: BTreeSet<String>,
-    found: Arc<Found>,
+    found: Arc<FoundGroups>,
     /// `None` for static groups, which never change.
     task: Option<JoinHandle<()>>,
 }
 
 /// What a mechanism has found.
 #[derive(Default)]
-struct Found {
+struct FoundGroups {
     groups: Mutex<Vec<Arc<TargetGroup>>>,
     reported: watch::Sender<bool>,
 }
 
-struct Shared {
+/// What mechanisms have found for which jobs, on its way to the consumer.
+struct Subscriptions {
     name: &'static str,
     metrics: Arc<Metrics>,
     /// Which jobs see what is found.
-    subscriptions: Mutex<Vec<(BTreeSet<String>, Arc<Found>)>>,
+    by_mechanism: Mutex<Vec<(BTreeSet<String>, Arc<FoundGroups>)>>,
     /// Something was found that is not handed on yet.
     dirty: Notify,
     /// What the consumer has not taken yet.
@@ -55,25 +56,25 @@ struct Shared {
 
 /// The consumer's end: the newest sets, each taken once.
 pub struct TargetUpdates {
-    shared: Arc<Shared>,
+    subscriptions: Arc<Subscriptions>,
 }
 
 impl TargetUpdates {
     /// Waits for sets that are newer than those taken last. Never ends by itself; dropping the future loses nothing.
     pub async fn recv(&mut self) -> TargetSets {
         loop {
-            if let Some(sets) = self.shared.slot.lock().take() {
+            if let Some(sets) = self.subscriptions.slot.lock().take() {
                 return sets;
             }
-            self.shared.filled.notified().await;
+            self.subscriptions.filled.notified().await;
         }
     }
 }
 
 /// By which a mechanism reports.
 pub struct Updates {
-    shared: Arc<Shared>,
-    found: Arc<Found>,
+    subscriptions: Arc<Subscriptions>,
+    found: Arc<FoundGroups>,
     /// The job that metrics name: the first that had the section.
     job: String,
 }
@@ -83,18 +84,18 @@ impl Updates {
     pub fn report(&self, groups: Vec<Arc<TargetGroup>>) {
         *self.found.groups.lock() = groups;
         self.found.reported.send_replace(true);
-        self.shared.metrics.received_updates.with(&[self.shared.name]).inc();
-        self.shared.dirty.notify_one();
+        self.subscriptions.metrics.received_updates.with(&[self.subscriptions.name]).inc();
+        self.subscriptions.dirty.notify_one();
     }
 
     /// Counts a refresh.
     pub fn refreshed(&self, mechanism: &str, seconds: f64, failed: bool) {
-        self.shared.metrics.refreshed(mechanism, &self.job, seconds, failed);
+        self.subscriptions.metrics.refreshed(mechanism, &self.job, seconds, failed);
     }
 
     /// For the mechanism's own numbers.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.shared.metrics
+        &self.subscriptions.metrics
     }
 }
 
@@ -110,16 +111,19 @@ impl Manager {
         for counters in [&metrics.received_updates, &metrics.updates, &metrics.updates_delayed] {
             counters.with(&[name]);
         }
-        let shared = Arc::new(Shared {
+        let subscriptions = Arc::new(Subscriptions {
             name,
             metrics,
-            subscriptions: Mutex::default(),
+            by_mechanism: Mutex::default(),
             dirty: Notify::new(),
             slot: Mutex::default(),
             filled: Notify::new(),
         });
-        let publisher = tokio::spawn(publish_changes(shared.clone(), update_interval));
-        (Self { shared: shared.clone(), providers: Vec::new(), publisher }, TargetUpdates { shared })
+        let publisher = tokio::spawn(publish_changes(subscriptions.clone(), update_interval));
+        (
+            Self { subscriptions: subscriptions.clone(), providers: Vec::new(), publisher },
+            TargetUpdates { subscriptions },
+        )
     }
 
     /// Runs what these jobs ask for, and stops what no job asks for any more. A section that stayed the same goes on
@@ -138,7 +142,7 @@ impl Manager {
                 None => wanted.push((config.clone(), BTreeSet::from([job.clone()]))),
             }
         }
-        self.shared.metrics.failed_configs.with(&[self.shared.name]).set(f64::from(failed));
+        self.subscriptions.metrics.failed_configs.with(&[self.subscriptions.name]).set(f64::from(failed));
         let mut running = std::mem::take(&mut self.providers);
         let mut started = Vec::new();
         for (config, jobs) in wanted {
@@ -164,22 +168,22 @@ impl Manager {
         // What is not there by then comes with a later update.
         let _ = tokio::time::timeout(FIRST_REPORTS, first_reports).await;
 
-        let mut subscriptions: Vec<_> =
+        let mut by_mechanism: Vec<_> =
             self.providers.iter().map(|p| (p.jobs.clone(), p.found.clone())).collect();
         let names: BTreeSet<String> = jobs.iter().map(|(job, _)| job.clone()).collect();
         // A job without any discovery has an empty set all the same.
-        subscriptions.push((names.clone(), Arc::default()));
-        let before = std::mem::replace(&mut *self.shared.subscriptions.lock(), subscriptions);
+        by_mechanism.push((names.clone(), Arc::default()));
+        let before = std::mem::replace(&mut *self.subscriptions.by_mechanism.lock(), by_mechanism);
         for gone in before.iter().flat_map(|(jobs, _)| jobs).filter(|job| !names.contains(*job)) {
-            self.shared.metrics.forget(self.shared.name, gone);
+            self.subscriptions.metrics.forget(self.subscriptions.name, gone);
         }
-        self.shared.publish();
+        self.subscriptions.publish();
     }
 
     fn start(&self, config: SdConfig, jobs: BTreeSet<String>) -> Provider {
-        let found = Arc::new(Found::default());
+        let found = Arc::new(FoundGroups::default());
         let job = jobs.first().cloned().unwrap_or_default();
-        let updates = Updates { shared: self.shared.clone(), found: found.clone(), job };
+        let updates = Updates { subscriptions: self.subscriptions.clone(), found: found.clone(), job };
         let task = match &config {
             SdConfig::Static(static_groups) => {
                 *found.groups.lock() = groups("", static_groups, None).into_iter().map(Arc::new).collect();
@@ -208,11 +212,11 @@ impl Provider {
     }
 }
 
-impl Shared {
+impl Subscriptions {
     /// Hands the present sets to the consumer.
     fn publish(&self) {
         let mut sets: BTreeMap<String, Vec<Arc<TargetGroup>>> = BTreeMap::new();
-        for (jobs, found) in self.subscriptions.lock().iter() {
+        for (jobs, found) in self.by_mechanism.lock().iter() {
             let groups = found.groups.lock();
             for job in jobs {
                 sets.entry(job.clone()).or_default().extend(groups.iter().cloned());
@@ -232,16 +236,16 @@ impl Shared {
     }
 }
 
-async fn publish_changes(shared: Arc<Shared>, update_interval: Duration) {
+async fn publish_changes(subscriptions: Arc<Subscriptions>, update_interval: Duration) {
     let mut delay = FIRST_DELAY;
     let mut published = Instant::now();
     loop {
-        shared.dirty.notified().await;
+        subscriptions.dirty.notified().await;
         if published.elapsed() > update_interval {
             delay = FIRST_DELAY;
         }
         tokio::time::sleep(delay.min(update_interval)).await;
-        shared.publish();
+        subscriptions.publish();
         published = Instant::now();
         delay *= 2;
     }

@@ -9,14 +9,14 @@ use model::number::{push_float, push_timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::mpsc;
 
-/// A piece is sent when it has so many bytes.
+/// Bytes at which a piece is sent.
 const PIECE: usize = 64 << 10;
-/// A text handed over whole begins with room for so many bytes at most.
+/// Bytes of room, at most, that a text handed over whole begins with.
 const ROOM_MAX: usize = 1 << 20;
-/// So many pieces at most are written by several threads before they are handed on.
+/// Pieces, at most, that several threads write before they are handed on.
 const ROUND_MAX: usize = 16;
-/// Fewer pieces are written before another thread would be awake.
-const FEW: usize = 4;
+/// Several threads write from this number of pieces on; fewer are written before another thread would be awake.
+const MIN_PIECES: usize = 4;
 
 /// What a writer hands over.
 pub enum Written {
@@ -32,51 +32,62 @@ pub type HandOver = Box<dyn FnOnce(Written) + Send>;
 /// Appends JSON text and hands it on in pieces.
 pub struct JsonWriter {
     out: Vec<u8>,
-    to: To,
+    destination: Destination,
     closed: bool,
 }
 
-enum To {
-    /// Whoever asks for the text.
+enum Destination {
+    /// The text is kept until it is asked for.
     Memory,
-    /// Who is given all of it.
+    /// It is handed over whole, at its end.
     Whole(HandOver),
-    /// Who is given the pieces when there are any, or else the text.
+    /// It is handed over as pieces once there is one, or else whole.
     Handed(HandOver),
+    /// Pieces are sent as they are written.
     Pieces(mpsc::Sender<Bytes>),
 }
 
 impl JsonWriter {
     /// A writer that keeps all it is given.
     pub fn in_memory() -> Self {
-        Self { out: Vec::with_capacity(1024), to: To::Memory, closed: false }
+        Self { out: Vec::with_capacity(1024), destination: Destination::Memory, closed: false }
     }
 
     /// A writer that sends pieces; blocks while the receiver is slow, so not for async code.
     pub fn streaming(pieces: mpsc::Sender<Bytes>) -> Self {
-        Self { out: Vec::with_capacity(PIECE + PIECE / 4), to: To::Pieces(pieces), closed: false }
+        Self {
+            out: Vec::with_capacity(PIECE + PIECE / 4),
+            destination: Destination::Pieces(pieces),
+            closed: false,
+        }
     }
 
-    /// A writer that hands over all text at its end, however much it is; it blocks nobody. The text may take about
+    /// A writer that hands over all text at its end, however long it is; it never blocks. The text may take about
     /// `len` bytes.
     pub fn whole(len: usize, hand_over: HandOver) -> Self {
-        Self { out: Vec::with_capacity(len.min(ROOM_MAX)), to: To::Whole(hand_over), closed: false }
+        Self {
+            out: Vec::with_capacity(len.min(ROOM_MAX)),
+            destination: Destination::Whole(hand_over),
+            closed: false,
+        }
     }
 
     /// A writer that hands over either all text at its end, or pieces from the first one on; as
     /// [`JsonWriter::streaming`] then. The text may take about `len` bytes.
     pub fn handing_over(len: usize, hand_over: HandOver) -> Self {
         let out = Vec::with_capacity(len.min(PIECE + PIECE / 4));
-        Self { out, to: To::Handed(hand_over), closed: false }
+        Self { out, destination: Destination::Handed(hand_over), closed: false }
     }
 
     /// Ends the text: hands over or sends what there is.
     pub fn finish(mut self) {
-        match std::mem::replace(&mut self.to, To::Memory) {
-            To::Memory => {}
-            To::Whole(hand_over) | To::Handed(hand_over) => hand_over(Written::Whole(self.out.into())),
-            To::Pieces(pieces) => {
-                self.to = To::Pieces(pieces);
+        match std::mem::replace(&mut self.destination, Destination::Memory) {
+            Destination::Memory => {}
+            Destination::Whole(hand_over) | Destination::Handed(hand_over) => {
+                hand_over(Written::Whole(self.out.into()))
+            }
+            Destination::Pieces(pieces) => {
+                self.destination = Destination::Pieces(pieces);
                 self.flush();
             }
         }
@@ -116,13 +127,15 @@ impl JsonWriter {
 
     /// Sends what there is.
     pub fn flush(&mut self) {
-        if let To::Handed(_) = self.to {
+        if let Destination::Handed(_) = self.destination {
             let (pieces, receiver) = mpsc::channel(4);
-            if let To::Handed(hand_over) = std::mem::replace(&mut self.to, To::Pieces(pieces)) {
+            if let Destination::Handed(hand_over) =
+                std::mem::replace(&mut self.destination, Destination::Pieces(pieces))
+            {
                 hand_over(Written::Pieces(receiver));
             }
         }
-        if let To::Pieces(pieces) = &self.to {
+        if let Destination::Pieces(pieces) = &self.destination {
             let piece = std::mem::replace(&mut self.out, Vec::with_capacity(PIECE + PIECE / 4));
             self.closed |= pieces.blocking_send(Bytes::from(piece)).is_err();
         }
@@ -130,7 +143,7 @@ impl JsonWriter {
 
     /// Appends text that another writer holds.
     fn append(&mut self, text: Vec<u8>) {
-        if matches!(self.to, To::Memory | To::Whole(_)) {
+        if matches!(self.destination, Destination::Memory | Destination::Whole(_)) {
             self.out.extend_from_slice(&text);
             return;
         }
@@ -244,13 +257,13 @@ impl JsonWriter {
         };
         let write_alone = |part: Range<usize>| {
             let out = Vec::with_capacity(PIECE + PIECE / 4);
-            let mut json = Self { out, to: To::Memory, closed: false };
+            let mut json = Self { out, destination: Destination::Memory, closed: false };
             write(&mut json, part, &mut state());
             json.out
         };
         self.out.push(b'[');
         let pieces = pieces(items, len);
-        if pieces.len() < FEW {
+        if pieces.len() < MIN_PIECES {
             write(self, 0..items.len(), &mut state());
         } else {
             let round = (2 * rayon::current_num_threads()).min(ROUND_MAX);

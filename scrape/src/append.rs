@@ -94,7 +94,7 @@ pub struct TargetSeries {
 
 /// Refusals that do not fail a scrape.
 #[derive(Default)]
-struct Refused {
+struct RefusedCounts {
     out_of_order: usize,
     duplicate: usize,
     out_of_bounds: usize,
@@ -233,7 +233,7 @@ impl TargetSeries {
             cache: &mut self.cache,
             starts: &mut self.starts,
             counts,
-            refused: Refused::default(),
+            refused: RefusedCounts::default(),
             limit: None,
             appended: 0,
             family: None,
@@ -278,7 +278,7 @@ impl TargetSeries {
         }
     }
 
-    fn note_refused(&self, refused: &Refused) {
+    fn note_refused(&self, refused: &RefusedCounts) {
         let metrics = &self.metrics;
         for (count, counter, message) in [
             (refused.out_of_order, &metrics.sample_out_of_order, "Error on ingesting out-of-order samples"),
@@ -319,12 +319,12 @@ struct BodyAppender<'s> {
     cache: &'s mut ScrapeCache,
     starts: &'s mut StartSynthesis,
     counts: &'s mut Counts,
-    refused: Refused,
+    refused: RefusedCounts,
     /// The first limit that was exceeded; reading goes on to count.
     limit: Option<AppendFailure>,
     /// Samples offered to the store.
     appended: u64,
-    /// The family of the last metadata line, kept only for those who need labels.
+    /// The family of the last metadata line, kept only for a store that wants metadata.
     family: Option<Family>,
 }
 
@@ -388,7 +388,7 @@ impl BodyAppender<'_> {
                     true => Err(Refusal::Store(AppendError::Duplicate)),
                     false if adjusted == Some(Adjusted::First) => Ok(hit.reference()),
                     false => {
-                        let mut offer = Offer {
+                        let mut offer = OfferedSample {
                             t: series.t.unwrap_or(self.t),
                             max_t: self.max_t,
                             max_schema: self.max_schema,
@@ -479,7 +479,7 @@ impl BodyAppender<'_> {
                 return Ok(());
             }
         }
-        let mut offer = Offer {
+        let mut offer = OfferedSample {
             t: series.t.unwrap_or(self.t),
             max_t: self.max_t,
             max_schema: self.max_schema,
@@ -540,16 +540,16 @@ impl BodyAppender<'_> {
         }
         exemplars.sort_by(|a, b| a.t.cmp(&b.t).then(a.v.total_cmp(&b.v)));
         let count = exemplars.len();
-        let late = exemplars
+        let out_of_order = exemplars
             .into_iter()
             .filter(|exemplar| {
                 let result = appender.append_exemplar(reference, exemplar.clone());
                 result == Err(AppendError::ExemplarOutOfOrder)
             })
             .count();
-        // With some accepted, the late ones are those of the scrape before, still exposed.
-        if late == count {
-            self.refused.exemplars += late;
+        // With some accepted, the out-of-order ones are those of the scrape before, still exposed.
+        if out_of_order == count {
+            self.refused.exemplars += out_of_order;
         }
     }
 
@@ -603,7 +603,7 @@ enum Refusal {
 }
 
 /// One sample on its way to the store.
-struct Offer<'o> {
+struct OfferedSample<'o> {
     t: i64,
     max_t: i64,
     max_schema: i32,
@@ -611,7 +611,7 @@ struct Offer<'o> {
     appended: &'o mut u64,
 }
 
-impl Offer<'_> {
+impl OfferedSample<'_> {
     fn append(
         &mut self,
         appender: &mut dyn Appender,

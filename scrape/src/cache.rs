@@ -44,12 +44,12 @@ pub struct ScrapeCache {
     expected: bool,
     /// What the bodies are.
     format: Option<Format>,
-    /// Random, so that nobody can prepare texts of equal hash.
+    /// Random, so that no target can prepare texts of equal hash.
     seed: u64,
     scrape: u32,
     /// Entries seen in this scrape.
     seen: usize,
-    counts: Counts,
+    counts: TrackedCounts,
     tracked_before: usize,
     entries_at_success: usize,
     metadata: Arc<MetadataCache>,
@@ -74,7 +74,7 @@ struct Entry {
 
 /// How many entries are tracked in this scrape, and how many of them were so in the one before.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct TrackedCounts {
     tracked: usize,
     retained: usize,
 }
@@ -102,7 +102,7 @@ pub enum Lookup<'c> {
 pub struct Hit<'c> {
     entry: &'c mut Entry,
     labels: &'c HashMap<Key, Labels>,
-    counts: &'c mut Counts,
+    counts: &'c mut TrackedCounts,
     scrape: u32,
     /// Whether this scrape has brought the series before.
     pub repeated: bool,
@@ -131,7 +131,7 @@ impl Hit<'_> {
 }
 
 impl Entry {
-    fn track(&mut self, scrape: u32, counts: &mut Counts) {
+    fn track(&mut self, scrape: u32, counts: &mut TrackedCounts) {
         if self.tracked != scrape {
             self.retained = self.tracked.wrapping_add(1) == scrape;
             self.tracked = scrape;
@@ -142,7 +142,7 @@ impl Entry {
 }
 
 impl Key {
-    fn spread(&self) -> u64 {
+    fn hash(&self) -> u64 {
         u64::from(self.0[0]) << 32 | u64::from(self.0[1])
     }
 }
@@ -165,7 +165,7 @@ impl Default for ScrapeCache {
             // An entry that was never tracked holds 0, which must not be the scrape before the first.
             scrape: 2,
             seen: 0,
-            counts: Counts::default(),
+            counts: TrackedCounts::default(),
             tracked_before: 0,
             entries_at_success: 0,
             metadata: Arc::default(),
@@ -179,7 +179,7 @@ impl ScrapeCache {
         u64::from(self.scrape)
     }
 
-    /// The target's metadata; shared with who shows it.
+    /// The target's metadata; shared with the API.
     pub fn metadata(&self) -> &Arc<MetadataCache> {
         &self.metadata
     }
@@ -196,7 +196,7 @@ impl ScrapeCache {
             return Some(self.next);
         }
         let is_it = |place: &u32| self.entries.get(*place as usize).is_some_and(|entry| entry.key == key);
-        self.places.find(key.spread(), is_it).map(|place| *place as usize)
+        self.places.find(key.hash(), is_it).map(|place| *place as usize)
     }
 
     /// A body of this format is about to be read.
@@ -290,9 +290,9 @@ impl ScrapeCache {
         }
         self.seen += 1;
         let Self { entries, places, .. } = self;
-        let spread = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.spread());
+        let hash = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.hash());
         // A body of 2^32 series does not get this far.
-        places.insert_unique(entry.key.spread(), entries.len() as u32, spread);
+        places.insert_unique(entry.key.hash(), entries.len() as u32, hash);
         entries.push(entry);
     }
 
@@ -322,7 +322,7 @@ impl ScrapeCache {
                 entry.tracked = if entry.retained { self.scrape - 1 } else { 0 };
             }
         }
-        self.counts = Counts::default();
+        self.counts = TrackedCounts::default();
     }
 
     /// Ends the scrape. After a success entries that it did not have are forgotten; after failures only when the
@@ -341,7 +341,7 @@ impl ScrapeCache {
             self.entries_at_success = count;
         }
         self.tracked_before = self.counts.tracked;
-        self.counts = Counts::default();
+        self.counts = TrackedCounts::default();
         self.seen = 0;
         self.next = 0;
         // A scrape a second reaches the end after 136 years.
@@ -357,11 +357,11 @@ impl ScrapeCache {
             }
             entry.seen == *scrape
         });
-        let spread = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.spread());
+        let hash = |place: &u32| entries.get(*place as usize).map_or(0, |entry| entry.key.hash());
         places.clear();
-        places.shrink_to(entries.len(), spread);
+        places.shrink_to(entries.len(), hash);
         for (place, entry) in (0u32..).zip(entries.iter()) {
-            places.insert_unique(entry.key.spread(), place, spread);
+            places.insert_unique(entry.key.hash(), place, hash);
         }
     }
 }

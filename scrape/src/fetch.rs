@@ -27,7 +27,7 @@ pub enum FetchError {
     /// An answer other than 200.
     #[error("server returned HTTP status {0}")]
     Status(StatusCode),
-    /// A body that nobody can read.
+    /// A body in no known format.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// Labels that do not make a URL.
@@ -87,7 +87,7 @@ impl BodyBuffers {
         Ok((reading.await?, None))
     }
 
-    /// An empty buffer with room for so many bytes.
+    /// An empty buffer with room for `bytes`.
     fn take(&self, bytes: usize) -> Vec<u8> {
         let mut buffer = self.kept.lock().pop().unwrap_or_default();
         buffer.reserve_exact(bytes);

@@ -17,7 +17,7 @@ use super::metrics::ScrapeMetrics;
 use super::pool::Pool;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::fnv1a;
-use super::target_loop::Shared;
+use super::target_loop::LoopContext;
 use config::scrape::ScrapeJob;
 use discovery::{TargetGroup, TargetSets};
 use net::client::SetupError;
@@ -28,7 +28,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// Behaviour that no configuration file sets.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who we say we are, such as `Prometheus/3.14.0`.
+    /// The `User-Agent` header, such as `Prometheus/3.14.0`.
     pub user_agent: String,
     /// Makes scrapes of servers with the same configuration fall at different times.
     pub host_name: String,
@@ -61,16 +61,16 @@ pub enum ApplyError {
     },
 }
 
-/// Scrapes. Shared by all who feed it and look at it; its methods want a tokio runtime.
+/// Scrapes. LoopContext by all who feed it and look at it; its methods want a tokio runtime.
 pub struct Manager {
-    shared: Arc<Shared>,
+    context: Arc<LoopContext>,
     user_agent: Arc<str>,
     host_name: String,
-    state: Mutex<State>,
+    state: Mutex<Jobs>,
 }
 
 #[derive(Default)]
-struct State {
+struct Jobs {
     pools: BTreeMap<String, Pool>,
     /// What discovery said last, for jobs that come later.
     groups: HashMap<String, Vec<Arc<TargetGroup>>>,
@@ -85,7 +85,7 @@ impl Manager {
         options: Options,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let shared = Shared {
+        let context = LoopContext {
             store,
             clock,
             metrics,
@@ -99,7 +99,7 @@ impl Manager {
             shutdown: CancellationToken::new(),
         };
         Self {
-            shared: Arc::new(shared),
+            context: Arc::new(context),
             user_agent: options.user_agent.into(),
             host_name: options.host_name,
             state: Mutex::default(),
@@ -113,7 +113,7 @@ impl Manager {
         let log_of = |job: &ScrapeJob| logs.get(&job.scrape_failure_log_file).cloned();
         let seed = fnv1a([self.host_name.as_bytes(), external_labels.to_string().as_bytes()]);
         let mut state = self.state.lock();
-        let State { pools, groups } = &mut *state;
+        let Jobs { pools, groups } = &mut *state;
         let gone: Vec<String> =
             pools.keys().filter(|name| jobs.iter().all(|job| job.job_name != **name)).cloned().collect();
         for name in gone {
@@ -152,13 +152,13 @@ impl Manager {
         seed: u64,
         log: Option<Arc<FailureLog>>,
     ) -> Result<Pool, SetupError> {
-        Pool::new(job.clone(), self.shared.clone(), self.user_agent.clone(), seed, log)
+        Pool::new(job.clone(), self.context.clone(), self.user_agent.clone(), seed, log)
     }
 
     /// Takes what discovery found: for each job named, all its groups. Jobs that are not named stay as they are.
     pub fn update_targets(&self, found: &TargetSets) {
         let mut state = self.state.lock();
-        if self.shared.shutdown.is_cancelled() {
+        if self.context.shutdown.is_cancelled() {
             return;
         }
         for (job, groups) in found.iter() {
@@ -198,7 +198,7 @@ impl Manager {
 
     /// Ends all loops: scrapes that run are given up, what is being stored is finished, nothing is marked stale.
     pub async fn stop(&self) {
-        self.shared.shutdown.cancel();
+        self.context.shutdown.cancel();
         let pools = std::mem::take(&mut self.state.lock().pools);
         let ended: Vec<_> = pools.into_values().flat_map(Pool::stop).collect();
         let all = async {

@@ -10,7 +10,7 @@ use super::failure_log::FailureLog;
 use super::fetch::Fetcher;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::{Target, populate_groups};
-use super::target_loop::{LoopHandle, Shared, Start, interval_label};
+use super::target_loop::{LoopContext, LoopHandle, LoopStart, interval_label};
 use config::scrape::ScrapeJob;
 use discovery::TargetGroup;
 use net::client::{HttpClient, SetupError};
@@ -18,7 +18,7 @@ use net::client::{HttpClient, SetupError};
 /// A job that is being scraped.
 pub(super) struct Pool {
     job: Arc<ScrapeJob>,
-    shared: Arc<Shared>,
+    context: Arc<LoopContext>,
     user_agent: Arc<str>,
     offset_seed: u64,
     client: Arc<HttpClient>,
@@ -33,21 +33,21 @@ impl Pool {
     /// A job without targets.
     pub fn new(
         job: Arc<ScrapeJob>,
-        shared: Arc<Shared>,
+        context: Arc<LoopContext>,
         user_agent: Arc<str>,
         offset_seed: u64,
         failure_log: Option<Arc<FailureLog>>,
     ) -> Result<Self, SetupError> {
-        shared.metrics.pools.inc();
+        context.metrics.pools.inc();
         let client =
-            HttpClient::new(&job.http, &user_agent).inspect_err(|_| shared.metrics.pools_failed.inc())?;
+            HttpClient::new(&job.http, &user_agent).inspect_err(|_| context.metrics.pools_failed.inc())?;
         let pool = Self {
             client: Arc::new(client),
             socket_clients: HashMap::new(),
             loops: BTreeMap::new(),
             dropped: DroppedTargets::default(),
             job,
-            shared,
+            context,
             user_agent,
             offset_seed,
             failure_log,
@@ -65,7 +65,7 @@ impl Pool {
     /// the same under the new settings.
     pub fn reload(&mut self, job: Arc<ScrapeJob>) -> Result<(), SetupError> {
         let start = Instant::now();
-        let metrics = self.shared.metrics.clone();
+        let metrics = self.context.metrics.clone();
         metrics.pool_reloads.inc();
         let client = HttpClient::new(&job.http, &self.user_agent)
             .inspect_err(|_| metrics.pool_reloads_failed.inc())?;
@@ -76,7 +76,7 @@ impl Pool {
         self.set_limit_metric();
         for (hash, old) in std::mem::take(&mut self.loops) {
             let target = old.target.clone();
-            let from = if same_series { Start::Continue(old) } else { Start::Replace(old) };
+            let from = if same_series { LoopStart::Continue(old) } else { LoopStart::Replace(old) };
             match self.start(target, from) {
                 Ok(new) => drop(self.loops.insert(hash, new)),
                 Err(error) => {
@@ -109,7 +109,7 @@ impl Pool {
         let start = Instant::now();
         let job_name = self.job.job_name.clone();
         let found = populate_groups(&self.job, groups, self.job.limits.keep_dropped_targets);
-        let metrics = self.shared.metrics.clone();
+        let metrics = self.context.metrics.clone();
         for failure in &found.failures {
             tracing::error!(scrape_pool = %job_name, error = %failure, "Creating target failed");
         }
@@ -124,7 +124,7 @@ impl Pool {
                 running.target = target;
                 self.loops.insert(hash, running);
             } else {
-                match self.start(target, Start::New) {
+                match self.start(target, LoopStart::New) {
                     Ok(new) => drop(self.loops.insert(hash, new)),
                     Err(error) => tracing::error!(scrape_pool = %job_name, %error, "Creating target failed"),
                 }
@@ -142,11 +142,17 @@ impl Pool {
         metrics.pool_syncs.with(&[&job_name]).inc();
     }
 
-    fn start(&mut self, target: Arc<Target>, from: Start) -> Result<LoopHandle, SetupError> {
+    fn start(&mut self, target: Arc<Target>, from: LoopStart) -> Result<LoopHandle, SetupError> {
         let client = self.client_for(&target)?;
-        let fetcher = Fetcher::new(client, &self.job, &target, self.shared.body_buffers.clone());
-        let handle =
-            LoopHandle::start(self.shared.clone(), target, self.job.clone(), fetcher, self.offset_seed, from);
+        let fetcher = Fetcher::new(client, &self.job, &target, self.context.body_buffers.clone());
+        let handle = LoopHandle::start(
+            self.context.clone(),
+            target,
+            self.job.clone(),
+            fetcher,
+            self.offset_seed,
+            from,
+        );
         handle.control.failure_log.lock().clone_from(&self.failure_log);
         Ok(handle)
     }
@@ -168,7 +174,7 @@ impl Pool {
         let (count, limit) = (self.loops.len() as u64, self.job.limits.targets);
         let exceeded = limit > 0 && count > limit;
         if exceeded {
-            self.shared.metrics.exceeded_target_limit.inc();
+            self.context.metrics.exceeded_target_limit.inc();
         }
         let error =
             exceeded.then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
@@ -178,13 +184,13 @@ impl Pool {
     }
 
     fn set_limit_metric(&self) {
-        let gauge = self.shared.metrics.pool_target_limit.with(&[&self.job.job_name]);
+        let gauge = self.context.metrics.pool_target_limit.with(&[&self.job.job_name]);
         gauge.set(self.job.limits.targets as f64);
     }
 
     fn refresh_cache_metrics(&self) {
         let caches = self.loops.values().map(|running| running.status.metadata.lock().clone());
-        self.shared.metrics.set_caches(&self.job.job_name, caches.collect::<Vec<_>>());
+        self.context.metrics.set_caches(&self.job.job_name, caches.collect::<Vec<_>>());
     }
 
     /// The targets that are scraped, and their last scrapes.
@@ -212,13 +218,13 @@ impl Pool {
     /// Ends the job because the configuration has no such job any more: its series are marked stale as those of removed
     /// targets are. (Prometheus marks nothing then, and the series linger for the lookback.)
     pub fn remove(self) {
-        self.shared.metrics.forget_job(&self.job.job_name);
+        self.context.metrics.forget_job(&self.job.job_name);
         self.loops.into_values().for_each(LoopHandle::remove);
     }
 
     /// Ends all loops, marking nothing. The futures complete when they have ended.
     pub fn stop(self) -> Vec<impl Future<Output = ()>> {
-        self.shared.metrics.forget_job(&self.job.job_name);
+        self.context.metrics.forget_job(&self.job.job_name);
         self.loops.into_values().map(LoopHandle::abandon).collect()
     }
 }

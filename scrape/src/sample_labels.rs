@@ -101,7 +101,7 @@ impl SampleLabels<'_> {
         if count == 0 && label_name_length == 0 && label_value_length == 0 {
             return Ok(());
         }
-        let metric = head(metric);
+        let metric = first_chars(metric);
         let len = labels.len();
         if count > 0 && len as u64 > count {
             return Err(format!(
@@ -112,15 +112,15 @@ impl SampleLabels<'_> {
             if label_name_length > 0 && name.len() as u64 > label_name_length {
                 return Err(format!(
                     "label_name_length_limit exceeded (metric: {metric}, label name: {}, length: {}, limit: {label_name_length})",
-                    head(name),
+                    first_chars(name),
                     name.len(),
                 ));
             }
             if label_value_length > 0 && value.len() as u64 > label_value_length {
                 return Err(format!(
                     "label_value_length_limit exceeded (metric: {metric}, label name: {}, value: {}, length: {}, limit: {label_value_length})",
-                    head(name),
-                    Quoted(head(value)),
+                    first_chars(name),
+                    Quoted(first_chars(value)),
                     value.len(),
                 ));
             }
@@ -149,6 +149,6 @@ pub fn report_labels(target: &Labels, metric: &str) -> Labels {
 }
 
 /// At most 50 characters.
-fn head(text: &str) -> &str {
+fn first_chars(text: &str) -> &str {
     text.char_indices().nth(50).map_or(text, |(at, _)| &text[..at])
 }

@@ -1,4 +1,4 @@
-//! Start timestamps for cumulative series whose target tells none (`st-synthesis`): counting begins at the first sample
+//! Start timestamps for cumulative series whose target exposes none (`st-synthesis`): counting begins at the first sample
 //! that is seen. That sample is not stored, and later ones are reduced by it, until the counter is reset.
 //! Source: Prometheus `scrape/st_synthesis.go`.
 
@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 #[derive(Debug)]
 pub struct StartSynthesis {
     series: HashMap<u128, Counting>,
-    /// Random, so that nobody can prepare texts of equal hash.
+    /// Random, so that no target can prepare texts of equal hash.
     seed: u64,
 }
 
@@ -84,7 +84,7 @@ impl StartSynthesis {
         self.series.get(&self.key(text)).map(|counting| counting.seen)
     }
 
-    /// Forgets a series: it told a start timestamp itself, or its sample was refused.
+    /// Forgets a series: it has a start timestamp of its own now, or its sample was refused.
     pub fn forget(&mut self, text: &[u8]) {
         self.series.remove(&self.key(text));
     }

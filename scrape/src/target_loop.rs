@@ -27,7 +27,7 @@ use config::scrape::ScrapeJob;
 use model::go_duration::go_duration;
 
 /// What all loops share.
-pub(super) struct Shared {
+pub(super) struct LoopContext {
     pub store: Arc<dyn Appendable>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<ScrapeMetrics>,
@@ -45,12 +45,12 @@ pub(super) struct LoopHandle {
     /// What is scraped; replaced when only its discovered labels change.
     pub target: Arc<Target>,
     pub status: Arc<TargetStatus>,
-    pub control: Arc<Control>,
-    task: JoinHandle<Ended>,
+    pub control: Arc<LoopControl>,
+    task: JoinHandle<EndedLoop>,
 }
 
 /// How others reach into a running loop.
-pub(super) struct Control {
+pub(super) struct LoopControl {
     stop: CancellationToken,
     /// Fails every scrape with this text.
     pub forced_error: Mutex<Option<String>>,
@@ -59,15 +59,15 @@ pub(super) struct Control {
 }
 
 /// What a loop leaves behind.
-pub(super) struct Ended {
+pub(super) struct EndedLoop {
     series: TargetSeries,
     last: Option<Instant>,
-    shared: Arc<Shared>,
-    control: Arc<Control>,
+    context: Arc<LoopContext>,
+    control: Arc<LoopControl>,
 }
 
 /// What a loop starts from.
-pub(super) enum Start {
+pub(super) enum LoopStart {
     /// A target that was not scraped yet.
     New,
     /// A loop whose series go on under changed settings.
@@ -79,24 +79,24 @@ pub(super) enum Start {
 impl LoopHandle {
     /// Starts a loop on the current runtime.
     pub fn start(
-        shared: Arc<Shared>,
+        context: Arc<LoopContext>,
         target: Arc<Target>,
         job: Arc<ScrapeJob>,
         fetcher: Fetcher,
         offset_seed: u64,
-        from: Start,
+        from: LoopStart,
     ) -> Self {
-        let control = Arc::new(Control {
+        let control = Arc::new(LoopControl {
             stop: CancellationToken::new(),
             forced_error: Mutex::default(),
             failure_log: Mutex::default(),
             no_end_marks: AtomicBool::new(false),
         });
-        let series = TargetSeries::new(target.clone(), job, shared.append, shared.metrics.clone());
+        let series = TargetSeries::new(target.clone(), job, context.append, context.metrics.clone());
         let (status, predecessor) = match from {
-            Start::New => (Arc::default(), None),
-            Start::Continue(old) => (old.status.clone(), Some((old, true))),
-            Start::Replace(old) => (old.status.clone(), Some((old, false))),
+            LoopStart::New => (Arc::default(), None),
+            LoopStart::Continue(old) => (old.status.clone(), Some((old, true))),
+            LoopStart::Replace(old) => (old.status.clone(), Some((old, false))),
         };
         *status.metadata.lock() = series.cache.metadata().clone();
         let target_loop = TargetLoop {
@@ -104,7 +104,7 @@ impl LoopHandle {
             fetcher,
             offset_seed,
             last: None,
-            shared,
+            context,
             status: status.clone(),
             control: control.clone(),
         };
@@ -139,27 +139,27 @@ impl LoopHandle {
     }
 }
 
-impl Ended {
+impl EndedLoop {
     /// Waits until a target that came back would have been scraped, then marks what is left.
     async fn mark_stale(mut self) {
         let Some(last) = self.last else { return };
         let interval = Duration::from_millis(self.series.target.interval_ms.unsigned_abs());
         let wait = async {
             tokio::time::sleep_until(last + interval).await;
-            let t = self.shared.clock.now_ms();
+            let t = self.context.clock.now_ms();
             tokio::time::sleep_until(last + interval * 2 + interval / 10).await;
             t
         };
         let t = tokio::select! {
             t = wait => t,
-            () = self.shared.shutdown.cancelled() => return,
+            () = self.context.shutdown.cancelled() => return,
         };
         if self.control.no_end_marks.load(Ordering::Relaxed) {
             return;
         }
-        let shared = self.shared.clone();
-        let Ok(_permit) = shared.storing.acquire().await else { return };
-        let store = shared.store.clone();
+        let context = self.context.clone();
+        let Ok(_permit) = context.storing.acquire().await else { return };
+        let store = context.store.clone();
         let stored = tokio::task::spawn_blocking(move || self.series.store_end(&*store, t)).await;
         if let Err(error) = stored {
             tracing::error!(%error, "Marking a removed target's series stale failed");
@@ -173,19 +173,19 @@ struct TargetLoop {
     offset_seed: u64,
     /// When the last scrape started.
     last: Option<Instant>,
-    shared: Arc<Shared>,
+    context: Arc<LoopContext>,
     status: Arc<TargetStatus>,
-    control: Arc<Control>,
+    control: Arc<LoopControl>,
 }
 
 impl TargetLoop {
-    async fn run(mut self, predecessor: Option<(LoopHandle, bool)>) -> Ended {
+    async fn run(mut self, predecessor: Option<(LoopHandle, bool)>) -> EndedLoop {
         if let Some((old, same_series)) = predecessor {
             self.take_over(old, same_series).await;
         }
         let interval_ms = self.series.target.interval_ms;
         let interval = Duration::from_millis(interval_ms.unsigned_abs());
-        let offset = self.series.target.offset_ms(self.shared.clock.now_ms(), self.offset_seed);
+        let offset = self.series.target.offset_ms(self.context.clock.now_ms(), self.offset_seed);
         let first = Instant::now() + Duration::from_millis(offset.unsigned_abs());
         let mut ticker = tokio::time::interval_at(first, interval);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -193,17 +193,17 @@ impl TargetLoop {
         loop {
             tokio::select! {
                 biased;
-                () = self.shared.shutdown.cancelled() => break,
+                () = self.context.shutdown.cancelled() => break,
                 () = self.control.stop.cancelled() => break,
                 _ = ticker.tick() => {}
             }
-            let now = self.shared.clock.now_ms();
-            let tolerance_ms = self.shared.align_tolerance_ms.map(|ms| ms.min(interval_ms / 100));
+            let now = self.context.clock.now_ms();
+            let tolerance_ms = self.context.align_tolerance_ms.map(|ms| ms.min(interval_ms / 100));
             let t = align(aligned.unwrap_or(now), now, interval_ms, tolerance_ms);
             aligned = Some(t.next_from);
             self.scrape(t.timestamp).await;
         }
-        Ended { series: self.series, last: self.last, shared: self.shared, control: self.control }
+        EndedLoop { series: self.series, last: self.last, context: self.context, control: self.control }
     }
 
     /// Ends another loop first. Its series become ours, or are marked stale later where ours do not go on with them.
@@ -226,14 +226,14 @@ impl TargetLoop {
         if let Some(last) = self.last.replace(start) {
             let label = interval_label(self.series.target.interval_ms);
             let seconds = (start - last).as_secs_f64();
-            self.shared.metrics.interval_length.with(&[&label]).observe(seconds);
-            self.shared.metrics.interval_length_histogram.with(&[&label]).observe(seconds);
+            self.context.metrics.interval_length.with(&[&label]).observe(seconds);
+            self.context.metrics.interval_length_histogram.with(&[&label]).observe(seconds);
         }
         let forced = self.control.forced_error.lock().clone();
         let fetched = match forced {
             Some(error) => Err((error, 0.0)),
             None => {
-                let shutdown = self.shared.shutdown.clone();
+                let shutdown = self.context.shutdown.clone();
                 let fetched = tokio::select! {
                     biased;
                     () = shutdown.cancelled() => return,
@@ -252,23 +252,23 @@ impl TargetLoop {
         let url = &self.series.target.url;
         tracing::debug!(scrape_pool = %job, target_url = %url, error = %text, "Scrape failed");
         if let Some(log) = &*self.control.failure_log.lock() {
-            log.write(self.shared.clock.now_ms(), job, url, &text);
+            log.write(self.context.clock.now_ms(), job, url, &text);
         }
         if error.is_too_large() {
-            self.shared.metrics.exceeded_body_size_limit.inc();
+            self.context.metrics.exceeded_body_size_limit.inc();
             return (text, -1.0);
         }
         (text, 0.0)
     }
 
     async fn store(&mut self, fetched: Result<Body, (String, f64)>, t: i64, start: Instant) {
-        let Ok(_permit) = self.shared.storing.acquire().await else { return };
+        let Ok(_permit) = self.context.storing.acquire().await else { return };
         let (target, job) = (self.series.target.clone(), self.series.job.clone());
         let spare =
-            TargetSeries::new(target.clone(), job.clone(), self.shared.append, self.shared.metrics.clone());
+            TargetSeries::new(target.clone(), job.clone(), self.context.append, self.context.metrics.clone());
         let mut series = std::mem::replace(&mut self.series, spare);
-        let (store, status) = (self.shared.store.clone(), self.status.clone());
-        let now_ms = self.shared.clock.now_ms();
+        let (store, status) = (self.context.store.clone(), self.status.clone());
+        let now_ms = self.context.clock.now_ms();
         let stored = tokio::task::spawn_blocking(move || {
             let (body, error, bytes) = match &fetched {
                 Ok(body) => (Some((&*body.bytes, body.format)), None, body.bytes.len() as f64),
@@ -297,12 +297,12 @@ impl TargetLoop {
             Ok(series) => self.series = series,
             Err(error) => {
                 // The cache went with it; the next scrape builds another.
-                tracing::error!(target_url = %self.series.target.url, %error, "Storing a scrape broke down");
+                tracing::error!(target_url = %self.series.target.url, %error, "Storing a scrape ended abnormally; the target begins again with an empty cache");
                 *self.status.metadata.lock() = self.series.cache.metadata().clone();
             }
         }
         if self.series.job.extra_scrape_metrics {
-            self.shared.metrics.scrape_duration.observe(start.elapsed().as_secs_f64());
+            self.context.metrics.scrape_duration.observe(start.elapsed().as_secs_f64());
         }
     }
 }

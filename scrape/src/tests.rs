@@ -21,7 +21,7 @@ use config::scrape::ScrapeJob;
 use discovery::TargetGroup;
 use telemetry::{Collect, Gather};
 
-/// Keeps samples by series text. Refuses late and contradicting samples as a store without out-of-order window does.
+/// Keeps samples by series text. Refuses out-of-order and contradicting samples as a store without out-of-order window does.
 #[derive(Default)]
 struct MemoryStore {
     series: Mutex<Vec<Stored>>,
@@ -223,12 +223,12 @@ impl Fake {
         let address = listener.local_addr().unwrap().to_string();
         let answer = Arc::new(Mutex::new(answer));
         let (requests, connections, sent) = (Arc::default(), Arc::default(), Arc::default());
-        let shared = (answer.clone(), Arc::clone(&requests), Arc::clone(&sent));
+        let context = (answer.clone(), Arc::clone(&requests), Arc::clone(&sent));
         let counter: Arc<AtomicUsize> = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::Relaxed);
-                let (answer, requests, sent) = shared.clone();
+                let (answer, requests, sent) = context.clone();
                 tokio::spawn(serve(stream, answer, requests, sent));
             }
         });

@@ -198,7 +198,7 @@ pub fn read_limits(flags: &Flags) -> door::limits::Limits {
 /// Settings of queries.
 pub fn promql_options(flags: &Flags, config: &Config) -> door::promql::Options {
     // Half of all memory for all queries; what they take of the store is counted nowhere else.
-    let half = super::memory::available()
+    let half = super::memory_limit::available()
         .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX));
     door::promql::Options {
         engine: EngineOptions {

@@ -1,11 +1,11 @@
 //! The one list of the server's parts: [`run`] starts them in order, waits for what may happen to a server, and stops
 //! them in reverse.
 
+mod components;
 mod configuration;
-mod memory;
-mod observe;
-mod running;
-mod signals;
+mod events;
+mod memory_limit;
+mod store_log;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,12 +26,12 @@ use api::door::Door;
 use api::door::active_queries::{self, ActiveQueries};
 use api::door::metrics::QueryMetrics;
 use api::{Api, Parts};
+use components::Components;
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
 use configuration::{Configuration, Source, promql_options, read_limits, storage_options};
+use events::{Event, Events};
 use net::listener::{self, BindError};
-use running::Running;
-use signals::{Happening, Happenings};
 use telemetry::Registry;
 
 /// Why the server did not start, or ended.
@@ -93,7 +93,7 @@ pub fn run(flags: Flags) -> Result<(), ServerError> {
         .build()
         .map_err(|source| ServerError::System { action: "starting worker threads", source })?;
     let outcome = runtime.block_on(serve(flags, source, first, started));
-    // Blocking threads may be in the middle of a query that nobody waits for.
+    // Blocking threads may be in the middle of a query whose client has gone.
     runtime.shutdown_timeout(Duration::from_millis(500));
     outcome
 }
@@ -132,7 +132,7 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let quit = CancellationToken::new();
     let (reloads, reload_requests) = mpsc::channel::<ReloadRequest>(4);
-    let mut happenings = Happenings::listen(&flags, reload_requests, quit.clone())?;
+    let mut events = Events::listen(&flags, reload_requests, quit.clone())?;
 
     let listeners = listen(&flags).await?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
@@ -175,54 +175,54 @@ async fn serve(
     let active = open_active_queries(&flags, limits.max_queries, clock.clone());
     let promql = promql_options(&flags, &first.loaded.config);
     let door = Arc::new(Door::new(storage.clone(), limits, promql, query_metrics, active));
-    let mut running = Running::start(&flags, &registry, &clock, &storage, &door);
+    let mut components = Components::start(&flags, &registry, &clock, &storage, &door);
     api.open(Parts {
         door,
-        scrape: running.scrape.clone(),
-        rules: running.rules.clone(),
-        notify: running.notify.clone(),
+        scrape: components.scrape.clone(),
+        rules: components.rules.clone(),
+        notify: components.notify.clone(),
     });
-    running.apply(first, &control, clock.now_ms()).await.map_err(ServerError::Refused)?;
+    components.apply(first, &control, clock.now_ms()).await.map_err(ServerError::Refused)?;
     control.set_readiness(Readiness::Replaying);
     let whole = storage.clone();
-    happenings.expect_replay(tokio::task::spawn_blocking(move || whole.wait_replayed()));
+    events.expect_replay(tokio::task::spawn_blocking(move || whole.wait_replayed()));
     if !api::ui::is_built() {
         tracing::warn!("the web interface was not built into this binary: {}", api::ui::HOW_TO_BUILD);
     }
     let outcome = loop {
-        match happenings.next().await {
-            Happening::Replayed(Ok(())) => {
+        match events.next().await {
+            Event::Replayed(Ok(())) => {
                 // Alerts on a part of the samples would be false ones.
-                running.start_rules();
+                components.start_rules();
                 control.set_readiness(Readiness::Ready);
                 for address in &addresses {
                     tracing::info!(
                         "Server is ready to receive web requests: http://{}{}/",
-                        shown(*address),
+                        reachable(*address),
                         api.options.prefix
                     );
                 }
             }
-            Happening::Replayed(Err(e)) => break Err(e),
-            Happening::Quit(why) => {
+            Event::Replayed(Err(e)) => break Err(e),
+            Event::Quit(why) => {
                 tracing::warn!("{why}: exiting gracefully");
                 break Ok(());
             }
-            Happening::Look => {
+            Event::LookForNodeExporter => {
                 if source.look_for_node_exporter() {
                     // A built-in configuration cannot be wrong.
-                    let _ = reload(&source, &flags, &mut running, &control, &*clock).await;
+                    let _ = reload(&source, &flags, &mut components, &control, &*clock).await;
                 }
             }
-            Happening::Changed => {
+            Event::CheckFiles => {
                 if source.changed() {
-                    let _ = reload(&source, &flags, &mut running, &control, &*clock).await;
+                    let _ = reload(&source, &flags, &mut components, &control, &*clock).await;
                 }
             }
-            Happening::Reload(answer) => {
-                let outcome = reload(&source, &flags, &mut running, &control, &*clock).await;
+            Event::Reload(answer) => {
+                let outcome = reload(&source, &flags, &mut components, &control, &*clock).await;
                 if let Some(answer) = answer {
-                    // Who asked may have gone.
+                    // The client may have gone.
                     let _ = answer.send(outcome);
                 }
             }
@@ -231,7 +231,7 @@ async fn serve(
 
     // In reverse: nothing new comes in, alerts go out, clients end, the store closes.
     control.set_readiness(Readiness::Stopping);
-    running.stop().await;
+    components.stop().await;
     stop_http.cancel();
     // The listener's task ends by itself after its last words.
     let _ = http.await;
@@ -250,13 +250,13 @@ async fn serve(
 async fn reload(
     source: &Source,
     flags: &Flags,
-    running: &mut Running,
+    components: &mut Components,
     control: &Control,
     clock: &dyn Clock,
 ) -> Result<(), String> {
     tracing::info!(filename = %source.name(), "Loading configuration file");
     match Configuration::reload(source, flags) {
-        Ok(configuration) => match running.apply(configuration, control, clock.now_ms()).await {
+        Ok(configuration) => match components.apply(configuration, control, clock.now_ms()).await {
             Ok(()) => {
                 tracing::info!(filename = %source.name(), "Completed loading of configuration file");
                 Ok(())
@@ -283,7 +283,7 @@ async fn listen(flags: &Flags) -> Result<Vec<TcpListener>, ServerError> {
     Ok(listeners)
 }
 
-fn shown(address: SocketAddr) -> String {
+fn reachable(address: SocketAddr) -> String {
     match address.ip().is_unspecified() {
         true => format!("localhost:{}", address.port()),
         false => address.to_string(),
@@ -330,7 +330,7 @@ async fn open_storage(
     let options = storage_options(flags, &first.loaded.config);
     let opened = tokio::task::spawn_blocking(move || {
         let disk = storage::fs::RealDisk::new(path);
-        Storage::open(Arc::new(disk), clock, options, Arc::new(observe::StoreLog(control)))
+        Storage::open(Arc::new(disk), clock, options, Arc::new(store_log::StoreLog(control)))
     });
     match opened.await {
         Ok(storage) => Ok(Arc::new(storage?)),
@@ -351,7 +351,7 @@ fn open_active_queries(flags: &Flags, slots: usize, clock: Arc<dyn Clock>) -> Op
             let path = Path::new(&flags.storage.path).join(active_queries::FILE);
             tracing::error!(
                 file = %path.display(), err = %e,
-                "Running queries cannot be noted: after a crash nothing will tell which they were"
+                "Running queries cannot be noted: after a crash the log will not name them"
             );
             None
         }

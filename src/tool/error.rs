@@ -48,7 +48,7 @@ impl ToolError {
         move |source| Self::File { path, source }
     }
 
-    /// Whether nobody reads the output any more, as behind `| head`.
+    /// Whether the output has no reader any more, as behind `| head`.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
     }

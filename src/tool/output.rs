@@ -22,7 +22,7 @@ pub fn say_err(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// The language as `--enable-feature` extends it. Unknown names are warned of and passed over.
+/// The language as `--enable-feature` extends it. Unknown names are warned of and ignored.
 pub fn features(given: &[String]) -> Features {
     let mut features = Features::default();
     for name in given.iter().flat_map(|list| list.split(',')) {

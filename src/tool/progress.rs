@@ -8,7 +8,7 @@ const TEMPLATE: &str = "{msg} [{wide_bar}] {percent}% {eta}";
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Work of so many steps.
+    /// Work of a number of steps.
     pub fn new(what: &str, steps: u64) -> Self {
         // Draws nothing when standard error is no terminal.
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
@@ -24,7 +24,7 @@ impl Progress {
         self.0.set_message(what.to_owned());
     }
 
-    /// So many steps are done.
+    /// Shows how many steps are done.
     pub fn at(&self, done: u64) {
         self.0.set_position(done);
     }

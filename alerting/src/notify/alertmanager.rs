@@ -64,13 +64,13 @@ fn clean_path(prefix: &str) -> String {
 
 /// The body of a request of Alertmanager's API v2.
 pub(super) fn body(alerts: &[Alert]) -> Result<Bytes, serde_json::Error> {
-    let posted: Vec<Posted<'_>> = alerts.iter().map(Posted).collect();
+    let posted: Vec<AlertJson<'_>> = alerts.iter().map(AlertJson).collect();
     serde_json::to_vec(&posted).map(Bytes::from)
 }
 
-struct Posted<'a>(&'a Alert);
+struct AlertJson<'a>(&'a Alert);
 
-impl Serialize for Posted<'_> {
+impl Serialize for AlertJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let alert = self.0;
         let mut map = serializer.serialize_map(Some(5))?;
@@ -103,7 +103,7 @@ fn date_time(ms: Option<i64>) -> String {
 }
 
 /// What a sending task needs beside its Alertmanager.
-pub(super) struct Sending {
+pub(super) struct SendOptions {
     /// The set's client.
     pub(super) client: Arc<HttpClient>,
     /// Of each request.
@@ -120,13 +120,13 @@ pub(super) struct Sending {
 
 /// A queue and the task that empties it.
 pub(super) struct SendLoop {
-    state: Arc<State>,
+    sender: Arc<Sender>,
     task: JoinHandle<()>,
 }
 
-struct State {
+struct Sender {
     url: String,
-    sending: Sending,
+    options: SendOptions,
     queue: Mutex<Queue>,
     has_work: Notify,
     stopped: CancellationToken,
@@ -134,42 +134,42 @@ struct State {
 
 impl SendLoop {
     /// Starts sending to an Alertmanager.
-    pub(super) fn start(url: String, sending: Sending) -> Self {
-        sending.metrics.add(&url);
-        let state = Arc::new(State {
-            queue: Mutex::new(Queue::new(sending.capacity)),
+    pub(super) fn start(url: String, options: SendOptions) -> Self {
+        options.metrics.add(&url);
+        let sender = Arc::new(Sender {
+            queue: Mutex::new(Queue::new(options.capacity)),
             url,
-            sending,
+            options,
             has_work: Notify::new(),
             stopped: CancellationToken::new(),
         });
-        let task = tokio::spawn(send_loop(state.clone()));
-        Self { state, task }
+        let task = tokio::spawn(send_loop(sender.clone()));
+        Self { sender, task }
     }
 
     /// Queues alerts. What was dropped for them is counted and logged.
     pub(super) fn push(&self, alerts: &[Alert]) {
-        let state = &self.state;
+        let sender = &self.sender;
         let dropped = {
-            let mut queue = state.queue.lock();
+            let mut queue = sender.queue.lock();
             let dropped = queue.push(alerts);
-            state.sending.metrics.queue_length.with(&[&state.url]).set(queue.len() as f64);
+            sender.options.metrics.queue_length.with(&[&sender.url]).set(queue.len() as f64);
             dropped
         };
         if dropped > 0 {
             tracing::warn!(
-                alertmanager = state.url,
+                alertmanager = sender.url,
                 count = dropped,
                 "Alert notification queue full, dropping alerts"
             );
-            state.sending.metrics.dropped.with(&[&state.url]).add(dropped as u64);
+            sender.options.metrics.dropped.with(&[&sender.url]).add(dropped as u64);
         }
-        state.has_work.notify_one();
+        sender.has_work.notify_one();
     }
 
     /// Tells the task to end.
     pub(super) fn stop(&self) {
-        self.state.stopped.cancel();
+        self.sender.stopped.cancel();
     }
 
     /// Whether the task has ended.
@@ -181,45 +181,45 @@ impl SendLoop {
     pub(super) async fn ended(self) {
         self.stop();
         if let Err(error) = self.task.await {
-            tracing::error!(alertmanager = self.state.url, %error, "Sending alerts ended abnormally");
+            tracing::error!(alertmanager = self.sender.url, %error, "Sending alerts ended abnormally");
         }
     }
 }
 
-async fn send_loop(state: Arc<State>) {
-    while !state.stopped.is_cancelled() {
+async fn send_loop(sender: Arc<Sender>) {
+    while !sender.stopped.is_cancelled() {
         tokio::select! {
             biased;
-            () = state.stopped.cancelled() => break,
-            () = state.has_work.notified() => {}
+            () = sender.stopped.cancelled() => break,
+            () = sender.has_work.notified() => {}
         }
-        while !state.stopped.is_cancelled() && state.send_batch().await {}
+        while !sender.stopped.is_cancelled() && sender.send_batch().await {}
     }
-    if state.sending.drain {
-        while state.send_batch().await {}
+    if sender.options.drain {
+        while sender.send_batch().await {}
     } else {
-        let left = state.queue.lock().take(usize::MAX).len();
+        let left = sender.queue.lock().take(usize::MAX).len();
         if left > 0 {
             tracing::warn!(
-                alertmanager = state.url,
+                alertmanager = sender.url,
                 count = left,
                 "Alert notification queue not drained on shutdown, dropping alerts"
             );
         }
     }
-    state.sending.metrics.remove(&state.url);
+    sender.options.metrics.remove(&sender.url);
 }
 
-impl State {
+impl Sender {
     /// Anything but a 2xx answer is an error.
     async fn post(&self, alerts: &[Alert]) -> Result<(), String> {
         let body = body(alerts).map_err(|e| e.to_string())?;
         let url = Url::parse(&self.url).map_err(|e| e.to_string())?;
         let request = Request::post(url, "application/json", body);
         let answer =
-            self.sending.client.send(request, self.sending.timeout).await.map_err(|e| e.to_string())?;
+            self.options.client.send(request, self.options.timeout).await.map_err(|e| e.to_string())?;
         let status = answer.status;
-        // Reading to its end keeps the connection; nobody looks at what it says.
+        // Reading to its end keeps the connection; what it says is not used.
         let _ = answer.read(ANSWER_LIMIT, Vec::new()).await;
         if status.is_success() { Ok(()) } else { Err(format!("bad response status {status}")) }
     }
@@ -228,14 +228,14 @@ impl State {
     async fn send_batch(&self) -> bool {
         let alerts = {
             let mut queue = self.queue.lock();
-            let alerts = queue.take(self.sending.batch);
-            self.sending.metrics.queue_length.with(&[&self.url]).set(queue.len() as f64);
+            let alerts = queue.take(self.options.batch);
+            self.options.metrics.queue_length.with(&[&self.url]).set(queue.len() as f64);
             alerts
         };
         if alerts.is_empty() {
             return false;
         }
-        let metrics = &self.sending.metrics;
+        let metrics = &self.options.metrics;
         let count = alerts.len() as u64;
         let begin = Instant::now();
         match self.post(&alerts).await {

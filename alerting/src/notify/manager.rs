@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::Metrics;
 use super::alertmanager::SendLoop;
-use super::set::{Set, relabelled};
+use super::alertmanager_set::{AlertmanagerSet, relabelled};
 use crate::Alert;
 use crate::AlertSink;
 use config::alerting::Alerting;
@@ -50,17 +50,17 @@ pub struct ApplyError {
 pub struct Manager {
     options: Options,
     metrics: Arc<Metrics>,
-    state: RwLock<State>,
+    state: RwLock<Alertmanagers>,
     stopped: AtomicBool,
-    /// Sending tasks that still empty their queues.
+    /// SendOptions tasks that still empty their queues.
     ending: Mutex<Vec<SendLoop>>,
 }
 
 #[derive(Default)]
-struct State {
+struct Alertmanagers {
     external_labels: Labels,
     relabel: Arc<[Rule]>,
-    sets: Vec<Set>,
+    sets: Vec<AlertmanagerSet>,
 }
 
 impl Manager {
@@ -83,7 +83,7 @@ impl Manager {
         for (index, config) in alerting.alertmanagers.iter().enumerate() {
             let client = HttpClient::new(&config.http, &self.options.user_agent)
                 .map_err(|reason| ApplyError { index, reason })?;
-            sets.push(Set::new(config.clone(), client));
+            sets.push(AlertmanagerSet::new(config.clone(), client));
         }
         let mut state = self.state.write();
         let mut old = std::mem::take(&mut state.sets);
@@ -92,8 +92,8 @@ impl Manager {
                 set.adopt(old.swap_remove(at));
             }
         }
-        self.ending.lock().extend(old.iter_mut().flat_map(Set::stop));
-        *state = State { external_labels, relabel: alerting.alert_relabel_configs.clone(), sets };
+        self.ending.lock().extend(old.iter_mut().flat_map(AlertmanagerSet::stop));
+        *state = Alertmanagers { external_labels, relabel: alerting.alert_relabel_configs.clone(), sets };
         self.count(&state);
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Manager {
         self.count(&state);
     }
 
-    fn count(&self, state: &State) {
+    fn count(&self, state: &Alertmanagers) {
         self.metrics.discovered.set(state.sets.iter().map(|set| set.active().count()).sum::<usize>() as f64);
         self.ending.lock().retain(|send_loop| !send_loop.is_finished());
     }
@@ -127,8 +127,8 @@ impl Manager {
     /// URLs of the Alertmanagers that get alerts, and of those that relabelling dropped.
     pub fn alertmanagers(&self) -> (Vec<String>, Vec<String>) {
         let state = self.state.read();
-        let active = state.sets.iter().flat_map(Set::active).cloned().collect();
-        let dropped = state.sets.iter().flat_map(Set::dropped).cloned().collect();
+        let active = state.sets.iter().flat_map(AlertmanagerSet::active).cloned().collect();
+        let dropped = state.sets.iter().flat_map(AlertmanagerSet::dropped).cloned().collect();
         (active, dropped)
     }
 
@@ -137,7 +137,7 @@ impl Manager {
         let mut ending = {
             let mut state = self.state.write();
             self.stopped.store(true, Ordering::Relaxed);
-            state.sets.iter_mut().flat_map(Set::stop).collect::<Vec<_>>()
+            state.sets.iter_mut().flat_map(AlertmanagerSet::stop).collect::<Vec<_>>()
         };
         ending.append(&mut self.ending.lock());
         for send_loop in ending {

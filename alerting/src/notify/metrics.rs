@@ -4,7 +4,7 @@ use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 const ENDPOINT: &[&str] = &["alertmanager"];
 
-/// Figures of all Alertmanagers, told apart by their URLs.
+/// Figures of all Alertmanagers, by their URLs.
 pub struct Metrics {
     /// Seconds of successful requests.
     pub latency: Labeled<Summary>,

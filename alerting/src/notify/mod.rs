@@ -1,14 +1,14 @@
 //! Alerts on their way to Alertmanagers.
 //!
 //! The [`Manager`] adds external labels, applies the configuration's relabel rules and gives each alert to every
-//! [`set`] of Alertmanagers; a set has one [`queue`] with a sending task for each Alertmanager that discovery found
-//! ([`alertmanager`]).
+//! set of Alertmanagers ([`alertmanager_set`]); a set has one [`queue`] with a sending task for each Alertmanager that
+//! discovery found ([`alertmanager`]).
 
 pub mod alertmanager;
+mod alertmanager_set;
 pub mod manager;
 pub mod metrics;
 pub mod queue;
-mod set;
 
 pub use manager::{ApplyError, Manager, Options};
 pub use metrics::Metrics;

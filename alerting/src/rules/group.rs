@@ -12,21 +12,21 @@ use model::time::Clock;
 use parking_lot::Mutex;
 use promql::parse::{Features, parse};
 
-use super::alerting::{Alerts, Durations, Expansion, State};
+use super::alerting_rule::{AlertState, Alerts, Durations, Expansion};
 use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
-use super::manager::{Options, Settings};
+use super::manager::{Options, RuleSettings};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording};
+use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording_rule};
 use crate::Alert;
 use crate::AlertSink;
 use crate::template::{self, Environment, Value, links};
 
 /// What all groups share.
-pub struct Shared {
+pub struct RuleContext {
     /// Fixed at start.
     pub options: Options,
     /// Of the configuration.
-    pub settings: arc_swap::ArcSwap<Settings>,
+    pub settings: arc_swap::ArcSwap<RuleSettings>,
     /// Answers queries.
     pub querier: Arc<dyn Querier>,
     /// Takes samples.
@@ -47,12 +47,12 @@ pub struct Group {
     pub spec: GroupSpec,
     /// Between two evaluations.
     pub interval_ms: i64,
-    pub(super) shared: Arc<Shared>,
+    pub(super) context: Arc<RuleContext>,
     pub(super) rules: Vec<Rule>,
     /// Tells an evaluation to end after the rule it is at.
     pub(super) stopping: AtomicBool,
     status: Mutex<GroupStatus>,
-    memory: Mutex<Memory>,
+    written_series: Mutex<WrittenSeries>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -63,7 +63,7 @@ struct GroupStatus {
 
 /// Series that the group wrote and may have to end.
 #[derive(Default)]
-struct Memory {
+struct WrittenSeries {
     /// Those of each rule's last evaluation.
     written: Vec<HashSet<Labels>>,
     /// Those of rules that are gone.
@@ -92,8 +92,8 @@ type Outcome = Result<Vec<Sample>, QueryFailure>;
 
 impl Group {
     /// A group that was never evaluated. With `restored` its alerts need not be looked for in the store.
-    pub fn new(file: String, spec: GroupSpec, shared: Arc<Shared>, restored: bool) -> Self {
-        let interval_ms = spec.interval_ms.unwrap_or(shared.settings.load().evaluation_interval_ms);
+    pub fn new(file: String, spec: GroupSpec, context: Arc<RuleContext>, restored: bool) -> Self {
+        let interval_ms = spec.interval_ms.unwrap_or(context.settings.load().evaluation_interval_ms);
         let rules: Vec<Rule> = spec
             .rules
             .iter()
@@ -104,18 +104,19 @@ impl Group {
                 restored: AtomicBool::new(restored),
             })
             .collect();
-        let memory = Memory { written: vec![HashSet::new(); rules.len()], orphans: Vec::new() };
+        let written_series =
+            WrittenSeries { written: vec![HashSet::new(); rules.len()], orphans: Vec::new() };
         let group = Self {
             file,
             spec,
             interval_ms: interval_ms.max(1),
-            shared,
+            context,
             rules,
             stopping: AtomicBool::new(false),
             status: Mutex::default(),
-            memory: Mutex::new(memory),
+            written_series: Mutex::new(written_series),
         };
-        group.shared.metrics.add_group(&group.key(), group.rules.len(), group.interval_ms);
+        group.context.metrics.add_group(&group.key(), group.rules.len(), group.interval_ms);
         group
     }
 
@@ -135,40 +136,40 @@ impl Group {
     }
 
     fn query_offset(&self) -> i64 {
-        self.spec.query_offset_ms.unwrap_or(self.shared.settings.load().query_offset_ms)
+        self.spec.query_offset_ms.unwrap_or(self.context.settings.load().query_offset_ms)
     }
 
     /// Takes over state from the group that this one replaces. Rules are matched by name and labels, duplicates in
     /// order. Series of rules that are gone will be marked stale.
     pub fn adopt(&self, old: &Self) {
         *self.status.lock() = *old.status.lock();
-        let mut old_memory = old.memory.lock();
-        let mut memory = self.memory.lock();
+        let mut old_series = old.written_series.lock();
+        let mut series = self.written_series.lock();
         let mut unmatched: Vec<usize> = (0..old.rules.len()).collect();
-        for (rule, written) in self.rules.iter().zip(&mut memory.written) {
+        for (rule, written) in self.rules.iter().zip(&mut series.written) {
             let same = |at: &usize| {
                 let old = &old.rules[*at].spec;
                 old.name == rule.spec.name && old.labels == rule.spec.labels
             };
             let Some(from) = unmatched.iter().position(same).map(|at| unmatched.remove(at)) else { continue };
-            *written = std::mem::take(&mut old_memory.written[from]);
+            *written = std::mem::take(&mut old_series.written[from]);
             let old_rule = &old.rules[from];
             if matches!((&rule.spec.action, &old_rule.spec.action), (Action::Alert(_), Action::Alert(_))) {
                 rule.alerts.lock().extend(&old_rule.alerts.lock());
             }
         }
-        memory.orphans = std::mem::take(&mut old_memory.orphans);
-        for written in &mut old_memory.written {
-            memory.orphans.extend(written.drain());
+        series.orphans = std::mem::take(&mut old_series.orphans);
+        for written in &mut old_series.written {
+            series.orphans.extend(written.drain());
         }
     }
 
     /// Evaluates all rules in order at `t`, the time slot in milliseconds.
     pub fn evaluate(&self, t: i64) {
         let key = self.key();
-        let metrics = &self.shared.metrics;
+        let metrics = &self.context.metrics;
         metrics.iterations.with(&[&key]).inc();
-        let begin = self.shared.clock.now_ms();
+        let begin = self.context.clock.now_ms();
         let timer = Instant::now();
         let offset = self.query_offset();
         let mut samples = 0;
@@ -195,8 +196,8 @@ impl Group {
     /// Evaluates one rule and writes its result. Returns the number of samples and the seconds it took.
     fn evaluate_rule(&self, at: usize, t: i64, offset: i64, key: &str) -> (usize, f64) {
         let rule = &self.rules[at];
-        let metrics = &self.shared.metrics;
-        let begin = self.shared.clock.now_ms();
+        let metrics = &self.context.metrics;
+        let begin = self.context.clock.now_ms();
         let timer = Instant::now();
         metrics.evaluations.with(&[key]).inc();
         let outcome = match &rule.spec.action {
@@ -239,24 +240,24 @@ impl Group {
     }
 
     fn record(&self, rule: &Rule, t: i64) -> Outcome {
-        let result = self.shared.querier.instant(&rule.spec.expr, t)?;
-        recording::rename(&rule.spec, result, self.spec.limit)
+        let result = self.context.querier.instant(&rule.spec.expr, t)?;
+        recording_rule::rename(&rule.spec, result, self.spec.limit)
             .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })
     }
 
     fn alert(&self, rule: &Rule, alert: &AlertSpec, t: i64, offset: i64) -> Outcome {
-        let shared = &self.shared;
-        let result = shared.querier.instant(&rule.spec.expr, t - offset)?;
-        let settings = shared.settings.load();
-        let query = |text: &str| template_query(&*shared.querier, &shared.options.features, text, t);
+        let context = &self.context;
+        let result = context.querier.instant(&rule.spec.expr, t - offset)?;
+        let settings = context.settings.load();
+        let query = |text: &str| template_query(&*context.querier, &context.options.features, text, t);
         let environment = Environment {
             now_ms: t,
-            external_url: &shared.options.external_url,
-            path_prefix: &shared.options.path_prefix,
+            external_url: &context.options.external_url,
+            path_prefix: &context.options.path_prefix,
             query: &query,
         };
         let on_error = |error: &str| {
-            shared.metrics.template_failures.inc();
+            context.metrics.template_failures.inc();
             tracing::warn!(alert = rule.spec.name, err = error, "Expanding alert template failed");
         };
         let expansion = Expansion {
@@ -267,7 +268,7 @@ impl Group {
             on_error: &on_error,
         };
         let templates = alert.label_templates.len() + alert.annotation_templates.len();
-        shared.metrics.template_expansions.add((templates * result.len()) as u64);
+        context.metrics.template_expansions.add((templates * result.len()) as u64);
         let candidates = result.iter().map(|sample| expansion.candidate(sample)).collect();
         let durations = Durations { hold_ms: alert.hold_ms, keep_firing_ms: alert.keep_firing_ms };
         let (samples, due) = {
@@ -277,11 +278,11 @@ impl Group {
                 .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })?;
             let restored = rule.restored.load(Ordering::Relaxed);
             let samples = if restored { alerts.samples() } else { Vec::new() };
-            (samples, alerts.take_due(t, shared.options.resend_delay_ms, self.interval_ms))
+            (samples, alerts.take_due(t, context.options.resend_delay_ms, self.interval_ms))
         };
         if !due.is_empty() {
             let generator_url =
-                format!("{}{}", shared.options.external_url, links::table(&rule.spec.expr.to_string()));
+                format!("{}{}", context.options.external_url, links::table(&rule.spec.expr.to_string()));
             let alerts = due.into_iter().map(|alert| Alert {
                 labels: alert.labels,
                 annotations: alert.annotations.into(),
@@ -289,14 +290,14 @@ impl Group {
                 ends_at: alert.resolved_at.or(alert.valid_until),
                 generator_url: generator_url.as_str().into(),
             });
-            shared.sink.send(alerts.collect());
+            context.sink.send(alerts.collect());
         }
         Ok(samples)
     }
 
-    /// An appender that refuses late samples: what a rule finds is no late observation.
+    /// An appender that refuses out-of-order samples: what a rule computes is no late observation.
     fn appender(&self) -> Box<dyn Appender + '_> {
-        let mut appender = self.shared.appendable.appender();
+        let mut appender = self.context.appendable.appender();
         appender.reject_out_of_order(true);
         appender
     }
@@ -306,7 +307,7 @@ impl Group {
     fn write(&self, at: usize, samples: Vec<Sample>, t: i64) -> Result<(), String> {
         let mut appender = self.appender();
         let mut written = HashSet::with_capacity(samples.len());
-        let mut refused = Refused::default();
+        let mut refused = RefusedSamples::default();
         for sample in samples {
             let result = match sample.value {
                 SampleValue::Float(v) => appender.append(None, &sample.labels, t, v, 0),
@@ -320,12 +321,12 @@ impl Group {
             }
         }
         refused.log(&self.spec.name, &self.rules[at].spec.name);
-        let mut memory = self.memory.lock();
-        let gone = memory.written[at].iter().filter(|labels| !written.contains(*labels));
+        let mut series = self.written_series.lock();
+        let gone = series.written[at].iter().filter(|labels| !written.contains(*labels));
         end_series(&mut *appender, gone, t);
         match appender.commit() {
             Ok(_) => {
-                memory.written[at] = written;
+                series.written[at] = written;
                 refused.last.map_or(Ok(()), |error| Err(error.to_string()))
             }
             Err(error) => Err(error.to_string()),
@@ -334,14 +335,14 @@ impl Group {
 
     /// Marks series of rules that are gone as stale.
     fn end_orphans(&self, t: i64) {
-        let mut memory = self.memory.lock();
-        if memory.orphans.is_empty() {
+        let mut series = self.written_series.lock();
+        if series.orphans.is_empty() {
             return;
         }
         let mut appender = self.appender();
-        end_series(&mut *appender, memory.orphans.iter(), t);
+        end_series(&mut *appender, series.orphans.iter(), t);
         match appender.commit() {
-            Ok(_) => memory.orphans.clear(),
+            Ok(_) => series.orphans.clear(),
             Err(error) => {
                 tracing::warn!(group = self.spec.name, %error, "Stale sample appending for previous configuration failed");
             }
@@ -351,8 +352,8 @@ impl Group {
     /// Marks everything that the group wrote as stale; for a group that is gone.
     pub fn end_all(&self, t: i64) {
         {
-            let mut memory = self.memory.lock();
-            let Memory { written, orphans } = &mut *memory;
+            let mut series = self.written_series.lock();
+            let WrittenSeries { written, orphans } = &mut *series;
             for written in written {
                 orphans.extend(written.drain());
             }
@@ -397,7 +398,7 @@ impl Rule {
                 let alerts = self.alerts.lock();
                 let evaluated = status.last_evaluation.is_some();
                 Some(AlertingView {
-                    state: if evaluated { alerts.state() } else { State::Unknown },
+                    state: if evaluated { alerts.state() } else { AlertState::Unknown },
                     hold_ms: alert.hold_ms,
                     keep_firing_ms: alert.keep_firing_ms,
                     annotations: alert.annotations.clone(),
@@ -462,14 +463,14 @@ fn end_series<'a>(appender: &mut dyn Appender, series: impl Iterator<Item = &'a 
 
 /// Samples that the store did not take.
 #[derive(Default)]
-struct Refused {
+struct RefusedSamples {
     out_of_order: usize,
     too_old: usize,
     duplicate: usize,
     last: Option<AppendError>,
 }
 
-impl Refused {
+impl RefusedSamples {
     fn note(&mut self, labels: &Labels, error: AppendError) {
         match error {
             AppendError::OutOfOrder => self.out_of_order += 1,

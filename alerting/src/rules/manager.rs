@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::file::RuleFile;
-use super::group::{Group, Shared};
+use super::group::{Group, RuleContext};
 use super::view::GroupView;
 use super::{Metrics, Querier};
 use crate::AlertSink;
@@ -56,7 +56,7 @@ impl Default for Options {
 
 /// What the configuration decides.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct RuleSettings {
     /// Of groups that have no interval of their own; never 0.
     pub evaluation_interval_ms: i64,
     /// `rule_query_offset`.
@@ -65,7 +65,7 @@ pub struct Settings {
     pub external_labels: Labels,
 }
 
-impl Default for Settings {
+impl Default for RuleSettings {
     fn default() -> Self {
         Self { evaluation_interval_ms: 60_000, query_offset_ms: 0, external_labels: Labels::empty() }
     }
@@ -73,8 +73,8 @@ impl Default for Settings {
 
 /// Runs all groups.
 pub struct Manager {
-    shared: Arc<Shared>,
-    running: Mutex<BTreeMap<String, Running>>,
+    context: Arc<RuleContext>,
+    running: Mutex<BTreeMap<String, RunningGroup>>,
     /// One reload at a time.
     reload: tokio::sync::Mutex<()>,
     /// True once groups may evaluate.
@@ -85,13 +85,13 @@ pub struct Manager {
     applied: AtomicBool,
 }
 
-struct Running {
+struct RunningGroup {
     group: Arc<Group>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningGroup {
     /// Ends the group after the rule it is at.
     async fn stop(self) -> Arc<Group> {
         self.group.stopping.store(true, Ordering::Relaxed);
@@ -113,9 +113,9 @@ impl Manager {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let settings = ArcSwap::from_pointee(Settings::default());
+        let settings = ArcSwap::from_pointee(RuleSettings::default());
         Self {
-            shared: Arc::new(Shared { options, settings, querier, appendable, sink, clock, metrics }),
+            context: Arc::new(RuleContext { options, settings, querier, appendable, sink, clock, metrics }),
             running: Mutex::default(),
             reload: tokio::sync::Mutex::default(),
             started: watch::Sender::new(false),
@@ -131,20 +131,20 @@ impl Manager {
 
     /// Makes the groups of these files the running ones. Groups that did not change go on undisturbed; changed ones keep
     /// the state of the rules that they still have. Waits for evaluations that are under way in groups that change.
-    pub async fn apply(&self, settings: Settings, files: Vec<RuleFile>) {
+    pub async fn apply(&self, settings: RuleSettings, files: Vec<RuleFile>) {
         let _one_at_a_time = self.reload.lock().await;
         if self.stopped.is_cancelled() {
             return;
         }
-        self.shared.settings.store(Arc::new(settings));
-        let restored = self.applied.swap(true, Ordering::Relaxed) && !self.shared.options.restore_new_groups;
+        self.context.settings.store(Arc::new(settings));
+        let restored = self.applied.swap(true, Ordering::Relaxed) && !self.context.options.restore_new_groups;
         let mut old = std::mem::take(&mut *self.running.lock());
         let mut next = BTreeMap::new();
         let mut replaced = Vec::new();
         for file in files {
             let path = file.path.to_string_lossy().into_owned();
             for spec in file.groups {
-                let group = Group::new(path.clone(), spec, self.shared.clone(), restored);
+                let group = Group::new(path.clone(), spec, self.context.clone(), restored);
                 match old.remove(&group.key()) {
                     Some(running) if running.group.is_same(&group) => {
                         next.insert(group.key(), running);
@@ -167,16 +167,16 @@ impl Manager {
         }
         for (key, running) in old {
             let group = running.stop().await;
-            self.shared.metrics.remove_group(&key);
+            self.context.metrics.remove_group(&key);
             tokio::spawn(end_later(group, self.stopped.clone()));
         }
         *self.running.lock() = next;
     }
 
-    fn spawn(&self, group: Arc<Group>, restore: bool) -> Running {
+    fn spawn(&self, group: Arc<Group>, restore: bool) -> RunningGroup {
         let cancel = self.stopped.child_token();
         let task = tokio::spawn(run(group.clone(), restore, cancel.clone(), self.started.subscribe()));
-        Running { group, cancel, task }
+        RunningGroup { group, cancel, task }
     }
 
     /// Ends all groups, each after the rule it is at.
@@ -213,7 +213,7 @@ async fn run(
         _ = started.wait_for(|started| *started) => {}
         () = cancel.cancelled() => return,
     }
-    let clock = group.shared.clock.clone();
+    let clock = group.context.clock.clone();
     let interval = group.interval_ms;
     let mut t = group.slot(clock.now_ms()) + interval;
     // A clock that is set back must not hold evaluations up for longer than an interval.
@@ -224,8 +224,8 @@ async fn run(
         if passed > 1 {
             let key = group.key();
             let missed = (passed - 1).unsigned_abs();
-            group.shared.metrics.iterations_missed.with(&[&key]).add(missed);
-            group.shared.metrics.iterations.with(&[&key]).add(missed);
+            group.context.metrics.iterations_missed.with(&[&key]).add(missed);
+            group.context.metrics.iterations.with(&[&key]).add(missed);
         }
         t += passed * interval;
         let at = t;
@@ -258,7 +258,7 @@ async fn sleep_ms(ms: i64, cancel: &CancellationToken) -> bool {
 /// Ends the series of a group that is gone, after two intervals: a group that only moved has written them again by then,
 /// and refuses the staleness marks.
 async fn end_later(group: Arc<Group>, stopped: CancellationToken) {
-    let t = group.shared.clock.now_ms();
+    let t = group.context.clock.now_ms();
     if sleep_ms(2 * group.interval_ms, &stopped).await {
         on_blocking_thread(&group, move |group| group.end_all(t)).await;
     }

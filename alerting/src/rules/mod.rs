@@ -1,18 +1,19 @@
 //! Recording and alerting rules.
 //!
 //! Rule files are read by [`file`] and given to the [`Manager`], which runs one task for each [`group`]; a group
-//! evaluates its rules one after the other ([`recording`], [`alerting`]), appends what they give and hands alerts to an
-//! [`AlertSink`](crate::AlertSink). What a group knows between evaluations is its [`group::Group`]; the API reads [`view`]s of it.
+//! evaluates its rules one after the other ([`recording_rule`], [`alerting_rule`]), appends what they give and hands
+//! alerts to an [`AlertSink`](crate::AlertSink). What a group knows between evaluations is its [`group::Group`]; the
+//! API reads [`view`]s of it.
 //!
 //! Rules query through a [`Querier`] and write through [`model::append::Appendable`]; evaluation runs on blocking
 //! threads, only the timers are tasks.
 
-pub mod alerting;
+pub mod alerting_rule;
 pub mod file;
 pub mod group;
 pub mod manager;
 pub mod metrics;
-pub mod recording;
+pub mod recording_rule;
 mod restore;
 pub mod view;
 
@@ -27,7 +28,7 @@ use model::read::SeriesSource;
 use promql::ast::Expr;
 
 pub use file::{RuleFile, read_file};
-pub use manager::{Manager, Options, Settings};
+pub use manager::{Manager, Options, RuleSettings};
 pub use metrics::Metrics;
 pub use view::{AlertView, GroupView, RuleView};
 

@@ -9,7 +9,7 @@ use model::read::{Columns, Hints, Selection, Series, SeriesSource};
 use model::sample::is_stale;
 use model::{Labels, Matcher};
 
-use super::alerting::{ALERT_NAME, ALERTS_FOR_STATE};
+use super::alerting_rule::{ALERT_NAME, ALERTS_FOR_STATE};
 use super::file::{Action, RuleSpec};
 use super::group::Group;
 
@@ -22,8 +22,8 @@ struct Restart {
 }
 
 impl Restart {
-    /// The new start of an alert that was active from `active_at` on and last seen at `down_at`. The time that nobody
-    /// looked does not count, and an alert that would fire soon waits for the grace period at least.
+    /// The new start of an alert that was active from `active_at` on and last seen at `down_at`. The time of the
+    /// outage does not count, and an alert that would fire soon waits for the grace period at least.
     fn active_at(self, active_at: i64, down_at: i64) -> i64 {
         let remaining = self.hold_ms - (down_at - active_at);
         if remaining <= 0 {
@@ -42,9 +42,9 @@ impl Group {
     /// To be called after the second evaluation, when what rules look at has been scraped again.
     pub fn restore(&self) {
         let timer = Instant::now();
-        let options = &self.shared.options;
-        let now = self.shared.clock.now_ms();
-        let source = self.shared.querier.snapshot();
+        let options = &self.context.options;
+        let now = self.context.clock.now_ms();
+        let source = self.context.querier.snapshot();
         for rule in &self.rules {
             let Action::Alert(alert) = &rule.spec.action else { continue };
             if alert.hold_ms >= options.for_grace_period_ms {
@@ -66,7 +66,7 @@ impl Group {
             }
             rule.restored.store(true, Ordering::Relaxed);
         }
-        self.shared.metrics.last_restore_duration.with(&[&self.key()]).set(timer.elapsed().as_secs_f64());
+        self.context.metrics.last_restore_duration.with(&[&self.key()]).set(timer.elapsed().as_secs_f64());
     }
 }
 

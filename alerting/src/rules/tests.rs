@@ -16,7 +16,7 @@ use promql::engine::{Engine, EngineOptions, QueryContext};
 use promql::parse::Features;
 use promql::value::{Point, Value};
 
-use super::group::{Group, Shared};
+use super::group::{Group, RuleContext};
 use super::view::Health;
 use super::*;
 use crate::{Alert, AlertSink};
@@ -269,7 +269,7 @@ impl World {
     }
 
     fn group(&self, rules: &str) -> Group {
-        let shared = Shared {
+        let context = RuleContext {
             options: Self::options(),
             settings: arc_swap::ArcSwap::from_pointee(settings()),
             querier: self.querier.clone(),
@@ -279,7 +279,7 @@ impl World {
             metrics: self.metrics.clone(),
         };
         let file = file("f", rules);
-        Group::new("f".to_owned(), file.groups[0].clone(), Arc::new(shared), true)
+        Group::new("f".to_owned(), file.groups[0].clone(), Arc::new(context), true)
     }
 
     fn manager(&self) -> Manager {
@@ -294,8 +294,8 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> RuleSettings {
+    RuleSettings {
         evaluation_interval_ms: 60_000,
         query_offset_ms: 0,
         external_labels: Labels::from_pairs([("cluster", "c")]),

@@ -1,6 +1,6 @@
 //! Rules as the API shows them: copies, taken between two steps of an evaluation.
 
-use super::alerting::State;
+use super::alerting_rule::AlertState;
 
 /// Whether a rule's last evaluation succeeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct RuleView {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertingView {
     /// The furthest of its alerts.
-    pub state: State,
+    pub state: AlertState,
     /// `for`.
     pub hold_ms: i64,
     /// `keep_firing_for`.
@@ -88,7 +88,7 @@ pub struct AlertView {
     /// Expanded, sorted by name.
     pub annotations: Vec<(String, String)>,
     /// Pending or firing.
-    pub state: State,
+    pub state: AlertState,
     /// Since when the condition holds, in milliseconds.
     pub active_at: i64,
     /// Since when it fires only because of `keep_firing_for`, in milliseconds.

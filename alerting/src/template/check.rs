@@ -2,7 +2,7 @@
 
 use gotmpl::parse::{BranchNode, Expr, ListNode, Node, PipeNode, Pos};
 
-use super::exec::place;
+use super::exec::line_and_column;
 use super::{builtins, functions};
 
 /// Checks that blocks are closed, which the tree does not show; the error is Go's.
@@ -77,7 +77,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn error(&self, pos: Pos, reason: &str) -> String {
-        format!("template: {}:{}: {reason}", self.name, place(self.source, pos).0)
+        format!("template: {}:{}: {reason}", self.name, line_and_column(self.source, pos).0)
     }
 
     fn list(&mut self, list: &ListNode) -> Result<(), String> {

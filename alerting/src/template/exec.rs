@@ -66,7 +66,7 @@ impl<'a> Executor<'a> {
     }
 
     fn error(&self, pos: Pos, part: &str, reason: impl std::fmt::Display) -> Stop {
-        let (line, column) = place(self.source, pos);
+        let (line, column) = line_and_column(self.source, pos);
         let name = self.name;
         Stop::Error(format!("template: {name}:{line}:{column}: executing {name:?} at <{part}>: {reason}"))
     }
@@ -271,7 +271,7 @@ impl<'a> Executor<'a> {
         last: Option<Value>,
     ) -> Walk<Value> {
         if name == "and" || name == "or" {
-            return self.lazy(pos, name, args, dot, last);
+            return self.and_or(pos, name, args, dot, last);
         }
         let mut values = Vec::with_capacity(args.len() + 1);
         for arg in args {
@@ -297,7 +297,14 @@ impl<'a> Executor<'a> {
     }
 
     /// `and` and `or` evaluate no further than they must.
-    fn lazy(&mut self, pos: Pos, name: &str, args: &[Expr], dot: &Value, last: Option<Value>) -> Walk<Value> {
+    fn and_or(
+        &mut self,
+        pos: Pos,
+        name: &str,
+        args: &[Expr],
+        dot: &Value,
+        last: Option<Value>,
+    ) -> Walk<Value> {
         let mut value = None;
         for arg in args {
             let next = self.expr(arg, dot)?;
@@ -391,7 +398,7 @@ impl<'a> Executor<'a> {
 }
 
 /// Line, counted from 1, and column, counted from 0 in bytes, as Go counts them in templates.
-pub(super) fn place(source: &str, pos: Pos) -> (usize, usize) {
+pub(super) fn line_and_column(source: &str, pos: Pos) -> (usize, usize) {
     let before = source.get(..pos.offset).unwrap_or(source);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before.len() - line_start)

@@ -1,5 +1,5 @@
 //! What administrators do to the store. One piece of work at a time, without a deadline: it goes on to its end even when
-//! the client has gone, because half of it would help nobody.
+//! the client has gone, because half of it would be of no use.
 
 use model::Matcher;
 use storage::{Storage, StorageError};

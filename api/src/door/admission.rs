@@ -48,7 +48,7 @@ pub(super) struct Bounds {
     pub(super) queue_time: Duration,
     /// How long it may take from its arrival on.
     pub(super) timeout: Duration,
-    /// Raised when nobody waits for the answer any more.
+    /// Raised when no client waits for the answer any more.
     pub(super) cancel: Arc<AtomicBool>,
 }
 
@@ -58,7 +58,7 @@ impl Bounds {
         Self { arrived, queue_time: arrived.elapsed(), timeout, cancel: Arc::default() }
     }
 
-    /// The bounds of a read that waits for nobody.
+    /// The bounds of a read that does not queue.
     pub(super) fn unqueued(timeout: Duration) -> Self {
         Self { arrived: Instant::now(), queue_time: Duration::ZERO, timeout, cancel: Arc::default() }
     }
@@ -68,7 +68,7 @@ impl Bounds {
         self.arrived.elapsed()
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether no client waits for the answer any more.
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
@@ -99,7 +99,7 @@ mod tests {
         let first = gate.enter(timeout).await.unwrap();
         assert_eq!(gate.enter(timeout).await.unwrap_err(), Refused::TimedOut);
         drop(first);
-        // Nobody waits for a place that is free.
+        // A free place is taken without waiting.
         assert!(gate.enter(Duration::ZERO).await.is_ok());
     }
 

@@ -119,7 +119,7 @@ impl Core {
 }
 
 impl Bounds {
-    /// An error when nobody waits for the answer any more.
+    /// An error when no client waits for the answer any more.
     fn check(&self) -> Result<(), DoorError> {
         if self.is_cancelled() { Err(DoorError::Cancelled) } else { Ok(()) }
     }

@@ -12,7 +12,7 @@ use tokio::runtime::RuntimeFlavor;
 /// The kind of thread that work runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A thread that serves connections: work there must wait for nobody.
+    /// A thread that serves connections: work there must not wait for a client.
     Serving,
     /// A thread that may wait for the client.
     Blocking,
@@ -63,7 +63,7 @@ impl WorkClass {
 /// `estimate` gives the nanoseconds of work, `None` where they are not known; where it `may_wait` for a disk, it is asked
 /// only once another thread serves. `note` makes the note of the work that is kept while another thread serves. `run`
 /// does the work, and gives up with `None` when it takes longer than the time that it is given.
-pub(super) fn run_here<N, T>(
+pub(super) fn run_on_this_thread<N, T>(
     may_wait: bool,
     estimate: impl Fn() -> Option<u64>,
     note: impl FnOnce() -> N,
@@ -86,7 +86,7 @@ pub(super) fn run_here<N, T>(
 }
 
 /// Writes a text of about `len` bytes on this thread, if it is not too long; else gives `write` back.
-pub(super) fn write_here<W: FnOnce(Place)>(len: usize, write: W) -> Result<(), W> {
+pub(super) fn write_on_this_thread<W: FnOnce(Place)>(len: usize, write: W) -> Result<(), W> {
     if len <= SMALL.text {
         write(Place::Serving);
     } else if len <= MEDIUM.text && can_give_way() {
@@ -114,7 +114,7 @@ mod tests {
 
     fn run(may_wait: bool, work: Option<u64>) -> (Option<WorkClass>, bool) {
         let mut noted = false;
-        let class = run_here(may_wait, || work, || noted = true, |class, _| Some(class));
+        let class = run_on_this_thread(may_wait, || work, || noted = true, |class, _| Some(class));
         (class, noted)
     }
 
@@ -142,8 +142,8 @@ mod tests {
         assert_eq!(run(false, Some(SMALL.work)), (Some(WorkClass::Small), false));
         assert_eq!(run(false, Some(MEDIUM.work)), (None, false));
         assert_eq!(run(true, Some(SMALL.work)), (None, false));
-        assert!(write_here(SMALL.text, |_| ()).is_ok());
-        assert!(write_here(SMALL.text + 1, |_| ()).is_err());
+        assert!(write_on_this_thread(SMALL.text, |_| ()).is_ok());
+        assert!(write_on_this_thread(SMALL.text + 1, |_| ()).is_err());
     }
 
     #[test]

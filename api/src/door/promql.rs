@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::active_queries::ActiveQueries;
 use super::admission::{Bounds, Refused};
 use super::metrics::QueryMetrics;
-use super::place::{Place, SMALL, WorkClass, contain_panic, run_here, write_here};
+use super::place::{Place, SMALL, WorkClass, contain_panic, run_on_this_thread, write_on_this_thread};
 use super::{Door, Tenant};
 
 /// Settings of all queries.
@@ -119,11 +119,11 @@ impl Door {
             }
         };
         let note = || active.as_ref().and_then(|active| active.enter(text));
-        let handle = match query.run_here(&prepared, note) {
+        let handle = match query.run_on_this_thread(&prepared, note) {
             Some(result) => {
                 drop(permit);
                 let len = result.as_ref().map_or(0, |result| answer.text_len(result));
-                match write_here(len, move |place| answer.write(result, send, place)) {
+                match write_on_this_thread(len, move |place| answer.write(result, send, place)) {
                     Ok(()) => return receive.await.map_err(|_| internal("no answer")),
                     Err(write) => tokio::task::spawn_blocking(move || write(Place::Blocking)),
                 }
@@ -162,8 +162,8 @@ impl Door {
         let _entry = active.as_ref().and_then(|active| active.enter(&expr.to_string()));
         let snapshot = self.core.storage.snapshot();
         let is_small = prepared.work(&*snapshot, SMALL.work).is_some_and(|work| work <= SMALL.work);
-        let here = || query.run_within(&prepared, &*snapshot, Workers::Caller, SMALL.time);
-        let small = if is_small { contain_panic(here, panicked) } else { None };
+        let run = || query.run_within(&prepared, &*snapshot, Workers::Caller, SMALL.time);
+        let small = if is_small { contain_panic(run, panicked) } else { None };
         small.unwrap_or_else(|| query.run(&prepared, &*snapshot))
     }
 }
@@ -192,7 +192,7 @@ impl Query {
 
     /// Runs the query where it is asked, if it is small or medium work; else `None`. `note` notes it before this thread
     /// gives way to another.
-    fn run_here<N>(
+    fn run_on_this_thread<N>(
         &self,
         prepared: &Prepared,
         note: impl FnOnce() -> N,
@@ -201,7 +201,7 @@ impl Query {
             let snapshot = self.storage.snapshot();
             let source: &dyn SeriesSource = &*snapshot;
             let estimate = || prepared.work(source, SMALL.work);
-            run_here(prepared.may_wait(source), estimate, note, |class, time| {
+            run_on_this_thread(prepared.may_wait(source), estimate, note, |class, time| {
                 let workers = if class == WorkClass::Small { Workers::Caller } else { Workers::All };
                 self.run_within(prepared, source, workers, time)
             })

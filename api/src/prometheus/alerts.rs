@@ -30,7 +30,7 @@ impl<'a> From<&'a AlertView> for AlertJson<'a> {
     fn from(alert: &'a AlertView) -> Self {
         Self {
             labels: LabelsJson(&alert.labels),
-            annotations: texts(&alert.annotations),
+            annotations: as_map(&alert.annotations),
             state: alert.state.as_str(),
             active_at: rfc3339(alert.active_at),
             keep_firing_since: alert.keep_firing_since.map(rfc3339),
@@ -40,7 +40,7 @@ impl<'a> From<&'a AlertView> for AlertJson<'a> {
 }
 
 /// Pairs as an object.
-pub fn texts(pairs: &[(String, String)]) -> BTreeMap<&str, &str> {
+pub fn as_map(pairs: &[(String, String)]) -> BTreeMap<&str, &str> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 

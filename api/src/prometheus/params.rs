@@ -12,7 +12,7 @@ use model::time::parse_duration;
 use super::reply::ApiError;
 use crate::door::Tenant;
 
-/// A form body may be so long.
+/// Bytes that a form body may have.
 const BODY_LIMIT: usize = 10 << 20;
 
 /// Earliest and latest time an open range covers, in milliseconds: Prometheus's own boundary times.

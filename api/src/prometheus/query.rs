@@ -18,9 +18,9 @@ use crate::door::place::Place;
 use crate::door::promql::{QueryOptions, WriteAnswer};
 use net::json::JsonWriter;
 
-/// A range query may have so many steps.
+/// Steps that a range query may have.
 const MAX_POINTS: i64 = 11_000;
-/// So many warnings, and so many infos, are shown.
+/// Warnings that are shown, and infos.
 const MAX_NOTES: usize = 10;
 
 /// `/api/v1/query`

@@ -83,7 +83,7 @@ fn write_series(json: &mut JsonWriter, series: &Series, steps: &mut StepTexts) {
     json.labels(&series.labels);
     match &series.floats {
         Floats::Steps { start, interval, values } => {
-            let texts = steps.texts(*start, *interval, values.len());
+            let texts = steps.as_map(*start, *interval, values.len());
             let points = texts.iter().zip(values).filter(|(_, v)| !is_stale(**v));
             write_points(json, points.map(|(text, v)| (text, *v)));
         }
@@ -104,7 +104,7 @@ fn write_series(json: &mut JsonWriter, series: &Series, steps: &mut StepTexts) {
 
 /// Appends floats, each with the text that ends the point before it and begins its own.
 fn write_points<'t>(json: &mut JsonWriter, points: impl Iterator<Item = (&'t StepText, f64)>) {
-    /// After so many points a piece may be sent.
+    /// Points between two occasions to send a piece.
     const RUN: usize = 512;
     let mut written = 0;
     // Many series stay the same for a while.
@@ -185,7 +185,7 @@ struct StepTexts {
 
 impl StepTexts {
     /// The texts of `len` steps.
-    fn texts(&mut self, start: i64, interval: i64, len: usize) -> &[StepText] {
+    fn as_map(&mut self, start: i64, interval: i64, len: usize) -> &[StepText] {
         let after = start.wrapping_sub(self.start);
         let is_known = interval > 0 && self.interval == interval && after >= 0 && after % interval == 0;
         if !is_known || (after / interval) as usize > self.texts.len() {

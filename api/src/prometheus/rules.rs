@@ -8,7 +8,7 @@ use model::Matcher;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::alerts::{AlertJson, texts};
+use super::alerts::{AlertJson, as_map};
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
@@ -77,8 +77,8 @@ struct RulesJson<'a> {
     group_next_token: Option<String>,
 }
 
-/// What a client wants to see.
-struct Wanted<'a> {
+/// What of the rules a client asks for.
+struct RuleFilter<'a> {
     alerting: bool,
     recording: bool,
     alerts: bool,
@@ -92,7 +92,7 @@ struct Wanted<'a> {
     token: &'a str,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> RuleFilter<'a> {
     fn parse(params: &'a Params) -> Result<Self, ApiError> {
         let kind = params.get("type").to_lowercase();
         if !matches!(kind.as_str(), "" | "alert" | "record") {
@@ -152,25 +152,25 @@ impl<'a> Wanted<'a> {
 
 /// `/api/v1/rules`
 pub async fn rules(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
-    let wanted = Wanted::parse(&params)?;
+    let filter = RuleFilter::parse(&params)?;
     let groups = api.parts()?.rules.groups();
     let mut shown = Vec::new();
     let mut next = None;
-    let mut skipping = !wanted.token.is_empty();
+    let mut skipping = !filter.token.is_empty();
     for group in &groups {
-        if skipping && wanted.token != token(group) {
+        if skipping && filter.token != token(group) {
             continue;
         }
         skipping = false;
-        if !wanted.group(group) {
+        if !filter.group(group) {
             continue;
         }
         let rules: Vec<RuleJson<'_>> =
-            group.rules.iter().filter(|r| wanted.rule(r)).map(|r| rule_json(r, wanted.alerts)).collect();
+            group.rules.iter().filter(|r| filter.rule(r)).map(|r| rule_json(r, filter.alerts)).collect();
         if rules.is_empty() {
             continue;
         }
-        if wanted.group_limit > 0 && shown.len() == wanted.group_limit {
+        if filter.group_limit > 0 && shown.len() == filter.group_limit {
             next = Some(token(group));
             break;
         }
@@ -185,7 +185,7 @@ pub async fn rules(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
         });
     }
     if skipping {
-        let reason = format!("invalid group_next_token '{}'. were rule groups changed?", wanted.token);
+        let reason = format!("invalid group_next_token '{}'. were rule groups changed?", filter.token);
         return Err(ApiError::parameter("group_next_token", reason));
     }
     Reply::json(&RulesJson { groups: shown, group_next_token: next })
@@ -198,7 +198,7 @@ fn token(group: &GroupView) -> String {
 }
 
 fn rule_json(rule: &RuleView, with_alerts: bool) -> RuleJson<'_> {
-    let labels = texts(&rule.labels);
+    let labels = as_map(&rule.labels);
     let last_error = rule.last_error.as_deref();
     let last_evaluation = rfc3339(rule.last_evaluation.unwrap_or(i64::MIN));
     let Some(alerting) = &rule.alerting else {
@@ -222,7 +222,7 @@ fn rule_json(rule: &RuleView, with_alerts: bool) -> RuleJson<'_> {
         duration: alerting.hold_ms as f64 / 1000.0,
         keep_firing_for: alerting.keep_firing_ms as f64 / 1000.0,
         labels,
-        annotations: texts(&alerting.annotations),
+        annotations: as_map(&alerting.annotations),
         alerts: if with_alerts { alerting.alerts.iter().map(AlertJson::from).collect() } else { Vec::new() },
         health: rule.health.as_str(),
         last_error,

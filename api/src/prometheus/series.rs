@@ -15,8 +15,8 @@ use crate::door::series::Listing;
 
 const TRUNCATED: &str = "results truncated due to limit";
 
-/// What the three endpoints are asked.
-struct Question {
+/// The parameters of the three endpoints.
+struct LabelQuery {
     /// Empty when `match[]` was not given.
     selectors: Vec<Vec<Matcher>>,
     min_t: i64,
@@ -25,7 +25,7 @@ struct Question {
     limit: usize,
 }
 
-impl Question {
+impl LabelQuery {
     /// `selectors` are those of `match[]`.
     fn parse(params: &Params, selectors: Vec<Vec<Matcher>>) -> Result<Self, ApiError> {
         Ok(Self {
@@ -50,7 +50,7 @@ impl Question {
         }
     }
 
-    fn cut<T>(&self, mut items: Vec<T>) -> (Vec<T>, bool) {
+    fn truncate<T>(&self, mut items: Vec<T>) -> (Vec<T>, bool) {
         let truncated = self.limit > 0 && items.len() > self.limit;
         if truncated {
             items.truncate(self.limit);
@@ -60,11 +60,11 @@ impl Question {
 }
 
 fn reply<T: Send + 'static>(
-    question: &Question,
+    query: &LabelQuery,
     found: Listing<T>,
     write: impl Fn(&mut JsonWriter, &T) + Send + 'static,
 ) -> Reply {
-    let (items, truncated) = question.cut(found.items);
+    let (items, truncated) = query.truncate(found.items);
     let mut reply = Reply::stream(move |json| json.list(&items, |json, item| write(json, item)));
     reply.warnings = found.warnings;
     if truncated { reply.warn(TRUNCATED) } else { reply }
@@ -72,9 +72,9 @@ fn reply<T: Send + 'static>(
 
 /// `/api/v1/labels`
 pub async fn labels(State(api): State<Arc<Api>>, tenant: Tenant, params: Params) -> ApiResult {
-    let question = Question::parse(&params, params.selectors()?)?;
-    let found = api.parts()?.door.label_names(tenant, question.selections()).await?;
-    Ok(reply(&question, found, |json, name| json.string(name)))
+    let query = LabelQuery::parse(&params, params.selectors()?)?;
+    let found = api.parts()?.door.label_names(tenant, query.selections()).await?;
+    Ok(reply(&query, found, |json, name| json.string(name)))
 }
 
 /// `/api/v1/label/<name>/values`
@@ -88,9 +88,9 @@ pub async fn label_values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    let question = Question::parse(&params, params.selectors()?)?;
-    let found = api.parts()?.door.label_values(tenant, name, question.selections()).await?;
-    Ok(reply(&question, found, |json, value| json.string(value)))
+    let query = LabelQuery::parse(&params, params.selectors()?)?;
+    let found = api.parts()?.door.label_values(tenant, name, query.selections()).await?;
+    Ok(reply(&query, found, |json, value| json.string(value)))
 }
 
 /// `/api/v1/series`
@@ -100,9 +100,9 @@ pub async fn series(State(api): State<Arc<Api>>, tenant: Tenant, params: Params)
     }
     // As Prometheus words it: only this endpoint names the parameter.
     let selectors = params.selectors().map_err(|e| ApiError::parameter("match[]", e.message))?;
-    let question = Question::parse(&params, selectors)?;
-    let found = api.parts()?.door.series(tenant, question.selections()).await?;
-    Ok(reply(&question, found, |json, labels| json.labels(labels)))
+    let query = LabelQuery::parse(&params, selectors)?;
+    let found = api.parts()?.door.series(tenant, query.selections()).await?;
+    Ok(reply(&query, found, |json, labels| json.labels(labels)))
 }
 
 /// A name escaped by the scheme `values`: `U__`, then `__` for `_` and `_hex_` for other characters. Text that is not

@@ -192,7 +192,7 @@ pub async fn target_metadata(State(api): State<Arc<Api>>, params: Params) -> Api
         .iter()
         .map(|(at, family, metadata)| TargetMetadataJson {
             target: LabelsJson(&targets[*at].target.public_labels),
-            // Who asked for one metric knows its name.
+            // A client that asked for one metric knows its name.
             metric: if wanted.is_empty() { family } else { "" },
             kind: metadata.kind.as_str(),
             help: &metadata.help,

@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
 
-use crate::{Api, found};
+use crate::{Api, redirect};
 
 /// Paths that the UI's own router shows; each is answered with its index page.
 const PAGES: [&str; 3] = ["/query", "/targets", "/alerts"];
@@ -30,10 +30,11 @@ pub const HOW_TO_BUILD: &str = "install Node.js 20 or newer and run `make ui`, t
 
 /// The UI's routes.
 pub fn routes() -> Router<Arc<Api>> {
-    let home = |State(api): State<Arc<Api>>| async move { found(&format!("{}/query", api.options.prefix)) };
+    let home =
+        |State(api): State<Arc<Api>>| async move { redirect(&format!("{}/query", api.options.prefix)) };
     let graph = |State(api): State<Arc<Api>>, RawQuery(query): RawQuery| async move {
         let query = query.map_or_else(String::new, |q| format!("?{q}"));
-        found(&format!("{}/query{query}", api.options.prefix))
+        redirect(&format!("{}/query{query}", api.options.prefix))
     };
     let mut routes = Router::new()
         .route("/", get(home))

@@ -17,7 +17,7 @@ use crate::remote::REMOTE_WRITE_MESSAGES;
 use crate::storage::Retention;
 use crate::url::GoUrl;
 use crate::{Defaults, Unsupported};
-use parse::{Given, Parsed};
+use parse::{GivenFlags, Parsed};
 use table::{FLAGS, Flag, Mode};
 
 /// What the process is asked to do.
@@ -144,7 +144,7 @@ pub struct Flags {
     pub notices: Vec<Notice>,
     /// Given flags that have no effect in this version, for a warning each.
     pub unsupported: Vec<Unsupported>,
-    given: std::sync::Arc<Given>,
+    given: std::sync::Arc<GivenFlags>,
 }
 
 /// `--web.*`
@@ -286,7 +286,7 @@ const DEFAULT_RETENTION_MS: i64 = 15 * 86_400_000;
 const LONGEST_DEFAULT_BLOCK_MS: i64 = 31 * 86_400_000;
 
 /// Flags of parts that are not in this version: a given one is warned about, never silently ignored.
-const NOT_YET: &[(&str, &str)] = &[
+const UNSUPPORTED: &[(&str, &str)] = &[
     ("web.user-assets", "static assets are not served"),
     ("web.console.templates", "console templates are not served"),
     ("web.console.libraries", "console templates are not served"),
@@ -332,7 +332,7 @@ impl Command {
 
 /// Reads values that are known to be well formed.
 struct Values<'a> {
-    given: &'a Given,
+    given: &'a GivenFlags,
 }
 
 impl Values<'_> {
@@ -398,7 +398,7 @@ impl Flags {
         let web = web_flags(v, hostname, search_max_limit)?;
         let auto_reload = v.bool("config.auto-reload") || features.auto_reload_config;
         let given = |name: &str| v.given.flags.iter().any(|(f, _)| f.name == name);
-        let unsupported = NOT_YET
+        let unsupported = UNSUPPORTED
             .iter()
             .filter(|(name, _)| given(name))
             .map(|(name, why)| Unsupported::flag(name, why))
@@ -448,7 +448,7 @@ impl Flags {
             log_format: if v.text("log.format") == "json" { LogFormat::Json } else { LogFormat::Logfmt },
             notices,
             unsupported,
-            given: std::sync::Arc::new(Given { flags: v.given.flags.clone() }),
+            given: std::sync::Arc::new(GivenFlags { flags: v.given.flags.clone() }),
         })
     }
 
@@ -498,7 +498,7 @@ impl Flags {
     }
 }
 
-fn check_mode(given: &Given, agent: bool) -> Result<(), FlagsError> {
+fn check_mode(given: &GivenFlags, agent: bool) -> Result<(), FlagsError> {
     let (wrong, message) = if agent {
         (Mode::Server, "The following flag(s) can not be used in agent mode")
     } else {

@@ -6,7 +6,7 @@ use super::table::{FLAGS, Flag, Kind};
 /// What the command line asks for, values still as text.
 #[derive(Debug)]
 pub(super) enum Parsed {
-    Run(Given),
+    Run(GivenFlags),
     Help,
     Version,
     Tool(Vec<String>),
@@ -14,11 +14,11 @@ pub(super) enum Parsed {
 
 /// The flags that were given, in order, with their values.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct GivenFlags {
     pub flags: Vec<(&'static Flag, String)>,
 }
 
-impl Given {
+impl GivenFlags {
     /// The values of a flag: those given, or else the default.
     pub fn values(&self, flag: &Flag) -> Vec<&str> {
         let given: Vec<&str> =
@@ -41,7 +41,7 @@ pub(super) fn parse(
         return Ok(Parsed::Tool(args.into_iter().skip(1).collect()));
     }
     let args = expand_files(args, read_file)?;
-    let mut given = Given::default();
+    let mut given = GivenFlags::default();
     let mut help = false;
     let mut args = args.into_iter().peekable();
     while let Some(arg) = args.next() {

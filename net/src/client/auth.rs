@@ -218,7 +218,7 @@ impl Tokens {
         parse_token(&body, secret).map_err(|error| (Some(status), error))
     }
 
-    /// A signed JWT that says who we are (RFC 7523).
+    /// A signed JWT that identifies the client (RFC 7523).
     fn assertion(&self, key: &str) -> Result<String, HttpError> {
         let failed = |what: String| HttpError::Token(what);
         let (name, scheme) = match self.config.signature_algorithm.as_str() {

@@ -71,11 +71,11 @@ fn percent_decode(text: &str) -> String {
         .map_or(String::new(), |(_, value)| value.into_owned())
 }
 
-/// The proxies of one client, and who is reached without.
+/// The proxies of one client, and the hosts that are reached without one.
 #[derive(Clone)]
-pub(super) struct Proxies(Arc<Choice>);
+pub(super) struct Proxies(Arc<ProxyRules>);
 
-struct Choice {
+struct ProxyRules {
     http: Option<Proxy>,
     https: Option<Proxy>,
     no_proxy: NoProxy,
@@ -102,7 +102,7 @@ impl Proxies {
         // With `proxy_url` alone everything goes through the proxy, this machine's own servers as well.
         let no_proxy =
             if config.no_proxy.is_empty() { NoProxy::default() } else { NoProxy::new(&config.no_proxy) };
-        Ok(Self(Arc::new(Choice { http: proxy.clone(), https: proxy, no_proxy })))
+        Ok(Self(Arc::new(ProxyRules { http: proxy.clone(), https: proxy, no_proxy })))
     }
 
     fn from_variables(get: impl Fn(&str) -> Option<String>, headers: HeaderMap) -> Result<Self, SetupError> {
@@ -116,7 +116,7 @@ impl Proxies {
             let url = GoUrl::parse(&with_scheme).map_err(|_| SetupError::ProxyUrl(text))?;
             Proxy::new(&url, headers.clone()).map(Some)
         };
-        Ok(Self(Arc::new(Choice {
+        Ok(Self(Arc::new(ProxyRules {
             http: proxy("HTTP_PROXY")?,
             https: proxy("HTTPS_PROXY")?,
             no_proxy: NoProxy::new(&get("NO_PROXY").unwrap_or_default()),

@@ -112,7 +112,7 @@ async fn certificates(source: &SecretSource, what: &str) -> Result<Vec<Certifica
     Ok(chain)
 }
 
-/// `insecure_skip_verify`: who answers is not looked at; that the handshake belongs to the certificate still is.
+/// `insecure_skip_verify`: the certificate is not verified; that the handshake belongs to it still is.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -52,7 +52,7 @@ pub struct Arguments {
 
 /// What is known about one label pair or name.
 #[derive(Clone, Copy, Default)]
-struct Share {
+struct LabelUse {
     series: u64,
     /// Milliseconds of the block that series do not cover, summed over those that have the label.
     uncovered: u64,
@@ -118,8 +118,8 @@ fn write_labels(
         writeln!(out, "Matched series: {}", series.len())?;
     }
 
-    let mut pairs: HashMap<SymbolPair, Share> = HashMap::new();
-    let mut by_name: HashMap<u32, Share> = HashMap::new();
+    let mut pairs: HashMap<SymbolPair, LabelUse> = HashMap::new();
+    let mut by_name: HashMap<u32, LabelUse> = HashMap::new();
     let (mut entries, mut labels, mut chunks) = (0_u64, Vec::new(), Vec::new());
     let progress = Progress::new("reading series", series.len());
     for (done, id) in series.iter().enumerate() {
@@ -147,7 +147,7 @@ fn write_labels(
         Ok(format!("{}={}", index.symbol(name)?, index.symbol(value)?))
     };
     // How many series' worth of the block's time is missing.
-    let churn = |share: &Share| (share.uncovered as f64 / span as f64) as u64;
+    let churn = |share: &LabelUse| (share.uncovered as f64 / span as f64) as u64;
     let mut list = |title: &str, items: Vec<(u64, String)>| write_top(out, title, items, limit);
 
     let items = pairs.iter().map(|(pair, share)| Ok((churn(share), pair_text(pair)?)));

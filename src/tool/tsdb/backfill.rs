@@ -21,13 +21,13 @@ use model::go_duration::parse_go_duration;
 
 /// Prometheus's smallest block: 2 h.
 const BLOCK_MS: i64 = 2 * 3_600_000;
-/// Blocks grow by this factor, so many times.
+/// Factor by which blocks grow, and how often they do.
 const FACTOR: i64 = 3;
 const SIZES: u32 = 10;
 
 /// Flags of all commands that create blocks.
 #[derive(Debug, Args)]
-pub struct Shared {
+pub struct BlockArguments {
     /// Print human readable values.
     #[arg(short = 'r', long, global = true, overrides_with = "no_human_readable")]
     human_readable: bool,
@@ -43,7 +43,7 @@ pub struct Shared {
     max_block_duration: Option<i64>,
 }
 
-impl Shared {
+impl BlockArguments {
     /// Span of blocks in milliseconds: the largest of Prometheus's that is allowed.
     pub fn block_ms(&self) -> i64 {
         block_ms(self.max_block_duration.unwrap_or(0) / 1_000_000)
@@ -56,7 +56,7 @@ fn block_ms(allowed: i64) -> i64 {
 }
 
 /// A directory that blocks are written into.
-pub struct Target {
+pub struct BlockDirectory {
     disk: RealDisk,
     block_ms: i64,
     /// Whether the table's titles are printed already.
@@ -64,12 +64,12 @@ pub struct Target {
 }
 
 /// A block to be, with the directory of its full chunks.
-pub struct Draft {
+pub struct DraftBlock {
     pub samples: Backfill,
     _scratch: TempDir,
 }
 
-impl Target {
+impl BlockDirectory {
     /// Makes the directory if it is not there.
     pub fn create(path: &str, block_ms: i64) -> Result<Self, ToolError> {
         let disk = RealDisk::new(path);
@@ -79,32 +79,32 @@ impl Target {
     }
 
     /// Begins a block.
-    pub fn draft(&self) -> Result<Draft, ToolError> {
+    pub fn draft(&self) -> Result<DraftBlock, ToolError> {
         let scratch = tempfile::Builder::new()
             .prefix("head")
             .tempdir()
             .map_err(ToolError::file(std::env::temp_dir().display().to_string()))?;
         // Twice as long, so that chunks end as those of Prometheus's own backfilling.
         let samples = Backfill::new(Arc::new(RealDisk::new(scratch.path())), 2 * self.block_ms)?;
-        Ok(Draft { samples, _scratch: scratch })
+        Ok(DraftBlock { samples, _scratch: scratch })
     }
 
     /// Writes a block; with `show` prints its line. Without samples there is no block.
     pub fn write(
         &mut self,
-        draft: Draft,
-        show: Option<&Shared>,
+        draft: DraftBlock,
+        show: Option<&BlockArguments>,
         progress: &Progress,
     ) -> Result<(), ToolError> {
         let id = random_id(SystemClock.now_ms());
         let written = draft.samples.write(&self.disk, Path::new(""), id)?;
-        let (Some(meta), Some(shared)) = (written, show.filter(|shared| !shared.quiet)) else {
+        let (Some(meta), Some(arguments)) = (written, show.filter(|arguments| !arguments.quiet)) else {
             return Ok(());
         };
         let block = open_block(&self.disk, &meta.id.to_string())?;
         progress.aside(|| {
             let mut out = stdout();
-            write_blocks(&mut out, &[block], !self.titled, shared.human_readable)?;
+            write_blocks(&mut out, &[block], !self.titled, arguments.human_readable)?;
             out.flush()
         })?;
         self.titled = true;

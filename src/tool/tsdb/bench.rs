@@ -22,7 +22,7 @@ use model::go_duration::go_duration;
 
 /// Between two scrapes, in milliseconds.
 const SCRAPE_MS: i64 = 30_000;
-/// Scrapes that the series are written for before the others' turn; short enough that nobody is out of bounds.
+/// Scrapes that the series are written for before the others' turn; short enough that no sample is out of bounds.
 const ROUND: usize = 100;
 /// Series that one thread writes.
 const SHARD: usize = 1000;
@@ -111,7 +111,7 @@ fn parse_labels(line: &str) -> Option<Labels> {
     Some(Labels::from_pairs(pairs.collect::<Option<Vec<_>>>()?))
 }
 
-/// Writes so many scrapes of all series, rounded up to whole rounds. Returns the number of samples.
+/// Writes `scrapes` scrapes of all series, rounded up to whole rounds. Returns the number of samples.
 fn ingest(storage: &Storage, series: &[Labels], scrapes: usize) -> Result<u64, ToolError> {
     let rounds = scrapes.div_ceil(ROUND);
     let progress = Progress::new("writing", rounds as u64);

@@ -15,7 +15,7 @@ use model::append::{AppendError, SeriesRef};
 use storage::fs::{Disk, Mapped, RealDisk};
 use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
 
-use super::backfill::{Draft, Shared, Target};
+use super::backfill::{BlockArguments, BlockDirectory, DraftBlock};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
 use api::prometheus::params::{MAX_TIME, MIN_TIME};
@@ -48,54 +48,54 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Writes the blocks.
-pub fn run(args: Arguments, shared: &Shared) -> Result<(), ToolError> {
+pub fn run(args: Arguments, arguments: &BlockArguments) -> Result<(), ToolError> {
     let input = Input { body: read(&args.input)?, path: args.input, labels: args.labels };
-    let block_ms = shared.block_ms();
-    let mut target = Target::create(&args.output, block_ms)?;
+    let block_ms = arguments.block_ms();
+    let mut target = BlockDirectory::create(&args.output, block_ms)?;
     let progress = Progress::new("checking", input.body.len() as u64);
     let blocks = input.count(block_ms, &progress)?;
     let (mut done, total) = (0, blocks.len());
-    for starts in portions(&blocks) {
+    for starts in batches(&blocks) {
         progress.name(&format!("blocks {} to {} of {total}", done + 1, done + starts.len()));
         done += starts.len();
-        let drafts = starts.into_iter().map(|start| Ok((start, Filling::new(target.draft()?))));
+        let drafts = starts.into_iter().map(|start| Ok((start, OpenBlock::new(target.draft()?))));
         let mut drafts = drafts.collect::<Result<BTreeMap<_, _>, ToolError>>()?;
         input.fill(&mut drafts, block_ms, &progress)?;
         for filled in drafts.into_values() {
-            target.write(filled.draft, Some(shared), &progress)?;
+            target.write(filled.draft, Some(arguments), &progress)?;
         }
     }
     Ok(())
 }
 
-/// Blocks by their start, ascending, in portions that are filled at a time. `blocks` has the samples of each.
-fn portions(blocks: &BTreeMap<i64, u64>) -> Vec<Vec<i64>> {
-    let mut portions: Vec<Vec<i64>> = Vec::new();
+/// Blocks by their start, ascending, in batches that are filled at a time. `blocks` has the samples of each.
+fn batches(blocks: &BTreeMap<i64, u64>) -> Vec<Vec<i64>> {
+    let mut batches: Vec<Vec<i64>> = Vec::new();
     let mut room = 0;
     for (&start, &samples) in blocks {
-        match portions.last_mut() {
+        match batches.last_mut() {
             Some(last) if samples <= room && last.len() < BLOCKS_AT_A_TIME => {
                 last.push(start);
                 room -= samples;
             }
             _ => {
-                portions.push(vec![start]);
+                batches.push(vec![start]);
                 room = SAMPLES_AT_A_TIME.saturating_sub(samples);
             }
         }
     }
-    portions
+    batches
 }
 
 /// A block being filled.
-struct Filling<'a> {
-    draft: Draft,
+struct OpenBlock<'a> {
+    draft: DraftBlock,
     /// Series by their text in the file.
     known: HashMap<&'a [u8], SeriesRef>,
 }
 
-impl Filling<'_> {
-    fn new(draft: Draft) -> Self {
+impl OpenBlock<'_> {
+    fn new(draft: DraftBlock) -> Self {
         Self { draft, known: HashMap::new() }
     }
 }
@@ -163,14 +163,14 @@ impl Input {
     /// Adds their samples to some blocks.
     fn fill<'a>(
         &'a self,
-        blocks: &mut BTreeMap<i64, Filling<'a>>,
+        blocks: &mut BTreeMap<i64, OpenBlock<'a>>,
         block_ms: i64,
         progress: &Progress,
     ) -> Result<(), ToolError> {
         let mut raw = RawLabels::new();
         self.for_each(progress, |series, t| {
             let Value::Float(v) = series.value else { return Ok(()) };
-            let Some(Filling { draft, known }) = blocks.get_mut(&block_start(t, block_ms)) else {
+            let Some(OpenBlock { draft, known }) = blocks.get_mut(&block_start(t, block_ms)) else {
                 return Ok(());
             };
             let reference = match known.get(series.key) {
@@ -230,10 +230,10 @@ mod tests {
     fn blocks_are_filled_together_within_bounds() {
         let most = SAMPLES_AT_A_TIME;
         let blocks = [(0, most), (1, most + 1), (2, 1), (3, most - 1), (4, 1)];
-        assert_eq!(portions(&blocks.into()), [vec![0], vec![1], vec![2, 3], vec![4]]);
+        assert_eq!(batches(&blocks.into()), [vec![0], vec![1], vec![2, 3], vec![4]]);
         let blocks = (0..100).map(|start| (start, 1)).collect();
-        assert_eq!(portions(&blocks).iter().map(Vec::len).collect::<Vec<_>>(), [64, 36]);
-        assert!(portions(&BTreeMap::new()).is_empty());
+        assert_eq!(batches(&blocks).iter().map(Vec::len).collect::<Vec<_>>(), [64, 36]);
+        assert!(batches(&BTreeMap::new()).is_empty());
     }
 
     #[test]

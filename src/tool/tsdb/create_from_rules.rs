@@ -16,7 +16,7 @@ use promql::Features;
 use serde::Deserialize;
 use url::Url;
 
-use super::backfill::{Shared, Target};
+use super::backfill::{BlockArguments, BlockDirectory};
 use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::say_err;
@@ -38,7 +38,7 @@ const USER_AGENT: &str = concat!("Trivium/", env!("CARGO_PKG_VERSION"));
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Larger answers are refused.
 const MAX_ANSWER_BYTES: u64 = 1 << 30;
-/// Without `--end`: so long ago, when a server has written its blocks.
+/// How long ago backfilling ends without `--end`: by then a server has written its blocks.
 const END_AGO_MS: i64 = 3 * 3_600_000;
 
 /// What `tsdb create-blocks-from rules` takes.
@@ -70,7 +70,7 @@ pub struct Arguments {
 }
 
 /// Writes the blocks: for each rule one per block's time.
-pub fn run(args: Arguments, shared: &Shared, features: Features) -> Result<(), ToolError> {
+pub fn run(args: Arguments, arguments: &BlockArguments, features: Features) -> Result<(), ToolError> {
     let time = |what: &str, text: &str| {
         parse_time(text).map_err(|e| ToolError::Invalid(format!("error parsing {what} time: {e}")))
     };
@@ -93,13 +93,14 @@ pub fn run(args: Arguments, shared: &Shared, features: Features) -> Result<(), T
     if default_ms < 1 {
         return Err(ToolError::Invalid("--eval-interval: must be at least 1ms".into()));
     }
-    let target = Target::create(&args.output_dir, shared.block_ms())?;
-    let mut import = Import { server, target, start, end, block_ms: shared.block_ms() };
+    let target = BlockDirectory::create(&args.output_dir, arguments.block_ms())?;
+    let mut import = Import { server, target, start, end, block_ms: arguments.block_ms() };
     let mut failed = false;
     for (path, group) in &groups {
-        let due = Due { file: path, group, interval_ms: group.interval_ms.unwrap_or(default_ms).max(1) };
+        let schedule =
+            Schedule { file: path, group, interval_ms: group.interval_ms.unwrap_or(default_ms).max(1) };
         for rule in group.rules.iter().filter(|rule| matches!(rule.action, Action::Record)) {
-            if let Err(e) = import.rule(rule, &due) {
+            if let Err(e) = import.rule(rule, &schedule) {
                 say_err(&format!("rule importer error: {path}: {}: {}: {e}\n", group.name, rule.name));
                 failed = true;
             }
@@ -109,13 +110,13 @@ pub fn run(args: Arguments, shared: &Shared, features: Features) -> Result<(), T
 }
 
 /// When a group is evaluated.
-struct Due<'a> {
+struct Schedule<'a> {
     file: &'a str,
     group: &'a GroupSpec,
     interval_ms: i64,
 }
 
-impl Due<'_> {
+impl Schedule<'_> {
     /// The first evaluation in or after a second.
     fn first_at(&self, second: i64) -> i64 {
         let t = slot(self.file, &self.group.name, self.interval_ms, second.saturating_mul(1000));
@@ -131,12 +132,12 @@ struct Range {
 }
 
 /// The evaluations of a group that belong to each block between two times. Whole seconds, as promtool asks.
-fn ranges(due: &Due<'_>, start: i64, end: i64, block_ms: i64) -> Vec<Range> {
+fn ranges(schedule: &Schedule<'_>, start: i64, end: i64, block_ms: i64) -> Vec<Range> {
     let (start, end) = (start.div_euclid(1000), end.div_euclid(1000));
     let mut ranges = Vec::new();
     let mut block = (start * 1000).div_euclid(block_ms) * block_ms;
     while block <= end * 1000 {
-        let first = due.first_at((block / 1000).max(start));
+        let first = schedule.first_at((block / 1000).max(start));
         let last = ((block + block_ms - 1).div_euclid(1000)).min(end) * 1000;
         if first <= last {
             ranges.push(Range { first, last });
@@ -148,19 +149,19 @@ fn ranges(due: &Due<'_>, start: i64, end: i64, block_ms: i64) -> Vec<Range> {
 
 struct Import {
     server: Server,
-    target: Target,
+    target: BlockDirectory,
     start: i64,
     end: i64,
     block_ms: i64,
 }
 
 impl Import {
-    fn rule(&mut self, rule: &RuleSpec, due: &Due<'_>) -> Result<(), ToolError> {
+    fn rule(&mut self, rule: &RuleSpec, schedule: &Schedule<'_>) -> Result<(), ToolError> {
         let expr = rule.expr.to_string();
-        let ranges = ranges(due, self.start, self.end, self.block_ms);
+        let ranges = ranges(schedule, self.start, self.end, self.block_ms);
         let progress = Progress::new(&rule.name, ranges.len() as u64);
         for (done, range) in ranges.into_iter().enumerate() {
-            let matrix = self.server.query_range(&expr, range, due.interval_ms)?;
+            let matrix = self.server.query_range(&expr, range, schedule.interval_ms)?;
             let mut draft = self.target.draft()?;
             for series in matrix {
                 let labels = recorded(rule, &series.metric);
@@ -317,9 +318,9 @@ mod tests {
     #[test]
     fn ranges_are_aligned_to_the_group_and_cut_at_blocks() {
         let group = group();
-        let due = Due { file: "r.yml", group: &group, interval_ms: 60_000 };
+        let schedule = Schedule { file: "r.yml", group: &group, interval_ms: 60_000 };
         let (block_ms, start, end) = (7_200_000, 3_600_000, 16_000_000);
-        let ranges = ranges(&due, start, end, block_ms);
+        let ranges = ranges(&schedule, start, end, block_ms);
         let bounds = [(3_600_000, 7_199_000), (7_200_000, 14_399_000), (14_400_000, 16_000_000)];
         assert_eq!(ranges.len(), bounds.len());
         let phase = ranges[0].first.rem_euclid(60_000);

@@ -54,7 +54,7 @@ pub enum Bench {
 #[derive(Debug, Args)]
 pub struct CreateBlocksFrom {
     #[command(flatten)]
-    shared: backfill::Shared,
+    arguments: backfill::BlockArguments,
     #[command(subcommand)]
     from: From,
 }
@@ -75,9 +75,9 @@ pub fn run(command: Tsdb, features: Features) -> Result<(), ToolError> {
         Tsdb::List(args) => list::run(args),
         Tsdb::Dump(args) => dump::run(args),
         Tsdb::DumpOpenmetrics(args) => dump_openmetrics::run(args),
-        Tsdb::CreateBlocksFrom(CreateBlocksFrom { shared, from }) => match from {
-            From::Openmetrics(args) => create_from_openmetrics::run(args, &shared),
-            From::Rules(args) => create_from_rules::run(args, &shared, features),
+        Tsdb::CreateBlocksFrom(CreateBlocksFrom { arguments, from }) => match from {
+            From::Openmetrics(args) => create_from_openmetrics::run(args, &arguments),
+            From::Rules(args) => create_from_rules::run(args, &arguments, features),
         },
     }
 }

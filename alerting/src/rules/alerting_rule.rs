@@ -22,7 +22,7 @@ const RESOLVED_RETENTION_MS: i64 = 15 * 60_000;
 
 /// How far an alert has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum AlertState {
     /// Not evaluated yet.
     Unknown,
     /// The condition does not hold.
@@ -33,7 +33,7 @@ pub enum State {
     Firing,
 }
 
-impl State {
+impl AlertState {
     /// As in series and API answers.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl State {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActiveAlert {
     /// Inactive once resolved.
-    pub state: State,
+    pub state: AlertState,
     /// Expanded; `alertname` included.
     pub labels: Labels,
     /// Expanded, sorted by name.
@@ -62,9 +62,9 @@ pub struct ActiveAlert {
     pub fired_at: Option<i64>,
     /// When the condition ceased.
     pub resolved_at: Option<i64>,
-    /// When Alertmanagers were told last.
+    /// When it was last sent to Alertmanagers.
     pub last_sent_at: Option<i64>,
-    /// Until when Alertmanagers shall believe it.
+    /// Until when Alertmanagers take it for active.
     pub valid_until: Option<i64>,
     /// Since when it fires only because of `keep_firing_for`.
     pub keep_firing_since: Option<i64>,
@@ -73,7 +73,7 @@ pub struct ActiveAlert {
 impl ActiveAlert {
     fn new(candidate: Candidate, now: i64) -> Self {
         Self {
-            state: State::Pending,
+            state: AlertState::Pending,
             labels: candidate.labels,
             annotations: candidate.annotations,
             value: candidate.value,
@@ -87,7 +87,7 @@ impl ActiveAlert {
     }
 
     fn needs_sending(&self, now: i64, resend_delay_ms: i64) -> bool {
-        if self.state == State::Pending {
+        if self.state == AlertState::Pending {
             return false;
         }
         let Some(sent) = self.last_sent_at else { return true };
@@ -147,8 +147,8 @@ impl Alerts {
     }
 
     /// The furthest state of all alerts; inactive when there are none.
-    pub fn state(&self) -> State {
-        self.iter().map(|alert| alert.state).max().unwrap_or(State::Inactive)
+    pub fn state(&self) -> AlertState {
+        self.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive)
     }
 
     /// Takes over what another rule knew.
@@ -171,7 +171,7 @@ impl Alerts {
             }
         }
         self.0.retain(|labels, alert| match present.remove(labels) {
-            Some(candidate) if alert.state == State::Inactive => {
+            Some(candidate) if alert.state == AlertState::Inactive => {
                 *alert = ActiveAlert::new(candidate, now);
                 update(alert, now, durations.hold_ms);
                 true
@@ -190,7 +190,7 @@ impl Alerts {
             update(&mut alert, now, durations.hold_ms);
             self.0.insert(labels, alert);
         }
-        let alerts = self.iter().filter(|alert| alert.state != State::Inactive).count();
+        let alerts = self.iter().filter(|alert| alert.state != AlertState::Inactive).count();
         if limit > 0 && alerts > limit {
             self.0.clear();
             return Err(AlertError::Limit { limit, alerts });
@@ -200,7 +200,7 @@ impl Alerts {
 
     /// The samples that show the alerts' states.
     pub fn samples(&self) -> Vec<Sample> {
-        let active = self.iter().filter(|alert| alert.state != State::Inactive);
+        let active = self.iter().filter(|alert| alert.state != AlertState::Inactive);
         active
             .flat_map(|alert| {
                 let mut labels = alert.labels.to_builder();
@@ -233,11 +233,11 @@ impl Alerts {
 /// Pending alerts whose condition held for long enough fire; firing ones for which `for` was raised wait again.
 fn update(alert: &mut ActiveAlert, now: i64, hold_ms: i64) {
     let held = now - alert.active_at >= hold_ms;
-    if alert.state == State::Pending && held {
-        alert.state = State::Firing;
+    if alert.state == AlertState::Pending && held {
+        alert.state = AlertState::Firing;
         alert.fired_at = Some(now);
-    } else if alert.state == State::Firing && !held {
-        alert.state = State::Pending;
+    } else if alert.state == AlertState::Firing && !held {
+        alert.state = AlertState::Pending;
         alert.fired_at = None;
         alert.last_sent_at = None;
         alert.keep_firing_since = None;
@@ -247,21 +247,21 @@ fn update(alert: &mut ActiveAlert, now: i64, hold_ms: i64) {
 /// The condition does not hold. Returns whether the alert is kept.
 fn absent(alert: &mut ActiveAlert, now: i64, durations: Durations) -> bool {
     match alert.state {
-        State::Firing if durations.keep_firing_ms > 0 => {
+        AlertState::Firing if durations.keep_firing_ms > 0 => {
             let since = *alert.keep_firing_since.get_or_insert(now);
             if now - since < durations.keep_firing_ms {
                 update(alert, now, durations.hold_ms);
                 return true;
             }
         }
-        State::Pending => return false,
+        AlertState::Pending => return false,
         _ => {}
     }
     if alert.resolved_at.is_some_and(|resolved| now - resolved > RESOLVED_RETENTION_MS) {
         return false;
     }
-    if alert.state != State::Inactive {
-        alert.state = State::Inactive;
+    if alert.state != AlertState::Inactive {
+        alert.state = AlertState::Inactive;
         alert.resolved_at = Some(now);
     }
     true
@@ -277,7 +277,7 @@ pub struct Expansion<'a> {
     pub external_labels: &'a Labels,
     /// What template functions reach.
     pub environment: &'a Environment<'a>,
-    /// Hears of templates that cannot be expanded.
+    /// Is told of templates that cannot be expanded.
     pub on_error: &'a dyn Fn(&str),
 }
 
@@ -337,8 +337,8 @@ mod tests {
                 alerts.step(candidates, minute as i64 * 60_000, durations, 0).unwrap();
                 match alerts.iter().next().map(|a| a.state) {
                     None => '.',
-                    Some(State::Pending) => 'p',
-                    Some(State::Firing) => 'F',
+                    Some(AlertState::Pending) => 'p',
+                    Some(AlertState::Firing) => 'F',
                     Some(_) => 'r',
                 }
             })
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(alerts.take_due(0, 60_000, 60_000).len(), 1);
         alerts.step(vec![candidate("x", 2.0)], 60_000, durations(300_000), 0).unwrap();
         let alert = alerts.iter().next().unwrap();
-        assert_eq!((alert.state, alert.value, alert.last_sent_at), (State::Pending, 2.0, None));
+        assert_eq!((alert.state, alert.value, alert.last_sent_at), (AlertState::Pending, 2.0, None));
         assert_eq!(alert.active_at, 0);
     }
 
@@ -408,10 +408,10 @@ mod tests {
         assert_eq!(
             sent,
             [
-                (3, State::Firing, fired, None, Some(330_000)),
-                (6, State::Firing, fired, None, Some(420_000)),
-                (8, State::Inactive, fired, Some(240_000), Some(480_000)),
-                (11, State::Inactive, fired, Some(240_000), Some(570_000)),
+                (3, AlertState::Firing, fired, None, Some(330_000)),
+                (6, AlertState::Firing, fired, None, Some(420_000)),
+                (8, AlertState::Inactive, fired, Some(240_000), Some(480_000)),
+                (11, AlertState::Inactive, fired, Some(240_000), Some(570_000)),
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! Everything that can happen to a running server, in one place.
+//! What a running server waits for, in one place: signals, requests of the API, timers, the end of replay.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::{ServerError, builtin};
 use api::control::ReloadRequest;
 use config::flags::Flags;
 
-/// What happened.
-pub enum Happening {
+/// What the main loop acts on.
+pub enum Event {
     /// The server shall end; why.
     Quit(&'static str),
-    /// The configuration shall be read again; who waits for the outcome.
+    /// The configuration shall be read again; the outcome goes to the request, if there is one.
     Reload(Option<ReloadRequest>),
     /// Time to see whether a file has changed (`--config.auto-reload`).
-    Changed,
+    CheckFiles,
     /// Time to look whether node_exporter has appeared.
-    Look,
+    LookForNodeExporter,
     /// Replay of the store's log ended, well or not.
     Replayed(Result<(), StorageError>),
 }
@@ -31,19 +31,19 @@ pub enum Happening {
 /// Waits for the end of replay.
 pub type Replay = JoinHandle<Result<(), StorageError>>;
 
-/// Waits for the next happening.
-pub struct Happenings {
+/// All sources of events.
+pub struct Events {
     term: Signal,
     int: Signal,
     hup: Signal,
     requests: mpsc::Receiver<ReloadRequest>,
     quit: CancellationToken,
     auto_reload: Option<Interval>,
-    look: Interval,
+    node_exporter: Interval,
     replay: Option<Replay>,
 }
 
-impl Happenings {
+impl Events {
     /// Starts listening to signals and requests.
     pub fn listen(
         flags: &Flags,
@@ -66,18 +66,18 @@ impl Happenings {
             requests,
             quit,
             auto_reload: flags.auto_reload_interval_ms.map(|ms| every(super::millis(ms.max(1000)))),
-            look: every(builtin::LOOK_EVERY),
+            node_exporter: every(builtin::NODE_EXPORTER_CHECKS),
             replay: None,
         })
     }
 
-    /// Lets the end of replay be one of the happenings.
+    /// Waits for the end of replay from now on.
     pub fn expect_replay(&mut self, replay: Replay) {
         self.replay = Some(replay);
     }
 
-    /// The next happening.
-    pub async fn next(&mut self) -> Happening {
+    /// The next event.
+    pub async fn next(&mut self) -> Event {
         let changed = async {
             match &mut self.auto_reload {
                 Some(ticks) => drop(ticks.tick().await),
@@ -86,27 +86,27 @@ impl Happenings {
         };
         let replayed = async {
             match &mut self.replay {
-                Some(replay) => replay.await.unwrap_or_else(broken),
+                Some(replay) => replay.await.unwrap_or_else(panicked),
                 None => std::future::pending().await,
             }
         };
-        let happening = tokio::select! {
-            _ = self.term.recv() => Happening::Quit("Received SIGTERM"),
-            _ = self.int.recv() => Happening::Quit("Received SIGINT"),
-            () = self.quit.cancelled() => Happening::Quit("Received termination request via web service"),
-            _ = self.hup.recv() => Happening::Reload(None),
-            Some(answer) = self.requests.recv() => Happening::Reload(Some(answer)),
-            () = changed => Happening::Changed,
-            _ = self.look.tick() => Happening::Look,
-            outcome = replayed => Happening::Replayed(outcome),
+        let event = tokio::select! {
+            _ = self.term.recv() => Event::Quit("Received SIGTERM"),
+            _ = self.int.recv() => Event::Quit("Received SIGINT"),
+            () = self.quit.cancelled() => Event::Quit("Received termination request via web service"),
+            _ = self.hup.recv() => Event::Reload(None),
+            Some(answer) = self.requests.recv() => Event::Reload(Some(answer)),
+            () = changed => Event::CheckFiles,
+            _ = self.node_exporter.tick() => Event::LookForNodeExporter,
+            outcome = replayed => Event::Replayed(outcome),
         };
-        if matches!(happening, Happening::Replayed(_)) {
+        if matches!(event, Event::Replayed(_)) {
             self.replay = None;
         }
-        happening
+        event
     }
 }
 
-fn broken(e: JoinError) -> Result<(), StorageError> {
+fn panicked(e: JoinError) -> Result<(), StorageError> {
     Err(StorageError::Poisoned(format!("waiting for replay: {e}")))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::relabel::{Rule, process};
 use model::{Labels, LabelsBuilder};
 
-use super::alertmanager::{SendLoop, Sending, discovered_labels, url_of};
+use super::alertmanager::{SendLoop, SendOptions, discovered_labels, url_of};
 use super::{Metrics, Options};
 use crate::Alert;
 use config::alerting::AlertmanagerConfig;
@@ -15,7 +15,7 @@ use discovery::{ADDRESS_LABEL, TargetGroup};
 use net::client::HttpClient;
 
 /// One section with what discovery found for it.
-pub(super) struct Set {
+pub(super) struct AlertmanagerSet {
     pub(super) config: Arc<AlertmanagerConfig>,
     client: Arc<HttpClient>,
     /// By URL.
@@ -24,13 +24,13 @@ pub(super) struct Set {
     dropped: Vec<String>,
 }
 
-impl Set {
+impl AlertmanagerSet {
     pub(super) fn new(config: Arc<AlertmanagerConfig>, client: HttpClient) -> Self {
         Self { config, client: Arc::new(client), loops: BTreeMap::new(), dropped: Vec::new() }
     }
 
-    /// Makes the targets of these groups the Alertmanagers of the set; those that stay keep their queues. Returns the sending
-    /// tasks of the others, told to end.
+    /// Makes the targets of these groups the Alertmanagers of the set; those that stay keep their queues. Returns the
+    /// sending tasks of the others, which are ending.
     pub(super) fn sync(
         &mut self,
         groups: &[Arc<TargetGroup>],
@@ -57,7 +57,7 @@ impl Set {
                 continue;
             }
             let send_loop = old.remove(&url).unwrap_or_else(|| {
-                let sending = Sending {
+                let options = SendOptions {
                     client: self.client.clone(),
                     timeout: Duration::from_millis(self.config.timeout_ms.max(0).unsigned_abs()),
                     batch: options.batch_size.max(1),
@@ -65,7 +65,7 @@ impl Set {
                     drain: options.drain_on_shutdown,
                     metrics: metrics.clone(),
                 };
-                SendLoop::start(url.clone(), sending)
+                SendLoop::start(url.clone(), options)
             });
             self.loops.insert(url, send_loop);
         }

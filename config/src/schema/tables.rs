@@ -1,40 +1,41 @@
 //! The tables of sections that are checked but not acted upon: fields, defaults and rules of Prometheus 3.14.
 
-use super::http_client::{Auth, HttpClientConfig};
-use super::sections::{Field, Kind, Schema, Section};
-use super::url::GoUrl;
+use super::{Field, Kind, Schema, Section};
+use crate::http_client::{Auth, HttpClientConfig};
+use crate::url::GoUrl;
 use Kind::{
     Bool, Duration, Http, Inner, Int, List, Nested, OneOf, Path, Secret, Text, TextMap, Texts, Tls, Url,
 };
 
-type Verdict = Result<(), (&'static str, String)>;
+type Checked = Result<(), (&'static str, String)>;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 
-const fn schema(name: &'static str, fields: &'static [Field], check: fn(&Section) -> Verdict) -> Schema {
+const fn schema(name: &'static str, fields: &'static [Field], check: fn(&Section) -> Checked) -> Schema {
     Schema { name, fields, check }
 }
 
 const HTTP: Field = Field::new("", Http);
 const REFRESH: &str = "refresh_interval";
 
-fn fine(_: &Section) -> Verdict {
+/// For sections with no rules but those of each field.
+fn no_check(_: &Section) -> Checked {
     Ok(())
 }
 
-fn fail(field: &'static str, message: &str) -> Verdict {
+fn refuse(field: &'static str, message: &str) -> Checked {
     Err((field, message.to_owned()))
 }
 
-fn refuse_both(s: &Section, [a, b]: [&'static str; 2], message: &str) -> Verdict {
-    if s.is_set(a) && s.is_set(b) { fail(b, message) } else { Ok(()) }
+fn refuse_both(s: &Section, [a, b]: [&'static str; 2], message: &str) -> Checked {
+    if s.is_set(a) && s.is_set(b) { refuse(b, message) } else { Ok(()) }
 }
 
-fn check_url(s: &Section, field: &'static str, needs_host: bool, message: &str) -> Verdict {
+fn check_url(s: &Section, field: &'static str, needs_host: bool, message: &str) -> Checked {
     match GoUrl::parse(s.text(field)) {
         Err(e) => Err((field, format!("not a valid URL: {e}"))),
-        Ok(url) if needs_host && (url.scheme().is_empty() || url.host().is_empty()) => fail(field, message),
+        Ok(url) if needs_host && (url.scheme().is_empty() || url.host().is_empty()) => refuse(field, message),
         Ok(_) => Ok(()),
     }
 }
@@ -95,18 +96,18 @@ pub static DISCOVERY: &[Schema] = &[
         ],
         |s| {
             if s.text("server").trim().is_empty() {
-                return fail("server", "consul SD configuration requires a server address");
+                return refuse("server", "consul SD configuration requires a server address");
             }
             let user = s.is_set("username") || s.is_set("password");
             match s.auth() {
-                Auth::Basic(_) if user => fail(
+                Auth::Basic(_) if user => refuse(
                     "basic_auth",
                     "at most one of consul SD configuration username and password and basic auth can be configured",
                 ),
                 Auth::Authorization(_) | Auth::OAuth2(_) if user => {
-                    fail("username", "at most one of basic_auth, oauth2 & authorization must be configured")
+                    refuse("username", "at most one of basic_auth, oauth2 & authorization must be configured")
                 }
-                Auth::Authorization(_) | Auth::OAuth2(_) if s.is_set("token") => fail(
+                Auth::Authorization(_) | Auth::OAuth2(_) if s.is_set("token") => refuse(
                     "token",
                     "at most one of consul SD token, authorization, or oauth2 can be configured",
                 ),
@@ -122,7 +123,7 @@ pub static DISCOVERY: &[Schema] = &[
             Field::shown("port", Int(80)),
             Field::shown("role", OneOf(&["droplets", "databases"])),
         ],
-        fine,
+        no_check,
     ),
     schema(
         "docker_sd_configs",
@@ -173,11 +174,15 @@ pub static DISCOVERY: &[Schema] = &[
         ],
         |s| {
             let empty = s.sections("filters").iter().any(|filter| filter.texts("values").is_empty());
-            if empty { fail("filters", "EC2 SD configuration filter values cannot be empty") } else { Ok(()) }
+            if empty {
+                refuse("filters", "EC2 SD configuration filter values cannot be empty")
+            } else {
+                Ok(())
+            }
         },
     ),
-    schema("ecs_sd_configs", AWS_CLUSTERS_20, fine),
-    schema("elasticache_sd_configs", AWS_CLUSTERS_10, fine),
+    schema("ecs_sd_configs", AWS_CLUSTERS_20, no_check),
+    schema("elasticache_sd_configs", AWS_CLUSTERS_10, no_check),
     schema(
         "eureka_sd_configs",
         &[Field::new("server", Text("")), HTTP, Field::new(REFRESH, Duration(30 * SECOND))],
@@ -251,7 +256,7 @@ pub static DISCOVERY: &[Schema] = &[
             Field::shown("port", Int(80)),
             HTTP,
         ],
-        fine,
+        no_check,
     ),
     schema(
         "linode_sd_configs",
@@ -262,7 +267,7 @@ pub static DISCOVERY: &[Schema] = &[
             Field::new("tag_separator", Text(",")),
             Field::new("region", Text("")),
         ],
-        fine,
+        no_check,
     ),
     schema(
         "marathon_sd_configs",
@@ -282,11 +287,11 @@ pub static DISCOVERY: &[Schema] = &[
             )?;
             let token = s.is_set("auth_token") || s.is_set("auth_token_file");
             match s.auth() {
-                Auth::Basic(_) if token => fail(
+                Auth::Basic(_) if token => refuse(
                     "basic_auth",
                     "marathon_sd: at most one of basic_auth, auth_token & auth_token_file must be configured",
                 ),
-                Auth::Authorization(_) if token => fail(
+                Auth::Authorization(_) if token => refuse(
                     "authorization",
                     "marathon_sd: at most one of auth_token, auth_token_file & authorization must be configured",
                 ),
@@ -294,7 +299,7 @@ pub static DISCOVERY: &[Schema] = &[
             }
         },
     ),
-    schema("msk_sd_configs", AWS_CLUSTERS_10, fine),
+    schema("msk_sd_configs", AWS_CLUSTERS_10, no_check),
     schema("nerve_sd_configs", ZOOKEEPER, |s| check_zookeeper(s, "nerve")),
     schema(
         "nomad_sd_configs",
@@ -308,7 +313,7 @@ pub static DISCOVERY: &[Schema] = &[
             Field::new("tag_separator", Text(",")),
         ],
         |s| match s.text("server").trim() {
-            "" => fail("server", "nomad SD configuration requires a server address"),
+            "" => refuse("server", "nomad SD configuration requires a server address"),
             _ => Ok(()),
         },
     ),
@@ -404,11 +409,11 @@ pub static DISCOVERY: &[Schema] = &[
             Field::shown("port", Int(80)),
         ],
         |s| {
-            super::discovery::check_http_url(s.text("url")).map_err(|e| ("url", e))?;
+            crate::discovery::check_http_url(s.text("url")).map_err(|e| ("url", e))?;
             s.require("query", "query missing")
         },
     ),
-    schema("rds_sd_configs", AWS_RDS, fine),
+    schema("rds_sd_configs", AWS_RDS, no_check),
     schema(
         "scaleway_sd_configs",
         &[
@@ -432,12 +437,12 @@ pub static DISCOVERY: &[Schema] = &[
             s.require("access_key", "access_key is mandatory")?;
             let key = s.text("access_key").strip_prefix("SCW").unwrap_or("");
             if key.len() != 17 || !key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
-                return fail("access_key", "invalid access key format, expected SCWXXXXXXXXXXXXXXXXX");
+                return refuse("access_key", "invalid access key format, expected SCWXXXXXXXXXXXXXXXXX");
             }
             check_uuid(s, "project_id", "invalid project ID format, expected a UUID")?;
             match s.secret("secret_key") {
                 Some(secret) if !is_uuid(secret.reveal()) => {
-                    fail("secret_key", "invalid secret key format, expected a UUID")
+                    refuse("secret_key", "invalid secret key format, expected a UUID")
                 }
                 _ => Ok(()),
             }
@@ -461,7 +466,7 @@ pub static DISCOVERY: &[Schema] = &[
         ],
         |s| {
             if !s.is_set("endpoint") && !s.is_set("region") {
-                return fail("region", "stackit_sd: endpoint and region missing");
+                return refuse("region", "stackit_sd: endpoint and region missing");
             }
             check_url(s, "endpoint", false, "")
         },
@@ -507,12 +512,12 @@ pub static DISCOVERY: &[Schema] = &[
     schema(
         "vultr_sd_configs",
         &[HTTP, Field::shown(REFRESH, Duration(MINUTE)), Field::shown("port", Int(80))],
-        fine,
+        no_check,
     ),
 ];
 
 static FILTER: Schema =
-    schema("filters", &[Field::shown("name", Text("")), Field::shown("values", Texts)], fine);
+    schema("filters", &[Field::shown("name", Text("")), Field::shown("values", Texts)], no_check);
 
 /// The form that covers all AWS roles; the role decides the defaults of what is not written.
 const AWS: &[Field] = &[
@@ -567,7 +572,7 @@ const KUBERNETES: &[Field] = &[
         Inner(&schema(
             "namespaces",
             &[Field::shown("own_namespace", Bool(false)), Field::shown("names", Texts)],
-            fine,
+            no_check,
         )),
     ),
     Field::new(
@@ -575,7 +580,7 @@ const KUBERNETES: &[Field] = &[
         List(&schema(
             "selectors",
             &[Field::new("role", OneOf(ROLES)), Field::new("label", Text("")), Field::new("field", Text(""))],
-            fine,
+            no_check,
         )),
     ),
     Field::new(
@@ -589,12 +594,12 @@ const KUBERNETES: &[Field] = &[
                 Field::shown("job", Bool(false)),
                 Field::shown("cronjob", Bool(false)),
             ],
-            fine,
+            no_check,
         )),
     ),
 ];
 
-fn check_kubernetes(s: &Section) -> Verdict {
+fn check_kubernetes(s: &Section) -> Checked {
     s.require("role", "role missing (one of: pod, service, endpoints, endpointslice, node, ingress)")?;
     refuse_both(
         s,
@@ -603,7 +608,7 @@ fn check_kubernetes(s: &Section) -> Verdict {
     )?;
     if s.http().is_some_and(|http| *http != HttpClientConfig::default()) {
         if s.is_set("kubeconfig_file") {
-            return fail(
+            return refuse(
                 "kubeconfig_file",
                 "cannot use a custom HTTP client configuration together with 'kubeconfig_file'",
             );
@@ -650,7 +655,7 @@ fn check_kubernetes(s: &Section) -> Verdict {
     Ok(())
 }
 
-fn check_oci(s: &Section) -> Verdict {
+fn check_oci(s: &Section) -> Checked {
     s.require("region", "oci_sd: region is required")?;
     let own = ["tenancy", "user", "fingerprint", "key_file"];
     if s.text("auth") == "api_key" {
@@ -667,7 +672,7 @@ fn check_oci(s: &Section) -> Verdict {
     } else if let Some(field) =
         own.into_iter().chain(["key_passphrase", "key_passphrase_file"]).find(|field| s.is_set(field))
     {
-        return fail(
+        return refuse(
             field,
             "oci_sd: instance_principal auth must not have tenancy, user, fingerprint, key_file, key_passphrase, or \
              key_passphrase_file set",
@@ -679,9 +684,9 @@ fn check_oci(s: &Section) -> Verdict {
     s.require(REFRESH, "oci_sd: refresh_interval must be positive")
 }
 
-fn check_secret_key(s: &Section) -> Verdict {
+fn check_secret_key(s: &Section) -> Checked {
     if !s.is_set("secret_key") && !s.is_set("secret_key_file") {
-        return fail("secret_key", "one of secret_key & secret_key_file must be configured");
+        return refuse("secret_key", "one of secret_key & secret_key_file must be configured");
     }
     refuse_both(
         s,
@@ -696,7 +701,7 @@ const ZOOKEEPER: &[Field] = &[
     Field::new("timeout", Duration(10 * SECOND)),
 ];
 
-fn check_zookeeper(s: &Section, kind: &str) -> Verdict {
+fn check_zookeeper(s: &Section, kind: &str) -> Checked {
     if !s.is_set("servers") {
         return Err(("servers", format!("{kind} SD config must contain at least one Zookeeper server")));
     }
@@ -724,20 +729,20 @@ pub static SIGV4: Schema = schema(
     ],
     |s| {
         if s.is_set("access_key") != s.is_set("secret_key") {
-            return fail(
+            return refuse(
                 if s.is_set("access_key") { "access_key" } else { "secret_key" },
                 "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config",
             );
         }
         if s.is_set("external_id") && !s.is_set("role_arn") {
-            return fail("external_id", "external_id can only be used with role_arn");
+            return refuse("external_id", "external_id can only be used with role_arn");
         }
         Ok(())
     },
 );
 
 /// Tokens of Google Cloud.
-pub static GOOGLE_IAM: Schema = schema("google_iam", &[Field::new("credentials_file", Text(""))], fine);
+pub static GOOGLE_IAM: Schema = schema("google_iam", &[Field::new("credentials_file", Text(""))], no_check);
 
 /// Tokens of Azure.
 pub static AZURE_AD: Schema = schema(
@@ -745,7 +750,7 @@ pub static AZURE_AD: Schema = schema(
     &[
         Field::new(
             "managed_identity",
-            Nested(&schema("managed_identity", &[Field::new("client_id", Text(""))], fine)),
+            Nested(&schema("managed_identity", &[Field::new("client_id", Text(""))], no_check)),
         ),
         Field::new(
             "workload_identity",
@@ -790,7 +795,7 @@ pub static AZURE_AD: Schema = schema(
                 },
             )),
         ),
-        Field::new("sdk", Nested(&schema("sdk", &[Field::new("tenant_id", Text(""))], fine))),
+        Field::new("sdk", Nested(&schema("sdk", &[Field::new("tenant_id", Text(""))], no_check))),
         Field::new(
             "certificate",
             Nested(&schema(
@@ -828,7 +833,7 @@ pub static AZURE_AD: Schema = schema(
         let given: Vec<_> = methods.into_iter().filter(|m| s.section(m).is_some()).collect();
         match given.as_slice() {
             [] => {
-                return fail(
+                return refuse(
                     "",
                     "must provide an Azure Managed Identity, Azure Workload Identity, Azure OAuth, Azure Certificate or Azure \
                  SDK in the Azure AD config",
@@ -836,7 +841,10 @@ pub static AZURE_AD: Schema = schema(
             }
             [_] => {}
             [_, second, ..] => {
-                return fail(second, "cannot provide multiple authentication methods in the Azure AD config");
+                return refuse(
+                    second,
+                    "cannot provide multiple authentication methods in the Azure AD config",
+                );
             }
         }
         if let Some(identity) = s.section("managed_identity").filter(|i| i.is_set("client_id")) {
@@ -845,14 +853,14 @@ pub static AZURE_AD: Schema = schema(
         }
         let valid = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "_:/.-".contains(c);
         if !s.text("scope").chars().all(valid) {
-            return fail("scope", "the provided scope contains invalid characters");
+            return refuse("scope", "the provided scope contains invalid characters");
         }
         Ok(())
     },
 );
 
-fn check_uuid(s: &Section, field: &'static str, message: &str) -> Verdict {
-    if is_uuid(s.text(field)) { Ok(()) } else { fail(field, message) }
+fn check_uuid(s: &Section, field: &'static str, message: &str) -> Checked {
+    if is_uuid(s.text(field)) { Ok(()) } else { refuse(field, message) }
 }
 
 /// As Google's uuid package: 8-4-4-4-12 hex digits, or those 32 alone, in braces, or after `urn:uuid:`.

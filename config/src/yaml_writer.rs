@@ -5,7 +5,7 @@ use super::yaml::Node;
 
 /// A value to write.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Out {
+pub(super) enum Tree {
     /// `null`
     Null,
     /// A text, quoted if it would be read as something else.
@@ -13,14 +13,14 @@ pub(super) enum Out {
     /// A number or a boolean, as it is.
     Raw(String),
     /// A list.
-    List(Vec<Out>),
+    List(Vec<Tree>),
     /// A list of texts on one line.
     Flow(Vec<String>),
     /// A mapping, in order.
-    Map(Vec<(String, Out)>),
+    Map(Vec<(String, Tree)>),
 }
 
-impl Out {
+impl Tree {
     /// A number or a boolean.
     pub fn raw(value: impl ToString) -> Self {
         Self::Raw(value.to_string())
@@ -33,11 +33,11 @@ impl Out {
 }
 
 /// The text of a document.
-pub(super) fn emit(root: &Out) -> String {
+pub(super) fn write(root: &Tree) -> String {
     let mut out = String::new();
     match root {
-        Out::Map(entries) if !entries.is_empty() => write_map(&mut out, entries, 0),
-        Out::List(items) if !items.is_empty() => write_list(&mut out, items, 0),
+        Tree::Map(entries) if !entries.is_empty() => write_map(&mut out, entries, 0),
+        Tree::List(items) if !items.is_empty() => write_list(&mut out, items, 0),
         other => {
             out.push_str(&inline(other, 0));
             out.push('\n');
@@ -46,7 +46,7 @@ pub(super) fn emit(root: &Out) -> String {
     out
 }
 
-fn write_map(out: &mut String, entries: &[(String, Out)], indent: usize) {
+fn write_map(out: &mut String, entries: &[(String, Tree)], indent: usize) {
     for (i, (key, value)) in entries.iter().enumerate() {
         if i > 0 || !out.ends_with("- ") {
             out.push_str(&" ".repeat(indent));
@@ -54,11 +54,11 @@ fn write_map(out: &mut String, entries: &[(String, Out)], indent: usize) {
         out.push_str(&scalar(key, 0));
         out.push(':');
         match value {
-            Out::Map(entries) if !entries.is_empty() => {
+            Tree::Map(entries) if !entries.is_empty() => {
                 out.push('\n');
                 write_map(out, entries, indent + 2);
             }
-            Out::List(items) if !items.is_empty() => {
+            Tree::List(items) if !items.is_empty() => {
                 out.push('\n');
                 write_list(out, items, indent);
             }
@@ -71,15 +71,15 @@ fn write_map(out: &mut String, entries: &[(String, Out)], indent: usize) {
     }
 }
 
-fn write_list(out: &mut String, items: &[Out], indent: usize) {
+fn write_list(out: &mut String, items: &[Tree], indent: usize) {
     for (i, item) in items.iter().enumerate() {
         if i > 0 || !out.ends_with("- ") {
             out.push_str(&" ".repeat(indent));
         }
         out.push_str("- ");
         match item {
-            Out::Map(entries) if !entries.is_empty() => write_map(out, entries, indent + 2),
-            Out::List(items) if !items.is_empty() => write_list(out, items, indent + 2),
+            Tree::Map(entries) if !entries.is_empty() => write_map(out, entries, indent + 2),
+            Tree::List(items) if !items.is_empty() => write_list(out, items, indent + 2),
             other => {
                 out.push_str(&inline(other, indent + 2));
                 out.push('\n');
@@ -88,17 +88,17 @@ fn write_list(out: &mut String, items: &[Out], indent: usize) {
     }
 }
 
-fn inline(value: &Out, indent: usize) -> String {
+fn inline(value: &Tree, indent: usize) -> String {
     match value {
-        Out::Null => "null".to_owned(),
-        Out::Raw(text) => text.clone(),
-        Out::Text(text) => scalar(text, indent),
-        Out::Flow(texts) => {
+        Tree::Null => "null".to_owned(),
+        Tree::Raw(text) => text.clone(),
+        Tree::Text(text) => scalar(text, indent),
+        Tree::Flow(texts) => {
             let texts: Vec<String> = texts.iter().map(|t| flow_scalar(t)).collect();
             format!("[{}]", texts.join(", "))
         }
-        Out::List(_) => "[]".to_owned(),
-        Out::Map(_) => "{}".to_owned(),
+        Tree::List(_) => "[]".to_owned(),
+        Tree::Map(_) => "{}".to_owned(),
     }
 }
 
@@ -258,33 +258,33 @@ mod tests {
 
     #[test]
     fn shapes() {
-        let text = |t: &str| Out::text(t);
-        let tree = Out::Map(vec![
-            ("a".into(), Out::Map(vec![("b".into(), Out::raw(1)), ("c".into(), Out::Map(vec![]))])),
+        let text = |t: &str| Tree::text(t);
+        let tree = Tree::Map(vec![
+            ("a".into(), Tree::Map(vec![("b".into(), Tree::raw(1)), ("c".into(), Tree::Map(vec![]))])),
             (
                 "l".into(),
-                Out::List(vec![
-                    Out::Map(vec![("k".into(), text("v")), ("m".into(), Out::List(vec![text("x")]))]),
-                    Out::List(vec![text("w"), text("z")]),
-                    Out::Null,
+                Tree::List(vec![
+                    Tree::Map(vec![("k".into(), text("v")), ("m".into(), Tree::List(vec![text("x")]))]),
+                    Tree::List(vec![text("w"), text("z")]),
+                    Tree::Null,
                 ]),
             ),
-            ("f".into(), Out::Flow(vec!["p".into(), "q".into()])),
+            ("f".into(), Tree::Flow(vec!["p".into(), "q".into()])),
             ("t".into(), text("one\ntwo\n")),
         ]);
         let want = "a:\n  b: 1\n  c: {}\nl:\n- k: v\n  m:\n  - x\n- - w\n  - z\n- null\nf: [p, q]\nt: |\n  one\n  two\n";
-        assert_eq!(emit(&tree), want);
+        assert_eq!(write(&tree), want);
     }
 
     proptest! {
         #[test]
         fn what_is_written_reads_back(text in "\\PC{0,12}|[ -~]{0,12}|[a-z\n ]{0,10}", key in "[a-z]{1,3}") {
-            let tree = Out::Map(vec![
-                (key.clone(), Out::text(&text)),
-                ("Flow".into(), Out::Flow(vec![text.clone()])),
-                ("Last".into(), Out::List(vec![Out::text(&text)])),
+            let tree = Tree::Map(vec![
+                (key.clone(), Tree::text(&text)),
+                ("Flow".into(), Tree::Flow(vec![text.clone()])),
+                ("Last".into(), Tree::List(vec![Tree::text(&text)])),
             ]);
-            let written = emit(&tree);
+            let written = write(&tree);
             let root = parse(&written).unwrap();
             let Value::Mapping(entries) = root.value else { panic!("{written}") };
             let read = |node: &Node| match (&node.value, node.is_null(), number(node), boolean(node)) {

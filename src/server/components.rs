@@ -12,7 +12,7 @@ use super::configuration::{Configuration, language};
 use super::millis;
 use crate::version;
 use alerting::notify;
-use alerting::rules::{self, Settings};
+use alerting::rules::{self, RuleSettings};
 use api::control::Control;
 use api::door::Door;
 use config::flags::Flags;
@@ -20,7 +20,7 @@ use scrape::{self, AppendOptions, ScrapeMetrics};
 use telemetry::Registry;
 
 /// The parts, running.
-pub struct Running {
+pub struct Components {
     pub scrape: Arc<scrape::Manager>,
     pub rules: Arc<rules::Manager>,
     pub notify: Arc<notify::Manager>,
@@ -34,7 +34,7 @@ pub struct Running {
     forwarders: Vec<JoinHandle<()>>,
 }
 
-impl Running {
+impl Components {
     /// Starts all parts without configuration. Needs a tokio runtime.
     pub fn start(
         flags: &Flags,
@@ -173,7 +173,7 @@ impl Running {
         }
         self.notify_discovery.apply(&notify::Manager::discovery_jobs(&config.alerting)).await;
 
-        let settings = Settings {
+        let settings = RuleSettings {
             evaluation_interval_ms: config.global.evaluation_interval_ms,
             query_offset_ms: config.global.rule_query_offset_ms,
             external_labels: external_labels.clone(),

@@ -1,11 +1,13 @@
 //! Sections that are known by their fields and checked, but not acted upon in this version: discovery kinds and cloud
 //! authentication. A [`Schema`] says which fields a section has; what was written is kept for printing.
 
-use super::context::Context;
-use super::fields::Fields;
-use super::http_client::{Auth, HttpClientConfig, Secret, TlsConfig};
-use super::url::GoUrl;
-use super::yaml::Fault;
+pub mod tables;
+
+use crate::context::Context;
+use crate::fields::Fields;
+use crate::http_client::{Auth, HttpClientConfig, Secret, TlsConfig};
+use crate::url::GoUrl;
+use crate::yaml::Fault;
 
 /// A checked entry of such a section.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +150,7 @@ impl Field {
             Kind::Http => FieldValue::Http(Box::new(HttpClientConfig::read(f, cx, true)?)),
             Kind::Nested(schema) => FieldValue::Nested(f.section(name, |f| schema.read(f, cx))?),
             Kind::Inner(schema) => {
-                let empty = super::yaml::Node::null();
+                let empty = crate::yaml::Node::null();
                 let section = match f.section(name, |f| schema.read(f, cx))? {
                     Some(section) => section,
                     None => schema.read(Fields::new(&empty, "")?, cx)?,
