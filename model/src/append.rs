@@ -6,6 +6,7 @@ use crate::histogram::{FloatHistogram, Histogram};
 use crate::labels::Labels;
 use crate::metadata::Metadata;
 use crate::sample::Exemplar;
+use crate::value::SampleValue;
 
 /// A store's number for a series, valid until the series is dropped from the head. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +104,21 @@ pub trait Appender: Send {
         v: HistogramSample,
         start_t: i64,
     ) -> Result<SeriesRef, AppendError>;
+
+    /// Adds a sample of either kind.
+    fn append_value(
+        &mut self,
+        known: Option<SeriesRef>,
+        labels: &Labels,
+        t: i64,
+        value: SampleValue,
+        start_t: i64,
+    ) -> Result<SeriesRef, AppendError> {
+        match value {
+            SampleValue::Float(v) => self.append(known, labels, t, v, start_t),
+            SampleValue::Histogram(h) => self.append_histogram(known, labels, t, h, start_t),
+        }
+    }
 
     /// Adds an exemplar to a series that this appender or an earlier one appended to; its `t` must be set.
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendError>;

@@ -16,7 +16,9 @@ pub mod regexp;
 pub mod relabel;
 pub mod sample;
 pub mod time;
+pub mod value;
 
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::Sample;
+pub use value::{SampleValue, Value};

@@ -1,6 +1,7 @@
 //! One observation of a series.
 
 use crate::labels::Labels;
+use crate::value::SampleValue;
 
 /// Marks the end of a series in a float sample's value or a histogram's sum. A NaN with bits of its own: compare
 /// bits, never `is_nan`. Source: Prometheus `model/value/value.go`.
@@ -19,20 +20,15 @@ pub fn is_stale(v: f64) -> bool {
     v.to_bits() == STALE_NAN_BITS
 }
 
-/// A float sample.
-#[derive(Clone, Copy, Debug)]
+/// One observation of a series as producers give it and stores keep it.
+#[derive(Clone, Debug)]
 pub struct Sample {
     /// Milliseconds since the Unix epoch; may be negative.
     pub t: i64,
-    /// The value; may be NaN, infinite or the staleness mark.
-    pub v: f64,
-}
-
-/// Bitwise: two staleness marks are equal, and 0 differs from -0.
-impl PartialEq for Sample {
-    fn eq(&self, other: &Self) -> bool {
-        self.t == other.t && self.v.to_bits() == other.v.to_bits()
-    }
+    /// Start timestamp of a cumulative series in milliseconds, 0 for unknown.
+    pub start_t: i64,
+    /// The value.
+    pub value: SampleValue,
 }
 
 /// A value that points at a trace, or anything else outside the series.

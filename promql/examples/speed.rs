@@ -10,7 +10,7 @@ use std::time::Instant;
 use model::Labels;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
 use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
-use promql::value::Value;
+use promql::value::QueryValue;
 use promql::{Features, parse};
 
 const SERIES: usize = 100_000;
@@ -175,11 +175,11 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn size(value: &Value) -> usize {
+fn size(value: &QueryValue) -> usize {
     match value {
-        Value::Vector(samples) => samples.len(),
-        Value::Matrix(series) => series.len(),
-        Value::Scalar(_) | Value::String(_) => 1,
+        QueryValue::Vector(samples) => samples.len(),
+        QueryValue::Matrix(series) => series.len(),
+        QueryValue::Scalar(_) | QueryValue::String(_) => 1,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
 use crate::eval;
 use crate::memory::Memory;
-use crate::value::Value;
+use crate::value::QueryValue;
 
 /// Default distance into the past that an instant selector looks for a sample: 5 minutes.
 pub const DEFAULT_LOOKBACK_DELTA_MS: i64 = 300_000;
@@ -201,7 +201,7 @@ pub struct QueryStats {
 #[derive(Clone, Debug)]
 pub struct QueryResult {
     /// The value.
-    pub value: Value,
+    pub value: QueryValue,
     /// Warnings and infos, the store's warnings included.
     pub annotations: Annotations,
     /// Figures.
@@ -236,7 +236,7 @@ impl Engine {
         self.prepare(expr, Times::Instant(t), context)?.evaluate(source, Workers::All, context)
     }
 
-    /// Evaluates an expression at every step of a range. The result is a [`Value::Matrix`].
+    /// Evaluates an expression at every step of a range. The result is a [`QueryValue::Matrix`].
     pub fn range(
         &self,
         expr: &Expr,

@@ -7,24 +7,15 @@
 
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::FloatHistogram;
 use model::sample::{STALE_NAN, is_stale};
+use model::{Labels, Value};
 
 use crate::ast::ValueType;
 
-/// A float or a histogram.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Point {
-    /// A float sample's value.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<FloatHistogram>),
-}
-
 /// What a query gave.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum QueryValue {
     /// One float.
     Scalar(Scalar),
     /// One text.
@@ -35,7 +26,7 @@ pub enum Value {
     Matrix(Vec<Series>),
 }
 
-impl Value {
+impl QueryValue {
     /// The type of the value.
     pub fn value_type(&self) -> ValueType {
         match self {
@@ -43,6 +34,17 @@ impl Value {
             Self::String(_) => ValueType::String,
             Self::Vector(_) => ValueType::Vector,
             Self::Matrix(_) => ValueType::Matrix,
+        }
+    }
+
+    /// The value as an instant vector, a scalar as one sample without labels; `None` for other types.
+    pub fn into_vector(self) -> Option<Vec<VectorSample>> {
+        match self {
+            Self::Vector(samples) => Some(samples),
+            Self::Scalar(Scalar { t, v }) => {
+                Some(vec![VectorSample { labels: Labels::empty(), t, value: Value::Float(v) }])
+            }
+            Self::String(_) | Self::Matrix(_) => None,
         }
     }
 }
@@ -73,7 +75,7 @@ pub struct VectorSample {
     /// Milliseconds since the Unix epoch; the time of evaluation.
     pub t: i64,
     /// Its value.
-    pub point: Point,
+    pub value: Value,
 }
 
 /// One series of a matrix. At any time it has a float or a histogram, not both.

@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use model::Labels;
 use model::histogram::FloatHistogram;
+use model::{Labels, Value};
 use naive::{Failure, Grid, Naive};
 use promql::ast::Expr;
 use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
 use promql::script::random::{Dialect, Queries, Rng, Vocabulary, data};
 use promql::script::{MemoryStore, Store};
-use promql::value::{Point, Value};
+use promql::value::QueryValue;
 use promql::{Features, parse};
 
 /// Points by time and labels.
-type Points = BTreeMap<(i64, Labels), Point>;
+type Points = BTreeMap<(i64, Labels), Value>;
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -38,21 +38,21 @@ fn engine(store: &MemoryStore, expr: &Expr, grid: Grid) -> Result<Points, String
         _ => engine.range(expr, store, RangeTimes { start, end, step }, &context),
     };
     let mut points = Points::new();
-    let mut add = |t: i64, labels: Labels, point: Point| {
-        assert!(points.insert((t, labels.clone()), point).is_none(), "{labels} twice at {t}");
+    let mut add = |t: i64, labels: Labels, value: Value| {
+        assert!(points.insert((t, labels.clone()), value).is_none(), "{labels} twice at {t}");
     };
     match result.map_err(|error| error.to_string())?.value {
-        Value::Scalar(scalar) => add(scalar.t, Labels::empty(), Point::Float(scalar.v)),
-        Value::Vector(samples) => samples.into_iter().for_each(|s| add(s.t, s.labels, s.point)),
-        Value::Matrix(series) => {
+        QueryValue::Scalar(scalar) => add(scalar.t, Labels::empty(), Value::Float(scalar.v)),
+        QueryValue::Vector(samples) => samples.into_iter().for_each(|s| add(s.t, s.labels, s.value)),
+        QueryValue::Matrix(series) => {
             for series in series {
-                series.floats.iter().for_each(|(t, v)| add(t, series.labels.clone(), Point::Float(v)));
+                series.floats.iter().for_each(|(t, v)| add(t, series.labels.clone(), Value::Float(v)));
                 for (t, h) in series.histograms {
-                    add(t, series.labels.clone(), Point::Histogram(h));
+                    add(t, series.labels.clone(), Value::Histogram(h));
                 }
             }
         }
-        Value::String(text) => panic!("{text:?}"),
+        QueryValue::String(text) => panic!("{text:?}"),
     }
     Ok(points)
 }
@@ -63,11 +63,11 @@ fn naive(store: &MemoryStore, expr: &Expr, grid: Grid) -> Result<Points, Failure
     let mut points = Points::new();
     for (t, value) in Naive::new(store, grid, lookback_delta, default_interval).answer(expr)? {
         match value {
-            naive::Value::Scalar(v) => drop(points.insert((t, Labels::empty()), Point::Float(v))),
-            naive::Value::Vector(samples) => {
-                points.extend(samples.into_iter().map(|sample| ((t, sample.labels), sample.point)));
+            naive::Answer::Scalar(v) => drop(points.insert((t, Labels::empty()), Value::Float(v))),
+            naive::Answer::Vector(samples) => {
+                points.extend(samples.into_iter().map(|sample| ((t, sample.labels), sample.value)));
             }
-            naive::Value::Text(text) => panic!("{text:?}"),
+            naive::Answer::Text(text) => panic!("{text:?}"),
         }
     }
     Ok(points)
@@ -114,8 +114,8 @@ fn compare(engine: &Points, naive: &Points) -> (Distance, String) {
     for key in engine.keys().chain(naive.keys()) {
         let (a, b) = (engine.get(key), naive.get(key));
         let distance = match (a, b) {
-            (Some(Point::Float(a)), Some(Point::Float(b))) => distance(*a, *b),
-            (Some(Point::Histogram(a)), Some(Point::Histogram(b))) => histogram_distance(a, b),
+            (Some(Value::Float(a)), Some(Value::Float(b))) => distance(*a, *b),
+            (Some(Value::Histogram(a)), Some(Value::Histogram(b))) => histogram_distance(a, b),
             _ => Distance::Large,
         };
         if distance > worst.0 {

@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use model::Value;
 use model::read::{Hints, ReadError, Selection, SeriesSet, SeriesSource};
 use promql::engine::{
     Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount, Times, Workers,
 };
 use promql::script::{Command, MemoryStore, Script, Store, load};
-use promql::value::{Point, Value};
+use promql::value::QueryValue;
 use promql::{Features, parse};
 
 /// Ten counters with a sample each 10 seconds, and a gauge.
@@ -268,27 +269,27 @@ fn options_switch_things_off() {
 fn lookback_of_the_query_replaces_the_engines() {
     let mut case = Case::new();
     let at = |case: &Case| match case.instant("level", 99_000).unwrap().value {
-        Value::Vector(samples) => samples.first().map(|sample| sample.point.clone()),
+        QueryValue::Vector(samples) => samples.first().map(|sample| sample.value.clone()),
         _ => None,
     };
-    assert_eq!(at(&case), Some(Point::Float(5.0)));
+    assert_eq!(at(&case), Some(Value::Float(5.0)));
     case.lookback_delta = Some(59_000);
     assert_eq!(at(&case), None);
     case.lookback_delta = Some(59_001);
-    assert_eq!(at(&case), Some(Point::Float(5.0)));
+    assert_eq!(at(&case), Some(Value::Float(5.0)));
 }
 
 #[test]
 fn wide_and_high_trees_are_evaluated() {
     let case = Case::new();
     let value = |query: &str| match case.instant(query, 40_000).unwrap().value {
-        Value::Vector(samples) => samples[0].point.clone(),
-        Value::Scalar(scalar) => Point::Float(scalar.v),
+        QueryValue::Vector(samples) => samples[0].value.clone(),
+        QueryValue::Scalar(scalar) => Value::Float(scalar.v),
         other => panic!("{other:?}"),
     };
-    assert_eq!(value(&format!("level{}", " + 1".repeat(450))), Point::Float(455.0));
-    assert_eq!(value(&format!("{}level{}", "(".repeat(90), ")".repeat(90))), Point::Float(5.0));
-    assert_eq!(value(&format!("{}level", "-".repeat(91))), Point::Float(-5.0));
+    assert_eq!(value(&format!("level{}", " + 1".repeat(450))), Value::Float(455.0));
+    assert_eq!(value(&format!("{}level{}", "(".repeat(90), ")".repeat(90))), Value::Float(5.0));
+    assert_eq!(value(&format!("{}level", "-".repeat(91))), Value::Float(-5.0));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use model::Labels;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
 use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
 use promql::parse::{Features, parse};
-use promql::value::Value;
+use promql::value::QueryValue;
 
 /// Counts what is allocated.
 struct Counting;
@@ -113,7 +113,7 @@ fn peak(query: &str, counters: &Counters) -> (usize, usize) {
     PEAK.store(before, Relaxed);
     let result = engine.range(&expr, counters, times, &context).unwrap();
     let peak = PEAK.load(Relaxed) - before;
-    let Value::Matrix(series) = result.value else { unreachable!("a range query") };
+    let QueryValue::Matrix(series) = result.value else { unreachable!("a range query") };
     (peak, series.len())
 }
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use model::Labels;
+use model::{Labels, Value};
 use promql::ast::Expr;
 use promql::script::compare::{almost_equal, almost_equal_histograms};
 use promql::script::random::{Dialect, Queries, Rng, Vocabulary, data};
 use promql::script::{EngineTarget, Evaluator, Store};
-use promql::value::{Point, Value};
+use promql::value::QueryValue;
 use promql::{Features, json, parse, print};
 
 #[test]
@@ -105,7 +105,7 @@ fn range_queries_agree_with_instant_queries() {
         with_result += usize::from(!ranged.is_empty());
         for t in (start..=end).step_by(STEP as usize) {
             let at =
-                |points: &BTreeMap<i64, BTreeMap<Labels, Point>>| points.get(&t).cloned().unwrap_or_default();
+                |points: &BTreeMap<i64, BTreeMap<Labels, Value>>| points.get(&t).cloned().unwrap_or_default();
             match target.instant(&query, t) {
                 Ok(answer) => {
                     let (a, b) = (at(&by_time(answer.value)), at(&ranged));
@@ -118,25 +118,25 @@ fn range_queries_agree_with_instant_queries() {
     assert!(with_result > 50 && failed < 40, "{with_result} with a result, {failed} failed");
 }
 
-fn by_time(value: Value) -> BTreeMap<i64, BTreeMap<Labels, Point>> {
-    let mut points: BTreeMap<i64, BTreeMap<Labels, Point>> = BTreeMap::new();
+fn by_time(value: QueryValue) -> BTreeMap<i64, BTreeMap<Labels, Value>> {
+    let mut points: BTreeMap<i64, BTreeMap<Labels, Value>> = BTreeMap::new();
     match value {
-        Value::Scalar(scalar) => {
-            drop(points.entry(scalar.t).or_default().insert(Labels::empty(), Point::Float(scalar.v)))
+        QueryValue::Scalar(scalar) => {
+            drop(points.entry(scalar.t).or_default().insert(Labels::empty(), Value::Float(scalar.v)))
         }
-        Value::String(_) => {}
-        Value::Vector(samples) => {
+        QueryValue::String(_) => {}
+        QueryValue::Vector(samples) => {
             for sample in samples {
-                points.entry(sample.t).or_default().insert(sample.labels, sample.point);
+                points.entry(sample.t).or_default().insert(sample.labels, sample.value);
             }
         }
-        Value::Matrix(series) => {
+        QueryValue::Matrix(series) => {
             for series in series {
                 for (t, v) in &series.floats {
-                    points.entry(t).or_default().insert(series.labels.clone(), Point::Float(v));
+                    points.entry(t).or_default().insert(series.labels.clone(), Value::Float(v));
                 }
                 for (t, h) in series.histograms {
-                    points.entry(t).or_default().insert(series.labels.clone(), Point::Histogram(h));
+                    points.entry(t).or_default().insert(series.labels.clone(), Value::Histogram(h));
                 }
             }
         }
@@ -144,14 +144,14 @@ fn by_time(value: Value) -> BTreeMap<i64, BTreeMap<Labels, Point>> {
     points
 }
 
-fn agree(a: &BTreeMap<Labels, Point>, b: &BTreeMap<Labels, Point>) -> bool {
+fn agree(a: &BTreeMap<Labels, Value>, b: &BTreeMap<Labels, Value>) -> bool {
     a.len() == b.len()
         && a.iter().zip(b).all(|((labels_a, a), (labels_b, b))| {
             labels_a == labels_b
                 && match (a, b) {
                     // `topk` sorts an instant vector, so sums over it may round differently.
-                    (Point::Float(a), Point::Float(b)) => almost_equal(*a, *b),
-                    (Point::Histogram(a), Point::Histogram(b)) => almost_equal_histograms(a, b, true),
+                    (Value::Float(a), Value::Float(b)) => almost_equal(*a, *b),
+                    (Value::Histogram(a), Value::Histogram(b)) => almost_equal_histograms(a, b, true),
                     _ => false,
                 }
         })

@@ -5,12 +5,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use model::SampleValue;
 use model::append::{AppendError, Appendable, Appender, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
 use model::labels::Labels;
 use model::metadata::MetricType;
 use model::sample::STALE_NAN;
-use wire::exposition::{self, Entry, Format, ParseError, Parser, RawLabels, Series, Value};
+use wire::exposition::{self, Entry, Format, ParseError, Parser, RawLabels, Series};
 
 use super::cache::{CachedSeries, Lookup, ScrapeCache};
 use super::metrics::ScrapeMetrics;
@@ -526,7 +527,7 @@ impl BodyAppender<'_> {
         if !self.options.exemplars {
             return;
         }
-        let is_histogram = matches!(series.value, Value::Histogram(_));
+        let is_histogram = matches!(series.value, SampleValue::Histogram(_));
         let mut exemplars: Vec<_> = series
             .exemplars
             .as_slice()
@@ -625,13 +626,13 @@ impl OfferedSample<'_> {
             return Err(Refusal::SampleLimit);
         }
         match &series.value {
-            Value::Float(v) => {
+            SampleValue::Float(v) => {
                 if self.t > self.max_t {
                     return Err(Refusal::Store(AppendError::OutOfBounds));
                 }
                 appender.append(known, labels, self.t, *v, series.start_t).map_err(Refusal::Store)
             }
-            Value::Histogram(histogram) => {
+            SampleValue::Histogram(histogram) => {
                 let histogram = self.fitted(histogram.clone())?;
                 if self.t > self.max_t {
                     return Err(Refusal::Store(AppendError::OutOfBounds));

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use model::SampleValue;
 use model::append::HistogramSample;
 use model::histogram::FloatHistogram;
 use model::metadata::MetricType;
-use wire::exposition::Value;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// What is known of the series of one target, by the hash of their text.
@@ -64,7 +64,7 @@ impl StartSynthesis {
         text: &[u8],
         scrape: u64,
         t: i64,
-        value: &mut Value,
+        value: &mut SampleValue,
         is_cumulative: impl FnOnce() -> bool,
     ) -> Adjusted {
         let key = self.key(text);
@@ -96,10 +96,10 @@ impl StartSynthesis {
 }
 
 impl Counting {
-    fn begin(t: i64, scrape: u64, value: &Value) -> Self {
+    fn begin(t: i64, scrape: u64, value: &SampleValue) -> Self {
         let kind = match value {
-            Value::Float(v) => Kind::Float { last: *v, from: *v },
-            Value::Histogram(h) => {
+            SampleValue::Float(v) => Kind::Float { last: *v, from: *v },
+            SampleValue::Histogram(h) => {
                 let h = Box::new(to_float(h));
                 Kind::Histogram { from: Some(h.clone()), last: h }
             }
@@ -107,9 +107,9 @@ impl Counting {
         Self { start_t: t, seen: scrape, kind }
     }
 
-    fn adjust(&mut self, t: i64, value: &mut Value) -> Adjusted {
+    fn adjust(&mut self, t: i64, value: &mut SampleValue) -> Adjusted {
         match (&mut self.kind, &mut *value) {
-            (Kind::Float { last, from }, Value::Float(v)) => {
+            (Kind::Float { last, from }, SampleValue::Float(v)) => {
                 if *v < *last {
                     *from = 0.0;
                     self.start_t = just_before(t);
@@ -117,7 +117,7 @@ impl Counting {
                 *last = *v;
                 *v -= *from;
             }
-            (Kind::Histogram { last, from }, Value::Histogram(sample)) => {
+            (Kind::Histogram { last, from }, SampleValue::Histogram(sample)) => {
                 let now = to_float(sample);
                 let reset = now.detect_reset(last);
                 **last = now;
@@ -187,9 +187,9 @@ mod tests {
     use super::*;
 
     fn float(starts: &mut StartSynthesis, scrape: u64, v: f64) -> (Adjusted, f64) {
-        let mut value = Value::Float(v);
+        let mut value = SampleValue::Float(v);
         let adjusted = starts.adjust(b"a", scrape, scrape as i64 * 10, &mut value, || true);
-        let Value::Float(v) = value else { panic!("no float") };
+        let SampleValue::Float(v) = value else { panic!("no float") };
         (adjusted, v)
     }
 
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(starts.last_seen(b"a"), None);
         assert_eq!(float(&mut starts, 7, 6.0), (Adjusted::First, 6.0));
         starts.forget(b"a");
-        let mut gauge = Value::Float(1.0);
+        let mut gauge = SampleValue::Float(1.0);
         assert_eq!(starts.adjust(b"a", 8, 80, &mut gauge, || false), Adjusted::From(0));
     }
 
@@ -226,12 +226,12 @@ mod tests {
             let mut seen = Vec::new();
             for (scrape, counts) in [[1, 5], [1, 7], [4, 8], [0, 2], [1, 2]].into_iter().enumerate() {
                 let h = of(counts);
-                let mut value = Value::Histogram(match integer {
+                let mut value = SampleValue::Histogram(match integer {
                     true => HistogramSample::Integer(Arc::new(h)),
                     false => HistogramSample::Float(Arc::new(h.to_float())),
                 });
                 let adjusted = starts.adjust(b"h", scrape as u64, scrape as i64 * 10, &mut value, || true);
-                let Value::Histogram(value) = value else { panic!("no histogram") };
+                let SampleValue::Histogram(value) = value else { panic!("no histogram") };
                 assert_eq!(matches!(value, HistogramSample::Integer(_)), integer);
                 let value = to_float(&value);
                 seen.push((adjusted, value.count, value.sum, value.positive_buckets));

@@ -7,10 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::append::{Appendable, HistogramSample};
+use model::append::Appendable;
 use model::time::Clock;
 use promql::script::random::{Dialect, MetricKind, Queries, Rng, Vocabulary, data};
-use promql::value::Point;
 use serde_json::{Value, json};
 use storage::fs::RealDisk;
 use storage::observer::Silent;
@@ -165,13 +164,8 @@ fn fill(dir: &Path, seed: u64, vocabulary: &Vocabulary) -> PathBuf {
         for series in &series {
             let mut appender = storage.appender();
             for sample in &series.samples {
-                let (t, labels) = (sample.t, &series.labels);
-                match &sample.point {
-                    Point::Float(v) => appender.append(None, labels, t, *v, 0).unwrap(),
-                    Point::Histogram(h) => appender
-                        .append_histogram(None, labels, t, HistogramSample::Float(h.clone()), 0)
-                        .unwrap(),
-                };
+                let value = sample.value.clone().into();
+                appender.append_value(None, &series.labels, sample.t, value, 0).unwrap();
             }
             appender.commit().unwrap();
         }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::Labels;
 use model::labels::METRIC_NAME;
+use model::{Labels, Value};
+use promql::value::VectorSample;
 
 use super::file::{AlertSpec, RuleSpec};
-use super::{Sample, SampleValue};
-use crate::template::{AlertData, Environment, Value};
+use crate::template::{self, AlertData, Environment};
 
 /// Name of the series that shows alerts' states.
 pub const ALERTS: &str = "ALERTS";
@@ -198,19 +198,20 @@ impl Alerts {
         Ok(())
     }
 
-    /// The samples that show the alerts' states.
-    pub fn samples(&self) -> Vec<Sample> {
+    /// The samples that show the alerts' states at `t`.
+    pub fn samples(&self, t: i64) -> Vec<VectorSample> {
         let active = self.iter().filter(|alert| alert.state != AlertState::Inactive);
         active
             .flat_map(|alert| {
                 let mut labels = alert.labels.to_builder();
                 labels.set(METRIC_NAME, ALERTS_FOR_STATE);
-                let since = Sample {
+                let since = VectorSample {
                     labels: labels.finish(),
-                    value: SampleValue::Float(alert.active_at.div_euclid(1000) as f64),
+                    t,
+                    value: Value::Float(alert.active_at.div_euclid(1000) as f64),
                 };
                 labels.set(METRIC_NAME, ALERTS).set(ALERT_STATE, alert.state.as_str());
-                let state = Sample { labels: labels.finish(), value: SampleValue::Float(1.0) };
+                let state = VectorSample { labels: labels.finish(), t, value: Value::Float(1.0) };
                 [state, since]
             })
             .collect()
@@ -284,18 +285,18 @@ pub struct Expansion<'a> {
 impl Expansion<'_> {
     /// Expands labels and annotations of one element of the query's result. A template that cannot be expanded gives its
     /// error as text.
-    pub fn candidate(&self, sample: &Sample) -> Candidate {
-        let (number, value) = match &sample.value {
-            SampleValue::Float(v) => (*v, Value::Float(*v)),
-            SampleValue::Histogram(h) => (0.0, Value::Histogram(h.clone())),
+    pub fn candidate(&self, sample: &VectorSample) -> Candidate {
+        let number = match &sample.value {
+            Value::Float(v) => *v,
+            Value::Histogram(_) => 0.0,
         };
-        let data = Value::Alert(std::sync::Arc::new(AlertData {
+        let data = template::Value::Alert(std::sync::Arc::new(AlertData {
             labels: sample.labels.clone(),
             external_labels: self.external_labels.clone(),
             external_url: self.environment.external_url.into(),
-            value,
+            value: sample.value.clone(),
         }));
-        let expand = |template: &crate::template::Template| {
+        let expand = |template: &template::Template| {
             template.expand(data.clone(), self.environment).unwrap_or_else(|e| {
                 let error = format!("error executing template {}: {e}", template.name());
                 (self.on_error)(&error);
@@ -382,7 +383,7 @@ mod tests {
         let mut alerts = Alerts::default();
         let two = || vec![candidate("x", 1.0), candidate("y", 1.0)];
         alerts.step(two(), 0, durations, 2).unwrap();
-        assert_eq!(alerts.samples().len(), 4);
+        assert_eq!(alerts.samples(0).len(), 4);
         let error = alerts.step(two(), 1, durations, 1).unwrap_err();
         assert_eq!(error.to_string(), "exceeded limit of 1 with 2 alerts");
         assert_eq!(alerts.iter().count(), 0);
@@ -422,7 +423,7 @@ mod tests {
         let mut alerts = Alerts::default();
         alerts.step(vec![candidate("x", 1.0)], 1_700_000_000_999, durations, 0).unwrap();
         let texts: Vec<String> =
-            alerts.samples().iter().map(|s| format!("{} {:?}", s.labels, s.value)).collect();
+            alerts.samples(0).iter().map(|s| format!("{} {:?}", s.labels, s.value)).collect();
         assert_eq!(
             texts,
             [

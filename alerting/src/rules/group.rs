@@ -6,20 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use model::Labels;
-use model::append::{AppendError, Appendable, Appender, HistogramSample};
+use model::append::{AppendError, Appendable, Appender};
 use model::sample::STALE_NAN;
 use model::time::Clock;
 use parking_lot::Mutex;
 use promql::parse::{Features, parse};
+use promql::value::VectorSample;
 
 use super::alerting_rule::{AlertState, Alerts, Durations, Expansion};
 use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use super::manager::{Options, RuleSettings};
 use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{Metrics, Querier, QueryFailure, Sample, SampleValue, recording_rule};
+use super::{Metrics, Querier, QueryFailure, recording_rule};
 use crate::Alert;
 use crate::AlertSink;
-use crate::template::{self, Environment, Value, links};
+use crate::template::{Environment, Value, links};
 
 /// What all groups share.
 pub struct RuleContext {
@@ -88,7 +89,7 @@ struct RuleStatus {
 }
 
 /// What one evaluation of a rule gave, or why it failed.
-type Outcome = Result<Vec<Sample>, QueryFailure>;
+type Outcome = Result<Vec<VectorSample>, QueryFailure>;
 
 impl Group {
     /// A group that was never evaluated. With `restored` its alerts need not be looked for in the store.
@@ -277,7 +278,7 @@ impl Group {
                 .step(candidates, t, durations, self.spec.limit)
                 .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })?;
             let restored = rule.restored.load(Ordering::Relaxed);
-            let samples = if restored { alerts.samples() } else { Vec::new() };
+            let samples = if restored { alerts.samples(t) } else { Vec::new() };
             (samples, alerts.take_due(t, context.options.resend_delay_ms, self.interval_ms))
         };
         if !due.is_empty() {
@@ -304,18 +305,12 @@ impl Group {
 
     /// Appends a rule's result at `t` and ends the series that were there last time and are no more. The error is the
     /// last sample's that was refused, or the commit's.
-    fn write(&self, at: usize, samples: Vec<Sample>, t: i64) -> Result<(), String> {
+    fn write(&self, at: usize, samples: Vec<VectorSample>, t: i64) -> Result<(), String> {
         let mut appender = self.appender();
         let mut written = HashSet::with_capacity(samples.len());
         let mut refused = RefusedSamples::default();
         for sample in samples {
-            let result = match sample.value {
-                SampleValue::Float(v) => appender.append(None, &sample.labels, t, v, 0),
-                SampleValue::Histogram(h) => {
-                    appender.append_histogram(None, &sample.labels, t, HistogramSample::Float(h), 0)
-                }
-            };
-            match result {
+            match appender.append_value(None, &sample.labels, t, sample.value.into(), 0) {
                 Ok(_) => drop(written.insert(sample.labels)),
                 Err(error) => refused.note(&sample.labels, error),
             }
@@ -439,16 +434,7 @@ fn template_query(
 ) -> Result<Vec<Value>, String> {
     let expr = parse(text, features).map_err(|e| e.to_string())?;
     let samples = querier.instant(&expr, t).map_err(|failure| failure.message)?;
-    Ok(samples
-        .into_iter()
-        .map(|sample| {
-            let value = match sample.value {
-                SampleValue::Float(v) => Value::Float(v),
-                SampleValue::Histogram(h) => Value::Histogram(h),
-            };
-            Value::Sample(Arc::new(template::Sample { labels: sample.labels, value }))
-        })
-        .collect())
+    Ok(samples.into_iter().map(|sample| Value::Sample(Arc::new(sample))).collect())
 }
 
 /// Appends staleness marks. A series that another rule has gone on writing refuses them, which is as well.

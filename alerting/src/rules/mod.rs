@@ -22,33 +22,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use model::Labels;
-use model::histogram::FloatHistogram;
 use model::read::SeriesSource;
 use promql::ast::Expr;
+use promql::value::VectorSample;
 
 pub use file::{RuleFile, read_file};
 pub use manager::{Manager, Options, RuleSettings};
 pub use metrics::Metrics;
 pub use view::{AlertView, GroupView, RuleView};
-
-/// One element of an instant query's result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// The series' labels, `__name__` included if the query keeps it.
-    pub labels: Labels,
-    /// Its value.
-    pub value: SampleValue,
-}
-
-/// The value of a [`Sample`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum SampleValue {
-    /// A float.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<FloatHistogram>),
-}
 
 /// A query that gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +44,7 @@ pub struct QueryFailure {
 pub trait Querier: Send + Sync {
     /// Evaluates an expression at a time in milliseconds. A scalar is one sample without labels; any other type than
     /// vector and scalar is a failure.
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure>;
+    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<VectorSample>, QueryFailure>;
 
     /// What is stored now, for restoring the state of alerts.
     fn snapshot(&self) -> Arc<dyn SeriesSource>;

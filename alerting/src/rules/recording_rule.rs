@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use model::labels::METRIC_NAME;
+use promql::value::VectorSample;
 
-use super::Sample;
 use super::file::RuleSpec;
 
 /// Why a rule's result was refused; texts are Prometheus's.
@@ -24,7 +24,11 @@ pub enum RecordError {
 }
 
 /// Gives a query's result the rule's name and labels. `limit` 0 is none.
-pub fn rename(rule: &RuleSpec, result: Vec<Sample>, limit: usize) -> Result<Vec<Sample>, RecordError> {
+pub fn rename(
+    rule: &RuleSpec,
+    result: Vec<VectorSample>,
+    limit: usize,
+) -> Result<Vec<VectorSample>, RecordError> {
     let mut seen = HashSet::with_capacity(result.len());
     let mut samples = Vec::with_capacity(result.len());
     for sample in result {
@@ -37,7 +41,7 @@ pub fn rename(rule: &RuleSpec, result: Vec<Sample>, limit: usize) -> Result<Vec<
         if !seen.insert(labels.clone()) {
             return Err(RecordError::DuplicateLabels);
         }
-        samples.push(Sample { labels, value: sample.value });
+        samples.push(VectorSample { labels, ..sample });
     }
     if limit > 0 && samples.len() > limit {
         return Err(RecordError::Limit { limit, series: samples.len() });
@@ -49,10 +53,10 @@ pub fn rename(rule: &RuleSpec, result: Vec<Sample>, limit: usize) -> Result<Vec<
 mod tests {
     use std::path::Path;
 
-    use model::Labels;
+    use model::{Labels, Value};
     use promql::parse::Features;
 
-    use super::super::{SampleValue, file::read_file};
+    use super::super::file::read_file;
     use super::*;
     use config::global::NameValidation;
 
@@ -62,9 +66,10 @@ mod tests {
             "groups:\n- name: g\n  rules:\n  - record: new\n    expr: old\n    labels: {a: x, b: ''}\n";
         let file = read_file(Path::new("r"), text, NameValidation::Utf8, &Features::default()).unwrap();
         let rule = &file.groups[0].rules[0];
-        let sample = |pairs: &[(&str, &str)]| Sample {
+        let sample = |pairs: &[(&str, &str)]| VectorSample {
             labels: Labels::from_pairs(pairs.iter().copied()),
-            value: SampleValue::Float(1.0),
+            t: 0,
+            value: Value::Float(1.0),
         };
         let old = sample(&[("__name__", "old"), ("a", "1"), ("b", "2"), ("c", "3")]);
         let other = sample(&[("__name__", "old"), ("c", "4")]);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use model::Labels;
 use model::append::{AppendError, Appendable, Appender, CommitError, Committed, HistogramSample, SeriesRef};
 use model::metadata::Metadata;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
@@ -14,7 +15,7 @@ use model::time::Clock;
 use parking_lot::Mutex;
 use promql::engine::{Engine, EngineOptions, QueryContext};
 use promql::parse::Features;
-use promql::value::{Point, Value};
+use promql::value::VectorSample;
 
 use super::group::{Group, RuleContext};
 use super::view::Health;
@@ -184,29 +185,14 @@ struct EngineQuerier {
 }
 
 impl Querier for EngineQuerier {
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<Sample>, QueryFailure> {
+    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<VectorSample>, QueryFailure> {
         self.clock.skew_ms.fetch_add(self.store.slow_ms.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         let cancel = AtomicBool::new(false);
         let context = QueryContext::unbounded(&cancel, &|| Duration::ZERO);
         let result = Engine::new(EngineOptions::default())
             .instant(expr, &*self.snapshot(), t, &context)
             .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })?;
-        Ok(match result.value {
-            Value::Vector(samples) => samples
-                .into_iter()
-                .map(|sample| Sample {
-                    labels: sample.labels,
-                    value: match sample.point {
-                        Point::Float(v) => SampleValue::Float(v),
-                        Point::Histogram(h) => SampleValue::Histogram(h),
-                    },
-                })
-                .collect(),
-            Value::Scalar(scalar) => {
-                vec![Sample { labels: Labels::empty(), value: SampleValue::Float(scalar.v) }]
-            }
-            _ => panic!("neither vector nor scalar"),
-        })
+        Ok(result.value.into_vector().expect("a vector or scalar"))
     }
 
     fn snapshot(&self) -> Arc<dyn SeriesSource> {

@@ -73,7 +73,7 @@ pub(super) fn call(name: &str, args: &[Value], environment: &Environment<'_>) ->
         ("label", [label, Value::Sample(sample)]) => {
             Ok(Value::text(sample.labels.get(text(label)?).unwrap_or("")))
         }
-        ("value", [Value::Sample(sample)]) => Ok(sample.value.clone()),
+        ("value", [Value::Sample(sample)]) => Ok(sample.value.clone().into()),
         ("strvalue", [Value::Sample(sample)]) => {
             Ok(Value::text(sample.labels.get("__value__").unwrap_or("")))
         }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use gotmpl::parse::{ListNode, Parser};
 
-pub use value::{AlertData, Sample, Value};
+pub use value::{AlertData, Value};
 
 /// What functions reach outside of the template.
 pub struct Environment<'a> {

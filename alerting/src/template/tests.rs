@@ -5,27 +5,30 @@ use std::sync::Arc;
 
 use model::Labels;
 use model::histogram::{FloatHistogram, Span};
+use promql::value::VectorSample;
 use serde_json::Value as Json;
 
 use super::*;
 
-fn sample(pairs: &[(&str, &str)], value: Value) -> Value {
-    Value::Sample(Arc::new(Sample { labels: Labels::from_pairs(pairs.iter().copied()), value }))
+fn sample(pairs: &[(&str, &str)], value: model::Value) -> Value {
+    Value::Sample(Arc::new(VectorSample { labels: Labels::from_pairs(pairs.iter().copied()), t: 0, value }))
 }
 
 fn query(text: &str) -> Result<Vec<Value>, String> {
     Ok(match text {
         "two" => vec![
-            sample(&[("__name__", "m"), ("instance", "a")], Value::Float(11.0)),
-            sample(&[("__name__", "m"), ("instance", "b")], Value::Float(1.5e6)),
+            sample(&[("__name__", "m"), ("instance", "a")], model::Value::Float(11.0)),
+            sample(&[("__name__", "m"), ("instance", "b")], model::Value::Float(1.5e6)),
         ],
-        "unsorted" => ["z", "c", "k"].map(|name| sample(&[("instance", name)], Value::Float(1.0))).to_vec(),
-        "strv" => vec![sample(&[("__value__", "text")], Value::Float(1.0))],
-        "nan" => vec![sample(&[], Value::Float(f64::NAN))],
-        "inf" => vec![sample(&[], Value::Float(f64::INFINITY))],
+        "unsorted" => {
+            ["z", "c", "k"].map(|name| sample(&[("instance", name)], model::Value::Float(1.0))).to_vec()
+        }
+        "strv" => vec![sample(&[("__value__", "text")], model::Value::Float(1.0))],
+        "nan" => vec![sample(&[], model::Value::Float(f64::NAN))],
+        "inf" => vec![sample(&[], model::Value::Float(f64::INFINITY))],
         "hist" => vec![sample(
             &[],
-            Value::Histogram(Arc::new(FloatHistogram {
+            model::Value::Histogram(Arc::new(FloatHistogram {
                 count: 3.0,
                 sum: 4.5,
                 positive_spans: vec![Span { offset: 0, length: 1 }],
@@ -43,7 +46,7 @@ fn data() -> Value {
         labels: Labels::from_pairs([("instance", "web-1:9100"), ("job", "node"), ("a", "x")]),
         external_labels: Labels::from_pairs([("cluster", "c")]),
         external_url: "http://prom.example/p".into(),
-        value: Value::Float(42.5),
+        value: model::Value::Float(42.5),
     }))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::Labels;
 use model::float::FloatG;
 use model::histogram::FloatHistogram;
+use promql::value::VectorSample;
 
 use super::time;
 
@@ -28,7 +29,7 @@ pub enum Value {
     /// What `args` makes.
     Map(Arc<BTreeMap<String, Value>>),
     /// One element of a query's result.
-    Sample(Arc<Sample>),
+    Sample(Arc<VectorSample>),
     /// A query's result.
     Samples(Arc<[Value]>),
     /// A native histogram.
@@ -41,15 +42,6 @@ pub enum Value {
     Duration(i64),
 }
 
-/// One element of a query's result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Its labels, `__name__` included.
-    pub labels: Labels,
-    /// A float or a histogram.
-    pub value: Value,
-}
-
 /// What an alert's templates know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertData {
@@ -59,8 +51,17 @@ pub struct AlertData {
     pub external_labels: Labels,
     /// `--web.external-url`.
     pub external_url: Arc<str>,
-    /// The alert's value, a float or a histogram.
-    pub value: Value,
+    /// The alert's value.
+    pub value: model::Value,
+}
+
+impl From<model::Value> for Value {
+    fn from(value: model::Value) -> Self {
+        match value {
+            model::Value::Float(v) => Self::Float(v),
+            model::Value::Histogram(h) => Self::Histogram(h),
+        }
+    }
 }
 
 impl Value {
@@ -113,14 +114,14 @@ impl Value {
             Self::Map(map) => Some(map.get(name).cloned().unwrap_or(Self::Nil)),
             Self::Sample(sample) => match name {
                 "Labels" => Some(Self::Labels(sample.labels.clone())),
-                "Value" => Some(sample.value.clone()),
+                "Value" => Some(sample.value.clone().into()),
                 _ => None,
             },
             Self::Alert(data) => match name {
                 "Labels" => Some(Self::Labels(data.labels.clone())),
                 "ExternalLabels" => Some(Self::Labels(data.external_labels.clone())),
                 "ExternalURL" => Some(Self::Text(data.external_url.clone())),
-                "Value" => Some(data.value.clone()),
+                "Value" => Some(data.value.clone().into()),
                 _ => None,
             },
             Self::Histogram(h) => match name {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
-use promql::value::Value;
+use promql::value::QueryValue;
 use tokio::sync::oneshot;
 
 use super::params::Params;
@@ -175,14 +175,14 @@ fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
     reply
 }
 
-fn truncate(value: &mut Value, limit: usize) -> bool {
+fn truncate(value: &mut QueryValue, limit: usize) -> bool {
     match value {
         _ if limit == 0 => false,
-        Value::Vector(samples) if samples.len() > limit => {
+        QueryValue::Vector(samples) if samples.len() > limit => {
             samples.truncate(limit);
             true
         }
-        Value::Matrix(series) if series.len() > limit => {
+        QueryValue::Matrix(series) if series.len() > limit => {
             series.truncate(limit);
             true
         }

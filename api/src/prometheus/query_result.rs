@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
+use model::Value;
 use model::float::FloatF;
 use model::histogram::FloatHistogram;
 use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
-use promql::value::{Floats, Point, Series, Value, VectorSample};
+use promql::value::{Floats, QueryValue, Series, VectorSample};
 
 use net::json::JsonWriter;
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
-pub fn write_result(json: &mut JsonWriter, value: &Value) {
+pub fn write_result(json: &mut JsonWriter, value: &QueryValue) {
     json.raw("{\"resultType\":\"");
     json.raw(value.value_type().api_name());
     json.raw("\",\"result\":");
     match value {
-        Value::Scalar(scalar) => {
+        QueryValue::Scalar(scalar) => {
             // Unlike samples, without exponent.
             json.raw("[");
             json.timestamp(scalar.t);
@@ -24,35 +25,35 @@ pub fn write_result(json: &mut JsonWriter, value: &Value) {
             json.string(&FloatF(scalar.v).to_string());
             json.raw("]");
         }
-        Value::String(text) => {
+        QueryValue::String(text) => {
             json.raw("[");
             json.timestamp(text.t);
             json.raw(",");
             json.string(&text.v);
             json.raw("]");
         }
-        Value::Vector(samples) => {
+        QueryValue::Vector(samples) => {
             json.long_list(samples, sample_text_len, || (), |json, sample, ()| write_sample(json, sample));
         }
-        Value::Matrix(series) => {
+        QueryValue::Matrix(series) => {
             json.long_list(series, series_text_len, StepTexts::default, write_series);
         }
     }
 }
 
 /// About how many bytes a value takes as text.
-pub fn text_len(value: &Value) -> usize {
+pub fn text_len(value: &QueryValue) -> usize {
     match value {
-        Value::Scalar(_) => 256,
-        Value::String(text) => 256 + text.v.len(),
-        Value::Vector(samples) => 256 + samples.iter().map(sample_text_len).sum::<usize>(),
-        Value::Matrix(series) => 256 + series.iter().map(series_text_len).sum::<usize>(),
+        QueryValue::Scalar(_) => 256,
+        QueryValue::String(text) => 256 + text.v.len(),
+        QueryValue::Vector(samples) => 256 + samples.iter().map(sample_text_len).sum::<usize>(),
+        QueryValue::Matrix(series) => 256 + series.iter().map(series_text_len).sum::<usize>(),
     }
 }
 
 /// About how many bytes a sample of an instant query takes as text.
 fn sample_text_len(sample: &VectorSample) -> usize {
-    let histogram = if matches!(sample.point, Point::Histogram(_)) { 512 } else { 0 };
+    let histogram = if matches!(sample.value, Value::Histogram(_)) { 512 } else { 0 };
     64 + 2 * sample.labels.packed().len() + histogram
 }
 
@@ -65,12 +66,12 @@ fn series_text_len(series: &Series) -> usize {
 fn write_sample(json: &mut JsonWriter, sample: &VectorSample) {
     json.raw("{\"metric\":");
     json.labels(&sample.labels);
-    match &sample.point {
-        Point::Float(v) => {
+    match &sample.value {
+        Value::Float(v) => {
             json.raw(",\"value\":");
             json.point(sample.t, *v);
         }
-        Point::Histogram(h) => {
+        Value::Histogram(h) => {
             json.raw(",\"histogram\":");
             histogram_point(json, sample.t, h);
         }
@@ -259,7 +260,7 @@ mod tests {
             series(9_000_000, &[8.0, absent, 9.0]),
         ];
         let mut json = JsonWriter::in_memory();
-        write_result(&mut json, &Value::Matrix(all.clone()));
+        write_result(&mut json, &QueryValue::Matrix(all.clone()));
         json.raw("}");
         let written: serde_json::Value = serde_json::from_str(&json.into_text()).unwrap();
         for (series, written) in all.iter().zip(written["result"].as_array().unwrap()) {

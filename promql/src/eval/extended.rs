@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::labels::METRIC_NAME;
 use model::read::Columns;
@@ -17,7 +18,7 @@ use super::row::Row;
 use super::stream::Notes;
 use crate::annotations::Annotations;
 use crate::ast::Pos;
-use crate::value::{ABSENT, Point};
+use crate::value::ABSENT;
 
 /// The value between two samples; a counter that was reset between them rises from zero.
 fn interpolate(a: (i64, f64), b: (i64, f64), t: i64, is_counter: bool) -> f64 {
@@ -272,17 +273,17 @@ pub(crate) fn smooth(
         let floats = samples.floats.slice(lo, hi);
         let (lo, hi) = within(samples.histograms.t);
         let histograms = samples.histograms.slice(lo, hi);
-        let point = match (floats.is_empty(), histograms.is_empty()) {
+        let value = match (floats.is_empty(), histograms.is_empty()) {
             (true, true) => None,
             (false, false) => {
                 notes.mixed_floats_histograms(metric, selector.pos);
                 None
             }
-            (false, true) => smooth_float(floats, t).map(Point::Float),
+            (false, true) => smooth_float(floats, t).map(Value::Float),
             (true, false) => smooth_histogram(histograms, t, metric, selector.pos, notes),
         };
-        if let Some(point) = point {
-            row.set(step, point);
+        if let Some(value) = value {
+            row.set(step, value);
         }
     }
 }
@@ -302,10 +303,10 @@ fn smooth_histogram(
     metric: &str,
     pos: Pos,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     let next = histograms.t.partition_point(|sample| *sample < t);
     match histograms.t.get(next) {
-        Some(exact) if *exact == t => Some(Point::Histogram(Arc::clone(&histograms.v[next]))),
+        Some(exact) if *exact == t => Some(Value::Histogram(Arc::clone(&histograms.v[next]))),
         Some(_) => {
             let before = next.checked_sub(1)?;
             let (a, b) = (histograms.get(before), histograms.get(next));
@@ -317,13 +318,13 @@ fn smooth_histogram(
             let interpolation = Interpolation { is_counter, metric, pos };
             let sample = |at: usize| (histograms.t[at], histograms.get(at));
             let h = interpolation.between(sample(before), sample(next), t, notes)?;
-            Some(Point::Histogram(Arc::new(h)))
+            Some(Value::Histogram(Arc::new(h)))
         }
         None => {
             // A hint is about neighbouring samples, not about the value carried on.
             let mut h = FloatHistogram::clone(histograms.v.last()?);
             h.reset_hint = ResetHint::Unknown;
-            Some(Point::Histogram(Arc::new(h)))
+            Some(Value::Histogram(Arc::new(h)))
         }
     }
 }

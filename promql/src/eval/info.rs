@@ -198,7 +198,7 @@ impl<'a> Combiner<'a> {
             }
             let newest = self.newest(step)?;
             for (at, row) in self.base.iter().enumerate() {
-                let Some(point) = row.point(step) else { continue };
+                let Some(value) = row.value(step) else { continue };
                 let matched: Matched = if ignored[at] {
                     Vec::new()
                 } else {
@@ -231,7 +231,7 @@ impl<'a> Combiner<'a> {
                 if out[place].has(step) {
                     return Err(same_labels_error());
                 }
-                out[place].set(step, point);
+                out[place].set(step, value);
             }
             interrupt.worked(100 * (self.base.len() + self.infos.len()) as u64)?;
         }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use model::Labels;
 use model::read::Columns;
 use model::sample::is_stale;
+use model::{Labels, Value};
 
 use super::grid::Grid;
 use super::plan::{InstantGives, InstantSelector};
 use super::row::{Row, sample_size};
 use super::stream::{Cost, Made, Notes};
 use super::windows::bounds;
-use crate::value::{ABSENT, Point};
+use crate::value::ABSENT;
 
 /// Evaluates an instant selector for one series.
 pub(crate) fn evaluate_instant(
@@ -120,29 +120,29 @@ fn newest_points(
         if t <= moment - selector.lookback {
             continue;
         }
-        let (point, stale, start) = if is_float {
+        let (value, stale, start) = if is_float {
             let v = columns.float_v[at];
-            (Point::Float(v), is_stale(v), columns.float_start_t.get(at))
+            (Value::Float(v), is_stale(v), columns.float_start_t.get(at))
         } else {
             let h = &columns.histogram_v[at];
-            (Point::Histogram(Arc::clone(h)), is_stale(h.sum), columns.histogram_start_t.get(at))
+            (Value::Histogram(Arc::clone(h)), is_stale(h.sum), columns.histogram_start_t.get(at))
         };
         if stale {
             continue;
         }
-        let (point, size) = match selector.gives {
-            InstantGives::Time => (Point::Float(t as f64 / 1000.0), 1),
-            InstantGives::StartTime => (Point::Float(start.copied().unwrap_or(0) as f64 / 1000.0), 1),
+        let (value, size) = match selector.gives {
+            InstantGives::Time => (Value::Float(t as f64 / 1000.0), 1),
+            InstantGives::StartTime => (Value::Float(start.copied().unwrap_or(0) as f64 / 1000.0), 1),
             InstantGives::Value | InstantGives::Smoothed => {
-                let size = match &point {
-                    Point::Float(_) => 1,
-                    Point::Histogram(h) => sample_size(h) as i64,
+                let size = match &value {
+                    Value::Float(_) => 1,
+                    Value::Histogram(h) => sample_size(h) as i64,
                 };
-                (point, size)
+                (value, size)
             }
         };
         notes.count(cost, step, size, size);
-        row.set(step, point);
+        row.set(step, value);
     }
 }
 

@@ -354,8 +354,8 @@ mod tests {
     use crate::annotations::Annotations;
     use crate::ast::Pos;
     use crate::eval::plan::Extent;
-    use crate::value::{Point, is_absent};
-    use model::Labels;
+    use crate::value::is_absent;
+    use model::{Labels, Value};
     use proptest::prelude::*;
 
     const FAST: [RangeFn; 19] = [
@@ -455,7 +455,7 @@ mod tests {
                         _ => over_time::evaluate(&context, &window, &mut notes),
                     };
                     let slow = match slow {
-                        Some(Point::Float(v)) => v,
+                        Some(Value::Float(v)) => v,
                         _ => ABSENT,
                     };
                     let fast = fast[step];

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use model::Value;
 use model::histogram::FloatHistogram;
 
-use super::binary::{Operands, changes_metric, float_op, point_op};
+use super::binary::{Operands, changes_metric, float_op, value_op};
 use super::date::Date;
 use super::grid::Grid;
 use super::math::{go_max, go_min, round_to};
@@ -14,7 +15,7 @@ use super::{ScalarColumn, Val};
 use crate::annotations::Annotations;
 use crate::ast::{BinaryOp, Pos};
 use crate::durations::to_i64;
-use crate::value::{ABSENT, Point, is_absent};
+use crate::value::{ABSENT, is_absent};
 
 /// Something done to each series.
 #[derive(Clone, Debug)]
@@ -145,7 +146,7 @@ impl ResolvedStage<'_> {
             Stage::StepTime => {
                 for step in row.span() {
                     if row.has(step) {
-                        row.set(step, Point::Float(self.grid.time(step) as f64 / 1000.0));
+                        row.set(step, Value::Float(self.grid.time(step) as f64 / 1000.0));
                     }
                 }
                 row.histograms = None;
@@ -206,18 +207,18 @@ impl ResolvedStage<'_> {
             return;
         }
         for step in row.span() {
-            let Some(point) = row.point(step) else { continue };
-            let scalar = Point::Float(scalar.at(step));
+            let Some(value) = row.value(step) else { continue };
+            let scalar = Value::Float(scalar.at(step));
             let operands = if scalar_left {
-                Operands { left: &scalar, right: &point }
+                Operands { left: &scalar, right: &value }
             } else {
-                Operands { left: &point, right: &scalar }
+                Operands { left: &value, right: &scalar }
             };
-            let result = point_op(op, &operands, pos, annotations);
+            let result = value_op(op, &operands, pos, annotations);
             row.clear(step);
             match result {
-                Some((_, holds)) if return_bool => row.set(step, Point::Float(f64::from(u8::from(holds)))),
-                Some((_, true)) if op.is_comparison() => row.set(step, point),
+                Some((_, holds)) if return_bool => row.set(step, Value::Float(f64::from(u8::from(holds)))),
+                Some((_, true)) if op.is_comparison() => row.set(step, value),
                 Some((result, true)) => row.set(step, result),
                 _ => {}
             }

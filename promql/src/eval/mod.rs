@@ -58,7 +58,7 @@ use crate::engine::{
     EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, Times, Timings, Workers,
 };
 use crate::limits::{Interrupt, STAGE_EVALUATION, STAGE_EXECUTION, SampleCount};
-use crate::value::Value;
+use crate::value::QueryValue;
 use build::QueryTimes;
 use plan::{NodeId, Op, Plan, ScalarRef, ScopeId};
 use row::Row;
@@ -140,13 +140,17 @@ impl Planned {
         let evaluated = (context.elapsed)();
         interrupt.check(STAGE_EVALUATION)?;
         let mut value = evaluator.result(root, self.kind, self.is_instant)?;
-        if let Value::Matrix(series) = &mut value {
+        if let QueryValue::Matrix(series) = &mut value {
             series.sort_by(|a, b| a.labels.cmp(&b.labels));
         }
         let sorted = (context.elapsed)();
         let timings = Timings {
             eval_total: sorted - *began,
-            result_sort: if matches!(value, Value::Matrix(_)) { sorted - evaluated } else { Duration::ZERO },
+            result_sort: if matches!(value, QueryValue::Matrix(_)) {
+                sorted - evaluated
+            } else {
+                Duration::ZERO
+            },
             query_preparation: prepared - *began,
             inner_eval: evaluated - prepared,
             exec_queue: context.queue_time,

@@ -1,18 +1,19 @@
 //! `*_over_time` on one window.
 
+use model::Value;
+
 use super::histogram::HistogramTotal;
 use super::kahan::{Kahan, Mean};
 use super::quantile;
-use super::range::{RangeFn, Window, WindowContext, histogram_point};
+use super::range::{RangeFn, Window, WindowContext, histogram_value};
 use crate::annotations::{Annotations, HistogramOp};
-use crate::value::Point;
 
 /// Evaluates the functions that take nothing but the range.
 pub(crate) fn evaluate(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     let (floats, histograms) = (&window.floats, &window.histograms);
     let first_is_float = !floats.is_empty() && (histograms.is_empty() || floats.t[0] < histograms.t[0]);
     let last_is_float = !floats.is_empty()
@@ -23,16 +24,16 @@ pub(crate) fn evaluate(
             notes.mixed_floats_histograms(context.metric_name(), context.pos);
             return None;
         }
-        RangeFn::Sum => Point::Float(floats.v.iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total()),
+        RangeFn::Sum => Value::Float(floats.v.iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total()),
         RangeFn::Avg => {
-            Point::Float(floats.v[1..].iter().fold(Mean::of(floats.v[0]), |mean, v| mean.plus(*v)).total())
+            Value::Float(floats.v[1..].iter().fold(Mean::of(floats.v[0]), |mean, v| mean.plus(*v)).total())
         }
-        RangeFn::Count => Point::Float((floats.len() + histograms.len()) as f64),
-        RangeFn::Present | RangeFn::Absent => Point::Float(1.0),
-        RangeFn::First if first_is_float => Point::Float(floats.v[0]),
-        RangeFn::First => Point::Histogram(histograms.v[0].clone()),
-        RangeFn::Last if last_is_float => Point::Float(floats.v[floats.len() - 1]),
-        RangeFn::Last => Point::Histogram(histograms.v[histograms.len() - 1].clone()),
+        RangeFn::Count => Value::Float((floats.len() + histograms.len()) as f64),
+        RangeFn::Present | RangeFn::Absent => Value::Float(1.0),
+        RangeFn::First if first_is_float => Value::Float(floats.v[0]),
+        RangeFn::First => Value::Histogram(histograms.v[0].clone()),
+        RangeFn::Last if last_is_float => Value::Float(floats.v[floats.len() - 1]),
+        RangeFn::Last => Value::Histogram(histograms.v[histograms.len() - 1].clone()),
         RangeFn::TimeOfFirst if first_is_float => in_seconds(floats.t[0]),
         RangeFn::TimeOfFirst => in_seconds(histograms.t[0]),
         RangeFn::TimeOfLast if last_is_float => in_seconds(floats.t[floats.len() - 1]),
@@ -43,14 +44,14 @@ pub(crate) fn evaluate(
             }
             note_ignored_histograms(context, window, notes);
             match context.func {
-                RangeFn::Min => Point::Float(floats.v[extreme(floats.v, |v, min| v < min)]),
-                RangeFn::Max => Point::Float(floats.v[extreme(floats.v, |v, max| v > max)]),
+                RangeFn::Min => Value::Float(floats.v[extreme(floats.v, |v, min| v < min)]),
+                RangeFn::Max => Value::Float(floats.v[extreme(floats.v, |v, max| v > max)]),
                 // Of equal extremes the last.
                 RangeFn::TimeOfMin => in_seconds(floats.t[extreme(floats.v, |v, min| v <= min)]),
                 RangeFn::TimeOfMax => in_seconds(floats.t[extreme(floats.v, |v, max| v >= max)]),
-                RangeFn::Stddev => Point::Float(variance(floats.v).sqrt()),
-                RangeFn::Stdvar => Point::Float(variance(floats.v)),
-                RangeFn::Mad => Point::Float(median_deviation(floats.v)),
+                RangeFn::Stddev => Value::Float(variance(floats.v).sqrt()),
+                RangeFn::Stdvar => Value::Float(variance(floats.v)),
+                RangeFn::Mad => Value::Float(median_deviation(floats.v)),
                 _ => return None,
             }
         }
@@ -63,7 +64,7 @@ pub(crate) fn quantile(
     window: &Window<'_>,
     q: f64,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     if window.floats.is_empty() {
         return None;
     }
@@ -71,7 +72,7 @@ pub(crate) fn quantile(
         notes.invalid_quantile(q, context.pos);
     }
     note_ignored_histograms(context, window, notes);
-    Some(Point::Float(quantile::quantile(q, &mut window.floats.v.to_vec())))
+    Some(Value::Float(quantile::quantile(q, &mut window.floats.v.to_vec())))
 }
 
 /// Tells the user that only floats of a mixed range count.
@@ -85,8 +86,8 @@ pub(crate) fn note_ignored_histograms(
     }
 }
 
-fn in_seconds(t: i64) -> Point {
-    Point::Float(t as f64 / 1000.0)
+fn in_seconds(t: i64) -> Value {
+    Value::Float(t as f64 / 1000.0)
 }
 
 /// The place of the value that nothing beats; NaN is beaten by anything.
@@ -144,7 +145,7 @@ fn histogram_total(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     let is_mean = context.func == RangeFn::Avg;
     let mut total = HistogramTotal::new(window.histograms.v.first()?);
     for h in &window.histograms.v[1..] {
@@ -160,7 +161,7 @@ fn histogram_total(
     if total.reconciled {
         notes.mismatched_custom_buckets(HistogramOp::Aggregation, context.pos);
     }
-    Some(histogram_point(if is_mean { total.mean() } else { total.sum() }))
+    Some(histogram_value(if is_mean { total.mean() } else { total.sum() }))
 }
 
 #[cfg(test)]

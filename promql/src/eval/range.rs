@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::FloatHistogram;
 use model::labels::METRIC_NAME;
 use model::read::Columns;
 use model::sample::is_stale;
+use model::{Labels, Value};
 
 use super::grid::Grid;
 use super::kernel::FloatKernel;
@@ -19,7 +19,7 @@ use crate::annotations::Annotations;
 use crate::ast::Pos;
 use crate::engine::{EngineOptions, QueryError};
 use crate::limits::{Interrupt, STAGE_EVALUATION};
-use crate::value::{ABSENT, Point};
+use crate::value::ABSENT;
 
 /// A function over ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +197,9 @@ impl<'a> SeriesSamples<'a> {
     pub(crate) fn of_row(row: &Row, grid: &Grid, columns: &'a mut Columns) -> Self {
         columns.clear();
         for step in row.present() {
-            match row.point(step) {
-                Some(Point::Float(v)) => columns.push_float(grid.time(step), v, 0),
-                Some(Point::Histogram(h)) => {
+            match row.value(step) {
+                Some(Value::Float(v)) => columns.push_float(grid.time(step), v, 0),
+                Some(Value::Histogram(h)) => {
                     columns.push_histogram(grid.time(step), super::histogram::without_reset_hint(h), 0);
                 }
                 None => {}
@@ -434,8 +434,8 @@ impl<'a> RangeRun<'a> {
             notes.count(cost, step, len as i64, fresh as i64);
             cost.widest = cost.widest.max(len);
             cost.last = len;
-            if let Some(point) = self.window(context, step, &window, &mut notes.annotations)? {
-                row.set(step, point);
+            if let Some(value) = self.window(context, step, &window, &mut notes.annotations)? {
+                row.set(step, value);
             }
             work += len as u64;
             if work > 1 << 16 {
@@ -452,7 +452,7 @@ impl<'a> RangeRun<'a> {
         step: usize,
         window: &Window<'_>,
         annotations: &mut Annotations,
-    ) -> Result<Option<Point>, QueryError> {
+    ) -> Result<Option<Value>, QueryError> {
         use super::{over_time, rate, regression};
         let param = |at: usize| self.params.get(at).map_or(f64::NAN, |param| param.at(step));
         Ok(match context.func {
@@ -503,6 +503,6 @@ pub(crate) fn owned(h: &SharedHistogram) -> FloatHistogram {
 }
 
 /// Wraps a histogram as a result.
-pub(crate) fn histogram_point(h: FloatHistogram) -> Point {
-    Point::Histogram(Arc::new(h))
+pub(crate) fn histogram_value(h: FloatHistogram) -> Value {
+    Value::Histogram(Arc::new(h))
 }

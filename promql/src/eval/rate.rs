@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
 
 use super::histogram::{add, sub};
 use super::plan::Extent;
-use super::range::{Floats, Histograms, RangeFn, Window, WindowContext, histogram_point, owned};
+use super::range::{Floats, Histograms, RangeFn, Window, WindowContext, histogram_value, owned};
 use crate::annotations::{Annotations, HistogramOp};
-use crate::value::Point;
 
 /// A range's width in seconds, as Go's `Duration.Seconds` rounds it.
 pub(crate) fn seconds(ms: i64) -> f64 {
@@ -81,17 +81,17 @@ pub(crate) fn rate(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     let has_floats = !window.floats.is_empty();
     if has_floats && !window.histograms.is_empty() {
         notes.mixed_floats_histograms(context.metric_name(), context.pos);
         return None;
     }
     match (context.extent, has_floats) {
-        (Extent::Plain, true) => float_rate(context, window, notes).map(Point::Float),
-        (Extent::Plain, false) => histogram_rate(context, window, notes).map(histogram_point),
-        (_, true) => super::extended::float_rate(context, window).map(Point::Float),
-        (_, false) => super::extended::histogram_rate(context, window, notes).map(histogram_point),
+        (Extent::Plain, true) => float_rate(context, window, notes).map(Value::Float),
+        (Extent::Plain, false) => histogram_rate(context, window, notes).map(histogram_value),
+        (_, true) => super::extended::float_rate(context, window).map(Value::Float),
+        (_, false) => super::extended::histogram_rate(context, window, notes).map(histogram_value),
     }
 }
 
@@ -269,7 +269,7 @@ fn histogram_increase(
 struct Timed {
     t: i64,
     start_t: i64,
-    point: Point,
+    value: Value,
 }
 
 /// `irate`, `idelta` of one window: the difference of its last two samples.
@@ -277,7 +277,7 @@ pub(crate) fn instant_rate(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     let is_rate = context.func == RangeFn::Irate;
     let (before, newest) = last_two(window)?;
     let interval = newest.t - before.t;
@@ -286,13 +286,13 @@ pub(crate) fn instant_rate(
     }
     let start_reset = is_start_reset(before.start_t, before.t, newest.start_t, newest.t);
     let (metric, pos) = (context.metric_name(), context.pos);
-    match (&before.point, &newest.point) {
-        (Point::Float(a), Point::Float(b)) => {
+    match (&before.value, &newest.value) {
+        (Value::Float(a), Value::Float(b)) => {
             let reset = is_rate && (b < a || start_reset);
             let difference = if reset { *b } else { b - a };
-            Some(Point::Float(if is_rate { difference / (interval as f64 / 1000.0) } else { difference }))
+            Some(Value::Float(if is_rate { difference / (interval as f64 / 1000.0) } else { difference }))
         }
-        (Point::Histogram(a), Point::Histogram(b)) => {
+        (Value::Histogram(a), Value::Histogram(b)) => {
             let gauges = [a, b].into_iter().filter(|h| h.reset_hint == ResetHint::Gauge).count();
             if is_rate && gauges > 0 {
                 notes.histogram_not_counter(metric, pos);
@@ -310,7 +310,7 @@ pub(crate) fn instant_rate(
             if is_rate {
                 difference.div(interval as f64 / 1000.0);
             }
-            Some(histogram_point(difference))
+            Some(histogram_value(difference))
         }
         _ => {
             notes.mixed_floats_histograms(metric, pos);
@@ -329,11 +329,11 @@ fn last_two(window: &Window<'_>) -> Option<(Timed, Timed)> {
         if float_t > histogram_t {
             f -= 1;
             let start_t = floats.start_t.get(f).copied().unwrap_or(0);
-            Some(Timed { t: floats.t[f], start_t, point: Point::Float(floats.v[f]) })
+            Some(Timed { t: floats.t[f], start_t, value: Value::Float(floats.v[f]) })
         } else {
             h = h.checked_sub(1)?;
             let start_t = histograms.start_t.get(h).copied().unwrap_or(0);
-            Some(Timed { t: histograms.t[h], start_t, point: Point::Histogram(Arc::clone(&histograms.v[h])) })
+            Some(Timed { t: histograms.t[h], start_t, value: Value::Histogram(Arc::clone(&histograms.v[h])) })
         }
     };
     let newest = take()?;

@@ -1,5 +1,6 @@
 //! `deriv`, `predict_linear` by least squares, and `double_exponential_smoothing`.
 
+use model::Value;
 use model::float::FloatF;
 
 use super::kahan::Kahan;
@@ -7,7 +8,6 @@ use super::over_time::note_ignored_histograms;
 use super::range::{Floats, Window, WindowContext};
 use crate::annotations::Annotations;
 use crate::engine::QueryError;
-use crate::value::Point;
 
 /// Slope per second, and the value at a time in milliseconds, of the line through the samples.
 fn line(floats: &Floats<'_>, at: i64) -> (f64, f64) {
@@ -118,9 +118,9 @@ pub(crate) fn deriv(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     // Times near those of the samples keep precision.
-    enough(context, window, notes).then(|| Point::Float(line(&window.floats, window.floats.t[0]).0))
+    enough(context, window, notes).then(|| Value::Float(line(&window.floats, window.floats.t[0]).0))
 }
 
 /// `predict_linear` of one window.
@@ -129,10 +129,10 @@ pub(crate) fn predict_linear(
     window: &Window<'_>,
     seconds: f64,
     notes: &mut Annotations,
-) -> Option<Point> {
+) -> Option<Value> {
     enough(context, window, notes).then(|| {
         let (slope, now) = line(&window.floats, window.t);
-        Point::Float(slope * seconds + now)
+        Value::Float(slope * seconds + now)
     })
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn double_exponential_smoothing(
     smoothing: f64,
     trend: f64,
     notes: &mut Annotations,
-) -> Result<Option<Point>, QueryError> {
+) -> Result<Option<Value>, QueryError> {
     check_factor("smoothing factor", "sf", smoothing)?;
     check_factor("trend factor", "tf", trend)?;
     if !enough(context, window, notes) {
@@ -159,7 +159,7 @@ pub(crate) fn double_exponential_smoothing(
         let next = smoothing * value + (1.0 - smoothing) * (level + slope);
         (before, level) = (level, next);
     }
-    Ok(Some(Point::Float(level)))
+    Ok(Some(Value::Float(level)))
 }
 
 fn check_factor(what: &str, short: &str, v: f64) -> Result<(), QueryError> {

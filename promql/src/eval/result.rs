@@ -13,7 +13,7 @@ use crate::ast::ValueType;
 use crate::engine::QueryError;
 use crate::limits::STAGE_EVALUATION;
 use crate::text::lossy;
-use crate::value::{Floats, Scalar, Series, Text, Value, VectorSample};
+use crate::value::{Floats, QueryValue, Scalar, Series, Text, VectorSample};
 
 impl Evaluator<'_> {
     /// Evaluates a range selector or subquery that is the query's result.
@@ -99,30 +99,33 @@ impl Evaluator<'_> {
         root: Val,
         kind: ValueType,
         is_instant: bool,
-    ) -> Result<Value, QueryError> {
+    ) -> Result<QueryValue, QueryError> {
         let grid = self.plan.scopes[0].grid;
         match root {
-            Val::None => Ok(Value::Matrix(Vec::new())),
-            Val::Text(v) => Ok(Value::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
-            Val::Raw(series) => Ok(Value::Matrix(series)),
+            Val::None => Ok(QueryValue::Matrix(Vec::new())),
+            Val::Text(v) => Ok(QueryValue::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
+            Val::Raw(series) => Ok(QueryValue::Matrix(series)),
             Val::Scalar(values) if is_instant && kind == ValueType::Scalar => {
-                Ok(Value::Scalar(Scalar { t: grid.start, v: values.first().copied().unwrap_or(f64::NAN) }))
+                Ok(QueryValue::Scalar(Scalar {
+                    t: grid.start,
+                    v: values.first().copied().unwrap_or(f64::NAN),
+                }))
             }
             Val::Scalar(values) => {
                 let row = Row::floats(model::Labels::empty(), values);
                 let rows = if row.values.is_empty() { Vec::new() } else { vec![row] };
-                Ok(Value::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+                Ok(QueryValue::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
             }
             Val::Rows(rows, _) => {
                 let rows = self.final_names(rows)?;
                 if is_instant {
                     let sample = |row: Row| {
-                        let point = row.point(0)?;
-                        Some(VectorSample { labels: row.labels, t: grid.start, point })
+                        let value = row.value(0)?;
+                        Some(VectorSample { labels: row.labels, t: grid.start, value })
                     };
-                    return Ok(Value::Vector(rows.into_iter().filter_map(sample).collect()));
+                    return Ok(QueryValue::Vector(rows.into_iter().filter_map(sample).collect()));
                 }
-                Ok(Value::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+                Ok(QueryValue::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::FloatHistogram;
+use model::{Labels, Value};
 
 use super::label_key::KeyHasher;
 use crate::engine::QueryError;
-use crate::value::{ABSENT, Point, is_absent};
+use crate::value::{ABSENT, is_absent};
 
 /// A native histogram as queries share it.
 pub(crate) type SharedHistogram = Arc<FloatHistogram>;
@@ -60,20 +60,20 @@ impl Row {
     }
 
     /// The sample at a step.
-    pub(crate) fn point(&self, step: usize) -> Option<Point> {
+    pub(crate) fn value(&self, step: usize) -> Option<Value> {
         let v = self.float(step);
         if !is_absent(v) {
-            return Some(Point::Float(v));
+            return Some(Value::Float(v));
         }
-        self.histogram(step).map(|h| Point::Histogram(Arc::clone(h)))
+        self.histogram(step).map(|h| Value::Histogram(Arc::clone(h)))
     }
 
     /// Sets the sample at a step of a column that reaches there.
-    pub(crate) fn set(&mut self, step: usize, point: Point) {
+    pub(crate) fn set(&mut self, step: usize, value: Value) {
         let at = step - self.first;
-        match point {
-            Point::Float(v) => self.values[at] = v,
-            Point::Histogram(h) => {
+        match value {
+            Value::Float(v) => self.values[at] = v,
+            Value::Histogram(h) => {
                 let len = self.values.len();
                 self.histograms.get_or_insert_with(|| vec![None; len])[at] = Some(h);
             }
@@ -173,11 +173,11 @@ impl Row {
             self.first = first;
         }
         for step in other.span() {
-            let Some(point) = other.point(step) else { continue };
+            let Some(value) = other.value(step) else { continue };
             if self.has(step) {
                 return false;
             }
-            self.set(step, point);
+            self.set(step, value);
         }
         true
     }

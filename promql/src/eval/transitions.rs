@@ -1,9 +1,10 @@
 //! `resets` and `changes`: how often one sample differs from the one before.
 
+use model::Value;
+
 use super::plan::Extent;
 use super::range::{Window, WindowContext};
 use super::rate::is_start_reset;
-use crate::value::Point;
 
 /// One sample of a window, of either kind.
 #[derive(Clone, Copy)]
@@ -15,7 +16,7 @@ struct Sample<'a> {
 }
 
 /// `resets` of one window.
-pub(crate) fn resets(context: &WindowContext<'_>, window: &Window<'_>) -> Option<Point> {
+pub(crate) fn resets(context: &WindowContext<'_>, window: &Window<'_>) -> Option<Value> {
     count(context, window, |before, now| {
         let by_start = is_start_reset(before.start_t, before.t, now.start_t, now.t);
         match (before.histogram, now.histogram) {
@@ -27,7 +28,7 @@ pub(crate) fn resets(context: &WindowContext<'_>, window: &Window<'_>) -> Option
 }
 
 /// `changes` of one window.
-pub(crate) fn changes(context: &WindowContext<'_>, window: &Window<'_>) -> Option<Point> {
+pub(crate) fn changes(context: &WindowContext<'_>, window: &Window<'_>) -> Option<Value> {
     count(context, window, |before, now| match (before.histogram, now.histogram) {
         (None, None) => now.float != before.float && !(now.float.is_nan() && before.float.is_nan()),
         (Some(before), Some(now)) => !now.equals(before),
@@ -39,7 +40,7 @@ fn count(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     is_one: impl Fn(&Sample<'_>, &Sample<'_>) -> bool,
-) -> Option<Point> {
+) -> Option<Value> {
     let (floats, histograms) = (&window.floats, &window.histograms);
     let (mut f, mut h) = first_samples(context, window)?;
     let mut before: Option<Sample<'_>> = None;
@@ -65,7 +66,7 @@ fn count(
         }
         before = Some(now);
     }
-    Some(Point::Float(f64::from(found)))
+    Some(Value::Float(f64::from(found)))
 }
 
 /// Where counting starts: anchored, with the newest sample at or before the window's start. `None` when no sample

@@ -3,39 +3,39 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::Labels;
 use model::float::FloatG;
 use model::histogram::{FloatHistogram, Span};
 use model::sample::is_stale;
+use model::{Labels, Value};
 
 use crate::parse::SeriesValue;
 use crate::script::expect::{Expectations, ExpectedSeries};
 use crate::script::load::expand;
 use crate::script::parse::Times;
-use crate::value::{Point, Series, Value, VectorSample};
+use crate::value::{QueryValue, Series, VectorSample};
 
 /// Relative difference that counts as none.
 const EPSILON: f64 = 0.000_001;
 
 /// Compares a value; the error says what differs. `times` are those of the values that the script lists.
-pub fn compare(expected: &Expectations, times: Times, value: &Value) -> Result<(), String> {
+pub fn compare(expected: &Expectations, times: Times, value: &QueryValue) -> Result<(), String> {
     match value {
-        Value::Scalar(scalar) => {
+        QueryValue::Scalar(scalar) => {
             let want = expected.scalar.ok_or("expected a vector or matrix result, but got a scalar")?;
             expect_float("the result", want, scalar.v)
         }
-        Value::String(text) => match expected.string.as_deref().unwrap_or_default() {
+        QueryValue::String(text) => match expected.string.as_deref().unwrap_or_default() {
             want if want == text.v => Ok(()),
             want => Err(format!("expected string {want:?} but got {:?}", text.v)),
         },
         _ if expected.scalar.is_some() => {
             Err(format!("expected a scalar result, but got {}", value.value_type().api_name()))
         }
-        Value::Vector(samples) => compare_vector(expected, samples),
-        Value::Matrix(_) if expected.ordered => {
+        QueryValue::Vector(samples) => compare_vector(expected, samples),
+        QueryValue::Matrix(_) if expected.ordered => {
             Err("expected an ordered result, but the query returned a matrix".to_owned())
         }
-        Value::Matrix(series) => compare_matrix(expected, times, series),
+        QueryValue::Matrix(series) => compare_matrix(expected, times, series),
     }
 }
 
@@ -51,7 +51,7 @@ pub fn check_sorted(series: &[Series]) -> Result<(), String> {
 
 /// Whether an explicit hint is part of what is expected of a step.
 struct Want {
-    point: Option<Point>,
+    value: Option<Value>,
     hint: bool,
 }
 
@@ -61,7 +61,7 @@ fn wanted(series: &ExpectedSeries) -> Result<Vec<Want>, String> {
         let given = matches!(value, SeriesValue::Histogram { hint_given: true, .. });
         std::iter::repeat_n(given, usize::try_from(value.count()).unwrap_or(usize::MAX))
     });
-    Ok(points.into_iter().zip(hints).map(|(point, hint)| Want { point, hint }).collect())
+    Ok(points.into_iter().zip(hints).map(|(value, hint)| Want { value, hint }).collect())
 }
 
 fn by_labels(expected: &Expectations) -> BTreeMap<&Labels, &ExpectedSeries> {
@@ -73,16 +73,16 @@ fn compare_vector(expected: &Expectations, samples: &[VectorSample]) -> Result<(
     for (position, sample) in samples.iter().enumerate() {
         let labels = &sample.labels;
         let Some(series) = missing.remove(labels) else {
-            return Err(format!("unexpected metric {labels} in result, has value {}", show(&sample.point)));
+            return Err(format!("unexpected metric {labels} in result, has value {}", show(&sample.value)));
         };
         if expected.ordered && series.position != position {
             let (want, got) = (series.position + 1, position + 1);
             return Err(format!("expected metric {labels} at position {want} but was at {got}"));
         }
-        let Some(Want { point: Some(want), hint }) = wanted(series)?.into_iter().next() else {
-            return Err(format!("expected no value for {labels} but got {}", show(&sample.point)));
+        let Some(Want { value: Some(want), hint }) = wanted(series)?.into_iter().next() else {
+            return Err(format!("expected no value for {labels} but got {}", show(&sample.value)));
         };
-        compare_point(&labels.to_string(), &want, &sample.point, hint)?;
+        compare_value(&labels.to_string(), &want, &sample.value, hint)?;
     }
     none_missing(&missing)
 }
@@ -108,27 +108,27 @@ fn compare_matrix(expected: &Expectations, times: Times, result: &[Series]) -> R
 }
 
 /// All points of a series, floats and histograms, in ascending time.
-fn points(series: &Series) -> Vec<(i64, Point)> {
-    let histograms = series.histograms.iter().map(|(t, h)| (*t, Point::Histogram(Arc::clone(h))));
-    let mut all: Vec<_> = series.floats.iter().map(|(t, v)| (t, Point::Float(v))).chain(histograms).collect();
+fn points(series: &Series) -> Vec<(i64, Value)> {
+    let histograms = series.histograms.iter().map(|(t, h)| (*t, Value::Histogram(Arc::clone(h))));
+    let mut all: Vec<_> = series.floats.iter().map(|(t, v)| (t, Value::Float(v))).chain(histograms).collect();
     all.sort_by_key(|(t, _)| *t);
     all
 }
 
-fn compare_points(want: &[Want], times: Times, got: &[(i64, Point)]) -> Result<(), String> {
+fn compare_points(want: &[Want], times: Times, got: &[(i64, Value)]) -> Result<(), String> {
     let (start, end, step) = match times {
         Times::Instant(at) => (at, at, 1),
         Times::Range { start, end, step } => (start, end, step),
     };
     let mut got = got.iter();
-    for (i, Want { point, hint }) in want.iter().enumerate() {
+    for (i, Want { value, hint }) in want.iter().enumerate() {
         let t = start + step * i64::try_from(i).unwrap_or(i64::MAX);
         if t > end {
             return Err(format!("expected {} points, but the time range cannot give so many", want.len()));
         }
-        let Some(want) = point else { continue };
+        let Some(want) = value else { continue };
         match got.next() {
-            Some((at, got)) if *at == t => compare_point(&format!("t={t}"), want, got, *hint)?,
+            Some((at, got)) if *at == t => compare_value(&format!("t={t}"), want, got, *hint)?,
             Some((at, _)) => return Err(format!("expected a point at t={t}, the next is at t={at}")),
             None => return Err(format!("expected a point at t={t}, there is none")),
         }
@@ -136,10 +136,10 @@ fn compare_points(want: &[Want], times: Times, got: &[(i64, Point)]) -> Result<(
     got.next().map_or(Ok(()), |(at, got)| Err(format!("unexpected point {} at t={at}", show(got))))
 }
 
-fn compare_point(place: &str, want: &Point, got: &Point, hint: bool) -> Result<(), String> {
+fn compare_value(place: &str, want: &Value, got: &Value, hint: bool) -> Result<(), String> {
     match (want, got) {
-        (Point::Float(want), Point::Float(got)) => expect_float(place, *want, *got),
-        (Point::Histogram(a), Point::Histogram(b)) if almost_equal_histograms(a, b, hint) => Ok(()),
+        (Value::Float(want), Value::Float(got)) => expect_float(place, *want, *got),
+        (Value::Histogram(a), Value::Histogram(b)) if almost_equal_histograms(a, b, hint) => Ok(()),
         _ => Err(format!("expected {} for {place} but got {}", show(want), show(got))),
     }
 }
@@ -151,15 +151,15 @@ fn expect_float(place: &str, want: f64, got: f64) -> Result<(), String> {
     Err(format!("expected {} for {place} but got {}", FloatG(want), FloatG(got)))
 }
 
-fn show(point: &Point) -> String {
-    match point {
-        Point::Float(value) => FloatG(*value).to_string(),
-        Point::Histogram(h) => h.test_expression(),
+fn show(value: &Value) -> String {
+    match value {
+        Value::Float(value) => FloatG(*value).to_string(),
+        Value::Histogram(h) => h.test_expression(),
     }
 }
 
-fn show_points(points: &[(i64, Point)]) -> String {
-    let shown: Vec<_> = points.iter().map(|(t, point)| format!("{} @[{t}]", show(point))).collect();
+fn show_points(points: &[(i64, Value)]) -> String {
+    let shown: Vec<_> = points.iter().map(|(t, value)| format!("{} @[{t}]", show(value))).collect();
     format!("{} points [{}]", points.len(), shown.join(" "))
 }
 

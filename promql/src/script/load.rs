@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::FloatHistogram;
+use model::{Labels, Value};
 
 use crate::ast::UnaryOp;
 use crate::parse::SeriesValue;
 use crate::script::nhcb;
 use crate::script::parse::{Load, LoadSeries};
-use crate::value::Point;
 
 /// What takes a script's samples: memory or a server.
 pub trait Store {
@@ -37,7 +36,7 @@ pub struct LoadedSample {
     /// Start timestamp in milliseconds, 0 for unknown.
     pub start_t: i64,
     /// The value.
-    pub point: Point,
+    pub value: Value,
 }
 
 /// Most values that one series description may stand for.
@@ -54,7 +53,7 @@ impl SeriesValue {
 }
 
 /// A value at one step; `None` for no sample.
-pub(super) type Step = Option<Point>;
+pub(super) type Step = Option<Value>;
 
 /// The values of a description, one per step.
 pub fn expand(values: &[SeriesValue]) -> Result<Vec<Step>, String> {
@@ -72,12 +71,12 @@ pub fn expand(values: &[SeriesValue]) -> Result<Vec<Step>, String> {
                     if i > 0 && *step != 0.0 {
                         next += step;
                     }
-                    steps.push(Some(Point::Float(next)));
+                    steps.push(Some(Value::Float(next)));
                 }
             }
             SeriesValue::Histogram { first, step: None, times, .. } => {
                 let shared = Arc::new(FloatHistogram::clone(first));
-                steps.extend((0..=*times).map(|_| Some(Point::Histogram(Arc::clone(&shared)))));
+                steps.extend((0..=*times).map(|_| Some(Value::Histogram(Arc::clone(&shared)))));
             }
             SeriesValue::Histogram { first, step: Some((op, by)), times, .. } => {
                 let mut next = FloatHistogram::clone(first);
@@ -85,7 +84,7 @@ pub fn expand(values: &[SeriesValue]) -> Result<Vec<Step>, String> {
                     if i > 0 {
                         next = combined(&next, *op, by)?;
                     }
-                    steps.push(Some(Point::Histogram(Arc::new(next.clone()))));
+                    steps.push(Some(Value::Histogram(Arc::new(next.clone()))));
                 }
             }
         }
@@ -115,7 +114,7 @@ pub fn series(load: &Load, start: i64) -> Result<Vec<LoadedSeries>, String> {
         for (i, step) in expand(values)?.into_iter().enumerate() {
             let t = start + load.step * i64::try_from(i).unwrap_or(i64::MAX);
             let start_t = starts.get(i).copied().flatten().map_or(0, |relative| t + relative);
-            samples.extend(step.map(|point| LoadedSample { t, start_t, point }));
+            samples.extend(step.map(|value| LoadedSample { t, start_t, value }));
         }
         loaded.push(LoadedSeries { labels: labels.clone(), samples });
     }

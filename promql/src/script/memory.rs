@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::labels::METADATA_LABELS;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
+use model::{Labels, Value};
 
 use crate::script::load::{LoadedSample, LoadedSeries, Store};
-use crate::value::Point;
 
 /// How long a chunk of Prometheus's head lasts, in milliseconds.
 const CHUNK_RANGE: i64 = 7_200_000;
@@ -46,17 +45,17 @@ impl Store for MemoryStore {
 }
 
 impl Stored {
-    fn append(&mut self, LoadedSample { t, start_t, point }: LoadedSample) -> Result<(), String> {
+    fn append(&mut self, LoadedSample { t, start_t, value }: LoadedSample) -> Result<(), String> {
         let columns = &mut self.columns;
         let last_float = columns.float_t.last().copied();
         let last_histogram = columns.histogram_t.last().copied();
         if let Some(last) = last_float.max(last_histogram).filter(|last| *last >= t) {
-            let is_there = match &point {
-                Point::Float(value) => {
+            let is_there = match &value {
+                Value::Float(value) => {
                     let at = columns.float_t.binary_search(&t).ok();
                     at.is_some_and(|at| columns.float_v[at].to_bits() == value.to_bits())
                 }
-                Point::Histogram(h) => {
+                Value::Histogram(h) => {
                     let at = columns.histogram_t.binary_search(&t).ok();
                     at.is_some_and(|at| columns.histogram_v[at].equals(h))
                 }
@@ -66,9 +65,9 @@ impl Stored {
             }
             return Err(format!("sample at {t} is out of order, the newest is at {last}"));
         }
-        match point {
-            Point::Float(value) => columns.push_float(t, value, start_t),
-            Point::Histogram(h) => {
+        match value {
+            Value::Float(value) => columns.push_float(t, value, start_t),
+            Value::Histogram(h) => {
                 let previous = columns.histogram_t.last().zip(columns.histogram_v.last());
                 let previous = previous.filter(|(last, _)| {
                     last_float.is_none_or(|float| float < **last)

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
+use model::{Labels, Value};
 
 use crate::script::load::{LoadedSample, LoadedSeries};
-use crate::value::Point;
 
 /// A classic histogram at one time.
 #[derive(Default)]
@@ -33,8 +32,8 @@ pub(super) fn convert(series: &[LoadedSeries]) -> Result<Vec<LoadedSeries>, Stri
     for LoadedSeries { labels, samples } in series {
         let Some((part, base)) = part_of(labels) else { continue };
         let histograms = found.entry(base).or_default();
-        for LoadedSample { t, point, .. } in samples {
-            let Point::Float(value) = point else { continue };
+        for LoadedSample { t, value, .. } in samples {
+            let Value::Float(value) = value else { continue };
             let classic = histograms.entry(*t).or_default();
             match part {
                 Part::Bucket(bound) => classic.buckets.push((bound, *value)),
@@ -47,8 +46,8 @@ pub(super) fn convert(series: &[LoadedSeries]) -> Result<Vec<LoadedSeries>, Stri
         .into_iter()
         .map(|(labels, histograms)| {
             let samples = histograms.into_iter().map(|(t, classic)| {
-                let point = Point::Histogram(Arc::new(classic.convert()?));
-                Ok(LoadedSample { t, start_t: 0, point })
+                let value = Value::Histogram(Arc::new(classic.convert()?));
+                Ok(LoadedSample { t, start_t: 0, value })
             });
             Ok(LoadedSeries { samples: samples.collect::<Result<_, String>>()?, labels })
         })

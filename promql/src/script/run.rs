@@ -1,5 +1,7 @@
 //! Runs a script's commands against something that stores and evaluates.
 
+use model::Value;
+
 use crate::ast::Expr;
 use crate::parse::{Features, parse};
 use crate::script::compare::{check_sorted, compare};
@@ -7,7 +9,7 @@ use crate::script::expect::{Expectations, Text};
 use crate::script::invariant::pin;
 use crate::script::load::{self, Store};
 use crate::script::parse::{Command, Eval, Script, Times};
-use crate::value::{Point, Scalar, Series, Value, VectorSample};
+use crate::value::{QueryValue, Scalar, Series, VectorSample};
 
 /// What answers queries: the engine, or a server. Times are milliseconds since the Unix epoch.
 pub trait Evaluator {
@@ -22,7 +24,7 @@ pub trait Evaluator {
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The value.
-    pub value: Value,
+    pub value: QueryValue,
     /// Warnings with their positions in the query.
     pub warnings: Vec<String>,
     /// Infos with their positions in the query.
@@ -120,26 +122,26 @@ fn evaluate_instant<T: Evaluator>(eval: &Eval, query: &str, t: i64, target: &mut
     if expected.ordered {
         return Ok(());
     }
-    let Value::Matrix(series) = &ranged.value else {
+    let QueryValue::Matrix(series) = &ranged.value else {
         return Err(in_range_mode(format!("got {}", ranged.value.value_type().as_str())));
     };
     check_sorted(series).map_err(in_range_mode)?;
     let samples: Vec<VectorSample> = series.iter().filter_map(|series| sample_at(series, t)).collect();
     let value = match (&answer.value, samples.first()) {
-        (Value::Scalar(_), Some(VectorSample { point: Point::Float(v), .. })) => {
-            Value::Scalar(Scalar { t, v: *v })
+        (QueryValue::Scalar(_), Some(VectorSample { value: Value::Float(v), .. })) => {
+            QueryValue::Scalar(Scalar { t, v: *v })
         }
-        _ => Value::Vector(samples),
+        _ => QueryValue::Vector(samples),
     };
     compare(expected, eval.times, &value).map_err(in_range_mode)
 }
 
 fn sample_at(series: &Series, t: i64) -> Option<VectorSample> {
-    let float = series.floats.iter().find(|(at, _)| *at == t).map(|(_, v)| Point::Float(v));
+    let float = series.floats.iter().find(|(at, _)| *at == t).map(|(_, v)| Value::Float(v));
     let histogram =
-        || series.histograms.iter().find(|(at, _)| *at == t).map(|(_, h)| Point::Histogram(h.clone()));
-    let point = float.or_else(histogram)?;
-    Some(VectorSample { labels: series.labels.clone(), t, point })
+        || series.histograms.iter().find(|(at, _)| *at == t).map(|(_, h)| Value::Histogram(h.clone()));
+    let value = float.or_else(histogram)?;
+    Some(VectorSample { labels: series.labels.clone(), t, value })
 }
 
 /// Checks failure, annotations and value. `None` when the query failed as it should.

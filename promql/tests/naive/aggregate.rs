@@ -1,15 +1,14 @@
 //! Aggregations of a vector.
 
-use model::Labels;
 use model::float::FloatF;
 use model::histogram::FloatHistogram;
 use model::labels::METRIC_NAME;
+use model::{Labels, Value};
 use promql::ast::{Aggregate, AggregateOp};
-use promql::value::Point;
 
 use super::over_time::add_up;
 use super::sums::{mean, quantile, sum, variance};
-use super::{Failure, Grid, Naive, Sample, Value, error};
+use super::{Answer, Failure, Grid, Naive, Sample, error};
 
 /// The labels that a group's samples share.
 fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
@@ -22,7 +21,7 @@ fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
 
 impl Naive {
     /// An aggregation.
-    pub fn aggregate(&self, aggregate: &Aggregate, grid: Grid, t: i64) -> Result<Value, Failure> {
+    pub fn aggregate(&self, aggregate: &Aggregate, grid: Grid, t: i64) -> Result<Answer, Failure> {
         let input = self.vector(&aggregate.expr, grid, t)?;
         let mut groups: Vec<(Labels, Vec<Sample>)> = Vec::new();
         for sample in &input {
@@ -38,10 +37,10 @@ impl Naive {
         };
         let mut result = Vec::new();
         match (aggregate.op, param) {
-            (AggregateOp::CountValues, Some(Value::Text(label))) => {
-                return Ok(Value::Vector(count_values(aggregate, &label, &input)));
+            (AggregateOp::CountValues, Some(Answer::Text(label))) => {
+                return Ok(Answer::Vector(count_values(aggregate, &label, &input)));
             }
-            (AggregateOp::Topk | AggregateOp::Bottomk, Some(Value::Scalar(k))) => {
+            (AggregateOp::Topk | AggregateOp::Bottomk, Some(Answer::Scalar(k))) => {
                 if k.is_nan() {
                     return error("Parameter value is NaN");
                 }
@@ -50,37 +49,37 @@ impl Naive {
                 }
             }
             (op, param) => {
-                let q = if let Some(Value::Scalar(q)) = param { q } else { f64::NAN };
+                let q = if let Some(Answer::Scalar(q)) = param { q } else { f64::NAN };
                 for (labels, group) in groups {
-                    if let Some(point) = fold(op, q, &group)? {
-                        result.push(Sample { labels, point });
+                    if let Some(value) = fold(op, q, &group)? {
+                        result.push(Sample { labels, value });
                     }
                 }
             }
         }
-        Ok(Value::Vector(result))
+        Ok(Answer::Vector(result))
     }
 }
 
 /// One value for all samples of a group.
-fn fold(op: AggregateOp, q: f64, group: &[Sample]) -> Result<Option<Point>, Failure> {
+fn fold(op: AggregateOp, q: f64, group: &[Sample]) -> Result<Option<Value>, Failure> {
     let v: Vec<f64> = group.iter().filter_map(Sample::float).collect();
     let histograms: Vec<&FloatHistogram> = group
         .iter()
-        .filter_map(|sample| match &sample.point {
-            Point::Histogram(h) => Some(h.as_ref()),
-            Point::Float(_) => None,
+        .filter_map(|sample| match &sample.value {
+            Value::Histogram(h) => Some(h.as_ref()),
+            Value::Float(_) => None,
         })
         .collect();
     match op {
-        AggregateOp::Count => return Ok(Some(Point::Float(group.len() as f64))),
-        AggregateOp::Group => return Ok(Some(Point::Float(1.0))),
+        AggregateOp::Count => return Ok(Some(Value::Float(group.len() as f64))),
+        AggregateOp::Group => return Ok(Some(Value::Float(1.0))),
         AggregateOp::Sum | AggregateOp::Avg if !histograms.is_empty() => {
             if !v.is_empty() {
                 return Ok(None);
             }
             let total = add_up(histograms.into_iter(), op == AggregateOp::Avg);
-            return Ok(total.map(|h| Point::Histogram(h.into())));
+            return Ok(total.map(|h| Value::Histogram(h.into())));
         }
         _ if v.is_empty() => return Ok(None),
         _ => {}
@@ -89,7 +88,7 @@ fn fold(op: AggregateOp, q: f64, group: &[Sample]) -> Result<Option<Point>, Fail
         let numbers = v.iter().copied().filter(|v| !v.is_nan());
         numbers.reduce(|best, v| if is_better(&v, &best) { v } else { best }).unwrap_or(f64::NAN)
     };
-    Ok(Some(Point::Float(match op {
+    Ok(Some(Value::Float(match op {
         AggregateOp::Sum => sum(&v),
         AggregateOp::Avg => mean(&v),
         AggregateOp::Min => best(f64::lt),
@@ -126,9 +125,9 @@ fn count_values(aggregate: &Aggregate, label: &str, input: &[Sample]) -> Vec<Sam
     }
     let mut counts: Vec<(Labels, f64)> = Vec::new();
     for sample in input {
-        let text = match &sample.point {
-            Point::Float(v) => FloatF(*v).to_string(),
-            Point::Histogram(h) => h.to_string(),
+        let text = match &sample.value {
+            Value::Float(v) => FloatF(*v).to_string(),
+            Value::Histogram(h) => h.to_string(),
         };
         let mut labels = sample.labels.to_builder();
         labels.set(label, &text);
@@ -138,5 +137,5 @@ fn count_values(aggregate: &Aggregate, label: &str, input: &[Sample]) -> Vec<Sam
             None => counts.push((labels, 1.0)),
         }
     }
-    counts.into_iter().map(|(labels, v)| Sample { labels, point: Point::Float(v) }).collect()
+    counts.into_iter().map(|(labels, v)| Sample { labels, value: Value::Float(v) }).collect()
 }

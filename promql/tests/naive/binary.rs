@@ -1,11 +1,10 @@
 //! Operators between scalars and vectors.
 
-use model::Labels;
 use model::labels::METRIC_NAME;
+use model::{Labels, Value};
 use promql::ast::{Binary, BinaryOp, Cardinality, Matching};
-use promql::value::Point;
 
-use super::{Failure, Grid, Naive, Sample, Value, error, unique, without_name};
+use super::{Answer, Failure, Grid, Naive, Sample, error, unique, without_name};
 
 /// What arithmetic gives; NaN for operators that are none.
 pub fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
@@ -39,31 +38,31 @@ fn truth(holds: bool) -> f64 {
 
 /// What two points give: the value, and whether it stays unless `bool` is asked for. `None` where the operator has no
 /// meaning for them.
-fn combine(op: BinaryOp, a: &Point, b: &Point) -> Option<(Point, bool)> {
+fn combine(op: BinaryOp, a: &Value, b: &Value) -> Option<(Value, bool)> {
     let changed = |h: &model::histogram::FloatHistogram,
                    change: &dyn Fn(&mut model::histogram::FloatHistogram)| {
         let mut h = h.clone();
         change(&mut h);
-        Some((Point::Histogram(h.into()), true))
+        Some((Value::Histogram(h.into()), true))
     };
     match (a, b) {
-        (Point::Float(_), Point::Float(_)) if matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) => None,
-        (Point::Float(a), Point::Float(b)) if op.is_comparison() => {
-            Some((Point::Float(*a), holds(op, *a, *b)))
+        (Value::Float(_), Value::Float(_)) if matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) => None,
+        (Value::Float(a), Value::Float(b)) if op.is_comparison() => {
+            Some((Value::Float(*a), holds(op, *a, *b)))
         }
-        (Point::Float(a), Point::Float(b)) => Some((Point::Float(arithmetic(op, *a, *b)), true)),
-        (Point::Float(v), Point::Histogram(h)) => match op {
+        (Value::Float(a), Value::Float(b)) => Some((Value::Float(arithmetic(op, *a, *b)), true)),
+        (Value::Float(v), Value::Histogram(h)) => match op {
             BinaryOp::Mul => changed(h, &|h| h.mul(*v)),
             _ => None,
         },
-        (Point::Histogram(h), Point::Float(v)) => match op {
+        (Value::Histogram(h), Value::Float(v)) => match op {
             BinaryOp::Mul => changed(h, &|h| h.mul(*v)),
             BinaryOp::Div => changed(h, &|h| h.div(*v)),
             BinaryOp::TrimUpper => changed(h, &|h| h.trim_upper(*v)),
             BinaryOp::TrimLower => changed(h, &|h| h.trim_lower(*v)),
             _ => None,
         },
-        (Point::Histogram(a), Point::Histogram(b)) => match op {
+        (Value::Histogram(a), Value::Histogram(b)) => match op {
             BinaryOp::Add | BinaryOp::Sub => {
                 let mut sum = a.as_ref().clone();
                 let combined = if op == BinaryOp::Add { sum.add(b) } else { sum.sub(b) };
@@ -71,10 +70,10 @@ fn combine(op: BinaryOp, a: &Point, b: &Point) -> Option<(Point, bool)> {
                     sum.reset_hint = model::histogram::ResetHint::Gauge;
                 }
                 sum.compact(0);
-                combined.ok().map(|_| (Point::Histogram(sum.into()), true))
+                combined.ok().map(|_| (Value::Histogram(sum.into()), true))
             }
-            BinaryOp::Eq => Some((Point::Histogram(a.clone()), a.equals(b))),
-            BinaryOp::Ne => Some((Point::Histogram(a.clone()), !a.equals(b))),
+            BinaryOp::Eq => Some((Value::Histogram(a.clone()), a.equals(b))),
+            BinaryOp::Ne => Some((Value::Histogram(a.clone()), !a.equals(b))),
             _ => None,
         },
     }
@@ -96,18 +95,18 @@ fn is_arithmetic(op: BinaryOp) -> bool {
 
 impl Naive {
     /// A binary expression.
-    pub fn binary(&self, binary: &Binary, grid: Grid, t: i64) -> Result<Value, Failure> {
+    pub fn binary(&self, binary: &Binary, grid: Grid, t: i64) -> Result<Answer, Failure> {
         let left = self.at(&binary.left, grid, t)?;
         let right = self.at(&binary.right, grid, t)?;
         let op = binary.op;
         match (left, right) {
-            (Value::Scalar(a), Value::Scalar(b)) if op.is_comparison() => {
-                Ok(Value::Scalar(truth(holds(op, a, b))))
+            (Answer::Scalar(a), Answer::Scalar(b)) if op.is_comparison() => {
+                Ok(Answer::Scalar(truth(holds(op, a, b))))
             }
-            (Value::Scalar(a), Value::Scalar(b)) => Ok(Value::Scalar(arithmetic(op, a, b))),
-            (Value::Vector(samples), Value::Scalar(v)) => with_scalar(binary, &samples, v, false),
-            (Value::Scalar(v), Value::Vector(samples)) => with_scalar(binary, &samples, v, true),
-            (Value::Vector(left), Value::Vector(right)) => {
+            (Answer::Scalar(a), Answer::Scalar(b)) => Ok(Answer::Scalar(arithmetic(op, a, b))),
+            (Answer::Vector(samples), Answer::Scalar(v)) => with_scalar(binary, &samples, v, false),
+            (Answer::Scalar(v), Answer::Vector(samples)) => with_scalar(binary, &samples, v, true),
+            (Answer::Vector(left), Answer::Vector(right)) => {
                 let matching = binary.matching.clone().unwrap_or_default();
                 if op.is_set() {
                     unique(set(op, &matching, left, right))
@@ -120,20 +119,20 @@ impl Naive {
     }
 }
 
-fn with_scalar(binary: &Binary, samples: &[Sample], v: f64, scalar_first: bool) -> Result<Value, Failure> {
-    let (op, scalar) = (binary.op, Point::Float(v));
+fn with_scalar(binary: &Binary, samples: &[Sample], v: f64, scalar_first: bool) -> Result<Answer, Failure> {
+    let (op, scalar) = (binary.op, Value::Float(v));
     let mut result = Vec::new();
     for sample in samples {
-        let (a, b) = if scalar_first { (&scalar, &sample.point) } else { (&sample.point, &scalar) };
-        let Some((point, stays)) = combine(op, a, b) else { continue };
+        let (a, b) = if scalar_first { (&scalar, &sample.value) } else { (&sample.value, &scalar) };
+        let Some((value, stays)) = combine(op, a, b) else { continue };
         if binary.return_bool {
-            result.push(sample.derived(Point::Float(truth(stays))));
+            result.push(sample.derived(Value::Float(truth(stays))));
         } else if is_arithmetic(op) {
-            result.push(sample.derived(point));
+            result.push(sample.derived(value));
         } else if stays {
             // A comparison keeps the vector's value on whichever side it stands.
-            let kept = if op.is_comparison() { sample.point.clone() } else { point };
-            result.push(Sample { labels: sample.labels.clone(), point: kept });
+            let kept = if op.is_comparison() { sample.value.clone() } else { value };
+            result.push(Sample { labels: sample.labels.clone(), value: kept });
         }
     }
     unique(result)
@@ -182,7 +181,7 @@ fn matched(
         }
     }
     // Pairs of many and one; what is missing is filled in, whichever side `swapped` makes it.
-    let filled = |labels: &Labels, v: f64| Sample { labels: key(matching, labels), point: Point::Float(v) };
+    let filled = |labels: &Labels, v: f64| Sample { labels: key(matching, labels), value: Value::Float(v) };
     let mut pairs: Vec<(Sample, Sample)> = Vec::new();
     for sample in &many {
         let partner = one.iter().find(|other| key(matching, &other.labels) == key(matching, &sample.labels));
@@ -193,8 +192,8 @@ fn matched(
         }
     }
     let combined = |(many, one): &(Sample, Sample)| match swapped {
-        true => combine(binary.op, &one.point, &many.point),
-        false => combine(binary.op, &many.point, &one.point),
+        true => combine(binary.op, &one.value, &many.value),
+        false => combine(binary.op, &many.value, &one.value),
     };
     // Samples whose only partners are of a type that the operator does not take count as missing one.
     let met = |sample: &Sample| {
@@ -213,7 +212,7 @@ fn matched(
     let mut seen: Vec<(Labels, Labels)> = Vec::new();
     let mut result = Vec::new();
     for pair in &pairs {
-        let Some((point, stays)) = combined(pair) else { continue };
+        let Some((value, stays)) = combined(pair) else { continue };
         let labels = result_labels(binary, matching, &pair.0.labels, &pair.1.labels);
         let identity = match matching.cardinality {
             Cardinality::OneToOne => (key(matching, &pair.0.labels), Labels::empty()),
@@ -224,9 +223,9 @@ fn matched(
         }
         seen.push(identity);
         if binary.return_bool {
-            result.push(Sample { labels, point: Point::Float(truth(stays)) });
+            result.push(Sample { labels, value: Value::Float(truth(stays)) });
         } else if stays {
-            result.push(Sample { labels, point });
+            result.push(Sample { labels, value });
         }
     }
     Ok(result)

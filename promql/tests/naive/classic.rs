@@ -1,11 +1,10 @@
 //! Histogram functions of vectors: classic histograms, whose buckets are samples of their own, and native ones.
 
-use model::Labels;
 use model::histogram::FloatHistogram;
 use model::labels::BUCKET_LABEL;
-use promql::value::Point;
+use model::{Labels, Value};
 
-use super::{Failure, Sample, Value, unique, without_name};
+use super::{Answer, Failure, Sample, unique, without_name};
 
 /// What is asked of each histogram.
 #[derive(Clone, Copy)]
@@ -22,25 +21,25 @@ struct Family {
 }
 
 /// Asks all histograms of a vector; with a label, several questions are told apart by it.
-pub fn ask(input: &[Sample], questions: &[(Option<(String, String)>, Question)]) -> Result<Value, Failure> {
+pub fn ask(input: &[Sample], questions: &[(Option<(String, String)>, Question)]) -> Result<Answer, Failure> {
     let mut families: Vec<Family> = Vec::new();
     for sample in input {
-        let (bound, labels) = match &sample.point {
-            Point::Float(_) => {
+        let (bound, labels) = match &sample.value {
+            Value::Float(_) => {
                 let Ok(bound) = sample.labels.get(BUCKET_LABEL).unwrap_or("").parse::<f64>() else {
                     continue;
                 };
                 (bound, Labels::from_pairs(sample.labels.iter().filter(|(name, _)| *name != BUCKET_LABEL)))
             }
-            Point::Histogram(_) => (f64::NAN, sample.labels.clone()),
+            Value::Histogram(_) => (f64::NAN, sample.labels.clone()),
         };
         let at = families.iter().position(|family| family.labels == labels).unwrap_or_else(|| {
             families.push(Family { labels, buckets: Vec::new(), native: None });
             families.len() - 1
         });
-        match &sample.point {
-            Point::Float(v) => families[at].buckets.push((bound, *v)),
-            Point::Histogram(h) => families[at].native = Some(h.as_ref().clone()),
+        match &sample.value {
+            Value::Float(v) => families[at].buckets.push((bound, *v)),
+            Value::Histogram(h) => families[at].native = Some(h.as_ref().clone()),
         }
     }
     let mut result = Vec::new();
@@ -56,7 +55,7 @@ pub fn ask(input: &[Sample], questions: &[(Option<(String, String)>, Question)])
             if let Some((name, value)) = told_by {
                 labels.set(name, value);
             }
-            result.push(Sample { labels: labels.finish(), point: Point::Float(v) });
+            result.push(Sample { labels: labels.finish(), value: Value::Float(v) });
         }
     }
     unique(result)

@@ -1,8 +1,8 @@
 //! `anchored` and `smoothed`: values at the very bounds of a window instead of extrapolation.
 
+use model::Value;
 use model::histogram::FloatHistogram;
 use promql::ast::RangeMode;
-use promql::value::Point;
 
 use super::rate::{Kind, as_gauge, is_counter};
 use super::select::Window;
@@ -66,12 +66,12 @@ impl Between for FloatHistogram {
 }
 
 /// The value at a time: between the samples around it, or the last one's when none follows.
-pub fn smooth(around: &[(i64, Point)], t: i64) -> Option<Point> {
+pub fn smooth(around: &[(i64, Value)], t: i64) -> Option<Value> {
     let window = Window { labels: Default::default(), samples: around.to_vec(), start: t, end: t };
     match Kind::of(&window) {
         Kind::Mixed => None,
-        Kind::Floats(samples) => smooth_value(&samples, t, false).map(Point::Float),
-        Kind::Histograms(samples) => smooth_value(&samples, t, true).map(|h| Point::Histogram(h.into())),
+        Kind::Floats(samples) => smooth_value(&samples, t, false).map(Value::Float),
+        Kind::Histograms(samples) => smooth_value(&samples, t, true).map(|h| Value::Histogram(h.into())),
     }
 }
 
@@ -84,14 +84,14 @@ fn smooth_value<V: Between>(samples: &[(i64, V)], t: i64, is_counter: bool) -> O
 }
 
 /// `rate`, `increase`, `delta` between the values at the bounds.
-pub fn rate(function: &str, mode: RangeMode, window: &Window) -> Option<Point> {
+pub fn rate(function: &str, mode: RangeMode, window: &Window) -> Option<Value> {
     let range = (window.end - window.start) as f64 / 1000.0;
     let is_rate = function == "rate";
     match Kind::of(window) {
         Kind::Mixed => None,
         Kind::Floats(samples) => {
             let increase = increase(&samples, mode, window, is_counter(function))?;
-            Some(Point::Float(if is_rate { increase / range } else { increase }))
+            Some(Value::Float(if is_rate { increase / range } else { increase }))
         }
         Kind::Histograms(samples) => {
             let mut increase = increase(&samples, mode, window, is_counter(function))?;

@@ -1,16 +1,15 @@
 //! Function calls: ranges, labels, times, dates, mathematics.
 
-use model::Labels;
 use model::labels::METRIC_NAME;
 use model::matcher::MatchOp;
 use model::regexp::Regexp;
+use model::{Labels, Value};
 use promql::ast::{Call, Expr, ExprKind, RangeMode, ValueType, VectorSelector};
-use promql::value::Point;
 
 use super::classic::{Question, ask};
 use super::over_time::{apply, between, changed, was_reset};
 use super::select::Window;
-use super::{Failure, Grid, Naive, Sample, Value, error, extended, unique, without_name};
+use super::{Answer, Failure, Grid, Naive, Sample, error, extended, unique, without_name};
 
 /// Go's `math.Max`.
 pub fn go_max(a: f64, b: f64) -> f64 {
@@ -30,7 +29,7 @@ pub fn go_min(a: f64, b: f64) -> f64 {
 
 impl Naive {
     /// A call; `expr` is the expression that it is.
-    pub fn call(&self, expr: &Expr, call: &Call, grid: Grid, t: i64) -> Result<Value, Failure> {
+    pub fn call(&self, expr: &Expr, call: &Call, grid: Grid, t: i64) -> Result<Answer, Failure> {
         let name = call.function.name;
         let args: Vec<&Expr> = call.args.iter().map(Expr::without_parens).collect();
         if let Some(range) = args.iter().find(|arg| arg.value_type() == ValueType::Matrix) {
@@ -38,23 +37,23 @@ impl Naive {
         }
         let scalar = |i: usize| self.scalar(args[i], grid, t);
         let text = |i: usize| match self.at(args[i], grid, t)? {
-            Value::Text(text) => Ok(text),
+            Answer::Text(text) => Ok(text),
             other => error(format!("{other:?} is no text")),
         };
-        let seconds = |ms: i64| Ok(Value::Scalar(ms as f64 / 1000.0));
+        let seconds = |ms: i64| Ok(Answer::Scalar(ms as f64 / 1000.0));
         match name {
             "time" => return seconds(t),
             "start" => return seconds(self.query.start),
             "end" => return seconds(self.query.end),
             "range" => return seconds(self.query.end - self.query.start),
             "step" => return seconds(if self.query.start == self.query.end { 0 } else { self.query.step }),
-            "pi" => return Ok(Value::Scalar(std::f64::consts::PI)),
-            "max_of" => return Ok(Value::Scalar(go_max(scalar(0)?, scalar(1)?))),
-            "min_of" => return Ok(Value::Scalar(go_min(scalar(0)?, scalar(1)?))),
-            "vector" => return Ok(Value::Vector(vec![unlabelled(scalar(0)?)])),
+            "pi" => return Ok(Answer::Scalar(std::f64::consts::PI)),
+            "max_of" => return Ok(Answer::Scalar(go_max(scalar(0)?, scalar(1)?))),
+            "min_of" => return Ok(Answer::Scalar(go_min(scalar(0)?, scalar(1)?))),
+            "vector" => return Ok(Answer::Vector(vec![unlabelled(scalar(0)?)])),
             "timestamp" => return self.timestamp(args[0], grid, t),
             // Start timestamps are not used.
-            "start_timestamp" => return Ok(Value::Vector(Vec::new())),
+            "start_timestamp" => return Ok(Answer::Vector(Vec::new())),
             "histogram_quantile" => {
                 let question = Question::Quantile(scalar(0)?);
                 return ask(&self.vector(args[1], grid, t)?, &[(None, question)]);
@@ -77,7 +76,7 @@ impl Naive {
         if let Some(part) = date_part(name)
             && args.is_empty()
         {
-            return Ok(Value::Vector(vec![unlabelled(part(&date(t.div_euclid(1000))))]));
+            return Ok(Answer::Vector(vec![unlabelled(part(&date(t.div_euclid(1000))))]));
         }
         let input = self.vector(args[0], grid, t)?;
         if let Some(part) = date_part(name) {
@@ -87,17 +86,17 @@ impl Naive {
             "absent" if input.is_empty() => {
                 let selector =
                     if let ExprKind::Vector(selector) = &args[0].kind { Some(selector) } else { None };
-                Ok(Value::Vector(vec![Sample { labels: absent_labels(selector), point: Point::Float(1.0) }]))
+                Ok(Answer::Vector(vec![Sample { labels: absent_labels(selector), value: Value::Float(1.0) }]))
             }
-            "absent" => Ok(Value::Vector(Vec::new())),
+            "absent" => Ok(Answer::Vector(Vec::new())),
             "scalar" => {
                 let floats: Vec<f64> = input.iter().filter_map(Sample::float).collect();
-                Ok(Value::Scalar(if let [v] = floats.as_slice() { *v } else { f64::NAN }))
+                Ok(Answer::Scalar(if let [v] = floats.as_slice() { *v } else { f64::NAN }))
             }
             "sort" | "sort_desc" => {
-                Ok(Value::Vector(input.into_iter().filter(|sample| sample.float().is_some()).collect()))
+                Ok(Answer::Vector(input.into_iter().filter(|sample| sample.float().is_some()).collect()))
             }
-            "sort_by_label" | "sort_by_label_desc" => Ok(Value::Vector(input)),
+            "sort_by_label" | "sort_by_label_desc" => Ok(Answer::Vector(input)),
             "label_replace" => {
                 let (target, new, source, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
                 let Ok(pattern) = Regexp::anchored(&pattern) else {
@@ -134,8 +133,8 @@ impl Naive {
             "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
             | "histogram_stdvar" => {
                 let figure = |sample: &Sample| {
-                    let Point::Histogram(h) = &sample.point else { return None };
-                    Some(sample.derived(Point::Float(match name {
+                    let Value::Histogram(h) = &sample.value else { return None };
+                    Some(sample.derived(Value::Float(match name {
                         "histogram_count" => h.count,
                         "histogram_sum" => h.sum,
                         "histogram_avg" => h.sum / h.count,
@@ -157,7 +156,7 @@ impl Naive {
         args: &[&Expr],
         grid: Grid,
         t: i64,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Answer, Failure> {
         let (windows, selector) = match &range.kind {
             ExprKind::Matrix(matrix) => {
                 (self.windows(&matrix.vector, &matrix.range, t)?, Some(&matrix.vector))
@@ -166,8 +165,8 @@ impl Naive {
             _ => return error("no range"),
         };
         if name == "absent_over_time" {
-            let absent = Sample { labels: absent_labels(selector), point: Point::Float(1.0) };
-            return Ok(Value::Vector(if windows.is_empty() { vec![absent] } else { Vec::new() }));
+            let absent = Sample { labels: absent_labels(selector), value: Value::Float(1.0) };
+            return Ok(Answer::Vector(if windows.is_empty() { vec![absent] } else { Vec::new() }));
         }
         let mut params = Vec::new();
         for arg in args.iter().filter(|arg| arg.value_type() == ValueType::Scalar) {
@@ -176,7 +175,7 @@ impl Naive {
         let mode = selector.map_or(RangeMode::Plain, |selector| selector.mode);
         let mut result = Vec::new();
         for window in windows {
-            let point = match (mode, name) {
+            let value = match (mode, name) {
                 (RangeMode::Plain, _) => apply(name, &window, &params, t)?,
                 (_, "rate" | "increase" | "delta") => extended::rate(name, mode, &window),
                 (RangeMode::Anchored, "changes") => from_anchor(&window, changed),
@@ -185,21 +184,21 @@ impl Naive {
             };
             let keeps_name = matches!(name, "first_over_time" | "last_over_time");
             let labels = if keeps_name { window.labels.clone() } else { without_name(&window.labels) };
-            let Some(point) = point else { continue };
+            let Some(value) = value else { continue };
             // Two series must not become one, not even at different times.
             let mut origins = self.origins.borrow_mut();
             let origin = origins.entry((std::ptr::from_ref(expr), labels.clone()));
             if *origin.or_insert_with(|| window.labels.clone()) != window.labels {
                 return error("vector cannot contain metrics with the same labelset");
             }
-            result.push(Sample { labels, point });
+            result.push(Sample { labels, value });
         }
-        Ok(Value::Vector(result))
+        Ok(Answer::Vector(result))
     }
 
     /// The time of the sample itself where a selector stands alone, else that of the evaluation.
-    fn timestamp(&self, arg: &Expr, grid: Grid, t: i64) -> Result<Value, Failure> {
-        let stamped = |(t, sample): (i64, Sample)| sample.derived(Point::Float(t as f64 / 1000.0));
+    fn timestamp(&self, arg: &Expr, grid: Grid, t: i64) -> Result<Answer, Failure> {
+        let stamped = |(t, sample): (i64, Sample)| sample.derived(Value::Float(t as f64 / 1000.0));
         let samples = match &arg.kind {
             ExprKind::Vector(selector) => self.newest(selector, t)?,
             _ => self.vector(arg, grid, t)?.into_iter().map(|sample| (t, sample)).collect(),
@@ -209,12 +208,12 @@ impl Naive {
 }
 
 fn unlabelled(v: f64) -> Sample {
-    Sample { labels: Labels::empty(), point: Point::Float(v) }
+    Sample { labels: Labels::empty(), value: Value::Float(v) }
 }
 
 /// Applies a function to all floats; histograms are left out.
-fn map(input: &[Sample], f: impl Fn(f64) -> Option<f64>) -> Result<Value, Failure> {
-    let mapped = |sample: &Sample| Some(sample.derived(Point::Float(f(sample.float()?)?)));
+fn map(input: &[Sample], f: impl Fn(f64) -> Option<f64>) -> Result<Answer, Failure> {
+    let mapped = |sample: &Sample| Some(sample.derived(Value::Float(f(sample.float()?)?)));
     unique(input.iter().filter_map(mapped).collect())
 }
 
@@ -222,22 +221,22 @@ fn relabelled(
     input: &[Sample],
     target: &str,
     value: impl Fn(&Labels) -> Option<String>,
-) -> Result<Value, Failure> {
+) -> Result<Answer, Failure> {
     let changed = |sample: &Sample| {
         let mut labels = sample.labels.to_builder();
         if let Some(value) = value(&sample.labels) {
             labels.set(target, &value);
         }
-        Sample { labels: labels.finish(), point: sample.point.clone() }
+        Sample { labels: labels.finish(), value: sample.value.clone() }
     };
     unique(input.iter().map(changed).collect())
 }
 
 /// The last sample at or before the window's start counts as the first.
-fn from_anchor(window: &Window, differ: fn(&Point, &Point) -> bool) -> Option<Point> {
+fn from_anchor(window: &Window, differ: fn(&Value, &Value) -> bool) -> Option<Value> {
     let anchor = window.samples.iter().rposition(|(t, _)| *t <= window.start).unwrap_or(0);
     let has_any = window.samples.iter().any(|(t, _)| *t > window.start);
-    has_any.then(|| Point::Float(between(&window.samples[anchor..], differ)))
+    has_any.then(|| Value::Float(between(&window.samples[anchor..], differ)))
 }
 
 /// The labels that a selector pins to one value, each named once.

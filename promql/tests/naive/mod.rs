@@ -19,11 +19,10 @@ mod sums;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use model::Labels;
 use model::labels::METRIC_NAME;
 use model::read::{Columns, Selection, SeriesSource};
+use model::{Labels, Value};
 use promql::ast::{Expr, ExprKind, UnaryOp};
-use promql::value::Point;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,26 +42,26 @@ pub fn error<T>(text: impl Into<String>) -> Result<T, Failure> {
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub labels: Labels,
-    pub point: Point,
+    pub value: Value,
 }
 
 impl Sample {
     /// The sample with another value and without the labels that name the metric.
-    fn derived(&self, point: Point) -> Self {
-        Self { labels: without_name(&self.labels), point }
+    fn derived(&self, value: Value) -> Self {
+        Self { labels: without_name(&self.labels), value }
     }
 
     fn float(&self) -> Option<f64> {
-        match self.point {
-            Point::Float(v) => Some(v),
-            Point::Histogram(_) => None,
+        match self.value {
+            Value::Float(v) => Some(v),
+            Value::Histogram(_) => None,
         }
     }
 }
 
 /// What an expression gives at a time.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum Answer {
     Scalar(f64),
     Text(String),
     Vector(Vec<Sample>),
@@ -78,7 +77,7 @@ fn without_name(labels: &Labels) -> Labels {
 /// A series as it is stored, staleness marks included, ascending in time.
 pub struct Stored {
     labels: Labels,
-    samples: Vec<(i64, Point)>,
+    samples: Vec<(i64, Value)>,
 }
 
 /// Start, end and step in milliseconds of the query, or of a subquery's evaluation. An instant query has step 0.
@@ -107,7 +106,7 @@ pub struct Naive {
     query: Grid,
     lookback: i64,
     default_interval: i64,
-    known: RefCell<HashMap<Place, Result<Value, Failure>>>,
+    known: RefCell<HashMap<Place, Result<Answer, Failure>>>,
     /// Which series each range function made each result of, by its place in the tree.
     origins: RefCell<HashMap<(*const Expr, Labels), Labels>>,
 }
@@ -127,10 +126,10 @@ impl Naive {
             let mut columns = Columns::default();
             let mut cursor = series.cursor();
             while cursor.next_run(&mut columns).unwrap() {}
-            let floats = columns.float_t.iter().zip(&columns.float_v).map(|(t, v)| (*t, Point::Float(*v)));
+            let floats = columns.float_t.iter().zip(&columns.float_v).map(|(t, v)| (*t, Value::Float(*v)));
             let histograms = columns.histogram_t.iter().zip(&columns.histogram_v);
-            let histograms = histograms.map(|(t, h)| (*t, Point::Histogram(h.clone())));
-            let mut samples: Vec<(i64, Point)> = floats.chain(histograms).collect();
+            let histograms = histograms.map(|(t, h)| (*t, Value::Histogram(h.clone())));
+            let mut samples: Vec<(i64, Value)> = floats.chain(histograms).collect();
             samples.sort_by_key(|(t, _)| *t);
             stored.push(Stored { labels: series.labels().clone(), samples });
         }
@@ -139,13 +138,13 @@ impl Naive {
     }
 
     /// Evaluates the query at all of its times.
-    pub fn answer(&self, expr: &Expr) -> Result<Vec<(i64, Value)>, Failure> {
+    pub fn answer(&self, expr: &Expr) -> Result<Vec<(i64, Answer)>, Failure> {
         let query = self.query;
         query.times().map(|t| Ok((t, self.at(expr, query, t)?))).collect()
     }
 
     /// What an expression gives at a time, which belongs to a grid.
-    fn at(&self, expr: &Expr, grid: Grid, t: i64) -> Result<Value, Failure> {
+    fn at(&self, expr: &Expr, grid: Grid, t: i64) -> Result<Answer, Failure> {
         let place = (std::ptr::from_ref(expr), grid, t);
         if let Some(known) = self.known.borrow().get(&place) {
             return known.clone();
@@ -155,17 +154,17 @@ impl Naive {
         value
     }
 
-    fn evaluate(&self, expr: &Expr, grid: Grid, t: i64) -> Result<Value, Failure> {
+    fn evaluate(&self, expr: &Expr, grid: Grid, t: i64) -> Result<Answer, Failure> {
         match &expr.kind {
-            ExprKind::Number(number) => Ok(Value::Scalar(number.value)),
-            ExprKind::String(text) => Ok(Value::Text(text.clone())),
+            ExprKind::Number(number) => Ok(Answer::Scalar(number.value)),
+            ExprKind::String(text) => Ok(Answer::Text(text.clone())),
             ExprKind::Paren(inner) | ExprKind::Unary(UnaryOp::Plus, inner) => self.at(inner, grid, t),
             ExprKind::Unary(UnaryOp::Minus, inner) => match self.at(inner, grid, t)? {
-                Value::Scalar(v) => Ok(Value::Scalar(-v)),
-                Value::Vector(samples) => unique(samples.iter().map(negated).collect()),
-                Value::Text(_) => error("a sign before a text"),
+                Answer::Scalar(v) => Ok(Answer::Scalar(-v)),
+                Answer::Vector(samples) => unique(samples.iter().map(negated).collect()),
+                Answer::Text(_) => error("a sign before a text"),
             },
-            ExprKind::Vector(selector) => Ok(Value::Vector(self.select(selector, t)?)),
+            ExprKind::Vector(selector) => Ok(Answer::Vector(self.select(selector, t)?)),
             ExprKind::Binary(binary) => self.binary(binary, grid, t),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid, t),
             ExprKind::Call(call) => self.call(expr, call, grid, t),
@@ -175,36 +174,36 @@ impl Naive {
 
     fn vector(&self, expr: &Expr, grid: Grid, t: i64) -> Result<Vec<Sample>, Failure> {
         match self.at(expr, grid, t)? {
-            Value::Vector(samples) => Ok(samples),
+            Answer::Vector(samples) => Ok(samples),
             other => error(format!("{other:?} is no vector")),
         }
     }
 
     fn scalar(&self, expr: &Expr, grid: Grid, t: i64) -> Result<f64, Failure> {
         match self.at(expr, grid, t)? {
-            Value::Scalar(v) => Ok(v),
+            Answer::Scalar(v) => Ok(v),
             other => error(format!("{other:?} is no scalar")),
         }
     }
 }
 
 fn negated(sample: &Sample) -> Sample {
-    sample.derived(match &sample.point {
-        Point::Float(v) => Point::Float(-v),
-        Point::Histogram(h) => {
+    sample.derived(match &sample.value {
+        Value::Float(v) => Value::Float(-v),
+        Value::Histogram(h) => {
             let mut h = h.as_ref().clone();
             h.mul(-1.0);
-            Point::Histogram(h.into())
+            Value::Histogram(h.into())
         }
     })
 }
 
 /// The vector, if no two samples have the same labels.
-fn unique(samples: Vec<Sample>) -> Result<Value, Failure> {
+fn unique(samples: Vec<Sample>) -> Result<Answer, Failure> {
     for (i, sample) in samples.iter().enumerate() {
         if samples[..i].iter().any(|other| other.labels == sample.labels) {
             return error("vector cannot contain metrics with the same labelset");
         }
     }
-    Ok(Value::Vector(samples))
+    Ok(Answer::Vector(samples))
 }

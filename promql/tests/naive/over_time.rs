@@ -1,7 +1,7 @@
 //! Functions over all samples of a window.
 
+use model::Value;
 use model::histogram::{FloatHistogram, KahanHistogram};
-use promql::value::Point;
 
 use super::rate::{instant_rate, rate};
 use super::select::Window;
@@ -9,31 +9,31 @@ use super::sums::{Sum, mean, quantile, sum, variance};
 use super::{Failure, error};
 
 /// The value of a range function for one window; scalar arguments in order.
-pub fn apply(function: &str, window: &Window, params: &[f64], t: i64) -> Result<Option<Point>, Failure> {
+pub fn apply(function: &str, window: &Window, params: &[f64], t: i64) -> Result<Option<Value>, Failure> {
     let samples = &window.samples;
     let floats: Vec<(i64, f64)> = samples
         .iter()
-        .filter_map(|(t, point)| match point {
-            Point::Float(v) => Some((*t, *v)),
-            Point::Histogram(_) => None,
+        .filter_map(|(t, value)| match value {
+            Value::Float(v) => Some((*t, *v)),
+            Value::Histogram(_) => None,
         })
         .collect();
     let v: Vec<f64> = floats.iter().map(|(_, v)| *v).collect();
-    let of_floats = |f: &dyn Fn() -> f64| if v.is_empty() { None } else { Some(Point::Float(f())) };
-    let seconds = |t: i64| Some(Point::Float(t as f64 / 1000.0));
+    let of_floats = |f: &dyn Fn() -> f64| if v.is_empty() { None } else { Some(Value::Float(f())) };
+    let seconds = |t: i64| Some(Value::Float(t as f64 / 1000.0));
     Ok(match function {
         "rate" | "increase" | "delta" => rate(function, window),
         "irate" | "idelta" => instant_rate(function, window),
-        "count_over_time" => Some(Point::Float(samples.len() as f64)),
-        "present_over_time" => Some(Point::Float(1.0)),
+        "count_over_time" => Some(Value::Float(samples.len() as f64)),
+        "present_over_time" => Some(Value::Float(1.0)),
         "first_over_time" => Some(samples[0].1.clone()),
         "last_over_time" => Some(samples[samples.len() - 1].1.clone()),
         "ts_of_first_over_time" => seconds(samples[0].0),
         "ts_of_last_over_time" => seconds(samples[samples.len() - 1].0),
         "ts_of_max_over_time" => newest_best(&floats, |v, best| v >= best).and_then(|(t, _)| seconds(t)),
         "ts_of_min_over_time" => newest_best(&floats, |v, best| v <= best).and_then(|(t, _)| seconds(t)),
-        "max_over_time" => newest_best(&floats, |v, best| v >= best).map(|(_, v)| Point::Float(v)),
-        "min_over_time" => newest_best(&floats, |v, best| v <= best).map(|(_, v)| Point::Float(v)),
+        "max_over_time" => newest_best(&floats, |v, best| v >= best).map(|(_, v)| Value::Float(v)),
+        "min_over_time" => newest_best(&floats, |v, best| v <= best).map(|(_, v)| Value::Float(v)),
         "sum_over_time" | "avg_over_time" if v.len() == samples.len() => {
             of_floats(&|| if function == "sum_over_time" { sum(&v) } else { mean(&v) })
         }
@@ -43,15 +43,15 @@ pub fn apply(function: &str, window: &Window, params: &[f64], t: i64) -> Result<
         "stdvar_over_time" => of_floats(&|| variance(&v, true)),
         "stddev_over_time" => of_floats(&|| variance(&v, true).sqrt()),
         "mad_over_time" => of_floats(&|| median_deviation(&v)),
-        "changes" => Some(Point::Float(between(samples, changed))),
-        "resets" => Some(Point::Float(between(samples, was_reset))),
-        "deriv" if v.len() >= 2 => Some(Point::Float(line(&floats, floats[0].0).0)),
+        "changes" => Some(Value::Float(between(samples, changed))),
+        "resets" => Some(Value::Float(between(samples, was_reset))),
+        "deriv" if v.len() >= 2 => Some(Value::Float(line(&floats, floats[0].0).0)),
         "predict_linear" if v.len() >= 2 => {
             let (slope, now) = line(&floats, t);
-            Some(Point::Float(slope * params[0] + now))
+            Some(Value::Float(slope * params[0] + now))
         }
         "deriv" | "predict_linear" => None,
-        "double_exponential_smoothing" => smoothed(&v, params[0], params[1])?.map(Point::Float),
+        "double_exponential_smoothing" => smoothed(&v, params[0], params[1])?.map(Value::Float),
         _ => return error(format!("unknown range function {function}")),
     })
 }
@@ -67,12 +67,12 @@ fn newest_best(floats: &[(i64, f64)], is_better: fn(f64, f64) -> bool) -> Option
     Some(best)
 }
 
-fn histogram_total(samples: &[(i64, Point)], mean: bool) -> Option<Point> {
-    let histograms = samples.iter().filter_map(|(_, point)| match point {
-        Point::Histogram(h) => Some(h.as_ref()),
-        Point::Float(_) => None,
+fn histogram_total(samples: &[(i64, Value)], mean: bool) -> Option<Value> {
+    let histograms = samples.iter().filter_map(|(_, value)| match value {
+        Value::Histogram(h) => Some(h.as_ref()),
+        Value::Float(_) => None,
     });
-    add_up(histograms, mean).map(|h| Point::Histogram(h.into()))
+    add_up(histograms, mean).map(|h| Value::Histogram(h.into()))
 }
 
 /// The sum or mean of histograms; `None` when they do not fit together.
@@ -102,22 +102,22 @@ fn median_deviation(v: &[f64]) -> f64 {
 }
 
 /// How many neighbours differ.
-pub fn between(samples: &[(i64, Point)], differ: fn(&Point, &Point) -> bool) -> f64 {
+pub fn between(samples: &[(i64, Value)], differ: fn(&Value, &Value) -> bool) -> f64 {
     samples.windows(2).filter(|pair| differ(&pair[0].1, &pair[1].1)).count() as f64
 }
 
-pub fn changed(before: &Point, after: &Point) -> bool {
+pub fn changed(before: &Value, after: &Value) -> bool {
     match (before, after) {
-        (Point::Float(a), Point::Float(b)) => a != b && !(a.is_nan() && b.is_nan()),
-        (Point::Histogram(a), Point::Histogram(b)) => !a.equals(b),
+        (Value::Float(a), Value::Float(b)) => a != b && !(a.is_nan() && b.is_nan()),
+        (Value::Histogram(a), Value::Histogram(b)) => !a.equals(b),
         _ => true,
     }
 }
 
-pub fn was_reset(before: &Point, after: &Point) -> bool {
+pub fn was_reset(before: &Value, after: &Value) -> bool {
     match (before, after) {
-        (Point::Float(a), Point::Float(b)) => b < a,
-        (Point::Histogram(a), Point::Histogram(b)) => b.detect_reset(a),
+        (Value::Float(a), Value::Float(b)) => b < a,
+        (Value::Histogram(a), Value::Histogram(b)) => b.detect_reset(a),
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! `rate`, `increase`, `delta` by extrapolation, and `irate`, `idelta`.
 
+use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
-use promql::value::Point;
 
 use super::select::Window;
 
@@ -15,10 +15,10 @@ pub enum Kind {
 impl Kind {
     pub fn of(window: &Window) -> Self {
         let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-        for (t, point) in &window.samples {
-            match point {
-                Point::Float(v) => floats.push((*t, *v)),
-                Point::Histogram(h) => histograms.push((*t, h.as_ref().clone())),
+        for (t, value) in &window.samples {
+            match value {
+                Value::Float(v) => floats.push((*t, *v)),
+                Value::Histogram(h) => histograms.push((*t, h.as_ref().clone())),
             }
         }
         match (floats.is_empty(), histograms.is_empty()) {
@@ -30,10 +30,10 @@ impl Kind {
 }
 
 /// A histogram that is a difference of others.
-pub fn as_gauge(mut h: FloatHistogram) -> Point {
+pub fn as_gauge(mut h: FloatHistogram) -> Value {
     h.reset_hint = ResetHint::Gauge;
     h.compact(0);
-    Point::Histogram(h.into())
+    Value::Histogram(h.into())
 }
 
 pub fn is_counter(function: &str) -> bool {
@@ -41,7 +41,7 @@ pub fn is_counter(function: &str) -> bool {
 }
 
 /// `rate`, `increase`, `delta` of a window.
-pub fn rate(function: &str, window: &Window) -> Option<Point> {
+pub fn rate(function: &str, window: &Window) -> Option<Value> {
     let is_counter = is_counter(function);
     let range = (window.end - window.start) as f64 / 1000.0;
     let per_second = if function == "rate" { range } else { 1.0 };
@@ -56,7 +56,7 @@ pub fn rate(function: &str, window: &Window) -> Option<Point> {
             }
             let times: Vec<i64> = samples.iter().map(|(t, _)| *t).collect();
             let factor = factor(window, &times, is_counter, first, increase) / per_second;
-            Some(Point::Float(increase * factor))
+            Some(Value::Float(increase * factor))
         }
         Kind::Histograms(samples) if samples.len() >= 2 => {
             let resets: Vec<bool> =
@@ -97,18 +97,18 @@ fn factor(window: &Window, times: &[i64], is_counter: bool, first: f64, increase
 }
 
 /// `irate`, `idelta`: the last two samples.
-pub fn instant_rate(function: &str, window: &Window) -> Option<Point> {
+pub fn instant_rate(function: &str, window: &Window) -> Option<Value> {
     let [.., (before_t, before), (last_t, last)] = window.samples.as_slice() else {
         return None;
     };
     let is_rate = function == "irate";
     let seconds = (last_t - before_t) as f64 / 1000.0;
     match (before, last) {
-        (Point::Float(a), Point::Float(b)) => {
+        (Value::Float(a), Value::Float(b)) => {
             let difference = if is_rate && b < a { *b } else { b - a };
-            Some(Point::Float(if is_rate { difference / seconds } else { difference }))
+            Some(Value::Float(if is_rate { difference / seconds } else { difference }))
         }
-        (Point::Histogram(a), Point::Histogram(b)) => {
+        (Value::Histogram(a), Value::Histogram(b)) => {
             let mut difference = b.as_ref().clone();
             if !(is_rate && b.detect_reset(a)) {
                 difference.sub(a).ok()?;

@@ -1,36 +1,35 @@
 //! Selectors and subqueries: which samples are seen from a time.
 
-use model::Labels;
 use model::sample::is_stale;
+use model::{Labels, Value};
 use promql::ast::{
     At, Duration, DurationExpr, DurationExprKind, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
-use promql::value::Point;
 
 use super::binary::arithmetic;
 use super::functions::{go_max, go_min};
-use super::{Failure, Grid, Naive, Sample, Stored, Value, error, extended};
+use super::{Answer, Failure, Grid, Naive, Sample, Stored, error, extended};
 
 /// The samples of one series that a range function sees, none of them stale.
 pub struct Window {
     pub labels: Labels,
-    pub samples: Vec<(i64, Point)>,
+    pub samples: Vec<(i64, Value)>,
     /// The window's bounds, the first exclusive. With `anchored` and `smoothed` there are samples beyond them.
     pub start: i64,
     pub end: i64,
 }
 
-fn is_stale_point(point: &Point) -> bool {
-    match point {
-        Point::Float(v) => is_stale(*v),
-        Point::Histogram(h) => h.is_stale(),
+fn is_stale_value(value: &Value) -> bool {
+    match value {
+        Value::Float(v) => is_stale(*v),
+        Value::Histogram(h) => h.is_stale(),
     }
 }
 
 impl Stored {
     /// Samples later than `from`, up to `to`.
-    fn between(&self, from: i64, to: i64) -> Vec<(i64, Point)> {
-        self.samples.iter().filter(|(t, p)| *t > from && *t <= to && !is_stale_point(p)).cloned().collect()
+    fn between(&self, from: i64, to: i64) -> Vec<(i64, Value)> {
+        self.samples.iter().filter(|(t, p)| *t > from && *t <= to && !is_stale_value(p)).cloned().collect()
     }
 }
 
@@ -83,9 +82,9 @@ impl Naive {
         let mut found = Vec::new();
         for stored in self.matching(selector) {
             let newest = stored.samples.iter().rev().find(|(at, _)| *at <= t);
-            if let Some((at, point)) = newest.filter(|(at, p)| *at > t - self.lookback && !is_stale_point(p))
+            if let Some((at, value)) = newest.filter(|(at, p)| *at > t - self.lookback && !is_stale_value(p))
             {
-                found.push((*at, Sample { labels: stored.labels.clone(), point: point.clone() }));
+                found.push((*at, Sample { labels: stored.labels.clone(), value: value.clone() }));
             }
         }
         Ok(found)
@@ -100,8 +99,8 @@ impl Naive {
         let mut found = Vec::new();
         for stored in self.matching(selector) {
             let around = stored.between(t - self.lookback, t + self.lookback);
-            if let Some(point) = extended::smooth(&around, t) {
-                found.push(Sample { labels: stored.labels.clone(), point });
+            if let Some(value) = extended::smooth(&around, t) {
+                found.push(Sample { labels: stored.labels.clone(), value });
             }
         }
         Ok(found)
@@ -147,12 +146,12 @@ impl Naive {
         let mut windows: Vec<Window> = Vec::new();
         for at in inner.times() {
             let samples = match self.at(&subquery.expr, inner, at)? {
-                Value::Vector(samples) => samples,
-                Value::Scalar(v) => vec![Sample { labels: Labels::empty(), point: Point::Float(v) }],
-                Value::Text(_) => return error("a subquery of a text"),
+                Answer::Vector(samples) => samples,
+                Answer::Scalar(v) => vec![Sample { labels: Labels::empty(), value: Value::Float(v) }],
+                Answer::Text(_) => return error("a subquery of a text"),
             };
-            for Sample { labels, point } in samples.into_iter().filter(|_| at > start && at <= end) {
-                let sample = (at, without_hint(point));
+            for Sample { labels, value } in samples.into_iter().filter(|_| at > start && at <= end) {
+                let sample = (at, without_hint(value));
                 match windows.iter_mut().find(|window| window.labels == labels) {
                     Some(window) => window.samples.push(sample),
                     None => windows.push(Window { labels, samples: vec![sample], start, end }),
@@ -164,13 +163,13 @@ impl Naive {
 }
 
 /// What a histogram said of its predecessor in the store does not hold among the samples of a subquery.
-fn without_hint(point: Point) -> Point {
+fn without_hint(value: Value) -> Value {
     use model::histogram::ResetHint;
-    match point {
-        Point::Histogram(h) if h.reset_hint != ResetHint::Gauge => {
+    match value {
+        Value::Histogram(h) if h.reset_hint != ResetHint::Gauge => {
             let mut h = h.as_ref().clone();
             h.reset_hint = ResetHint::Unknown;
-            Point::Histogram(h.into())
+            Value::Histogram(h.into())
         }
         other => other,
     }

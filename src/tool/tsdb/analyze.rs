@@ -6,14 +6,14 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
-use model::Matcher;
+use model::append::HistogramSample;
 use model::labels::METRIC_NAME;
 use model::read::{Hints, Selection};
+use model::{Matcher, SampleValue};
 use storage::block::block_id;
 use storage::fs::Disk;
 use storage::index::select::select;
 use storage::index::series::SymbolPair;
-use storage::metrics::StoredValue;
 use storage::metrics::blocks::block::MetricsBlock;
 use storage::metrics::codec::chunk::Encoding;
 use storage::metrics::read::read_only::chunk_samples;
@@ -231,11 +231,15 @@ fn write_chunks(out: &mut impl Write, block: &MetricsBlock, matchers: &[Matcher]
     Ok(())
 }
 
-fn bucket_count(value: &StoredValue) -> u64 {
+fn bucket_count(value: &SampleValue) -> u64 {
     let count = match value {
-        StoredValue::Float(_) => 0,
-        StoredValue::Histogram(h) => h.positive_buckets.len() + h.negative_buckets.len(),
-        StoredValue::FloatHistogram(h) => h.positive_buckets.len() + h.negative_buckets.len(),
+        SampleValue::Float(_) => 0,
+        SampleValue::Histogram(HistogramSample::Integer(h)) => {
+            h.positive_buckets.len() + h.negative_buckets.len()
+        }
+        SampleValue::Histogram(HistogramSample::Float(h)) => {
+            h.positive_buckets.len() + h.negative_buckets.len()
+        }
     };
     count as u64
 }

@@ -10,10 +10,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use clap::Args;
-use model::Labels;
 use model::append::{AppendError, SeriesRef};
+use model::{Labels, SampleValue};
 use storage::fs::{Disk, Mapped, RealDisk};
-use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series, Value};
+use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series};
 
 use super::backfill::{BlockArguments, BlockDirectory, DraftBlock};
 use crate::tool::ToolError;
@@ -169,7 +169,7 @@ impl Input {
     ) -> Result<(), ToolError> {
         let mut raw = RawLabels::new();
         self.for_each(progress, |series, t| {
-            let Value::Float(v) = series.value else { return Ok(()) };
+            let SampleValue::Float(v) = series.value else { return Ok(()) };
             let Some(OpenBlock { draft, known }) = blocks.get_mut(&block_start(t, block_ms)) else {
                 return Ok(());
             };

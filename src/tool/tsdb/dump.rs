@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use model::append::HistogramSample;
 use model::float::FloatG;
 use model::read::{Hints, Selection};
-use model::{Labels, Matcher};
+use model::{Labels, Matcher, Sample, SampleValue};
 use storage::fs::RealDisk;
 use storage::metrics::read::read_only::{ReadOnly, StoredSeries};
-use storage::metrics::{StoredSample, StoredValue};
 
 use super::{Warnings, open_dir};
 use crate::tool::ToolError;
@@ -115,7 +115,7 @@ pub(super) fn selector(text: &str) -> Result<Vec<Matcher>, ToolError> {
 /// Shows the samples of a series in order, until `visit` says that it is enough.
 pub(super) fn for_each_sample(
     series: &StoredSeries,
-    mut visit: impl FnMut(&StoredSample) -> io::Result<bool>,
+    mut visit: impl FnMut(&Sample) -> io::Result<bool>,
 ) -> Result<(), ToolError> {
     let mut runs = series.runs();
     while let Some(samples) = runs.next_run()? {
@@ -128,11 +128,11 @@ pub(super) fn for_each_sample(
     Ok(())
 }
 
-fn write_sample(out: &mut dyn Write, name: &str, sample: &StoredSample) -> io::Result<()> {
+fn write_sample(out: &mut dyn Write, name: &str, sample: &Sample) -> io::Result<()> {
     match &sample.value {
-        StoredValue::Float(v) => writeln!(out, "{name} {} {}", FloatG(*v), sample.t),
-        StoredValue::Histogram(h) => writeln!(out, "{name} {h} {}", sample.t),
-        StoredValue::FloatHistogram(h) => writeln!(out, "{name} {h} {}", sample.t),
+        SampleValue::Float(v) => writeln!(out, "{name} {} {}", FloatG(*v), sample.t),
+        SampleValue::Histogram(HistogramSample::Integer(h)) => writeln!(out, "{name} {h} {}", sample.t),
+        SampleValue::Histogram(HistogramSample::Float(h)) => writeln!(out, "{name} {h} {}", sample.t),
     }
 }
 

@@ -4,10 +4,9 @@
 use std::io::Write;
 
 use clap::Args;
-use model::Labels;
 use model::float::FloatG;
 use model::labels::{METRIC_NAME, Quoted};
-use storage::metrics::StoredValue;
+use model::{Labels, SampleValue};
 
 use super::dump::{Source, for_each_sample, write_series};
 use crate::tool::ToolError;
@@ -24,7 +23,7 @@ pub fn run(args: Arguments) -> Result<(), ToolError> {
     let mut out = write_series(&args.source, |out, series| {
         let name = series_text(series.labels());
         for_each_sample(series, |sample| {
-            let StoredValue::Float(v) = sample.value else { return Ok(false) };
+            let SampleValue::Float(v) = sample.value else { return Ok(false) };
             writeln!(out, "{name} {} {:.3}", FloatG(v), sample.t as f64 / 1000.0)?;
             Ok(true)
         })

@@ -31,7 +31,7 @@ mod index_testing;
 mod testing;
 
 pub use blocks::info::BlockInfo;
-pub use blocks::recode::{Forms, Sample as StoredSample, Value as StoredValue, samples as stored_samples};
+pub use blocks::recode::{Forms, samples as stored_samples};
 pub use exemplars::{ExemplarQuery, SeriesExemplars};
 pub use options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 pub use replay::progress::ReplayProgress;

@@ -7,7 +7,6 @@ use model::append::{Appendable, HistogramSample};
 use model::histogram::{Histogram, Span};
 use model::read::{Hints, Selection};
 use storage_base::fs::{Disk, SimDisk};
-use storage_metrics::StoredValue;
 use storage_metrics::read::read_only::{ReadOnly, StoredSeries};
 
 use super::*;
@@ -100,7 +99,7 @@ fn histograms_keep_their_form() {
     let mut counts = Vec::new();
     while let Some(samples) = runs.next_run().unwrap() {
         counts.extend(samples.into_iter().map(|sample| match sample.value {
-            StoredValue::Histogram(h) => h.count,
+            model::SampleValue::Histogram(HistogramSample::Integer(h)) => h.count,
             other => panic!("{other:?}"),
         }));
     }

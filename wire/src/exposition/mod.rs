@@ -21,7 +21,7 @@ mod text;
 
 use std::borrow::Cow;
 
-use model::append::HistogramSample;
+use model::SampleValue;
 use model::labels::Labels;
 use model::metadata::MetricType;
 use model::sample::Exemplar;
@@ -152,8 +152,8 @@ pub struct Series<'p> {
     pub key: &'p [u8],
     /// Milliseconds since the Unix epoch, if the exporter gave a timestamp.
     pub t: Option<i64>,
-    /// The value.
-    pub value: Value,
+    /// The value; a NaN is always the ordinary one.
+    pub value: SampleValue,
     /// Start timestamp of a cumulative series in milliseconds, 0 when not known or not asked for.
     pub start_t: i64,
     /// Exemplars of the sample.
@@ -162,15 +162,6 @@ pub struct Series<'p> {
     pub kind: MetricType,
     /// The unit that was said last before the sample; often empty.
     pub unit: &'p str,
-}
-
-/// The value of a sample.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// A number. NaN is always the ordinary one.
-    Float(f64),
-    /// A native histogram.
-    Histogram(HistogramSample),
 }
 
 /// The exemplars of a sample.

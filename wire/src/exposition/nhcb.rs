@@ -4,6 +4,7 @@
 //! Series that follow one another, belong to the family of the last `# TYPE ... histogram` line and differ in `le`
 //! only become one histogram, given when something else follows.
 
+use model::SampleValue;
 use model::append::HistogramSample;
 use model::labels::METRIC_NAME;
 use model::metadata::MetricType;
@@ -13,7 +14,7 @@ use super::number::parse_go_float;
 use super::openmetrics::OpenMetricsParser;
 use super::series_text::{RawLabels, push_separated, start_separated};
 use super::text::TextParser;
-use super::{Entry, Exemplars, ParseError, RawExemplar, Series, Value};
+use super::{Entry, Exemplars, ParseError, RawExemplar, Series};
 
 /// A parser of a text format.
 enum Inner<'a> {
@@ -199,7 +200,7 @@ impl<'a> NhcbParser<'a> {
             unit: series.unit,
         });
         collecting.exemplars.extend(series.exemplars.as_slice().iter().cloned());
-        let Value::Float(v) = series.value else { return };
+        let SampleValue::Float(v) = series.value else { return };
         let result = match part {
             Part::Bucket(le) => collecting.histogram.add_bucket(le, v),
             Part::Count => collecting.histogram.set_count(v),
@@ -216,7 +217,7 @@ impl<'a> NhcbParser<'a> {
         Entry::Series(Series {
             key: &self.given.key,
             t: done.t,
-            value: Value::Histogram(done.histogram),
+            value: SampleValue::Histogram(done.histogram),
             start_t: done.start_t,
             exemplars: Exemplars::Many(&self.given.exemplars),
             kind: MetricType::Histogram,
@@ -257,7 +258,7 @@ mod tests {
             match entry {
                 Ok(Entry::Series(Series {
                     key,
-                    value: Value::Histogram(HistogramSample::Integer(h)),
+                    value: SampleValue::Histogram(HistogramSample::Integer(h)),
                     ..
                 })) => {
                     line = format!(

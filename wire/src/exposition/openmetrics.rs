@@ -1,6 +1,7 @@
 //! The OpenMetrics text format, versions 1.0.0 and 0.0.1: strict blanks, a final `# EOF`, exemplars, units. Source:
 //! Prometheus `model/textparse/openmetricsparse.go` and `openmetricslex.l`, whose acceptance this follows.
 
+use model::SampleValue;
 use model::metadata::MetricType;
 use model::sample::NORMAL_NAN;
 
@@ -8,7 +9,7 @@ use super::cursor::{Cursor, QuoteRules, Token, class};
 use super::number::{parse_float, seconds_to_ms};
 use super::quote::quoted;
 use super::series_text::{family_name, take_quoted, unescape};
-use super::{Entry, Exemplars, ParseError, RawExemplar, Series, Value};
+use super::{Entry, Exemplars, ParseError, RawExemplar, Series};
 
 const NAME_RULES: QuoteRules = QuoteRules { newline: true, nul: false };
 const VALUE_RULES: QuoteRules = QuoteRules { newline: false, nul: true };
@@ -400,7 +401,7 @@ impl<'a> OpenMetricsParser<'a> {
         Ok(Entry::Series(Series {
             key,
             t,
-            value: Value::Float(v),
+            value: SampleValue::Float(v),
             start_t: 0,
             exemplars,
             kind: self.kind,
@@ -452,7 +453,7 @@ impl<'a> OpenMetricsParser<'a> {
                     break Created { until, found: None };
                 };
                 if let Some(base) = metric_name(series.key).strip_suffix(b"_created") {
-                    let Value::Float(seconds) = series.value else { continue };
+                    let SampleValue::Float(seconds) = series.value else { continue };
                     let who = identity(series.key, base, self.kind);
                     break Created { until, found: Some((who, seconds_to_ms(seconds))) };
                 }

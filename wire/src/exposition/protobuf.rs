@@ -7,6 +7,7 @@ mod messages;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use model::SampleValue;
 use model::append::HistogramSample;
 use model::histogram::ResetHint;
 use model::sample::NORMAL_NAN;
@@ -17,7 +18,7 @@ use super::classic::ClassicHistogram;
 use super::number::openmetrics_float;
 use super::quote::quoted;
 use super::series_text::{push_separated, start_separated, type_and_unit_labels};
-use super::{Entry, Exemplars, Options, ParseError, RawExemplar, Series, Value};
+use super::{Entry, Exemplars, Options, ParseError, RawExemplar, Series};
 use crate::protobuf::{Fields, take_varint};
 
 /// A length of more bytes is none.
@@ -343,9 +344,9 @@ impl<'a> ProtobufParser<'a> {
             Shown::Help => return Entry::Help { family, text: Cow::Borrowed(self.family.help) },
             Shown::Unit => return Entry::Unit { family, unit: self.family.unit },
             Shown::Type => return Entry::Type { family, kind: self.family.kind.metric_type() },
-            Shown::Float(v) if v.is_nan() => Value::Float(NORMAL_NAN),
-            Shown::Float(v) => Value::Float(v),
-            Shown::Histogram(histogram) => Value::Histogram(histogram),
+            Shown::Float(v) if v.is_nan() => SampleValue::Float(NORMAL_NAN),
+            Shown::Float(v) => SampleValue::Float(v),
+            Shown::Histogram(histogram) => SampleValue::Histogram(histogram),
         };
         Entry::Series(Series {
             key: &self.key,
@@ -431,7 +432,7 @@ mod tests {
         let mut out = String::new();
         while let Some(entry) = parser.next() {
             if let Ok(Entry::Series(Series {
-                value: Value::Histogram(HistogramSample::Integer(h)),
+                value: SampleValue::Histogram(HistogramSample::Integer(h)),
                 exemplars,
                 key,
                 ..

@@ -1,8 +1,10 @@
 //! What the tests of the formats share: entries as lines, and bodies that are wrong somewhere.
 
+use model::SampleValue;
+
 use std::fmt::Write;
 
-use super::{Entry, ParseError, Value};
+use super::{Entry, ParseError};
 
 /// One line per entry, up to the first error.
 pub(super) fn described<'p>(entries: impl Iterator<Item = Result<Entry<'p>, ParseError>>) -> String {
@@ -28,8 +30,8 @@ pub(super) fn describe(out: &mut String, entry: Result<Entry<'_>, ParseError>) {
                 write!(out, "{{{}}}", pairs.join(",")).unwrap();
             }
             match &series.value {
-                Value::Float(v) => write!(out, " = {v}").unwrap(),
-                Value::Histogram(h) => write!(out, " = {h:?}").unwrap(),
+                SampleValue::Float(v) => write!(out, " = {v}").unwrap(),
+                SampleValue::Histogram(h) => write!(out, " = {h:?}").unwrap(),
             }
             let at = |t: Option<i64>| t.map_or(String::new(), |t| format!(" @{t}"));
             out.push_str(&at(series.t));

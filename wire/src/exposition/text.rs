@@ -2,6 +2,7 @@
 //! `model/textparse/promparse.go` and `promlex.l`, whose acceptance this follows byte by byte, with one exception:
 //! blanks before a metric name are no part of the name.
 
+use model::SampleValue;
 use model::metadata::MetricType;
 use model::sample::NORMAL_NAN;
 
@@ -9,7 +10,7 @@ use super::cursor::{Cursor, QuoteRules, Token, class};
 use super::number::parse_float;
 use super::quote::quoted;
 use super::series_text::{family_name, unescape_help};
-use super::{Entry, Exemplars, ParseError, Series, Value};
+use super::{Entry, Exemplars, ParseError, Series};
 
 const NAME_RULES: QuoteRules = QuoteRules { newline: true, nul: false };
 const VALUE_RULES: QuoteRules = QuoteRules { newline: true, nul: true };
@@ -328,7 +329,7 @@ impl<'a> TextParser<'a> {
         Ok(Entry::Series(Series {
             key,
             t,
-            value: Value::Float(v),
+            value: SampleValue::Float(v),
             start_t: 0,
             exemplars: Exemplars::None,
             kind: self.kind,

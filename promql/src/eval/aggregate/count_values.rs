@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use model::Labels;
 use model::float::FloatF;
+use model::{Labels, Value};
 
 use super::super::label_key::{KeyHasher, LabelSubset};
 use super::super::row::Row;
@@ -11,7 +11,7 @@ use super::AggregateNode;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
 use crate::text::{QuotedText, is_valid_name};
-use crate::value::{Point, is_absent};
+use crate::value::is_absent;
 
 /// Evaluates `count_values`.
 pub(super) fn evaluate(
@@ -33,15 +33,15 @@ pub(super) fn evaluate(
     let mut results: Vec<Row> = Vec::new();
     for row in rows {
         // Values often stay the same from step to step.
-        let mut last: Option<(Point, usize)> = None;
+        let mut last: Option<(Value, usize)> = None;
         for step in row.present() {
-            let Some(point) = row.point(step) else { continue };
+            let Some(value) = row.value(step) else { continue };
             let place = match &last {
-                Some((before, place)) if same(before, &point) => *place,
+                Some((before, place)) if same(before, &value) => *place,
                 _ => {
-                    let text = match &point {
-                        Point::Float(v) => FloatF(*v).to_string(),
-                        Point::Histogram(h) => h.to_string(),
+                    let text = match &value {
+                        Value::Float(v) => FloatF(*v).to_string(),
+                        Value::Histogram(h) => h.to_string(),
                     };
                     let mut labels = row.labels.to_builder();
                     labels.set(label, &text);
@@ -51,7 +51,7 @@ pub(super) fn evaluate(
                         interrupt.allocated(8 * steps)?;
                         results.push(Row::blank(labels, steps));
                     }
-                    last = Some((point, place));
+                    last = Some((value, place));
                     place
                 }
             };
@@ -63,9 +63,9 @@ pub(super) fn evaluate(
     Ok(results)
 }
 
-fn same(a: &Point, b: &Point) -> bool {
+fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Point::Float(a), Point::Float(b)) => a.to_bits() == b.to_bits(),
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! `sum avg min max count group stddev stdvar`: one pass over the series, in their order, so that sums agree with
 //! Prometheus's to the last bit.
 
-use model::Labels;
 use model::histogram::FloatHistogram;
+use model::{Labels, Value};
 
 use super::super::Evaluator;
 use super::super::histogram::HistogramTotal;
@@ -13,7 +13,7 @@ use super::{AggregateNode, Groups};
 use crate::annotations::{Annotations, HistogramOp};
 use crate::ast::{AggregateOp, Pos};
 use crate::engine::QueryError;
-use crate::value::{ABSENT, Point, is_absent};
+use crate::value::{ABSENT, is_absent};
 
 /// The state of one group over all steps.
 trait Fold: Sized + Send {
@@ -178,7 +178,7 @@ impl Totals {
             }
             let mut h = if context.op == AggregateOp::Avg { total.mean() } else { total.sum() };
             h.compact(0);
-            row.set(step, Point::Histogram(h.into()));
+            row.set(step, Value::Histogram(h.into()));
         }
     }
 }

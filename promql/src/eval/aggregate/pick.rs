@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use model::Labels;
 use model::float::FloatG;
+use model::{Labels, Value};
 use xxhash_rust::xxh64::xxh64;
 
 use super::super::row::Row;
@@ -12,7 +12,6 @@ use crate::annotations::Annotations;
 use crate::ast::AggregateOp;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
-use crate::value::Point;
 
 /// The floats that convert to a 64-bit integer lie strictly between these.
 const INT_MAX: f64 = 9_223_372_036_854_774_784.0;
@@ -83,11 +82,11 @@ pub(super) fn evaluate(
                 heap.sort_by(|a, b| descending(a.key, b.key));
             }
             for &Picked { at, .. } in heap.iter() {
-                if let Some(point) = rows[at].point(step) {
+                if let Some(value) = rows[at].value(step) {
                     if out[at].is_none() {
                         interrupt.allocated(rows[at].bytes())?;
                     }
-                    put(&mut out[at], &rows[at], step, point);
+                    put(&mut out[at], &rows[at], step, value);
                     order.push(at);
                 }
             }
@@ -124,13 +123,13 @@ fn note_ignored(
     }
 }
 
-fn put(out: &mut Option<Row>, row: &Row, step: usize, point: Point) {
+fn put(out: &mut Option<Row>, row: &Row, step: usize, value: Value) {
     let out = out.get_or_insert_with(|| Row {
         first: row.first,
         drop_name: row.drop_name,
         ..Row::blank(row.labels.clone(), row.values.len())
     });
-    out.set(step, point);
+    out.set(step, value);
 }
 
 /// Checks the parameter of all steps. False when nothing will be picked at any.

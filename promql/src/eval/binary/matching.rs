@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::super::label_key::{KeyHasher, LabelSubset};
 use super::super::row::{Equals, Row, is_metadata_label, unite};
-use super::op::{Operands, changes_metric, float_op, point_op};
+use super::op::{Operands, changes_metric, float_op, value_op};
 use super::{VectorBinary, stepwise};
 use crate::annotations::Annotations;
 use crate::ast::{BinaryOp, Cardinality, Matching};
@@ -226,14 +226,14 @@ fn combine(binary: &VectorBinary, swapped: bool, pair: &Pair<'_>, steps: usize) 
         return (row, annotations);
     }
     for step in from..to {
-        let (Some(m), Some(o)) = (many.point(step), one.point(step)) else { continue };
+        let (Some(m), Some(o)) = (many.value(step), one.value(step)) else { continue };
         let operands =
             if swapped { Operands { left: &o, right: &m } } else { Operands { left: &m, right: &o } };
-        if let Some((point, holds)) = point_op(binary.op, &operands, binary.pos, &mut annotations) {
+        if let Some((value, holds)) = value_op(binary.op, &operands, binary.pos, &mut annotations) {
             if binary.return_bool {
-                row.set(step, crate::value::Point::Float(f64::from(u8::from(holds))));
+                row.set(step, model::Value::Float(f64::from(u8::from(holds))));
             } else if holds {
-                row.set(step, point);
+                row.set(step, value);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{Evaluator, Val};
 use crate::ast::{BinaryOp, Matching, Pos};
 use crate::engine::QueryError;
 
-pub(crate) use op::{Operands, changes_metric, float_op, point_op, scalar_op};
+pub(crate) use op::{Operands, changes_metric, float_op, scalar_op, value_op};
 
 /// An operation on two vectors.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::annotations::{Annotations, HistogramOp};
 use crate::ast::{BinaryOp, Pos};
-use crate::value::Point;
+use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
 
 use super::super::power::pow;
@@ -47,35 +47,35 @@ pub(crate) fn scalar_op(op: BinaryOp, a: f64, b: f64) -> f64 {
 
 /// Two samples to be combined.
 pub(crate) struct Operands<'a> {
-    pub(crate) left: &'a Point,
-    pub(crate) right: &'a Point,
+    pub(crate) left: &'a Value,
+    pub(crate) right: &'a Value,
 }
 
 /// The operator on samples: the result, and whether a comparison holds. `None`, with a note to the user, when the
 /// samples do not go together.
-pub(crate) fn point_op(
+pub(crate) fn value_op(
     op: BinaryOp,
     operands: &Operands<'_>,
     pos: Pos,
     annotations: &mut Annotations,
-) -> Option<(Point, bool)> {
+) -> Option<(Value, bool)> {
     match (operands.left, operands.right) {
-        (Point::Float(a), Point::Float(b)) => {
+        (Value::Float(a), Value::Float(b)) => {
             if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
                 annotations.incompatible_types("float", op.as_str(), "float", pos);
                 return None;
             }
             let (v, holds) = float_op(op, *a, *b);
-            Some((Point::Float(v), holds))
+            Some((Value::Float(v), holds))
         }
-        (Point::Float(a), Point::Histogram(h)) => match op {
+        (Value::Float(a), Value::Histogram(h)) => match op {
             BinaryOp::Mul => Some((changed(h, |h| h.mul(*a)), true)),
             _ => {
                 annotations.incompatible_types("float", op.as_str(), "histogram", pos);
                 None
             }
         },
-        (Point::Histogram(h), Point::Float(b)) => match op {
+        (Value::Histogram(h), Value::Float(b)) => match op {
             BinaryOp::Mul => Some((changed(h, |h| h.mul(*b)), true)),
             BinaryOp::Div => Some((changed(h, |h| h.div(*b)), true)),
             BinaryOp::TrimUpper | BinaryOp::TrimLower => {
@@ -85,14 +85,14 @@ pub(crate) fn point_op(
                 } else {
                     h.trim_lower(*b)
                 }
-                Some((Point::Histogram(Arc::new(h)), true))
+                Some((Value::Histogram(Arc::new(h)), true))
             }
             _ => {
                 annotations.incompatible_types("histogram", op.as_str(), "float", pos);
                 None
             }
         },
-        (Point::Histogram(a), Point::Histogram(b)) => histogram_op(op, a, b, pos, annotations),
+        (Value::Histogram(a), Value::Histogram(b)) => histogram_op(op, a, b, pos, annotations),
     }
 }
 
@@ -102,13 +102,13 @@ fn histogram_op(
     b: &Arc<FloatHistogram>,
     pos: Pos,
     annotations: &mut Annotations,
-) -> Option<(Point, bool)> {
+) -> Option<(Value, bool)> {
     let mut result = FloatHistogram::clone(a);
     let (combined, what) = match op {
         BinaryOp::Add => (result.add(b), HistogramOp::Addition),
         BinaryOp::Sub => (result.sub(b), HistogramOp::Subtraction),
-        BinaryOp::Eq => return Some((Point::Histogram(Arc::clone(a)), a.equals(b))),
-        BinaryOp::Ne => return Some((Point::Histogram(Arc::clone(a)), !a.equals(b))),
+        BinaryOp::Eq => return Some((Value::Histogram(Arc::clone(a)), a.equals(b))),
+        BinaryOp::Ne => return Some((Value::Histogram(Arc::clone(a)), !a.equals(b))),
         _ => {
             annotations.incompatible_types("histogram", op.as_str(), "histogram", pos);
             return None;
@@ -130,14 +130,14 @@ fn histogram_op(
         result.reset_hint = ResetHint::Gauge;
     }
     result.compact(0);
-    Some((Point::Histogram(Arc::new(result)), true))
+    Some((Value::Histogram(Arc::new(result)), true))
 }
 
-fn changed(h: &FloatHistogram, change: impl FnOnce(&mut FloatHistogram)) -> Point {
+fn changed(h: &FloatHistogram, change: impl FnOnce(&mut FloatHistogram)) -> Value {
     let mut h = h.clone();
     change(&mut h);
     h.compact(0);
-    Point::Histogram(Arc::new(h))
+    Value::Histogram(Arc::new(h))
 }
 
 #[cfg(test)]
@@ -160,14 +160,14 @@ mod tests {
 
     #[test]
     fn mixed_samples_need_a_fitting_operator() {
-        let h = Point::Histogram(Arc::new(FloatHistogram { count: 2.0, sum: 4.0, ..Default::default() }));
+        let h = Value::Histogram(Arc::new(FloatHistogram { count: 2.0, sum: 4.0, ..Default::default() }));
         let mut notes = Annotations::default();
-        let mut run = |op, left: &Point, right: &Point| {
-            point_op(op, &Operands { left, right }, Pos::default(), &mut notes)
+        let mut run = |op, left: &Value, right: &Value| {
+            value_op(op, &Operands { left, right }, Pos::default(), &mut notes)
         };
-        let half = Point::Float(0.5);
+        let half = Value::Float(0.5);
         match run(BinaryOp::Mul, &half, &h) {
-            Some((Point::Histogram(h), true)) => assert_eq!((h.count, h.sum), (1.0, 2.0)),
+            Some((Value::Histogram(h), true)) => assert_eq!((h.count, h.sum), (1.0, 2.0)),
             other => panic!("{other:?}"),
         }
         assert_eq!(run(BinaryOp::Add, &half, &h), None);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(run(BinaryOp::Lt, &h, &h), None);
         assert_eq!(run(BinaryOp::Eq, &h, &h).map(|r| r.1), Some(true));
         match run(BinaryOp::Sub, &h, &h) {
-            Some((Point::Histogram(h), true)) => assert_eq!((h.count, h.reset_hint), (0.0, ResetHint::Gauge)),
+            Some((Value::Histogram(h), true)) => assert_eq!((h.count, h.reset_hint), (0.0, ResetHint::Gauge)),
             other => panic!("{other:?}"),
         }
         assert_eq!(notes.raw().count(), 3);

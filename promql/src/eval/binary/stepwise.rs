@@ -3,18 +3,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::Labels;
+use model::{Labels, Value};
 
 use super::super::label_key::KeyHasher;
 use super::super::row::{Row, same_labels_error};
 use super::VectorBinary;
 use super::matching::{ResultLabels, Sides};
-use super::op::{Operands, point_op};
+use super::op::{Operands, value_op};
 use crate::annotations::Annotations;
 use crate::ast::Cardinality;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
-use crate::value::Point;
 
 /// A row of one side, or `None` for the value filled in.
 type Side = Option<usize>;
@@ -92,20 +91,20 @@ impl Stepwise<'_> {
         for (at, number) in &many {
             let side = by_number.get(number).copied();
             let filled = match (side, fill_one) {
-                (Some(one), _) => sides.one[one].1.point(step),
-                (None, Some(fill)) => Some(Point::Float(fill)),
+                (Some(one), _) => sides.one[one].1.value(step),
+                (None, Some(fill)) => Some(Value::Float(fill)),
                 (None, None) => None,
             };
-            if let (Some(m), Some(o)) = (sides.many[*at].1.point(step), filled) {
+            if let (Some(m), Some(o)) = (sides.many[*at].1.value(step), filled) {
                 self.combine(step, *number, (Some(*at), &m), (side, &o), annotations)?;
             }
         }
         if let Some(fill) = fill_many {
             for (at, number) in &one {
                 if self.matched[*number].is_empty()
-                    && let Some(o) = sides.one[*at].1.point(step)
+                    && let Some(o) = sides.one[*at].1.value(step)
                 {
-                    self.combine(step, *number, (None, &Point::Float(fill)), (Some(*at), &o), annotations)?;
+                    self.combine(step, *number, (None, &Value::Float(fill)), (Some(*at), &o), annotations)?;
                 }
             }
         }
@@ -116,8 +115,8 @@ impl Stepwise<'_> {
         &mut self,
         step: usize,
         number: usize,
-        many: (Side, &Point),
-        one: (Side, &Point),
+        many: (Side, &Value),
+        one: (Side, &Value),
         annotations: &mut Annotations,
     ) -> Result<(), QueryError> {
         let operands = if self.swapped {
@@ -126,7 +125,7 @@ impl Stepwise<'_> {
             Operands { left: many.1, right: one.1 }
         };
         let binary = self.binary;
-        let Some((point, holds)) = point_op(binary.op, &operands, binary.pos, annotations) else {
+        let Some((value, holds)) = value_op(binary.op, &operands, binary.pos, annotations) else {
             return Ok(());
         };
         let out = self.output(many.0, one.0)?;
@@ -136,12 +135,12 @@ impl Stepwise<'_> {
         if !self.matched[number].insert(out) {
             return Err(clash("grouping labels must ensure unique matches"));
         }
-        let point = if binary.return_bool { Point::Float(f64::from(u8::from(holds))) } else { point };
+        let value = if binary.return_bool { Value::Float(f64::from(u8::from(holds))) } else { value };
         if holds || binary.return_bool {
             if self.out[out].has(step) {
                 return Err(same_labels_error());
             }
-            self.out[out].set(step, point);
+            self.out[out].set(step, value);
         }
         Ok(())
     }

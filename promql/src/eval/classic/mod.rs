@@ -6,9 +6,9 @@ mod bucket;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use model::Labels;
 use model::histogram::{FloatHistogram, NanNote};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
+use model::{Labels, Value};
 
 use super::label_key::KeyHasher;
 use super::number::format_open_metrics;
@@ -17,7 +17,7 @@ use crate::annotations::Annotations;
 use crate::ast::Pos;
 use crate::engine::QueryError;
 use crate::limits::Interrupt;
-use crate::value::{Point, is_absent};
+use crate::value::is_absent;
 use bucket::{Bucket, bucket_fraction, bucket_quantile, parse_bound};
 
 /// What is asked of the histograms.
@@ -156,11 +156,11 @@ fn answer(
         match question {
             Question::Quantile { q, .. } => {
                 let v = ask.quantile(q[step], input);
-                row.set(step, Point::Float(v));
+                row.set(step, Value::Float(v));
             }
             Question::Fraction { lower, upper } => {
                 let v = ask.fraction(lower[step], upper[step], input);
-                row.set(step, Point::Float(v));
+                row.set(step, Value::Float(v));
             }
             Question::Quantiles { label, qs } => {
                 for (q, _) in qs {
@@ -182,7 +182,7 @@ fn answer(
                             place.insert(row)
                         }
                     };
-                    row.set(step, Point::Float(v));
+                    row.set(step, Value::Float(v));
                 }
             }
         }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use model::Labels;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use model::sample::STALE_NAN;
+use model::{Labels, Value};
 
 use crate::script::load::{LoadedSample, LoadedSeries};
 use crate::script::random::{Metric, MetricKind, Rng, Vocabulary};
-use crate::value::Point;
 
 /// Upper bounds of classic histograms.
 const BOUNDS: [&str; 5] = ["0.1", "0.5", "1", "5", "+Inf"];
@@ -46,8 +45,8 @@ fn metric_series(rng: &mut Rng, metric: &Metric, timing: Timing) -> Vec<LoadedSe
     loaded
 }
 
-fn of(labels: Labels, samples: Vec<(i64, Point)>) -> LoadedSeries {
-    let samples = samples.into_iter().map(|(t, point)| LoadedSample { t, start_t: 0, point }).collect();
+fn of(labels: Labels, samples: Vec<(i64, Value)>) -> LoadedSeries {
+    let samples = samples.into_iter().map(|(t, value)| LoadedSample { t, start_t: 0, value }).collect();
     LoadedSeries { labels, samples }
 }
 
@@ -80,7 +79,7 @@ fn times(rng: &mut Rng, timing: Timing) -> Vec<(i64, bool)> {
     times
 }
 
-fn counter(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
+fn counter(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Value)> {
     let mut value = 0.0;
     let mut next = |ends: bool| {
         if ends {
@@ -89,10 +88,10 @@ fn counter(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
         value = if rng.chance(4) { 0.0 } else { value + rng.below(20) as f64 + rng.unit() };
         value
     };
-    times.iter().map(|(t, ends)| (*t, Point::Float(next(*ends)))).collect()
+    times.iter().map(|(t, ends)| (*t, Value::Float(next(*ends)))).collect()
 }
 
-fn gauge(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
+fn gauge(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Value)> {
     let mut next = |ends: bool| match rng.below(100) {
         _ if ends => STALE_NAN,
         0 => f64::NAN,
@@ -102,18 +101,18 @@ fn gauge(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
         4 => 1e300 * (rng.unit() - 0.5),
         _ => 200.0 * (rng.unit() - 0.5),
     };
-    times.iter().map(|(t, ends)| (*t, Point::Float(next(*ends)))).collect()
+    times.iter().map(|(t, ends)| (*t, Value::Float(next(*ends)))).collect()
 }
 
 fn buckets(rng: &mut Rng, labels: &Labels, times: &[(i64, bool)]) -> Vec<LoadedSeries> {
     let mut counts = [0.0; BOUNDS.len()];
-    let mut columns: [Vec<(i64, Point)>; BOUNDS.len()] = Default::default();
+    let mut columns: [Vec<(i64, Value)>; BOUNDS.len()] = Default::default();
     for (t, ends) in times {
         let mut cumulative = 0.0;
         for (count, column) in counts.iter_mut().zip(&mut columns) {
             *count += rng.below(5) as f64;
             cumulative += *count;
-            column.push((*t, Point::Float(if *ends { STALE_NAN } else { cumulative })));
+            column.push((*t, Value::Float(if *ends { STALE_NAN } else { cumulative })));
         }
     }
     let bounded = |bound: &str| {
@@ -125,26 +124,26 @@ fn buckets(rng: &mut Rng, labels: &Labels, times: &[(i64, bool)]) -> Vec<LoadedS
 }
 
 /// Histograms that grow from an `empty` one.
-fn native(rng: &mut Rng, times: &[(i64, bool)], empty: fn(&mut Rng) -> FloatHistogram) -> Vec<(i64, Point)> {
+fn native(rng: &mut Rng, times: &[(i64, bool)], empty: fn(&mut Rng) -> FloatHistogram) -> Vec<(i64, Value)> {
     let mut h = empty(rng);
     let mut samples = Vec::with_capacity(times.len());
     for (t, ends) in times {
         if *ends {
             let stale = FloatHistogram { sum: STALE_NAN, ..FloatHistogram::default() };
-            samples.push((*t, Point::Histogram(Arc::new(stale))));
+            samples.push((*t, Value::Histogram(Arc::new(stale))));
             continue;
         }
         if rng.chance(3) {
             h = empty(rng);
         }
         grow(rng, &mut h);
-        samples.push((*t, Point::Histogram(Arc::new(h.clone()))));
+        samples.push((*t, Value::Histogram(Arc::new(h.clone()))));
     }
     samples
 }
 
 /// Runs of floats and histograms of both kinds.
-fn mixed(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Point)> {
+fn mixed(rng: &mut Rng, times: &[(i64, bool)]) -> Vec<(i64, Value)> {
     let mut samples = Vec::with_capacity(times.len());
     while let rest @ [_, ..] = &times[samples.len()..] {
         let run = &rest[..rest.len().min(1 + rng.below(15))];

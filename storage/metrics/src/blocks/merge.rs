@@ -6,6 +6,8 @@
 //! where two samples have the same time, that of the input that comes first counts. Bounds and rules: Prometheus
 //! `tsdb/compact.go`, `storage/merge.go`.
 
+use model::Sample;
+
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,7 +16,7 @@ use crate::blocks::block::MetricsBlock;
 use crate::blocks::block_writer::{BlockWriter, TimedChunk};
 use crate::blocks::chunk_segments::Chunk;
 use crate::blocks::meta::BlockMeta;
-use crate::blocks::recode::{Forms, Recoded, Sample, encode, samples};
+use crate::blocks::recode::{Forms, Recoded, encode, samples};
 use crate::blocks::tombstones::{Interval, Intervals};
 use storage_base::fs::Disk;
 use storage_base::index::ChunkMeta;
@@ -350,8 +352,8 @@ mod tests {
 
     use super::*;
     use crate::blocks::block_writer::SymbolTable;
-    use crate::blocks::recode::Value;
     use crate::blocks::recode::tests::{Meaning, meaning, value};
+    use model::SampleValue;
     use storage_base::block::publish::remove_leftovers;
     use storage_base::block::{Block, BlockSet};
     use storage_base::fs::SimDisk;
@@ -361,7 +363,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     struct Input {
-        content: Content<Value>,
+        content: Content<SampleValue>,
         /// Samples of a chunk.
         chunk_len: usize,
         /// Series whose `i` has this value lose this time.
@@ -533,7 +535,7 @@ mod tests {
     fn untouched_chunks_are_copied_and_equal_ones_are_one() {
         let disk = SimDisk::new(0);
         let content = |from: i64| {
-            Content::from([(name(1), (from..from + 20).map(|t| (t, Value::Float(1.5))).collect())])
+            Content::from([(name(1), (from..from + 20).map(|t| (t, SampleValue::Float(1.5))).collect())])
         };
         let input = |from| Input { content: content(from), chunk_len: 7, deleted: None };
         for (number, from) in [(1, 0), (2, 0), (3, 20)] {
@@ -547,7 +549,7 @@ mod tests {
     #[test]
     fn breaking_off_leaves_nothing() {
         let disk = SimDisk::new(0);
-        let content = Content::from([(name(1), BTreeMap::from([(1, Value::Float(2.0))]))]);
+        let content = Content::from([(name(1), BTreeMap::from([(1, SampleValue::Float(2.0))]))]);
         write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
         let set = load(&disk);
         let block = &*set.blocks()[0];
@@ -565,7 +567,7 @@ mod tests {
     #[test]
     fn a_broken_chunk_is_told_with_its_place() {
         let disk = SimDisk::new(0);
-        let content = Content::from([(name(1), BTreeMap::from([(1, Value::Float(2.0))]))]);
+        let content = Content::from([(name(1), BTreeMap::from([(1, SampleValue::Float(2.0))]))]);
         write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });
         let set = load(&disk);
         let file = set.blocks()[0].dir().join("chunks/000001");

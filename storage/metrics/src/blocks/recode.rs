@@ -1,7 +1,10 @@
 //! Chunks to samples and back, for chunks that cannot be copied as they are.
 
-use model::histogram::{FloatHistogram, Histogram};
+use std::sync::Arc;
+
+use model::append::HistogramSample;
 use model::read::Columns;
+use model::{Sample, SampleValue};
 
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding, decode};
@@ -21,28 +24,6 @@ pub struct Forms {
     pub histogram_start_t: bool,
 }
 
-/// A sample of a chunk.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// Milliseconds since the Unix epoch.
-    pub t: i64,
-    /// Start timestamp, 0 for unknown.
-    pub start_t: i64,
-    /// Its value.
-    pub value: Value,
-}
-
-/// A value of a sample, in the form that its chunk has.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// A number.
-    Float(f64),
-    /// A native histogram with integer counts.
-    Histogram(Histogram),
-    /// A native histogram with float counts.
-    FloatHistogram(FloatHistogram),
-}
-
 /// A chunk made of samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Recoded {
@@ -59,10 +40,10 @@ pub fn samples(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
         Encoding::None => Ok(Vec::new()),
         Encoding::Xor | Encoding::Xor2 => floats(chunk),
         Encoding::Histogram | Encoding::HistogramSt => {
-            histograms::<Integer>(chunk.data, start, Value::Histogram)
+            histograms::<Integer>(chunk.data, start, HistogramSample::Integer)
         }
         Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
-            histograms::<Float>(chunk.data, start, Value::FloatHistogram)
+            histograms::<Float>(chunk.data, start, HistogramSample::Float)
         }
     }
 }
@@ -72,15 +53,16 @@ fn floats(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
     decode(chunk.encoding, chunk.data, i64::MIN, i64::MAX, &mut columns)?;
     let start_t = columns.float_start_t.into_iter().chain(std::iter::repeat(0));
     let samples = columns.float_t.into_iter().zip(columns.float_v).zip(start_t);
-    Ok(samples.map(|((t, v), start_t)| Sample { t, start_t, value: Value::Float(v) }).collect())
+    Ok(samples.map(|((t, v), start_t)| Sample { t, start_t, value: SampleValue::Float(v) }).collect())
 }
 
 fn histograms<F: Form>(
     data: &[u8],
     start: bool,
-    value: impl Fn(HistogramIn<F>) -> Value,
+    histogram: impl Fn(Arc<HistogramIn<F>>) -> HistogramSample,
 ) -> Result<Vec<Sample>, ChunkError> {
     let stored = stored_samples::<F>(data, start)?.into_iter();
+    let value = |h| SampleValue::Histogram(histogram(Arc::new(h)));
     Ok(stored.map(|(t, h, start_t)| Sample { t, start_t, value: value(h) }).collect())
 }
 
@@ -147,10 +129,12 @@ impl OpenChunk {
     fn new(first: &Sample, forms: Forms) -> Self {
         let Forms { xor2, histogram_start_t: start } = forms.of(first);
         let builder = match first.value {
-            Value::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
-            Value::Float(_) => Builder::Xor(Vec::with_capacity(SAMPLES_MAX)),
-            Value::Histogram(_) => Builder::Histogram(Appender::new(start)),
-            Value::FloatHistogram(_) => Builder::FloatHistogram(Appender::new(start)),
+            SampleValue::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
+            SampleValue::Float(_) => Builder::Xor(Vec::with_capacity(SAMPLES_MAX)),
+            SampleValue::Histogram(HistogramSample::Integer(_)) => Builder::Histogram(Appender::new(start)),
+            SampleValue::Histogram(HistogramSample::Float(_)) => {
+                Builder::FloatHistogram(Appender::new(start))
+            }
         };
         Self { builder, min_t: first.t, max_t: first.t, samples: 0 }
     }
@@ -159,10 +143,12 @@ impl OpenChunk {
     fn takes(&self, sample: &Sample, forms: Forms) -> bool {
         let start = forms.of(sample).histogram_start_t;
         let kind = match (&self.builder, &sample.value) {
-            (Builder::Xor(_), Value::Float(_)) => sample.start_t == 0,
-            (Builder::Xor2(_), Value::Float(_)) => true,
-            (Builder::Histogram(chunk), Value::Histogram(_)) => !start || chunk.encoding().has_start_t(),
-            (Builder::FloatHistogram(chunk), Value::FloatHistogram(_)) => {
+            (Builder::Xor(_), SampleValue::Float(_)) => sample.start_t == 0,
+            (Builder::Xor2(_), SampleValue::Float(_)) => true,
+            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramSample::Integer(_))) => {
+                !start || chunk.encoding().has_start_t()
+            }
+            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramSample::Float(_))) => {
                 !start || chunk.encoding().has_start_t()
             }
             _ => false,
@@ -175,15 +161,15 @@ impl OpenChunk {
     fn push(&mut self, sample: &Sample) -> Result<Option<Recoded>, ChunkError> {
         let Sample { t, start_t, .. } = *sample;
         let done = match (&mut self.builder, &sample.value) {
-            (Builder::Xor(samples), Value::Float(v)) => {
+            (Builder::Xor(samples), SampleValue::Float(v)) => {
                 samples.push((t, *v));
                 None
             }
-            (Builder::Xor2(chunk), Value::Float(v)) => chunk.append(t, *v, start_t).map(|()| None)?,
-            (Builder::Histogram(chunk), Value::Histogram(h)) => {
+            (Builder::Xor2(chunk), SampleValue::Float(v)) => chunk.append(t, *v, start_t).map(|()| None)?,
+            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramSample::Integer(h))) => {
                 push_histogram(chunk, t, h, start_t)?.map(Builder::Histogram)
             }
-            (Builder::FloatHistogram(chunk), Value::FloatHistogram(h)) => {
+            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramSample::Float(h))) => {
                 push_histogram(chunk, t, h, start_t)?.map(Builder::FloatHistogram)
             }
             _ => return Err(ChunkError::Invalid("sample is of another kind than its chunk")),
@@ -227,7 +213,7 @@ fn push_histogram<F: Form>(
 pub(crate) mod tests {
     use std::collections::BTreeMap;
 
-    use model::histogram::{ResetHint, Span};
+    use model::histogram::{FloatHistogram, Histogram, ResetHint, Span};
     use model::sample::STALE_NAN;
     use proptest::prelude::*;
 
@@ -240,7 +226,7 @@ pub(crate) mod tests {
         Histogram { integer: bool, gauge: bool, count: u64, sum: u64, buckets: BTreeMap<i32, u64> },
     }
 
-    pub(crate) fn meaning(value: &Value) -> Meaning {
+    pub(crate) fn meaning(value: &SampleValue) -> Meaning {
         let buckets = |spans: &[Span], counts: Vec<f64>| {
             let mut at = 0;
             let mut numbers = Vec::new();
@@ -253,8 +239,8 @@ pub(crate) mod tests {
             full.map(|(number, count)| (number, count.to_bits())).collect()
         };
         match value {
-            Value::Float(v) => Meaning::Float(v.to_bits()),
-            Value::Histogram(h) => {
+            SampleValue::Float(v) => Meaning::Float(v.to_bits()),
+            SampleValue::Histogram(HistogramSample::Integer(h)) => {
                 let absolute = h.positive_buckets.iter().scan(0, |sum, delta| {
                     *sum += delta;
                     Some(*sum as f64)
@@ -267,7 +253,7 @@ pub(crate) mod tests {
                     buckets: buckets(&h.positive_spans, absolute.collect()),
                 }
             }
-            Value::FloatHistogram(h) => Meaning::Histogram {
+            SampleValue::Histogram(HistogramSample::Float(h)) => Meaning::Histogram {
                 integer: false,
                 gauge: h.reset_hint == ResetHint::Gauge,
                 count: h.count.to_bits(),
@@ -278,7 +264,7 @@ pub(crate) mod tests {
     }
 
     /// Bucket counts by number; of one in eight histograms a stale one.
-    fn histogram(counts: &[u8], kind: u8) -> Value {
+    fn histogram(counts: &[u8], kind: u8) -> SampleValue {
         let stale = kind / 4 == 7;
         let reset_hint = if kind & 2 == 0 { ResetHint::Unknown } else { ResetHint::Gauge };
         let (mut spans, mut present, mut gap) = (Vec::new(), Vec::new(), 0);
@@ -296,28 +282,28 @@ pub(crate) mod tests {
         if kind & 1 == 0 {
             let mut last = 0;
             let deltas = present.iter().map(|&count| count - std::mem::replace(&mut last, count)).collect();
-            Value::Histogram(Histogram {
+            SampleValue::Histogram(HistogramSample::Integer(Arc::new(Histogram {
                 reset_hint,
                 count: total as u64,
                 sum,
                 positive_spans: spans,
                 positive_buckets: deltas,
                 ..Histogram::default()
-            })
+            })))
         } else {
-            Value::FloatHistogram(FloatHistogram {
+            SampleValue::Histogram(HistogramSample::Float(Arc::new(FloatHistogram {
                 reset_hint,
                 count: total as f64,
                 sum,
                 positive_spans: spans,
                 positive_buckets: present.into_iter().map(|count| count as f64).collect(),
                 ..FloatHistogram::default()
-            })
+            })))
         }
     }
 
-    pub(crate) fn value() -> impl Strategy<Value = Value> {
-        let float = prop_oneof![any::<f64>(), Just(STALE_NAN), Just(1.0)].prop_map(Value::Float);
+    pub(crate) fn value() -> impl Strategy<Value = SampleValue> {
+        let float = prop_oneof![any::<f64>(), Just(STALE_NAN), Just(1.0)].prop_map(SampleValue::Float);
         let counts = prop::collection::vec(prop_oneof![Just(0u8), 0..4u8, Just(9)], 0..6);
         prop_oneof![float, (counts, 0..32u8).prop_map(|(counts, kind)| histogram(&counts, kind))]
     }

@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::Labels;
 use model::append::{AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, ResetHint};
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
+use model::{Labels, SampleValue};
 use parking_lot::MutexGuard;
 
-use crate::head::late::Value;
 use crate::head::series::{Bounds, END_OF_TIME, Place, Series};
 use crate::head::table::Pages;
 use crate::head::{Head, count};
@@ -65,7 +64,7 @@ pub struct PendingSample {
     pub(crate) t: i64,
     /// Start timestamp, 0 for unknown.
     pub(crate) start_t: i64,
-    pub(crate) value: Value,
+    pub(crate) value: SampleValue,
 }
 
 /// Samples of these kinds go into chunks and log records of their own.
@@ -203,7 +202,7 @@ impl HeadAppender {
             self.pending.unlogged.push(series);
         }
         guard.pending = true;
-        let (log_ref, kind, value) = (guard.log_ref, Kind::of(&zero), Value::Histogram(zero));
+        let (log_ref, kind, value) = (guard.log_ref, Kind::of(&zero), SampleValue::Histogram(zero));
         drop(guard);
         let sample = PendingSample { series, log_ref, t: start_t, start_t: 0, value };
         self.pending.push_histogram(sample, kind);
@@ -267,7 +266,7 @@ fn add_float(
         }
         Place::Late => {
             note_late(head, t, bounds);
-            pending.late.push(PendingSample { series, log_ref, t, start_t, value: Value::Float(v) });
+            pending.late.push(PendingSample { series, log_ref, t, start_t, value: SampleValue::Float(v) });
         }
         Place::Same => {}
     }
@@ -392,7 +391,7 @@ impl Appender for HeadAppender {
                 }
                 guard.pending = true;
                 let kind = Kind::of(&v);
-                let (log_ref, value) = (guard.log_ref, Value::Histogram(v));
+                let (log_ref, value) = (guard.log_ref, SampleValue::Histogram(v));
                 let sample = PendingSample { series, log_ref, t, start_t, value };
                 drop(guard);
                 match place {

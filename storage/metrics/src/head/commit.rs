@@ -1,5 +1,6 @@
 //! What `commit` does with what an appender gathered.
 
+use model::SampleValue;
 use model::append::{AppendError, Committed, HistogramSample, SeriesRef};
 use model::histogram::{FloatHistogram, Histogram};
 use model::sample::is_stale;
@@ -10,7 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::codec::chunk::Encoding;
 use crate::head::append::{Pending, PendingSample};
 use crate::head::isolation::Commit;
-use crate::head::late::{LateSample, Value};
+use crate::head::late::LateSample;
 use crate::head::log::Logs;
 use crate::head::series::{Bounds, CutRule, Place, Series};
 use crate::head::table::Pages;
@@ -216,7 +217,7 @@ impl Apply<'_> {
             && let Some(mark) = stale_mark(&series, sample.v)
         {
             drop(series);
-            let value = Value::Histogram(mark);
+            let value = SampleValue::Histogram(mark);
             return self.histogram(&PendingSample {
                 series: of,
                 log_ref: sample.series.0,
@@ -228,7 +229,7 @@ impl Apply<'_> {
         let placed = series.place_float(sample.t, sample.v, &self.bounds, &self.head.chunks);
         if !matches!(placed, Ok(Place::Next)) {
             drop(series);
-            let value = Value::Float(sample.v);
+            let value = SampleValue::Float(sample.v);
             let RefSample { series, t, start_t, .. } = *sample;
             let sample = PendingSample { series: of, log_ref: series.0, t, start_t, value };
             return self.misplaced(placed, sample);
@@ -247,7 +248,7 @@ impl Apply<'_> {
     }
 
     fn histogram(&mut self, sample: &PendingSample) {
-        let Value::Histogram(histogram) = &sample.value else { return };
+        let SampleValue::Histogram(histogram) = &sample.value else { return };
         let Some(mut series) = self.pages.lock(sample.series) else {
             self.tally.dropped += 1;
             return;
@@ -283,7 +284,7 @@ impl Apply<'_> {
                     AppendError::OutOfBounds => &self.head.counters.out_of_bounds,
                     _ => &self.head.counters.out_of_order,
                 };
-                count(counter.of(matches!(sample.value, Value::Histogram(_))), 1);
+                count(counter.of(matches!(sample.value, SampleValue::Histogram(_))), 1);
             }
         }
     }
@@ -294,7 +295,7 @@ impl Apply<'_> {
             return;
         };
         series.pending = false;
-        let histogram = matches!(sample.value, Value::Histogram(_));
+        let histogram = matches!(sample.value, SampleValue::Histogram(_));
         let new = series.late.is_none();
         let late = series.late.get_or_insert_default();
         late.settle(self.commit.oldest_view);

@@ -5,22 +5,13 @@
 
 use std::sync::Arc;
 
-use model::append::HistogramSample;
 use model::read::Columns;
+use model::{Sample, SampleValue};
 
 use crate::blocks::recode::{self, Forms, Recoded};
 use crate::codec::chunk::{self, ChunkError};
 use crate::head::closed::ClosedChunk;
 use crate::head::head_chunks::HeadChunks;
-
-/// A value that is not yet in a chunk.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// A float.
-    Float(f64),
-    /// A native histogram.
-    Histogram(HistogramSample),
-}
 
 /// A late sample in the open chunk.
 #[derive(Clone, Debug)]
@@ -30,7 +21,7 @@ pub struct LateSample {
     /// Start timestamp, 0 for unknown.
     pub start_t: i64,
     /// Its value.
-    pub value: Value,
+    pub value: SampleValue,
     /// The commit that brought it.
     pub commit: u64,
 }
@@ -55,10 +46,10 @@ pub struct Late {
 
 impl LateSample {
     /// A sample whose start timestamp is forgotten where chunks of these forms do not hold it.
-    pub fn new(t: i64, start_t: i64, value: Value, commit: u64, forms: Forms) -> Self {
+    pub fn new(t: i64, start_t: i64, value: SampleValue, commit: u64, forms: Forms) -> Self {
         let kept = match value {
-            Value::Float(_) => forms.xor2,
-            Value::Histogram(_) => forms.histogram_start_t,
+            SampleValue::Float(_) => forms.xor2,
+            SampleValue::Histogram(_) => forms.histogram_start_t,
         };
         Self { t, start_t: if kept { start_t } else { 0 }, value, commit }
     }
@@ -129,8 +120,10 @@ impl Late {
         let mut columns = Columns::default();
         for sample in self.open.iter().filter(|sample| sample.commit <= view) {
             match &sample.value {
-                Value::Float(v) => columns.push_float(sample.t, *v, sample.start_t),
-                Value::Histogram(h) => columns.push_histogram(sample.t, crate::float_form(h), sample.start_t),
+                SampleValue::Float(v) => columns.push_float(sample.t, *v, sample.start_t),
+                SampleValue::Histogram(h) => {
+                    columns.push_histogram(sample.t, crate::float_form(h), sample.start_t)
+                }
             }
         }
         columns
@@ -147,15 +140,7 @@ struct Run {
 fn encode(samples: &[LateSample], forms: Forms) -> Result<Vec<Run>, ChunkError> {
     let plain: Vec<_> = samples
         .iter()
-        .map(|sample| recode::Sample {
-            t: sample.t,
-            start_t: sample.start_t,
-            value: match &sample.value {
-                Value::Float(v) => recode::Value::Float(*v),
-                Value::Histogram(HistogramSample::Integer(h)) => recode::Value::Histogram((**h).clone()),
-                Value::Histogram(HistogramSample::Float(h)) => recode::Value::FloatHistogram((**h).clone()),
-            },
-        })
+        .map(|sample| Sample { t: sample.t, start_t: sample.start_t, value: sample.value.clone() })
         .collect();
     let mut rest = samples;
     let mut runs = Vec::new();

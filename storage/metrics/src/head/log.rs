@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use model::SampleValue;
 use model::append::{HistogramSample, SeriesRef};
 use model::metadata::Metadata;
 use model::sample::Exemplar;
@@ -14,7 +15,6 @@ use model::sample::Exemplar;
 use crate::blocks::tombstones::Interval;
 use crate::format::{WAL_DIR, WBL_DIR};
 use crate::head::append::PendingSample;
-use crate::head::late::Value;
 use crate::record::{
     self, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample, RefSeries,
     RefTombstone,
@@ -299,11 +299,11 @@ fn put_samples(records: &mut Batch, samples: &[PendingSample], with_start_t: boo
     for sample in samples {
         let (series, t, start_t) = (SeriesRef(sample.log_ref), sample.t, sample.start_t);
         match &sample.value {
-            Value::Float(v) => floats.push(RefSample { series, t, start_t, v: *v }),
-            Value::Histogram(HistogramSample::Integer(v)) => {
+            SampleValue::Float(v) => floats.push(RefSample { series, t, start_t, v: *v }),
+            SampleValue::Histogram(HistogramSample::Integer(v)) => {
                 integers.push(RefHistogram { series, t, start_t, v: v.clone() });
             }
-            Value::Histogram(HistogramSample::Float(v)) => {
+            SampleValue::Histogram(HistogramSample::Float(v)) => {
                 float_histograms.push(RefFloatHistogram { series, t, start_t, v: v.clone() });
             }
         }

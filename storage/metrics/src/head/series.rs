@@ -3,11 +3,12 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
+use model::SampleValue;
 use model::append::{AppendError, HistogramSample};
 use model::sample::is_stale;
 
 use crate::blocks::chunk_segments::Chunk;
-use crate::blocks::recode::{self, Forms, Value};
+use crate::blocks::recode::{self, Forms};
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::xor2::Xor2Appender;
 use crate::head::closed::{ClosedChunk, ClosedChunks, SPAN_END};
@@ -278,7 +279,7 @@ impl Series {
                     Open::Started(chunk) => chunk.last_v().to_bits() == v.to_bits(),
                     Open::Histograms(_) => false,
                     Open::None => match self.last_closed(chunks) {
-                        Some(Value::Float(last)) => last.to_bits() == v.to_bits(),
+                        Some(SampleValue::Float(last)) => last.to_bits() == v.to_bits(),
                         last => last.is_none(),
                     },
                 };
@@ -306,8 +307,14 @@ impl Series {
                     Open::Floats(_) | Open::Started(_) => false,
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
-                        (Some(Value::Histogram(last)), HistogramSample::Integer(v)) => last.equals(v),
-                        (Some(Value::FloatHistogram(last)), HistogramSample::Float(v)) => last.equals(v),
+                        (
+                            Some(SampleValue::Histogram(HistogramSample::Integer(last))),
+                            HistogramSample::Integer(v),
+                        ) => last.equals(v),
+                        (
+                            Some(SampleValue::Histogram(HistogramSample::Float(last))),
+                            HistogramSample::Float(v),
+                        ) => last.equals(v),
                         (last, _) => last.is_none(),
                     },
                 };
@@ -320,7 +327,7 @@ impl Series {
     /// The last sample of the last full chunk, where the series was brought back without an open one. `None` when
     /// there is none or it cannot be read, which is for queries to report.
     #[cold]
-    fn last_closed(&self, chunks: &HeadChunks) -> Option<Value> {
+    fn last_closed(&self, chunks: &HeadChunks) -> Option<SampleValue> {
         let (encoding, bytes) = chunks.read(self.closed.last()?.at).ok()?;
         Some(recode::samples(Chunk { encoding, data: &bytes }).ok()?.pop()?.value)
     }

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use model::SampleValue;
+use model::append::HistogramSample;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::read::{Columns, Cursor, ReadError};
 
@@ -13,7 +15,7 @@ use crate::blocks::chunk_segments::Chunk;
 use crate::blocks::tombstones::Intervals;
 use crate::codec::chunk::{self, Encoding};
 use crate::head::head_chunks::{ChunkBytes, HeadChunks};
-use crate::{StoredSample, StoredValue, stored_samples};
+use crate::stored_samples;
 use storage_base::StorageError;
 use storage_base::index::ChunkMeta;
 
@@ -92,7 +94,7 @@ impl Piece {
     }
 
     /// The samples from `min_t` to `max_t` in the form in which they are stored, without deleted ones.
-    fn stored(&self, min_t: i64, max_t: i64) -> Result<Vec<StoredSample>, StorageError> {
+    fn stored(&self, min_t: i64, max_t: i64) -> Result<Vec<model::Sample>, StorageError> {
         let (min_t, max_t) = (min_t.max(self.min_t), max_t.min(self.max_t));
         let mut samples = match &self.source {
             Source::Block(block, chunk, deleted) => {
@@ -138,19 +140,19 @@ fn copy(from: &Columns, out: &mut Columns, mut keep: impl FnMut(i64) -> bool) {
 }
 
 /// Samples that are in no chunk, ascending. Histograms of them are in the form of queries.
-fn plain_samples(columns: &Columns) -> Vec<StoredSample> {
+fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
     let start_t = |of: &[i64], at: usize| of.get(at).copied().unwrap_or(0);
     let samples = in_order(columns, 0).into_iter();
     let samples = samples.map(|Sample { t, histogram, at, .. }| match histogram {
-        true => StoredSample {
+        true => model::Sample {
             t,
             start_t: start_t(&columns.histogram_start_t, at),
-            value: StoredValue::FloatHistogram(FloatHistogram::clone(&columns.histogram_v[at])),
+            value: SampleValue::Histogram(HistogramSample::Float(columns.histogram_v[at].clone())),
         },
-        false => StoredSample {
+        false => model::Sample {
             t,
             start_t: start_t(&columns.float_start_t, at),
-            value: StoredValue::Float(columns.float_v[at]),
+            value: SampleValue::Float(columns.float_v[at]),
         },
     });
     samples.collect()
@@ -220,7 +222,7 @@ impl PieceCursor {
 
     /// The next samples in the form in which they are stored; `None` at the end. Of samples at the same time, the
     /// first given counts.
-    pub(crate) fn next_stored(&mut self) -> Result<Option<Vec<StoredSample>>, StorageError> {
+    pub(crate) fn next_stored(&mut self) -> Result<Option<Vec<model::Sample>>, StorageError> {
         let Some(cluster) = self.next_cluster() else { return Ok(None) };
         let mut samples = Vec::new();
         for piece in &cluster {

@@ -15,7 +15,7 @@ use crate::read::pieces::PieceCursor;
 use crate::read::select::{HeadView, Selected, Snapshot};
 use crate::replay::restore::whole_head;
 use crate::store::{ROOT, in_order_end};
-use crate::{StoredSample, stored_samples};
+use crate::stored_samples;
 use storage_base::block::{Block, BlockSet, block_id};
 use storage_base::fs::{Disk, OverlayDisk};
 use storage_base::observer::Observer;
@@ -84,7 +84,7 @@ impl StoredSeries {
 
 impl StoredRuns {
     /// The next samples, ascending in time; `None` at the end.
-    pub fn next_run(&mut self) -> Result<Option<Vec<StoredSample>>, StorageError> {
+    pub fn next_run(&mut self) -> Result<Option<Vec<model::Sample>>, StorageError> {
         self.0.next_stored()
     }
 }
@@ -117,6 +117,6 @@ pub fn all_blocks(disk: &dyn Disk) -> Result<Vec<MetricsBlock>, StorageError> {
 pub fn chunk_samples(
     block: &MetricsBlock,
     chunk: &storage_base::index::ChunkMeta,
-) -> Result<Vec<StoredSample>, Corruption> {
+) -> Result<Vec<model::Sample>, Corruption> {
     stored_samples(block.chunk(chunk)?).map_err(|e| block.chunks().corrupt(chunk.at, e.to_string()))
 }

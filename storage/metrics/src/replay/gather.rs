@@ -1,6 +1,7 @@
 //! Samples of many records of the log, gathered to be stored series by series: each series is then touched once for
 //! many samples, and several threads share the work.
 
+use model::SampleValue;
 use model::append::HistogramSample;
 use model::sample::is_stale;
 use rayon::prelude::*;
@@ -8,7 +9,6 @@ use rayon::prelude::*;
 use crate::head::Head;
 use crate::head::commit::{stale_mark, widen};
 use crate::head::isolation::Commit;
-use crate::head::late::Value;
 use crate::head::series::{CutRule, Series, Tail};
 use crate::head::table::Pages;
 
@@ -52,7 +52,7 @@ pub struct Gathered {
 struct Other {
     t: i64,
     start_t: i64,
-    value: Value,
+    value: SampleValue,
 }
 
 /// A sample's value.
@@ -91,7 +91,7 @@ impl Gathered {
         }
         match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
             Some(dt) if dt != OTHER => self.push(Entry { slot, dt, bits: v.to_bits() }),
-            _ => self.push_other(slot, Other { t, start_t: 0, value: Value::Float(v) }),
+            _ => self.push_other(slot, Other { t, start_t: 0, value: SampleValue::Float(v) }),
         }
     }
 
@@ -100,7 +100,7 @@ impl Gathered {
     pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
         match start_t {
             0 => self.push_float(slot, t, v),
-            _ => self.push_other(slot, Other { t, start_t, value: Value::Float(v) }),
+            _ => self.push_other(slot, Other { t, start_t, value: SampleValue::Float(v) }),
         }
     }
 
@@ -111,7 +111,7 @@ impl Gathered {
                 HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
                 HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
             };
-        self.push_other(slot, Other { t, start_t, value: Value::Histogram(v) });
+        self.push_other(slot, Other { t, start_t, value: SampleValue::Histogram(v) });
     }
 
     #[cold]
@@ -186,8 +186,8 @@ impl Gathered {
         }
         let Other { t, start_t, value } = &self.others[entry.bits as usize];
         match value {
-            Value::Float(v) => (*t, *start_t, Sample::Float(*v)),
-            Value::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
+            SampleValue::Float(v) => (*t, *start_t, Sample::Float(*v)),
+            SampleValue::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
         }
     }
 

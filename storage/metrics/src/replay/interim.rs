@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+use model::SampleValue;
 use model::append::{Appender, Committed, SeriesRef};
 
 use crate::head::append::{HeadAppender, Pending};
 use crate::head::head_chunks::HeadChunks;
-use crate::head::late::Value;
 use crate::head::log::Logs;
 use crate::head::series::Bounds;
 use crate::head::table::{SeriesTable, slot_of};
@@ -131,15 +131,12 @@ impl Head {
         let mut dropped = 0;
         let mut add = |series, (t, start_t), value| {
             let Some(labels) = interim.table.labels(series) else { return false };
-            match value {
-                Value::Float(v) => appender.append(None, &labels, t, v, start_t),
-                Value::Histogram(v) => appender.append_histogram(None, &labels, t, v, start_t),
-            }
-            .is_ok()
+            appender.append_value(None, &labels, t, value, start_t).is_ok()
         };
         for batch in &mut pending.batches {
             for (sample, series) in batch.floats.drain(..).zip(batch.float_series.drain(..)) {
-                dropped += usize::from(!add(series, (sample.t, sample.start_t), Value::Float(sample.v)));
+                dropped +=
+                    usize::from(!add(series, (sample.t, sample.start_t), SampleValue::Float(sample.v)));
             }
             for sample in batch.histograms.drain(..) {
                 dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));

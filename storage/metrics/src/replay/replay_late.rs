@@ -1,8 +1,9 @@
 //! Replay of the out-of-order log.
 
+use model::SampleValue;
 use model::append::{HistogramSample, SeriesRef};
 
-use crate::head::late::{LateSample, Value};
+use crate::head::late::LateSample;
 use crate::head::series::END_OF_TIME;
 use crate::record::Record;
 use crate::replay::Replay;
@@ -14,18 +15,23 @@ impl Replay<'_> {
         match record {
             Record::Samples(samples) => {
                 for sample in samples {
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), Value::Float(sample.v));
+                    self.insert_late(
+                        sample.series,
+                        kind,
+                        (sample.t, sample.start_t),
+                        SampleValue::Float(sample.v),
+                    );
                 }
             }
             Record::Histograms(samples) => {
                 for sample in samples {
-                    let value = Value::Histogram(HistogramSample::Integer(sample.v));
+                    let value = SampleValue::Histogram(HistogramSample::Integer(sample.v));
                     self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
-                    let value = Value::Histogram(HistogramSample::Float(sample.v));
+                    let value = SampleValue::Histogram(HistogramSample::Float(sample.v));
                     self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
@@ -69,7 +75,13 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn insert_late(&mut self, number: SeriesRef, kind: &'static str, (t, start_t): (i64, i64), value: Value) {
+    fn insert_late(
+        &mut self,
+        number: SeriesRef,
+        kind: &'static str,
+        (t, start_t): (i64, i64),
+        value: SampleValue,
+    ) {
         let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
         let Some(mut guard) = self.series(slot) else { return };
         let forms = self.head.cut_rule().forms;
