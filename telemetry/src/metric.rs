@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -28,21 +28,24 @@ impl AtomicF64 {
 }
 
 /// A number that only grows.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds one.
+    #[inline]
     pub fn inc(&self) {
         self.add(1);
     }
 
     /// Adds `n`.
+    #[inline]
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     /// The count so far.
+    #[inline]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -66,6 +69,30 @@ impl Gauge {
     /// The value now.
     pub fn get(&self) -> f64 {
         self.0.get()
+    }
+}
+
+/// A whole number that goes up and down; changing it is as cheap as counting.
+#[derive(Debug, Default)]
+pub struct IntGauge(AtomicI64);
+
+impl IntGauge {
+    /// Replaces the value.
+    #[inline]
+    pub fn set(&self, n: i64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// Adds, or with a negative number subtracts.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[inline]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -162,6 +189,9 @@ impl Summary {
         state.rotate();
         state.count += 1;
         state.sum += v;
+        if self.quantiles.is_empty() {
+            return;
+        }
         let current = state.current;
         let slot = &mut state.slots[current];
         if slot.seen.is_multiple_of(slot.stride) {
@@ -189,6 +219,13 @@ impl Summary {
         let quantiles =
             self.quantiles.iter().map(|q| (*q, weighted_quantile(&weighted, total, *q))).collect();
         (quantiles, state.count, state.sum)
+    }
+}
+
+/// A summary without quantiles: sum and count.
+impl Default for Summary {
+    fn default() -> Self {
+        Self::new(&[])
     }
 }
 

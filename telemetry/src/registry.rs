@@ -54,6 +54,15 @@ impl Gather {
         self.families.iter().map(|(name, family)| (*name, family))
     }
 
+    /// The value of a counter or gauge with these labels, if it was gathered.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let is = |line: &&Line| {
+            line.suffix.is_empty()
+                && line.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).eq(labels.iter().copied())
+        };
+        self.families.get(name)?.lines.iter().find(is).map(|line| line.value)
+    }
+
     /// A family without lines yet, so that it shows even when nothing was counted.
     fn family(&mut self, name: &'static str, help: &'static str, kind: Kind) -> &mut Family {
         self.families.entry(name).or_insert(Family { help, kind, lines: Vec::new() })
