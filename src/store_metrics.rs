@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use storage::Storage;
 use storage::stats::{Distribution, LogStats, Stats, Timing};
-
 use telemetry::{Collect, Gather};
 
 /// Collects a store's numbers.

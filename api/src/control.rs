@@ -1,13 +1,12 @@
 //! What the API and the server's main loop tell each other.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use telemetry::{Collect, Gather};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-
-use telemetry::{Collect, Gather};
 
 /// Whether clients are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ pub mod ui;
 
 use std::sync::{Arc, OnceLock};
 
+use alerting::{notify, rules};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -20,14 +21,13 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
+use telemetry::{Registry, exposition};
 use tower_http::compression::CompressionLayer;
 
-use alerting::{notify, rules};
 use control::Control;
 use door::Door;
 use http_metrics::HttpMetrics;
 use prometheus::reply::{ApiError, ErrorKind};
-use telemetry::{Registry, exposition};
 
 /// What the flags say to the API.
 pub struct Options {

@@ -1,11 +1,12 @@
 //! Reads the fields of one mapping into typed values, as yaml.v2 would: a missing field takes the default, `null`
 //! gives the type's zero value, scalars convert where Go converts them, an unknown field is a fault.
 
+use model::time::parse_duration;
+
 use super::http_client::Secret;
 use super::size::parse_size;
 use super::url::GoUrl;
 use super::yaml::{Entry, Fault, Node, Pos, Value};
-use model::time::parse_duration;
 
 /// The fields of one section, and which of them were asked for.
 pub struct Fields<'n> {

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use config::ConfigError;
+use config::discovery::FileSd;
+use config::glob::glob;
 use tokio::time::Instant;
 
 use super::groups::{from_json, from_yaml, groups};
 use super::manager::Updates;
 use super::{Metrics, TargetGroup};
-use config::ConfigError;
-use config::discovery::FileSd;
-use config::glob::glob;
 
 const FILEPATH_LABEL: &str = "__meta_filepath";
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use config::discovery::StaticGroup;
+use config::fields::Fields;
+use config::yaml::{self, Fault, Value};
 use model::{Labels, LabelsBuilder};
 use serde::Deserialize;
 
 use super::{ADDRESS_LABEL, TargetGroup};
-use config::discovery::StaticGroup;
-use config::fields::Fields;
-use config::yaml::{self, Fault, Value};
 
 /// A group in JSON.
 #[derive(Deserialize)]

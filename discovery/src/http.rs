@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use config::discovery::HttpSd;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use net::client::{HttpClient, Request};
 use url::Url;
 
 use super::TargetGroup;
 use super::groups::{from_json, groups};
 use super::manager::Updates;
-use config::discovery::HttpSd;
-use net::client::{HttpClient, Request};
 
 const URL_LABEL: &str = "__meta_url";
 const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");

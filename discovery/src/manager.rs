@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use config::discovery::SdConfig;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::groups::groups;
 use super::{Metrics, TargetGroup, TargetSets, file, http};
-use config::discovery::SdConfig;
 
 /// The first of several updates is handed on after this, later ones after up to the update interval.
 const FIRST_DELAY: Duration = Duration::from_millis(100);

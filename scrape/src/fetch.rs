@@ -4,17 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::global::{NameEscaping, ScrapeProtocol};
+use config::scrape::ScrapeJob;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use net::client::{HttpClient, HttpError, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 use wire::exposition::{Format, FormatError};
 
 use super::target::Target;
-use config::global::{NameEscaping, ScrapeProtocol};
-use config::scrape::ScrapeJob;
-use net::client::{HttpClient, HttpError, Request, Response};
 
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::scrape::ScrapeJob;
+use discovery::{TargetGroup, TargetSets};
 use model::append::Appendable;
 use model::labels::Labels;
 use model::time::Clock;
+use net::client::SetupError;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +21,6 @@ use super::pool::Pool;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::fnv1a;
 use super::target_loop::LoopContext;
-use config::scrape::ScrapeJob;
-use discovery::{TargetGroup, TargetSets};
-use net::client::SetupError;
 
 /// Loops that still run this long after shutdown are left behind.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 use super::metadata::MetadataCache;
-use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 const QUANTILES: &[f64] = &[0.01, 0.05, 0.5, 0.9, 0.99];
 const SECONDS: &[f64] = &[0.01, 0.1, 1.0, 10.0];

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use config::scrape::ScrapeJob;
+use discovery::TargetGroup;
 use model::labels::Labels;
+use net::client::{HttpClient, SetupError};
 use tokio::time::Instant;
 
 use super::failure_log::FailureLog;
@@ -11,9 +14,6 @@ use super::fetch::Fetcher;
 use super::status::{ActiveTarget, DroppedTargets};
 use super::target::{Target, populate_groups};
 use super::target_loop::{LoopContext, LoopHandle, LoopStart, interval_label};
-use config::scrape::ScrapeJob;
-use discovery::TargetGroup;
-use net::client::{HttpClient, SetupError};
 
 /// A job that is being scraped.
 pub(super) struct Pool {

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
+use config::global::{NameValidation, ScrapeLimits};
 use model::LabelsBuilder;
 use model::labels::{Labels, METRIC_NAME, Quoted};
 use model::relabel::{Rule, process};
-
-use config::global::{NameValidation, ScrapeLimits};
 
 /// In front of an exposed label that a target label displaces.
 const EXPORTED_PREFIX: &str = "exported_";

@@ -4,13 +4,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use config::scrape::ScrapeJob;
+use discovery::{ADDRESS_LABEL, TargetGroup};
 use model::LabelsBuilder;
 use model::labels::Labels;
 use model::relabel::process;
 use model::time::{DurationText, parse_duration};
-
-use config::scrape::ScrapeJob;
-use discovery::{ADDRESS_LABEL, TargetGroup};
 
 /// Connects to this Unix socket instead.
 pub const UNIX_SOCKET_LABEL: &str = "__unix_socket__";

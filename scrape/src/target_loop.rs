@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::scrape::ScrapeJob;
 use model::append::Appendable;
+use model::go_duration::go_duration;
 use model::time::Clock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -23,8 +25,6 @@ use super::metrics::ScrapeMetrics;
 use super::report::{Extra, Report};
 use super::status::{Health, LastScrape, TargetStatus};
 use super::target::Target;
-use config::scrape::ScrapeJob;
-use model::go_duration::go_duration;
 
 /// What all loops share.
 pub(super) struct LoopContext {

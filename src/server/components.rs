@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::append::Appendable;
-use model::time::Clock;
-use storage::Storage;
-use tokio::task::JoinHandle;
-
-use super::configuration::{Configuration, language};
-use super::millis;
-use crate::version;
 use alerting::notify;
 use alerting::rules::{self, RuleSettings};
 use api::control::Control;
 use api::door::Door;
 use config::flags::Flags;
+use model::append::Appendable;
+use model::time::Clock;
 use scrape::{self, AppendOptions, ScrapeMetrics};
+use storage::Storage;
 use telemetry::Registry;
+use tokio::task::JoinHandle;
+
+use super::configuration::{Configuration, language};
+use super::millis;
+use crate::version;
 
 /// The parts, running.
 pub struct Components {

@@ -4,6 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use alerting::rules::{RuleFile, read_file};
+use api::door;
+use config::flags::{Flags, WalCompression};
+use config::load::{Host, Loaded, Machine};
+use config::reload::{fingerprint, load_all};
+use config::storage::FloatChunkEncoding;
+use config::{Config, ConfigError};
 use promql::engine::EngineOptions;
 use promql::memory::Memory;
 use promql::parse::Features;
@@ -13,13 +20,6 @@ use storage::{
 
 use super::millis;
 use crate::builtin;
-use alerting::rules::{RuleFile, read_file};
-use api::door;
-use config::flags::{Flags, WalCompression};
-use config::load::{Host, Loaded, Machine};
-use config::reload::{fingerprint, load_all};
-use config::storage::FloatChunkEncoding;
-use config::{Config, ConfigError};
 
 /// Where the configuration is read from.
 pub enum Source {

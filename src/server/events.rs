@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
+use api::control::ReloadRequest;
+use config::flags::Flags;
+use storage::StorageError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use storage::StorageError;
-use tokio::task::{JoinError, JoinHandle};
-
 use super::{ServerError, builtin};
-use api::control::ReloadRequest;
-use config::flags::Flags;
 
 /// What the main loop acts on.
 pub enum Event {

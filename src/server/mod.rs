@@ -12,27 +12,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use api::control::{Control, Readiness, ReloadRequest};
+use api::door::Door;
+use api::door::active_queries::{self, ActiveQueries};
+use api::door::metrics::QueryMetrics;
+use api::{Api, Parts};
+use config::ConfigError;
+use config::flags::{Flags, LogLevel, Severity};
 use model::regexp::Regexp;
 use model::time::Clock;
+use net::listener::{self, BindError};
 use storage::{Storage, StorageError};
+use telemetry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::{builtin, version};
-use api::control::{Control, Readiness, ReloadRequest};
-use api::door::Door;
-use api::door::active_queries::{self, ActiveQueries};
-use api::door::metrics::QueryMetrics;
-use api::{Api, Parts};
 use components::Components;
-use config::ConfigError;
-use config::flags::{Flags, LogLevel, Severity};
 use configuration::{Configuration, Source, promql_options, read_limits, storage_options};
 use events::{Event, Events};
-use net::listener::{self, BindError};
-use telemetry::Registry;
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use storage::{Event, Observer, Severity};
-
 use api::control::Control;
+use storage::{Event, Observer, Severity};
 
 /// Logs what a store reports.
 pub struct StoreLog(pub Arc<Control>);

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use storage::{Corruption, StorageError};
-
 use config::ConfigError;
+use storage::{Corruption, StorageError};
 
 /// A command that failed: one line that names the file, and the line where there is one.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use config::alerting::AlertmanagerConfig;
+use discovery::ADDRESS_LABEL;
 use jiff::Timestamp;
 use model::{Labels, LabelsBuilder};
+use net::client::{HttpClient, Request};
 use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::Notify;
@@ -16,9 +19,6 @@ use url::Url;
 use super::Metrics;
 use super::queue::Queue;
 use crate::Alert;
-use config::alerting::AlertmanagerConfig;
-use discovery::ADDRESS_LABEL;
-use net::client::{HttpClient, Request};
 
 /// Label of a discovered Alertmanager that holds its path.
 const PATH_LABEL: &str = "__alerts_path__";

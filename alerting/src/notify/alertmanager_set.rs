@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::alerting::AlertmanagerConfig;
+use discovery::{ADDRESS_LABEL, TargetGroup};
 use model::relabel::{Rule, process};
 use model::{Labels, LabelsBuilder};
+use net::client::HttpClient;
 
 use super::alertmanager::{SendLoop, SendOptions, discovered_labels, url_of};
 use super::{Metrics, Options};
 use crate::Alert;
-use config::alerting::AlertmanagerConfig;
-use discovery::{ADDRESS_LABEL, TargetGroup};
-use net::client::HttpClient;
 
 /// One section with what discovery found for it.
 pub(super) struct AlertmanagerSet {

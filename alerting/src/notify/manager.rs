@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use config::alerting::Alerting;
+use config::discovery::SdConfig;
+use discovery::TargetSets;
 use model::Labels;
 use model::relabel::Rule;
+use net::client::{HttpClient, SetupError};
 use parking_lot::{Mutex, RwLock};
 
 use super::Metrics;
@@ -12,10 +16,6 @@ use super::alertmanager::SendLoop;
 use super::alertmanager_set::{AlertmanagerSet, relabelled};
 use crate::Alert;
 use crate::AlertSink;
-use config::alerting::Alerting;
-use config::discovery::SdConfig;
-use discovery::TargetSets;
-use net::client::{HttpClient, SetupError};
 
 /// What flags decide.
 #[derive(Clone, Debug)]

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use config::alerting::{Alerting, AlertmanagerConfig};
+use config::http_client::HttpClientConfig;
+use discovery::{ADDRESS_LABEL, TargetGroup};
 use model::Labels;
 use model::relabel::{Action, Rule, Spec};
 use parking_lot::Mutex;
@@ -13,9 +16,6 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{Alert, AlertSink};
-use config::alerting::{Alerting, AlertmanagerConfig};
-use config::http_client::HttpClientConfig;
-use discovery::{ADDRESS_LABEL, TargetGroup};
 
 pub(super) fn alert(name: &str) -> Alert {
     Alert {

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use promql::ast::Expr;
-use promql::parse::{Features, parse};
-
-use crate::template::Template;
 use config::error::ConfigError;
 use config::fields::Fields;
 use config::global::NameValidation;
 use config::yaml::{self, Fault, Node};
+use promql::ast::Expr;
+use promql::parse::{Features, parse};
+
+use crate::template::Template;
 
 /// A checked rule file.
 #[derive(Clone, Debug)]

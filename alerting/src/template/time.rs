@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use model::go_duration::go_duration;
 
 use super::value::Value;
-use model::go_duration::go_duration;
 
 fn civil(ns: i64) -> DateTime {
     // 64 bits of nanoseconds lie well within jiff's range of years.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use promql::engine::{QueryError, QueryResult};
-
 use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary};
 
 /// The parts of a query's time.

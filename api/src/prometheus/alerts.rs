@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alerting::rules::view::AlertView;
 use axum::extract::State;
 use model::float::FloatE;
+use net::json::LabelsJson;
 use serde::Serialize;
 
 use super::reply::{ApiResult, Reply};
 use super::status::rfc3339;
 use crate::Api;
-use alerting::rules::view::AlertView;
-use net::json::LabelsJson;
 
 /// An alert as `/alerts` and `/rules` show it.
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use net::json::JsonWriter;
 use promql::ast::Expr;
 use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
 use promql::value::QueryValue;
@@ -16,7 +17,6 @@ use crate::Api;
 use crate::door::Tenant;
 use crate::door::place::Place;
 use crate::door::promql::{QueryOptions, WriteAnswer};
-use net::json::JsonWriter;
 
 /// Steps that a range query may have.
 const MAX_POINTS: i64 = 11_000;

@@ -7,9 +7,8 @@ use model::float::FloatF;
 use model::histogram::FloatHistogram;
 use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
-use promql::value::{Floats, QueryValue, Series, VectorSample};
-
 use net::json::JsonWriter;
+use promql::value::{Floats, QueryValue, Series, VectorSample};
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
 pub fn write_result(json: &mut JsonWriter, value: &QueryValue) {

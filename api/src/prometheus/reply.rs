@@ -6,11 +6,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
+use net::json::{JsonWriter, Written};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::door::DoorError;
-use net::json::{JsonWriter, Written};
 
 /// Why a request failed, as `errorType` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

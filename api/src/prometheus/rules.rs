@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use alerting::rules::view::{GroupView, RuleView};
 use axum::extract::State;
 use model::Matcher;
 use ring::digest::{SHA256, digest};
@@ -13,7 +14,6 @@ use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
 use crate::Api;
-use alerting::rules::view::{GroupView, RuleView};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use model::metadata::Metadata;
+use net::json::LabelsJson;
+use scrape::ActiveTarget;
 use serde::Serialize;
 use url::Url;
 
@@ -12,8 +14,6 @@ use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use super::status::rfc3339;
 use super::{Api, params};
-use net::json::LabelsJson;
-use scrape::ActiveTarget;
 
 /// Hosts that mean the machine itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];

@@ -4,21 +4,25 @@
 mod feature;
 mod help;
 mod parse;
+mod storage;
 pub mod table;
 mod value;
+mod web;
 
 use model::go_duration::parse_go_duration;
-use model::regexp::Regexp;
 
 pub use feature::Features;
 pub use help::{documentation, help};
+pub use storage::{StorageFlags, WalCompression};
+pub use web::WebFlags;
 
-use crate::remote::REMOTE_WRITE_MESSAGES;
 use crate::storage::Retention;
-use crate::url::GoUrl;
 use crate::{Defaults, Unsupported};
 use parse::{GivenFlags, Parsed};
+use storage::storage_flags;
 use table::{FLAGS, Flag, Mode};
+use value::Values;
+use web::web_flags;
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -98,17 +102,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// How records of the write-ahead log are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WalCompression {
-    /// Not at all.
-    None,
-    /// Snappy.
-    Snappy,
-    /// Zstandard.
-    Zstd,
-}
-
 /// The checked command line. Durations are milliseconds unless named otherwise.
 #[derive(Clone, Debug)]
 pub struct Flags {
@@ -145,80 +138,6 @@ pub struct Flags {
     /// Given flags that have no effect in this version, for a warning each.
     pub unsupported: Vec<Unsupported>,
     given: std::sync::Arc<GivenFlags>,
-}
-
-/// `--web.*`
-#[derive(Clone, Debug)]
-pub struct WebFlags {
-    /// `host:port` each; never empty.
-    pub listen_addresses: Vec<String>,
-    /// TLS and users; "" for none.
-    pub config_file: String,
-    /// Time to read a request, and of an idle connection.
-    pub read_timeout_ms: i64,
-    /// Over all listeners.
-    pub max_connections: i64,
-    /// Readers of live notifications.
-    pub max_notifications_subscribers: i64,
-    /// Without trailing slash; derived from host name and port when not given.
-    pub external_url: GoUrl,
-    /// `/`, or `/prefix` without trailing slash.
-    pub route_prefix: String,
-    /// Directory under /user; "" for none.
-    pub user_assets: String,
-    /// /-/reload and /-/quit.
-    pub enable_lifecycle: bool,
-    /// /api/v1/admin/tsdb.
-    pub enable_admin_api: bool,
-    /// /api/v1/write.
-    pub enable_remote_write_receiver: bool,
-    /// Names out of [`REMOTE_WRITE_MESSAGES`].
-    pub remote_write_messages: Vec<String>,
-    /// /api/v1/otlp.
-    pub enable_otlp_receiver: bool,
-    /// Directory under /consoles.
-    pub console_templates: String,
-    /// Directory of shared templates.
-    pub console_libraries: String,
-    /// Document title.
-    pub page_title: String,
-    /// Allowed origins, anchored.
-    pub cors_origin: Regexp,
-    /// Of the search API; 0 is no limit.
-    pub search_max_limit: i64,
-}
-
-/// `--storage.tsdb.*`
-#[derive(Clone, Debug)]
-pub struct StorageFlags {
-    /// Data directory.
-    pub path: String,
-    /// Default 2h.
-    pub min_block_duration_ms: i64,
-    /// `None`: a tenth of the retention, at most 31d; see [`Flags::max_block_duration_ms`].
-    pub max_block_duration_ms: Option<i64>,
-    /// 0 for the default.
-    pub max_block_chunk_segment_size: i64,
-    /// 0 for the default.
-    pub wal_segment_size: i64,
-    /// What to keep when the configuration file does not say.
-    pub retention: Retention,
-    /// No lock file.
-    pub no_lockfile: bool,
-    /// Merge overlapping blocks.
-    pub allow_overlapping_compaction: bool,
-    /// Of the write-ahead log.
-    pub wal_compression: WalCompression,
-    /// 0 writes head chunks at once.
-    pub head_chunks_write_queue_size: i64,
-    /// Default 120.
-    pub samples_per_chunk: i64,
-    /// Percent of the block range.
-    pub delayed_compaction_max_percent: i64,
-    /// "" for none.
-    pub delay_compact_file: String,
-    /// At least 1s.
-    pub block_reload_interval_ms: i64,
 }
 
 /// `--storage.remote.*`
@@ -281,8 +200,6 @@ pub struct QueryFlags {
     /// Default 50000000.
     pub max_samples: i64,
 }
-
-const DEFAULT_RETENTION_MS: i64 = 15 * 86_400_000;
 const LONGEST_DEFAULT_BLOCK_MS: i64 = 31 * 86_400_000;
 
 /// Flags of parts that are not in this version: a given one is warned about, never silently ignored.
@@ -327,39 +244,6 @@ impl Command {
             return Ok(Self::Documentation);
         }
         Flags::check(&values, hostname).map(|flags| Self::Run(Box::new(flags)))
-    }
-}
-
-/// Reads values that are known to be well formed.
-struct Values<'a> {
-    given: &'a GivenFlags,
-}
-
-impl Values<'_> {
-    fn texts(&self, name: &str) -> Vec<String> {
-        let flag = FLAGS.iter().find(|f| f.name == name);
-        debug_assert!(flag.is_some(), "no flag {name}");
-        flag.map(|f| self.given.values(f).into_iter().map(str::to_owned).collect()).unwrap_or_default()
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.texts(name).into_iter().next().unwrap_or_default()
-    }
-
-    fn bool(&self, name: &str) -> bool {
-        self.text(name) == "true"
-    }
-
-    fn int(&self, name: &str) -> i64 {
-        value::integer(&self.text(name)).unwrap_or(0)
-    }
-
-    fn ms(&self, name: &str) -> i64 {
-        value::duration(&self.text(name)).unwrap_or(0)
-    }
-
-    fn bytes(&self, name: &str) -> i64 {
-        value::size(&self.text(name)).unwrap_or(0)
     }
 }
 
@@ -521,123 +405,6 @@ fn check_mode(given: &GivenFlags, agent: bool) -> Result<(), FlagsError> {
         });
     }
     Ok(())
-}
-
-fn web_flags(
-    v: &Values<'_>,
-    hostname: &dyn Fn() -> String,
-    search_max_limit: i64,
-) -> Result<WebFlags, FlagsError> {
-    let mut remote_write_messages: Vec<String> = Vec::new();
-    for message in v.texts("web.remote-write-receiver.accepted-protobuf-messages") {
-        let wrong = |what: String| {
-            FlagsError::value(format!("--web.remote-write-receiver.accepted-protobuf-messages: {what}"))
-        };
-        if !REMOTE_WRITE_MESSAGES.contains(&message.as_str()) {
-            return Err(wrong(format!("{message:?} is not one of {}", REMOTE_WRITE_MESSAGES.join(", "))));
-        }
-        if remote_write_messages.contains(&message) {
-            return Err(wrong(format!("{message:?} is given twice")));
-        }
-        remote_write_messages.push(message);
-    }
-    let listen_addresses = v.texts("web.listen-address");
-    let first = listen_addresses.first().map_or("", String::as_str);
-    let external_url = external_url(&v.text("web.external-url"), first, hostname)?;
-    let route_prefix = match v.text("web.route-prefix") {
-        prefix if prefix.is_empty() => external_url.path().to_owned(),
-        prefix => prefix,
-    };
-    let cors = v.text("web.cors.origin");
-    Ok(WebFlags {
-        listen_addresses,
-        config_file: v.text("web.config.file"),
-        read_timeout_ms: v.ms("web.read-timeout"),
-        max_connections: v.int("web.max-connections"),
-        max_notifications_subscribers: v.int("web.max-notifications-subscribers"),
-        external_url,
-        route_prefix: format!("/{}", route_prefix.trim_matches('/')),
-        user_assets: v.text("web.user-assets"),
-        enable_lifecycle: v.bool("web.enable-lifecycle"),
-        enable_admin_api: v.bool("web.enable-admin-api"),
-        enable_remote_write_receiver: v.bool("web.enable-remote-write-receiver"),
-        remote_write_messages,
-        enable_otlp_receiver: v.bool("web.enable-otlp-receiver"),
-        console_templates: v.text("web.console.templates"),
-        console_libraries: v.text("web.console.libraries"),
-        page_title: v.text("web.page-title"),
-        cors_origin: Regexp::anchored(&cors)
-            .map_err(|e| FlagsError { message: format!("--web.cors.origin {cors:?}: {e}"), exit_code: 2 })?,
-        search_max_limit,
-    })
-}
-
-fn external_url(
-    given: &str,
-    listen_address: &str,
-    hostname: &dyn Fn() -> String,
-) -> Result<GoUrl, FlagsError> {
-    let wrong =
-        |what: String| FlagsError { message: format!("--web.external-url {given:?}: {what}"), exit_code: 2 };
-    if given.starts_with(['"', '\'']) || given.ends_with(['"', '\'']) {
-        return Err(wrong("URL must not begin or end with quotes".to_owned()));
-    }
-    let text = if given.is_empty() {
-        let port = match listen_address.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => port,
-            _ => {
-                return Err(FlagsError {
-                    message: format!("--web.listen-address {listen_address:?}: expected host:port"),
-                    exit_code: 2,
-                });
-            }
-        };
-        format!("http://{}:{port}", hostname())
-    } else {
-        given.to_owned()
-    };
-    GoUrl::parse(&text).map(GoUrl::trim_path).map_err(|e| wrong(e.to_string()))
-}
-
-fn storage_flags(v: &Values<'_>, notices: &mut Vec<Notice>) -> StorageFlags {
-    let mut retention = Retention {
-        time_ms: v.ms("storage.tsdb.retention.time"),
-        size_bytes: v.bytes("storage.tsdb.retention.size"),
-        percentage: 0.0,
-    };
-    if retention.time_ms == 0 && retention.size_bytes == 0 {
-        retention.time_ms = DEFAULT_RETENTION_MS;
-    }
-    let mut block_reload_interval_ms = v.ms("storage.tsdb.block-reload-interval");
-    if block_reload_interval_ms < 1_000 {
-        block_reload_interval_ms = 1_000;
-        notices.push(Notice {
-            severity: Severity::Warning,
-            text: "less than 1s is raised to 1s to avoid overload".to_owned(),
-            option: "storage.tsdb.block-reload-interval".to_owned(),
-        });
-    }
-    let wal_compression = match v.text("storage.tsdb.wal-compression-type").as_str() {
-        _ if !v.bool("storage.tsdb.wal-compression") => WalCompression::None,
-        "zstd" => WalCompression::Zstd,
-        _ => WalCompression::Snappy,
-    };
-    StorageFlags {
-        path: v.text("storage.tsdb.path"),
-        min_block_duration_ms: v.ms("storage.tsdb.min-block-duration"),
-        max_block_duration_ms: Some(v.ms("storage.tsdb.max-block-duration")).filter(|ms| *ms != 0),
-        max_block_chunk_segment_size: v.bytes("storage.tsdb.max-block-chunk-segment-size"),
-        wal_segment_size: v.bytes("storage.tsdb.wal-segment-size"),
-        retention,
-        no_lockfile: v.bool("storage.tsdb.no-lockfile"),
-        allow_overlapping_compaction: v.bool("storage.tsdb.allow-overlapping-compaction"),
-        wal_compression,
-        head_chunks_write_queue_size: v.int("storage.tsdb.head-chunks-write-queue-size"),
-        samples_per_chunk: v.int("storage.tsdb.samples-per-chunk"),
-        delayed_compaction_max_percent: v.int("storage.tsdb.delayed-compaction.max-percent"),
-        delay_compact_file: v.text("storage.tsdb.delay-compact-file.path"),
-        block_reload_interval_ms,
-    }
 }
 
 #[cfg(test)]

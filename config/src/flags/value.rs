@@ -1,9 +1,11 @@
 //! Values of flags: text to number, duration or size, and back as Prometheus prints them.
 
-use super::table::{Flag, Kind};
-use crate::size::{SizeText, parse_size};
 use model::go_duration::{go_duration, parse_go_duration};
 use model::time::{DurationText, parse_duration};
+
+use super::parse::GivenFlags;
+use super::table::{FLAGS, Flag, Kind};
+use crate::size::{SizeText, parse_size};
 
 /// Checks a value's form; the error says what is wrong with it, not which flag it is.
 pub(super) fn check(flag: &Flag, text: &str) -> Result<(), String> {
@@ -61,6 +63,39 @@ pub(super) fn shown(kind: Kind, values: &[&str]) -> String {
         Kind::Int => integer(one).unwrap_or(0).to_string(),
         Kind::Float => number(one).unwrap_or(0.0).to_string(),
         Kind::Size => SizeText(size(one).unwrap_or(0)).to_string(),
+    }
+}
+
+/// Reads values that are known to be well formed.
+pub(super) struct Values<'a> {
+    pub(super) given: &'a GivenFlags,
+}
+
+impl Values<'_> {
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let flag = FLAGS.iter().find(|f| f.name == name);
+        debug_assert!(flag.is_some(), "no flag {name}");
+        flag.map(|f| self.given.values(f).into_iter().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        self.texts(name).into_iter().next().unwrap_or_default()
+    }
+
+    pub(super) fn bool(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    pub(super) fn int(&self, name: &str) -> i64 {
+        integer(&self.text(name)).unwrap_or(0)
+    }
+
+    pub(super) fn ms(&self, name: &str) -> i64 {
+        duration(&self.text(name)).unwrap_or(0)
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> i64 {
+        size(&self.text(name)).unwrap_or(0)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use config::http_client::{Auth, GRANT_TYPE_JWT_BEARER, HttpClientConfig, OAuth2, SecretSource};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use rustls::SignatureScheme;
@@ -17,7 +18,6 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{HttpClient, HttpError, Request, SetupError};
-use config::http_client::{Auth, GRANT_TYPE_JWT_BEARER, HttpClientConfig, OAuth2, SecretSource};
 
 /// A token is renewed this long before it ends.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use config::http_client::HttpClientConfig;
 use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
@@ -21,7 +22,6 @@ use tower_service::Service;
 
 use super::error::io_text;
 use super::proxy::{Proxies, Proxy, ProxyKind};
-use config::http_client::HttpClientConfig;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::http_client::HttpClientConfig;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -28,7 +29,6 @@ use tokio::time::Instant;
 use url::Url;
 
 use auth::Authenticator;
-use config::http_client::HttpClientConfig;
 use connect::Connector;
 use proxy::Proxies;
 use tls::TlsFiles;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use config::http_client::ProxyConfig;
+use config::url::GoUrl;
 use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 
 use super::SetupError;
-use config::http_client::ProxyConfig;
-use config::url::GoUrl;
 
 /// How to talk to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use config::http_client::{Auth, Authorization, BasicAuth, Header, OAuth2, Secret, SecretSource, TlsConfig};
+use config::url::GoUrl;
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,8 +14,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
-use config::http_client::{Auth, Authorization, BasicAuth, Header, OAuth2, Secret, SecretSource, TlsConfig};
-use config::url::GoUrl;
 
 const SECOND: Duration = Duration::from_secs(5);
 

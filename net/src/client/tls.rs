@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use config::http_client::{SecretSource, TlsConfig, TlsVersion};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -12,7 +13,6 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::auth;
 use super::{HttpError, SetupError};
-use config::http_client::{SecretSource, TlsConfig, TlsVersion};
 
 /// What tells whether certificate files are still those that were read: time and size of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

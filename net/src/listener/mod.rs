@@ -15,9 +15,9 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
 use request_line::RequestLineEncoder;
-use tower_service::Service;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

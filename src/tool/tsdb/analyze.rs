@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::Args;
 use model::append::HistogramSample;
+use model::go_duration::go_duration;
 use model::labels::METRIC_NAME;
 use model::read::{Hints, Selection};
 use model::{Matcher, SampleValue};
@@ -23,7 +24,6 @@ use super::{open_block, open_dir};
 use crate::tool::ToolError;
 use crate::tool::output::stdout;
 use crate::tool::progress::Progress;
-use model::go_duration::go_duration;
 
 /// Series between two reports of progress.
 const REPORT_EVERY: u64 = 1024;

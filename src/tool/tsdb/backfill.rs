@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use model::go_duration::parse_go_duration;
 use model::time::Clock;
 use storage::block::random_id;
 use storage::fs::{Disk, RealDisk};
@@ -17,7 +18,6 @@ use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::output::stdout;
 use crate::tool::progress::Progress;
-use model::go_duration::parse_go_duration;
 
 /// Prometheus's smallest block: 2 h.
 const BLOCK_MS: i64 = 2 * 3_600_000;

@@ -11,6 +11,7 @@ use clap::Args;
 use model::Labels;
 use model::append::Appendable;
 use model::float::FloatG;
+use model::go_duration::go_duration;
 use storage::fs::RealDisk;
 use storage::{Options, Storage};
 
@@ -18,7 +19,6 @@ use super::Warnings;
 use crate::clock::SystemClock;
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
-use model::go_duration::go_duration;
 
 /// Between two scrapes, in milliseconds.
 const SCRAPE_MS: i64 = 30_000;

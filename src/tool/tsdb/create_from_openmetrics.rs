@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use api::prometheus::params::{MAX_TIME, MIN_TIME};
 use clap::Args;
 use model::append::{AppendError, SeriesRef};
 use model::{Labels, SampleValue};
@@ -18,7 +19,6 @@ use wire::exposition::{Entry, OpenMetricsParser, RawLabels, Series};
 use super::backfill::{BlockArguments, BlockDirectory, DraftBlock};
 use crate::tool::ToolError;
 use crate::tool::progress::Progress;
-use api::prometheus::params::{MAX_TIME, MIN_TIME};
 
 /// Samples between two reports of progress.
 const REPORT_EVERY: u64 = 4096;

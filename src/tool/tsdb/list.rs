@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::Args;
+use model::go_duration::go_duration;
 use storage::metrics::blocks::block::MetricsBlock;
 use storage::metrics::read::read_only::all_blocks;
 
 use super::open_dir;
 use crate::tool::ToolError;
 use crate::tool::output::{bytes_text, stdout, time_text, write_table};
-use model::go_duration::go_duration;
 
 const HEADER: [&str; 8] =
     ["BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES", "SIZE"];

@@ -1,26 +1,28 @@
 //! One group: its rules, what it remembers of them, and one evaluation.
 
+mod view;
+mod write;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use model::Labels;
-use model::append::{AppendError, Appendable, Appender};
-use model::sample::STALE_NAN;
+use model::append::Appendable;
 use model::time::Clock;
 use parking_lot::Mutex;
 use promql::parse::{Features, parse};
 use promql::value::VectorSample;
 
-use super::alerting_rule::{AlertState, Alerts, Durations, Expansion};
-use super::file::{Action, AlertSpec, GroupSpec, RuleSpec};
-use super::manager::{Options, RuleSettings};
-use super::view::{AlertView, AlertingView, GroupView, Health, RuleView};
-use super::{Metrics, Querier, QueryFailure, recording_rule};
-use crate::Alert;
-use crate::AlertSink;
+use crate::rules::alerting_rule::{Alerts, Durations, Expansion};
+use crate::rules::file::{Action, AlertSpec, GroupSpec, RuleSpec};
+use crate::rules::manager::{Options, RuleSettings};
+use crate::rules::view::Health;
+use crate::rules::{Metrics, Querier, QueryFailure, recording_rule};
 use crate::template::{Environment, Value, links};
+use crate::{Alert, AlertSink};
+use write::WrittenSeries;
 
 /// What all groups share.
 pub struct RuleContext {
@@ -60,15 +62,6 @@ pub struct Group {
 struct GroupStatus {
     evaluation_seconds: f64,
     last_evaluation: Option<i64>,
-}
-
-/// Series that the group wrote and may have to end.
-#[derive(Default)]
-struct WrittenSeries {
-    /// Those of each rule's last evaluation.
-    written: Vec<HashSet<Labels>>,
-    /// Those of rules that are gone.
-    orphans: Vec<Labels>,
 }
 
 /// A rule with its state.
@@ -295,80 +288,6 @@ impl Group {
         }
         Ok(samples)
     }
-
-    /// An appender that refuses out-of-order samples: what a rule computes is no late observation.
-    fn appender(&self) -> Box<dyn Appender + '_> {
-        let mut appender = self.context.appendable.appender();
-        appender.reject_out_of_order(true);
-        appender
-    }
-
-    /// Appends a rule's result at `t` and ends the series that were there last time and are no more. The error is the
-    /// last sample's that was refused, or the commit's.
-    fn write(&self, at: usize, samples: Vec<VectorSample>, t: i64) -> Result<(), String> {
-        let mut appender = self.appender();
-        let mut written = HashSet::with_capacity(samples.len());
-        let mut refused = RefusedSamples::default();
-        for sample in samples {
-            match appender.append_value(None, &sample.labels, t, sample.value.into(), 0) {
-                Ok(_) => drop(written.insert(sample.labels)),
-                Err(error) => refused.note(&sample.labels, error),
-            }
-        }
-        refused.log(&self.spec.name, &self.rules[at].spec.name);
-        let mut series = self.written_series.lock();
-        let gone = series.written[at].iter().filter(|labels| !written.contains(*labels));
-        end_series(&mut *appender, gone, t);
-        match appender.commit() {
-            Ok(_) => {
-                series.written[at] = written;
-                refused.last.map_or(Ok(()), |error| Err(error.to_string()))
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Marks series of rules that are gone as stale.
-    fn end_orphans(&self, t: i64) {
-        let mut series = self.written_series.lock();
-        if series.orphans.is_empty() {
-            return;
-        }
-        let mut appender = self.appender();
-        end_series(&mut *appender, series.orphans.iter(), t);
-        match appender.commit() {
-            Ok(_) => series.orphans.clear(),
-            Err(error) => {
-                tracing::warn!(group = self.spec.name, %error, "Stale sample appending for previous configuration failed");
-            }
-        }
-    }
-
-    /// Marks everything that the group wrote as stale; for a group that is gone.
-    pub fn end_all(&self, t: i64) {
-        {
-            let mut series = self.written_series.lock();
-            let WrittenSeries { written, orphans } = &mut *series;
-            for written in written {
-                orphans.extend(written.drain());
-            }
-        }
-        self.end_orphans(t - self.query_offset());
-    }
-
-    /// The group as the API shows it.
-    pub fn view(&self) -> GroupView {
-        let status = *self.status.lock();
-        GroupView {
-            name: self.spec.name.clone(),
-            file: self.file.clone(),
-            interval_ms: self.interval_ms,
-            limit: self.spec.limit,
-            evaluation_seconds: status.evaluation_seconds,
-            last_evaluation: status.last_evaluation,
-            rules: self.rules.iter().map(Rule::view).collect(),
-        }
-    }
 }
 
 /// Tells groups of all files apart.
@@ -384,47 +303,6 @@ pub fn slot(file: &str, name: &str, interval_ms: i64, now: i64) -> i64 {
     (now - offset).div_euclid(interval_ms) * interval_ms + offset
 }
 
-impl Rule {
-    fn view(&self) -> RuleView {
-        let status = self.status.lock().clone();
-        let alerting = match &self.spec.action {
-            Action::Record => None,
-            Action::Alert(alert) => {
-                let alerts = self.alerts.lock();
-                let evaluated = status.last_evaluation.is_some();
-                Some(AlertingView {
-                    state: if evaluated { alerts.state() } else { AlertState::Unknown },
-                    hold_ms: alert.hold_ms,
-                    keep_firing_ms: alert.keep_firing_ms,
-                    annotations: alert.annotations.clone(),
-                    alerts: alerts
-                        .iter()
-                        .filter(|alert| alert.resolved_at.is_none())
-                        .map(|alert| AlertView {
-                            labels: alert.labels.clone(),
-                            annotations: alert.annotations.clone(),
-                            state: alert.state,
-                            active_at: alert.active_at,
-                            keep_firing_since: alert.keep_firing_since,
-                            value: alert.value,
-                        })
-                        .collect(),
-                })
-            }
-        };
-        RuleView {
-            name: self.spec.name.clone(),
-            query: self.spec.expr.to_string(),
-            labels: self.spec.labels.clone(),
-            health: status.health,
-            last_error: status.last_error,
-            evaluation_seconds: status.evaluation_seconds,
-            last_evaluation: status.last_evaluation,
-            alerting,
-        }
-    }
-}
-
 /// The `query` function of templates.
 fn template_query(
     querier: &dyn Querier,
@@ -435,50 +313,4 @@ fn template_query(
     let expr = parse(text, features).map_err(|e| e.to_string())?;
     let samples = querier.instant(&expr, t).map_err(|failure| failure.message)?;
     Ok(samples.into_iter().map(|sample| Value::Sample(Arc::new(sample))).collect())
-}
-
-/// Appends staleness marks. A series that another rule has gone on writing refuses them, which is as well.
-fn end_series<'a>(appender: &mut dyn Appender, series: impl Iterator<Item = &'a Labels>, t: i64) {
-    for labels in series {
-        match appender.append(None, labels, t, STALE_NAN, 0) {
-            Ok(_) | Err(AppendError::OutOfOrder | AppendError::TooOld | AppendError::Duplicate) => {}
-            Err(error) => tracing::warn!(sample = %labels, %error, "Adding stale sample failed"),
-        }
-    }
-}
-
-/// Samples that the store did not take.
-#[derive(Default)]
-struct RefusedSamples {
-    out_of_order: usize,
-    too_old: usize,
-    duplicate: usize,
-    last: Option<AppendError>,
-}
-
-impl RefusedSamples {
-    fn note(&mut self, labels: &Labels, error: AppendError) {
-        match error {
-            AppendError::OutOfOrder => self.out_of_order += 1,
-            AppendError::TooOld => self.too_old += 1,
-            AppendError::Duplicate => self.duplicate += 1,
-            _ => tracing::warn!(sample = %labels, %error, "Rule evaluation result discarded"),
-        }
-        self.last = Some(error);
-    }
-
-    fn log(&self, group: &str, rule: &str) {
-        for (count, message) in [
-            (self.out_of_order, "Error on ingesting out-of-order result from rule evaluation"),
-            (self.too_old, "Error on ingesting too old result from rule evaluation"),
-            (
-                self.duplicate,
-                "Error on ingesting results from rule evaluation with different value but same timestamp",
-            ),
-        ] {
-            if count > 0 {
-                tracing::warn!(group, name = rule, num_dropped = count, "{message}");
-            }
-        }
-    }
 }

@@ -1,179 +1,24 @@
 //! Whole scrapes: fake targets on loopback, a store in memory, loops on real time.
 
-use std::collections::{BTreeMap, HashMap};
+mod fake;
+mod store;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::append::{AppendError, Appendable, Appender, CommitError, Committed, HistogramSample, SeriesRef};
-use model::labels::Labels;
-use model::metadata::Metadata;
-use model::sample::{Exemplar, is_stale};
-use model::time::Clock;
-use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-use super::*;
 use config::load::{Host, load};
 use config::scrape::ScrapeJob;
 use discovery::TargetGroup;
+use model::labels::Labels;
+use model::time::Clock;
 use telemetry::{Collect, Gather};
+use tokio::net::TcpListener;
 
-/// Keeps samples by series text. Refuses out-of-order and contradicting samples as a store without out-of-order window does.
-#[derive(Default)]
-struct MemoryStore {
-    series: Mutex<Vec<Stored>>,
-    numbers: Mutex<HashMap<Labels, usize>>,
-    fails: AtomicBool,
-}
-
-#[derive(Default)]
-struct Stored {
-    labels: String,
-    samples: Vec<(i64, String)>,
-    exemplars: Vec<Exemplar>,
-    metadata: Option<Metadata>,
-}
-
-struct MemoryAppender<'s> {
-    store: &'s MemoryStore,
-    pending: Vec<(usize, i64, String)>,
-    exemplars: Vec<(usize, Exemplar)>,
-}
-
-impl MemoryAppender<'_> {
-    fn add(
-        &mut self,
-        known: Option<SeriesRef>,
-        labels: &Labels,
-        t: i64,
-        v: String,
-    ) -> Result<SeriesRef, AppendError> {
-        if t < -1_000_000_000_000 {
-            return Err(AppendError::OutOfBounds);
-        }
-        let mut numbers = self.store.numbers.lock();
-        let mut series = self.store.series.lock();
-        let number = match known.map(|known| known.0 as usize - 1).filter(|number| *number < series.len()) {
-            Some(number) => {
-                let same = labels.is_empty() || numbers.get(labels) == Some(&number);
-                assert!(same, "another series' reference");
-                number
-            }
-            None if labels.is_empty() => return Err(AppendError::UnknownSeries),
-            None => *numbers.entry(labels.clone()).or_insert_with(|| {
-                series.push(Stored { labels: labels.to_string(), ..Stored::default() });
-                series.len() - 1
-            }),
-        };
-        let pending = self.pending.iter().rev().find(|(n, ..)| *n == number).map(|(_, t, v)| (*t, v.clone()));
-        match pending.as_ref().or(series[number].samples.last()) {
-            Some((last, _)) if *last > t => return Err(AppendError::OutOfOrder),
-            Some((last, value)) if *last == t && *value != v => return Err(AppendError::Duplicate),
-            _ => {}
-        }
-        self.pending.push((number, t, v));
-        Ok(SeriesRef(number as u64 + 1))
-    }
-}
-
-/// How a start timestamp is kept, if there is one.
-fn from(start_t: i64) -> String {
-    if start_t == 0 { String::new() } else { format!(" from {start_t}") }
-}
-
-impl Appender for MemoryAppender<'_> {
-    fn append(
-        &mut self,
-        known: Option<SeriesRef>,
-        labels: &Labels,
-        t: i64,
-        v: f64,
-        start_t: i64,
-    ) -> Result<SeriesRef, AppendError> {
-        let text = if is_stale(v) { "stale".to_owned() } else { v.to_string() };
-        self.add(known, labels, t, text + &from(start_t))
-    }
-
-    fn append_histogram(
-        &mut self,
-        known: Option<SeriesRef>,
-        labels: &Labels,
-        t: i64,
-        v: HistogramSample,
-        start_t: i64,
-    ) -> Result<SeriesRef, AppendError> {
-        let text = match v {
-            HistogramSample::Integer(h) => {
-                format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
-            }
-            HistogramSample::Float(h) => {
-                format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
-            }
-        };
-        self.add(known, labels, t, text + &from(start_t))
-    }
-
-    fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendError> {
-        self.exemplars.push((series.0 as usize - 1, exemplar));
-        Ok(())
-    }
-
-    fn set_metadata(&mut self, series: SeriesRef, metadata: &Metadata) -> Result<(), AppendError> {
-        self.store.series.lock()[series.0 as usize - 1].metadata = Some(metadata.clone());
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>) -> Result<Committed, CommitError> {
-        if self.store.fails.load(Ordering::Relaxed) {
-            return Err(CommitError { reason: "no space".to_owned(), disk_full: true });
-        }
-        let mut series = self.store.series.lock();
-        let samples = self.pending.len();
-        for (number, t, v) in self.pending {
-            series[number].samples.push((t, v));
-        }
-        for (number, exemplar) in self.exemplars {
-            series[number].exemplars.push(exemplar);
-        }
-        Ok(Committed { samples, dropped: 0 })
-    }
-
-    fn rollback(self: Box<Self>) {}
-}
-
-impl Appendable for MemoryStore {
-    fn appender(&self) -> Box<dyn Appender + '_> {
-        Box::new(MemoryAppender { store: self, pending: Vec::new(), exemplars: Vec::new() })
-    }
-}
-
-impl MemoryStore {
-    /// Values by series text, of series whose text contains `part`.
-    fn values(&self, part: &str) -> BTreeMap<String, Vec<String>> {
-        let series = self.series.lock();
-        let matching = series.iter().filter(|s| s.labels.contains(part) && !s.samples.is_empty());
-        matching.map(|s| (s.labels.clone(), s.samples.iter().map(|(_, v)| v.clone()).collect())).collect()
-    }
-
-    /// The values of the one series whose text contains `part`.
-    fn of(&self, part: &str) -> Vec<String> {
-        let mut all = self.values(part);
-        assert!(all.len() <= 1, "{part}: {all:?}");
-        all.pop_first().map(|(_, values)| values).unwrap_or_default()
-    }
-
-    fn times(&self, part: &str) -> Vec<i64> {
-        let series = self.series.lock();
-        series
-            .iter()
-            .filter(|s| s.labels.contains(part))
-            .flat_map(|s| s.samples.iter().map(|(t, _)| *t))
-            .collect()
-    }
-}
+use super::*;
+use fake::{Answer, Fake, text};
+use store::MemoryStore;
 
 struct SystemClock;
 
@@ -181,122 +26,6 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(0, |d| d.as_millis() as i64)
-    }
-}
-
-/// What a fake target does with one request.
-#[derive(Clone)]
-enum Answer {
-    Body(&'static str, Vec<u8>),
-    Status(u16),
-    /// Says nothing.
-    Hang,
-    /// Headers, then bytes without end.
-    Endless,
-    /// Headers and half a body, then nothing.
-    HalfBody,
-}
-
-fn text(body: &str) -> Answer {
-    Answer::Body("text/plain; version=0.0.4", body.as_bytes().to_vec())
-}
-
-/// A target that answers as it is told, over connections that stay open.
-struct Fake {
-    address: String,
-    answer: Arc<Mutex<Answer>>,
-    requests: Arc<Mutex<Vec<String>>>,
-    connections: Arc<AtomicUsize>,
-    sent: Arc<AtomicUsize>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Fake {
-    async fn start(answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let answer = Arc::new(Mutex::new(answer));
-        let (requests, connections, sent) = (Arc::default(), Arc::default(), Arc::default());
-        let context = (answer.clone(), Arc::clone(&requests), Arc::clone(&sent));
-        let counter: Arc<AtomicUsize> = Arc::clone(&connections);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                counter.fetch_add(1, Ordering::Relaxed);
-                let (answer, requests, sent) = context.clone();
-                tokio::spawn(serve(stream, answer, requests, sent));
-            }
-        });
-        Self { address, answer, requests, connections, sent, task }
-    }
-
-    fn set(&self, answer: Answer) {
-        *self.answer.lock() = answer;
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    answer: Arc<Mutex<Answer>>,
-    requests: Arc<Mutex<Vec<String>>>,
-    sent: Arc<AtomicUsize>,
-) {
-    let mut buffer = Vec::new();
-    loop {
-        while !buffer.ends_with(b"\r\n\r\n") {
-            match stream.read_buf(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-        }
-        requests.lock().push(String::from_utf8_lossy(&buffer).into_owned());
-        buffer.clear();
-        let answer = answer.lock().clone();
-        match answer {
-            Answer::Body(content_type, body) => {
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
-                    body.len()
-                );
-                if stream.write_all(&[head.as_bytes(), &body].concat()).await.is_err() {
-                    return;
-                }
-            }
-            Answer::Status(code) => {
-                let head = format!("HTTP/1.1 {code} Whatever\r\ncontent-length: 0\r\n\r\n");
-                if stream.write_all(head.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-            Answer::Hang => {
-                let mut byte = [0];
-                // Until the client gives up.
-                let _ = stream.read(&mut byte).await;
-                return;
-            }
-            Answer::HalfBody => {
-                let _ = stream
-                    .write_all(
-                        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n",
-                    )
-                    .await;
-                let _ = stream.read(&mut [0]).await;
-                return;
-            }
-            Answer::Endless => {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n").await;
-                let piece = b"# endless\n".repeat(4096);
-                while stream.write_all(&piece).await.is_ok() {
-                    sent.fetch_add(piece.len(), Ordering::Relaxed);
-                }
-                return;
-            }
-        }
     }
 }
 
