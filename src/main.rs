@@ -5,7 +5,6 @@ mod clock;
 mod log;
 mod process_metrics;
 mod server;
-mod store_metrics;
 mod tool;
 mod version;
 

@@ -170,7 +170,7 @@ async fn serve(
 
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), control.clone()).await?;
-    registry.register(Arc::new(crate::store_metrics::StoreMetrics(storage.clone())));
+    registry.register(storage.clone());
     let limits = read_limits(&flags);
     let active = open_active_queries(&flags, limits.max_queries, clock.clone());
     let promql = promql_options(&flags, &first.loaded.config);

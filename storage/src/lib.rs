@@ -6,7 +6,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 
 use model::Matcher;
@@ -20,6 +19,7 @@ use storage_base::store::{Context, Store};
 use storage_base::worker::{Rounds, Upkeep, Worker};
 use storage_metrics::MetricsStore;
 use storage_metrics::head::append::HeadAppender;
+use telemetry::{Collect, Gather};
 
 mod options;
 mod snapshot;
@@ -36,12 +36,25 @@ pub use storage_base::{
 };
 pub use storage_metrics as metrics;
 pub use storage_metrics::{
-    BlockInfo, Cardinality, ExemplarQuery, FloatEncoding, ReplayProgress, SeriesExemplars, Stats,
-    XOR_WITHOUT_START_T, stats,
+    BlockInfo, Cardinality, ExemplarQuery, FloatEncoding, ReplayProgress, SeriesExemplars,
+    XOR_WITHOUT_START_T,
 };
 
 /// The lock file's name. Source: Prometheus `tsdb/tsdbutil/dir_locker.go`.
 const LOCK_FILE: &str = "lock";
+
+/// What a status page shows of a data directory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Status {
+    /// Repairs of write-ahead logs since it was opened.
+    pub corruptions: u64,
+    /// Blocks this much older than the newest are removed. Milliseconds; 0 for never.
+    pub retention_time: i64,
+    /// How much all files may take, in bytes; 0 for no limit.
+    pub retention_bytes: u64,
+    /// The same in percent of the file system's size; 0 for no limit.
+    pub retention_percentage: f64,
+}
 
 /// An open data directory. Shared between threads; all methods take `&self`.
 pub struct Storage {
@@ -149,20 +162,14 @@ impl Storage {
         self.metrics.block_set().blocks().iter().map(|block| block.info()).collect()
     }
 
-    /// All numbers of the store.
-    pub fn stats(&self) -> Stats {
-        let (rounds, retention) = (&self.upkeep.rounds, &self.upkeep.retention);
-        let (time_retentions, size_retentions) = retention.counts();
-        Stats {
-            clean_start: self.clean_start,
-            compactions_triggered: rounds.triggered.load(Relaxed),
-            compactions_failed: rounds.failed.load(Relaxed),
-            compactions_skipped: rounds.skipped.load(Relaxed),
-            time_retentions,
-            size_retentions,
+    /// Repairs and limits, for the status page. All other figures are in `/metrics` alone.
+    pub fn status(&self) -> Status {
+        let retention = &self.upkeep.retention;
+        Status {
+            corruptions: self.metrics.wal_corruptions(),
+            retention_time: self.metrics.retention_time(),
             retention_bytes: retention.limit_bytes(),
             retention_percentage: retention.limit().percentage,
-            ..self.metrics.stats()
         }
     }
 
@@ -189,6 +196,21 @@ impl Storage {
         let closed = self.upkeep.stores.iter().map(|store| store.close()).fold(Ok(()), Result::and);
         *self.lock.lock() = None;
         closed
+    }
+}
+
+impl Collect for Storage {
+    fn collect(&self, out: &mut Gather) {
+        self.metrics.collect(out);
+        self.upkeep.rounds.collect(out);
+        self.upkeep.retention.collect(out);
+        out.gauge(
+            "prometheus_tsdb_clean_start",
+            "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was \
+             clean",
+            &[],
+            f64::from(self.clean_start),
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use model::time::Clock;
 use model::{Labels, Matcher};
 use parking_lot::{Condvar, Mutex};
 use storage_base::{Event, Observer, Severity};
+use telemetry::{Collect, Gather};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 pub(crate) const MINUTE: i64 = 60_000;
@@ -113,4 +114,20 @@ pub(crate) fn expect(samples: &[(&str, &[(i64, f64)])]) -> Samples {
         .iter()
         .map(|(name, samples)| ((*name).to_owned(), samples.iter().map(|(t, v)| (*t, v.to_bits())).collect()))
         .collect()
+}
+
+/// A figure without labels.
+pub(crate) fn figure(of: &dyn Collect, name: &str) -> f64 {
+    figure_of(of, name, &[])
+}
+
+/// A figure of one kind of sample.
+pub(crate) fn figure_of_type(of: &dyn Collect, name: &str, kind: &str) -> f64 {
+    figure_of(of, name, &[("type", kind)])
+}
+
+fn figure_of(of: &dyn Collect, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let mut gathered = Gather::default();
+    of.collect(&mut gathered);
+    gathered.value(name, labels).unwrap()
 }

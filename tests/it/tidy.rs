@@ -229,7 +229,7 @@ fn architecture_page_names_every_part() {
     for entry in fs::read_dir(root().join("src")).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
         let part = name.trim_end_matches(".rs");
-        if matches!(part, "clock" | "log" | "main" | "process_metrics" | "store_metrics" | "version") {
+        if matches!(part, "clock" | "log" | "main" | "process_metrics" | "version") {
             continue;
         }
         assert!(page.contains(&format!("`{part}`")), "docs/architecture.md does not name `{part}`");

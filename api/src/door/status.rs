@@ -2,15 +2,15 @@
 
 use super::{Door, DoorError, Tenant};
 
-pub use storage::{BlockInfo, Cardinality, Stats};
+pub use storage::{BlockInfo, Cardinality, Status};
 
 impl Door {
-    /// The store's figures. They are in memory, so nothing is waited for.
-    pub fn stats(&self, _: Tenant) -> Stats {
-        self.core.storage.stats()
+    /// The store's repairs and limits. They are in memory, so nothing is waited for.
+    pub fn status(&self, _: Tenant) -> Status {
+        self.core.storage.status()
     }
 
-    /// The blocks in use, ascending by time. As quick as [`Door::stats`].
+    /// The blocks in use, ascending by time. As quick as [`Door::status`].
     pub fn blocks(&self, _: Tenant) -> Vec<BlockInfo> {
         self.core.storage.blocks()
     }

@@ -97,7 +97,7 @@ struct RuntimeInfo {
 /// `/api/v1/status/runtimeinfo`. Of Go's settings those without a meaning here are empty or without limit.
 pub async fn runtimeinfo(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResult {
     let (reload_config_success, last_config_ms) = api.control.last_reload();
-    let stats = api.parts()?.door.stats(tenant);
+    let store = api.parts()?.door.status(tenant);
     Reply::json(&RuntimeInfo {
         start_time: rfc3339(api.options.started_ms),
         cwd: std::env::current_dir().map_or_else(|e| e.to_string(), |d| d.display().to_string()),
@@ -105,13 +105,13 @@ pub async fn runtimeinfo(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResu
         server_time: rfc3339(api.now_ms()),
         reload_config_success,
         last_config_time: rfc3339(last_config_ms),
-        corruption_count: stats.wal.corruptions,
+        corruption_count: store.corruptions,
         goroutine_count: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         gomaxprocs: std::thread::available_parallelism().map_or(1, usize::from),
         gomemlimit: i64::MAX,
         gogc: "",
         godebug: "",
-        storage_retention: retention(stats.retention_time, stats.retention_bytes, stats.retention_percentage),
+        storage_retention: retention(store.retention_time, store.retention_bytes, store.retention_percentage),
     })
 }
 

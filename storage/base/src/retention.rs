@@ -6,9 +6,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use telemetry::{Collect, Counter, Gather, figures};
 use ulid::Ulid;
 
 use crate::StorageError;
@@ -62,20 +62,27 @@ pub fn beyond_size(blocks: &[(usize, RetainedBlock)], others: u64, limit: u64) -
     newest_first.iter().skip(kept).map(|(store, block)| (*store, block.id)).collect()
 }
 
+figures! {
+    /// What is counted of removals.
+    struct RetentionFigures {
+        time: Counter = "prometheus_tsdb_time_retentions_total",
+            "The number of times that blocks were deleted because the maximum time limit was exceeded.";
+        size: Counter = "prometheus_tsdb_size_retentions_total",
+            "The number of times that blocks were deleted because the maximum number of bytes was exceeded.";
+    }
+}
+
 /// The retention of a data directory.
-#[derive(Debug)]
 pub struct Retention {
     disk: Arc<dyn Disk>,
     limit: RwLock<SizeLimit>,
-    time_retentions: AtomicU64,
-    size_retentions: AtomicU64,
+    figures: RetentionFigures,
 }
 
 impl Retention {
     /// Retention with a limit of size.
     pub fn new(disk: Arc<dyn Disk>, limit: SizeLimit) -> Self {
-        let (time_retentions, size_retentions) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { disk, limit: RwLock::new(limit), time_retentions, size_retentions }
+        Self { disk, limit: RwLock::new(limit), figures: RetentionFigures::default() }
     }
 
     /// The limit of size.
@@ -95,17 +102,12 @@ impl Retention {
         limit.in_bytes(total)
     }
 
-    /// How often blocks were removed for their age, and for size.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.time_retentions.load(Ordering::Relaxed), self.size_retentions.load(Ordering::Relaxed))
-    }
-
     /// Removes the blocks of all stores that are too old or too much.
     pub fn apply(&self, stores: &[Arc<dyn Store>]) -> Result<(), StorageError> {
         for store in stores {
             let old = beyond_time(&store.blocks(), store.retention_time());
             if !old.is_empty() {
-                self.time_retentions.fetch_add(1, Ordering::Relaxed);
+                self.figures.time.inc();
                 store.remove_blocks(&Vec::from_iter(old), "beyond time retention")?;
             }
         }
@@ -122,12 +124,30 @@ impl Retention {
         if surplus.is_empty() {
             return Ok(());
         }
-        self.size_retentions.fetch_add(1, Ordering::Relaxed);
+        self.figures.size.inc();
         for (at, store) in stores.iter().enumerate() {
             let ids: Vec<_> = surplus.iter().filter(|(of, _)| *of == at).map(|(_, id)| *id).collect();
             store.remove_blocks(&ids, "beyond size retention")?;
         }
         Ok(())
+    }
+}
+
+impl Collect for Retention {
+    fn collect(&self, out: &mut Gather) {
+        self.figures.collect(out);
+        out.gauge(
+            "prometheus_tsdb_retention_limit_bytes",
+            "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+            &[],
+            self.limit_bytes() as f64,
+        );
+        out.gauge(
+            "prometheus_tsdb_retention_limit_percentage",
+            "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled",
+            &[],
+            self.limit().percentage,
+        );
     }
 }
 

@@ -6,12 +6,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use telemetry::{Counter, figures};
 
 use crate::StorageError;
 use crate::observer::{Event, Observer};
@@ -51,15 +51,16 @@ pub struct Upkeep {
     pub rounds: Rounds,
 }
 
-/// Counters of rounds.
-#[derive(Debug, Default)]
-pub struct Rounds {
-    /// All that were due or asked for.
-    pub triggered: AtomicU64,
-    /// Those that failed.
-    pub failed: AtomicU64,
-    /// Those that were due while background work is off.
-    pub skipped: AtomicU64,
+figures! {
+    /// What is counted of rounds.
+    pub struct Rounds {
+        pub triggered: Counter = "prometheus_tsdb_compactions_triggered_total",
+            "Total number of triggered compactions for the partition.";
+        pub failed: Counter = "prometheus_tsdb_compactions_failed_total",
+            "Total number of compactions that failed for the partition.";
+        pub skipped: Counter = "prometheus_tsdb_compactions_skipped_total",
+            "Total number of skipped compactions due to disabled auto compaction.";
+    }
 }
 
 /// When what happens at intervals was last done.
@@ -79,10 +80,8 @@ impl Upkeep {
 
     /// Does all that is due for each store: looks for new blocks, writes the past out of memory, merges, retains.
     pub fn round(&self) -> Result<(), StorageError> {
-        self.rounds.triggered.fetch_add(1, Ordering::Relaxed);
-        self.try_round().inspect_err(|_| {
-            self.rounds.failed.fetch_add(1, Ordering::Relaxed);
-        })
+        self.rounds.triggered.inc();
+        self.try_round().inspect_err(|_| self.rounds.failed.inc())
     }
 
     fn try_round(&self) -> Result<(), StorageError> {
@@ -113,8 +112,8 @@ impl Upkeep {
         match (due, self.background) {
             (true, true) => self.report("background work", self.round()),
             (true, false) => {
-                self.rounds.triggered.fetch_add(1, Ordering::Relaxed);
-                self.rounds.skipped.fetch_add(1, Ordering::Relaxed);
+                self.rounds.triggered.inc();
+                self.rounds.skipped.inc();
             }
             (false, true) => {
                 for store in &self.stores {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use model::append::AppendError;
 use model::sample::Exemplar;
 use model::{Labels, Matcher};
+use telemetry::{Collect, Counter, Gather, figures};
 
 /// Names and values of an exemplar's labels have at most so many characters. Source: OpenMetrics 1.0.
 const LABEL_CHARS_MAX: usize = 128;
@@ -41,8 +42,7 @@ pub struct ExemplarRing {
     arrivals: VecDeque<Labels>,
     first: u64,
     series: HashMap<Labels, Vec<Kept>>,
-    appended: u64,
-    out_of_order: u64,
+    figures: ExemplarFigures,
 }
 
 /// An exemplar and the number of its arrival. Those of a series ascend in time.
@@ -52,25 +52,18 @@ struct Kept {
     exemplar: Exemplar,
 }
 
-/// The ring's numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExemplarStats {
-    /// Taken since open.
-    pub appended: u64,
-    /// Refused as out of order since open.
-    pub out_of_order: u64,
-    /// Kept now.
-    pub kept: u64,
-    /// Series with any.
-    pub series: u64,
-    /// How many may be kept.
-    pub capacity: u64,
-    /// Time of the oldest arrival; 0 without one.
-    pub oldest_t: i64,
+figures! {
+    /// What the ring counts.
+    #[derive(Debug)]
+    struct ExemplarFigures {
+        appended: Counter = "prometheus_tsdb_exemplar_exemplars_appended_total", "Total number of appended exemplars.";
+        out_of_order: Counter = "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+            "Total number of out of order exemplar ingestion failed attempts.";
+    }
 }
 
 impl ExemplarRing {
-    /// A ring for so many exemplars.
+    /// A ring for this many exemplars.
     pub fn new(capacity: usize, window: i64) -> Self {
         Self { capacity, window, ..Self::default() }
     }
@@ -113,7 +106,9 @@ impl ExemplarRing {
     /// Takes an exemplar; refuses it as [`ExemplarRing::check`] says.
     pub fn add(&mut self, labels: &Labels, exemplar: Exemplar) -> Result<(), AppendError> {
         self.check(labels, &exemplar).inspect_err(|e| {
-            self.out_of_order += u64::from(*e == AppendError::ExemplarOutOfOrder);
+            if *e == AppendError::ExemplarOutOfOrder {
+                self.figures.out_of_order.inc();
+            }
         })?;
         let t = time(&exemplar);
         if let Some(kept) = self.series.get(labels)
@@ -131,7 +126,7 @@ impl ExemplarRing {
         let kept = self.series.entry(labels.clone()).or_default();
         let at = kept.partition_point(|kept| time(&kept.exemplar) <= t);
         kept.insert(at, Kept { arrival, exemplar });
-        self.appended += 1;
+        self.figures.appended.inc();
         Ok(())
     }
 
@@ -168,20 +163,41 @@ impl ExemplarRing {
         found
     }
 
-    /// The ring's numbers.
-    pub fn stats(&self) -> ExemplarStats {
+    /// Time of the oldest arrival; 0 without one.
+    fn oldest_t(&self) -> i64 {
         let oldest = self.arrivals.front().and_then(|labels| {
             let kept = self.series.get(labels)?;
             kept.iter().find(|kept| kept.arrival == self.first).map(|kept| time(&kept.exemplar))
         });
-        ExemplarStats {
-            appended: self.appended,
-            out_of_order: self.out_of_order,
-            kept: self.arrivals.len() as u64,
-            series: self.series.len() as u64,
-            capacity: self.capacity as u64,
-            oldest_t: oldest.unwrap_or(0),
-        }
+        oldest.unwrap_or(0)
+    }
+}
+
+impl Collect for ExemplarRing {
+    fn collect(&self, out: &mut Gather) {
+        self.figures.collect(out);
+        let mut gauge =
+            |name: &'static str, help: &'static str, value: f64| out.gauge(name, help, &[], value);
+        gauge(
+            "prometheus_tsdb_exemplar_exemplars_in_storage",
+            "Number of exemplars currently in circular storage.",
+            self.arrivals.len() as f64,
+        );
+        gauge(
+            "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+            "Number of series with exemplars currently in circular storage.",
+            self.series.len() as f64,
+        );
+        gauge(
+            "prometheus_tsdb_exemplar_max_exemplars",
+            "Total number of exemplars the exemplar storage can store, resizeable.",
+            self.capacity as f64,
+        );
+        gauge(
+            "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+            "The timestamp of the oldest exemplar stored in circular storage.",
+            self.oldest_t() as f64 / 1000.0,
+        );
     }
 }
 
@@ -208,6 +224,7 @@ fn time(exemplar: &Exemplar) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::figure;
 
     fn series(n: u8) -> Labels {
         Labels::from_pairs([("s", n.to_string())])
@@ -233,10 +250,16 @@ mod tests {
         assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![20, 30], vec![5]));
         ring.set_limits(1, 0);
         assert_eq!((times(&ring, 0), times(&ring, 1)), (vec![], vec![5]));
-        assert_eq!(
-            ring.stats(),
-            ExemplarStats { appended: 4, out_of_order: 0, kept: 1, series: 1, capacity: 1, oldest_t: 5 }
-        );
+        let figure = |name: &str| figure(&ring, &format!("prometheus_tsdb_exemplar_{name}"));
+        let names = [
+            "exemplars_appended_total",
+            "out_of_order_exemplars_total",
+            "exemplars_in_storage",
+            "series_with_exemplars_in_storage",
+            "max_exemplars",
+            "last_exemplars_timestamp_seconds",
+        ];
+        assert_eq!(names.map(figure), [4.0, 0.0, 1.0, 1.0, 1.0, 0.005]);
         ring.set_limits(0, 0);
         assert_eq!(ring.add(&series(1), exemplar(6, 1.0)), Err(AppendError::ExemplarsDisabled));
     }
@@ -254,6 +277,6 @@ mod tests {
         assert_eq!(times(&ring, 0), [86, 100, 100]);
         let long = Exemplar { labels: Labels::from_pairs([("n", "é".repeat(128))]), v: 1.0, t: Some(200) };
         assert_eq!(ring.add(&series(0), long), Err(AppendError::ExemplarTooLong));
-        assert_eq!(ring.stats().out_of_order, 2);
+        assert_eq!(ring.figures.out_of_order.get(), 2);
     }
 }

@@ -18,7 +18,6 @@ pub mod options;
 pub mod read;
 pub mod record;
 pub mod replay;
-pub mod stats;
 pub mod store;
 
 #[cfg(test)]
@@ -35,7 +34,6 @@ pub use blocks::recode::{Forms, samples as stored_samples};
 pub use exemplars::{ExemplarQuery, SeriesExemplars};
 pub use options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 pub use replay::progress::ReplayProgress;
-pub use stats::Stats;
 pub use store::MetricsStore;
 pub use store::cardinality::Cardinality;
 

@@ -70,7 +70,7 @@ fn queries_and_appends_go_on_and_the_rest_waits() {
     let snapshot = storage.snapshot();
     let [warning] = &snapshot.warnings()[..] else { panic!("{:?}", snapshot.warnings()) };
     assert!(warning.contains("being replayed, segment") && warning.contains("may lack samples"), "{warning}");
-    assert_eq!(storage.stats().floats_appended, 2);
+    assert_eq!(figure_of_type(&storage, "prometheus_tsdb_head_samples_appended_total", "float"), 2.0);
 
     let everything = [Matcher::equal("__name__", "m")];
     for refused in [
@@ -87,8 +87,12 @@ fn queries_and_appends_go_on_and_the_rest_waits() {
     assert_eq!(storage.replay_progress(), None);
     assert_eq!(all(&storage), want);
     assert_eq!(found(&storage), want);
-    assert_eq!(storage.stats().floats_appended, 2, "counters go on");
-    assert!(storage.stats().replay_seconds > 0.0);
+    assert_eq!(
+        figure_of_type(&storage, "prometheus_tsdb_head_samples_appended_total", "float"),
+        2.0,
+        "counters go on"
+    );
+    assert!(figure(&storage, "prometheus_tsdb_data_replay_duration_seconds") > 0.0);
     storage.delete_series(&[Matcher::equal("n", "new")], i64::MIN, i64::MAX).unwrap();
     want.remove("new");
     assert_eq!(all(&storage), want);
@@ -155,8 +159,14 @@ fn an_appender_outlives_the_end_of_replay() {
     // It has histograms, which are not among these.
     want.insert("h".into(), Vec::new());
     assert_eq!(all(&storage), want);
-    let stats = storage.stats();
-    assert_eq!((stats.floats_appended, stats.histograms_appended, stats.late_floats_appended), (3, 1, 2));
+    assert_eq!(
+        (
+            figure_of_type(&storage, "prometheus_tsdb_head_samples_appended_total", "float"),
+            figure_of_type(&storage, "prometheus_tsdb_head_samples_appended_total", "histogram"),
+            figure_of_type(&storage, "prometheus_tsdb_head_out_of_order_samples_appended_total", "float")
+        ),
+        (3.0, 1.0, 2.0)
+    );
     drop(storage);
     disk.kill();
     assert_eq!(all(&open_with(&disk, options).0), want);

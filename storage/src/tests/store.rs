@@ -33,11 +33,11 @@ fn what_was_committed_is_there_after_a_kill() {
     drop(storage);
     let storage = open(&disk);
     assert_eq!(all(&storage), want);
-    assert_eq!(storage.stats().head_series, 3);
+    assert_eq!(figure(&storage, "prometheus_tsdb_head_series"), 3.0);
     put(&storage, &[("a", 3000, 5.0)]);
     storage.close().unwrap();
     let storage = open(&disk);
-    assert_eq!(storage.stats().clean_start, 1);
+    assert_eq!(figure(&storage, "prometheus_tsdb_clean_start"), 1.0);
     assert_eq!(all(&storage)["a"].len(), 3);
 }
 
@@ -50,7 +50,7 @@ fn many_chunks_survive() {
         put(&storage, &[("a", step * 5000, step as f64), ("b", step * 5000, 1.0 / (step + 1) as f64)]);
         want.push((step * 5000, step as f64));
     }
-    assert!(storage.stats().head_chunks > 10);
+    assert!(figure(&storage, "prometheus_tsdb_head_chunks") > 10.0);
     let found = all(&storage);
     assert_eq!(found["a"], expect(&[("a", &want)])["a"]);
     assert_eq!(read(&*storage.snapshot(), 10_000, 20_000)["a"].len(), 3);
@@ -102,9 +102,18 @@ fn refusals() {
     assert_eq!(add(10 * HOUR - HOUR / 2 - 1, 2.0), Err(AppendError::TooOld));
     assert_eq!(add(10 * HOUR - HOUR / 2, 2.0), Ok(()));
     appender.commit().unwrap();
-    let stats = storage.stats();
-    assert_eq!((stats.out_of_order_floats, stats.out_of_bounds_floats, stats.too_old_floats), (1, 1, 1));
-    assert_eq!(stats.late_floats_appended, 1);
+    assert_eq!(
+        (
+            figure_of_type(&storage, "prometheus_tsdb_out_of_order_samples_total", "float"),
+            figure_of_type(&storage, "prometheus_tsdb_out_of_bound_samples_total", "float"),
+            figure_of_type(&storage, "prometheus_tsdb_too_old_samples_total", "float")
+        ),
+        (1.0, 1.0, 1.0)
+    );
+    assert_eq!(
+        figure_of_type(&storage, "prometheus_tsdb_head_out_of_order_samples_appended_total", "float"),
+        1.0
+    );
     assert_eq!(all(&storage)["a"].len(), 2);
 }
 
@@ -127,9 +136,18 @@ fn late_samples_are_refused_on_request() {
     let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
     assert_eq!(add(10 * HOUR - 2, 3.0), Ok(()));
     assert_eq!(appender.commit().unwrap().samples, 2);
-    let stats = storage.stats();
-    assert_eq!((stats.out_of_order_floats, stats.out_of_order_histograms, stats.too_old_floats), (1, 1, 1));
-    assert_eq!(stats.late_floats_appended, 1);
+    assert_eq!(
+        (
+            figure_of_type(&storage, "prometheus_tsdb_out_of_order_samples_total", "float"),
+            figure_of_type(&storage, "prometheus_tsdb_out_of_order_samples_total", "histogram"),
+            figure_of_type(&storage, "prometheus_tsdb_too_old_samples_total", "float")
+        ),
+        (1.0, 1.0, 1.0)
+    );
+    assert_eq!(
+        figure_of_type(&storage, "prometheus_tsdb_head_out_of_order_samples_appended_total", "float"),
+        1.0
+    );
     assert_eq!(all(&storage)["a"].iter().map(|(t, _)| t - 10 * HOUR).collect::<Vec<_>>(), [-2, 0, 1]);
 }
 
@@ -266,7 +284,7 @@ fn missing_segments_are_told_and_what_follows_is_kept() {
             "{problems}"
         );
         assert!(problems.contains("there is no checkpoint"), "{problems}");
-        assert_eq!(storage.stats().wal.corruptions, 1);
+        assert_eq!(figure(&storage, "prometheus_tsdb_wal_corruptions_total"), 1.0);
         assert_eq!(all(&storage)["b2"].len(), 1);
         storage.close().unwrap();
     }
@@ -341,8 +359,8 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
         put(&storage, &[("a", hour * HOUR, 1.0)]);
         storage.compact().unwrap();
     }
-    assert!(storage.stats().checkpoints > 0);
-    assert_eq!(storage.stats().checkpoints_failed, 0);
+    assert!(figure(&storage, "prometheus_tsdb_checkpoint_creations_total") > 0.0);
+    assert_eq!(figure(&storage, "prometheus_tsdb_checkpoint_creations_failed_total"), 0.0);
     let problems = heard.problems()[before..].concat();
     assert_eq!(problems.matches("the record was passed over").count(), 2, "{problems}");
     let want = all(&storage);
@@ -441,8 +459,13 @@ fn histograms_and_exemplars_survive() {
         for (n, h) in (1..300).zip(&read(&storage, "custom")) {
             assert!(h.equals(&custom(n)), "{n}: {h:?}");
         }
-        let stats = storage.stats();
-        assert_eq!((stats.head_histogram_series, stats.head_stale_series), (2, 1));
+        assert_eq!(
+            (
+                figure(&storage, "prometheus_tsdb_head_native_histogram_series"),
+                figure(&storage, "prometheus_tsdb_head_stale_series")
+            ),
+            (2.0, 1.0)
+        );
         match round {
             0 => {
                 disk.kill();
@@ -479,16 +502,18 @@ fn old_samples_move_into_blocks() {
     assert_eq!(storage.blocks().len(), 2);
     assert_eq!(all(&storage), want);
     assert_eq!(read(&*before, i64::MIN, i64::MAX), want);
-    assert_eq!(storage.stats().head_series, 3, "the snapshot keeps the head whole");
+    assert_eq!(figure(&storage, "prometheus_tsdb_head_series"), 3.0, "the snapshot keeps the head whole");
     drop(before);
     storage.compact().unwrap();
-    let stats = storage.stats();
-    assert_eq!((stats.head_series, stats.head_min_t), (2, 4 * HOUR));
+    assert_eq!(
+        (figure(&storage, "prometheus_tsdb_head_series"), figure(&storage, "prometheus_tsdb_head_min_time")),
+        (2.0, (4 * HOUR) as f64)
+    );
     assert_eq!(all(&storage), want);
     storage.close().unwrap();
     let storage = open(&disk);
     assert_eq!(all(&storage), want);
-    assert_eq!(storage.stats().head_series, 2);
+    assert_eq!(figure(&storage, "prometheus_tsdb_head_series"), 2.0);
     // Three blocks of two hours become one of six.
     for minute in 7 * 60..16 * 60 {
         put(&storage, &[("a", minute * MINUTE, minute as f64), ("b", minute * MINUTE, 1.0)]);
@@ -500,7 +525,7 @@ fn old_samples_move_into_blocks() {
         storage.blocks().iter().map(|block| (block.min_t / HOUR, block.max_t / HOUR)).collect();
     assert_eq!(spans, [(0, 6), (6, 12), (12, 14)]);
     assert_eq!(all(&storage)["a"].len(), 16 * 60);
-    assert!(storage.stats().checkpoints > 0);
+    assert!(figure(&storage, "prometheus_tsdb_checkpoint_creations_total") > 0.0);
     let want = all(&storage);
     disk.kill();
     drop(storage);
@@ -537,7 +562,7 @@ fn late_samples_reach_blocks_and_survive_restarts() {
     storage.compact().unwrap();
     assert!(storage.blocks().len() >= 2);
     assert_eq!(all(&storage), want);
-    assert_eq!(storage.stats().head_series, 1);
+    assert_eq!(figure(&storage, "prometheus_tsdb_head_series"), 1.0);
     disk.kill();
     drop(storage);
     let storage = open_with(&disk, options).0;
@@ -604,8 +629,13 @@ fn samples_that_were_all_deleted_before_their_flush_stay_deleted() {
     assert_eq!(want["a"].len(), 31);
     storage.compact().unwrap();
     assert_eq!(storage.blocks().len(), 0);
-    let stats = storage.stats();
-    assert_eq!((stats.head_min_t, stats.checkpoints), (2 * HOUR, 1));
+    assert_eq!(
+        (
+            figure(&storage, "prometheus_tsdb_head_min_time"),
+            figure(&storage, "prometheus_tsdb_checkpoint_creations_total")
+        ),
+        ((2 * HOUR) as f64, 1.0)
+    );
     assert_eq!(all(&storage), want);
     storage.close().unwrap();
     drop(storage);
@@ -629,8 +659,13 @@ fn retention_by_time_and_size() {
     storage.set_limits(Limits { size: SizeLimit { bytes: 1, percentage: 0.0 }, ..Limits::default() });
     storage.compact().unwrap();
     assert_eq!(storage.blocks().len(), 0);
-    let stats = storage.stats();
-    assert_eq!((stats.time_retentions, stats.size_retentions), (1, 1));
+    assert_eq!(
+        (
+            figure(&storage, "prometheus_tsdb_time_retentions_total"),
+            figure(&storage, "prometheus_tsdb_size_retentions_total")
+        ),
+        (1.0, 1.0)
+    );
     assert!(!all(&storage)["a"].is_empty());
 }
 

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use model::append::{AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, ResetHint};
@@ -16,9 +15,9 @@ use model::sample::{Exemplar, is_stale};
 use model::{Labels, SampleValue};
 use parking_lot::MutexGuard;
 
+use crate::head::Head;
 use crate::head::series::{Bounds, END_OF_TIME, Place, Series};
 use crate::head::table::Pages;
-use crate::head::{Head, count};
 use crate::record::RefSample;
 use storage_base::StorageError;
 
@@ -112,8 +111,8 @@ impl HeadAppender {
 
     /// An appender that measures samples against bounds that are known already.
     pub(crate) fn with_bounds(head: Arc<Head>, bounds: Option<Bounds>) -> Self {
-        head.counters.active_appenders.fetch_add(1, Ordering::Relaxed);
-        count(&head.counters.appenders_created, 1);
+        head.traffic.active_appenders.add(1);
+        head.traffic.appenders_created.inc();
         Self { pages: head.table.pages(), head, bounds, refuse_late: false, pending: Pending::default() }
     }
 
@@ -152,8 +151,7 @@ impl HeadAppender {
             .get_or_create(labels, None)
             .map_err(|_| AppendError::InvalidLabels("the head has no room for another series".into()))?;
         if created {
-            count(&self.head.counters.series, 1);
-            count(&self.head.counters.series_created, 1);
+            self.head.figures.series_added();
         }
         if self.pages.lock(series).is_none() {
             self.pages = self.head.table.pages();
@@ -276,12 +274,12 @@ fn add_float(
 /// Counts a refused sample.
 fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: bool) -> AppendError {
     let counter = match error {
-        AppendError::OutOfOrder => &head.counters.out_of_order,
-        AppendError::OutOfBounds => &head.counters.out_of_bounds,
-        AppendError::TooOld => &head.counters.too_old,
+        AppendError::OutOfOrder => &head.traffic.out_of_order,
+        AppendError::OutOfBounds => &head.traffic.out_of_bounds,
+        AppendError::TooOld => &head.traffic.too_old,
         _ => return error,
     };
-    count(counter.of(histogram), 1);
+    counter.of(histogram).inc();
     // With a window, a sample is out of order only by the appender's wish.
     if bounds.window == 0 || error != AppendError::OutOfOrder {
         note_late(head, t, bounds);
@@ -292,7 +290,7 @@ fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: b
 fn note_late(head: &Head, t: i64, bounds: &Bounds) {
     let by = bounds.head_max_t.saturating_sub(t);
     if by > 0 {
-        head.late_by.lock().observe(by as f64 / 1000.0);
+        head.traffic.out_of_order_by.observe(by as f64 / 1000.0);
     }
 }
 
@@ -441,7 +439,7 @@ impl Appender for HeadAppender {
 
 impl Drop for HeadAppender {
     fn drop(&mut self) {
-        self.head.counters.active_appenders.fetch_sub(1, Ordering::Relaxed);
+        self.head.traffic.active_appenders.add(-1);
         self.pending.release(&self.pages);
     }
 }

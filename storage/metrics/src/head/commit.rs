@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::codec::chunk::Encoding;
+use crate::head::Head;
 use crate::head::append::{Pending, PendingSample};
 use crate::head::isolation::Commit;
 use crate::head::late::LateSample;
 use crate::head::log::Logs;
 use crate::head::series::{Bounds, CutRule, Place, Series};
 use crate::head::table::Pages;
-use crate::head::{Head, count};
 use crate::record::{RefSample, RefSeries};
 use storage_base::StorageError;
 
@@ -83,10 +83,10 @@ impl Head {
         drop(logs);
         pending.clear();
 
-        count(&self.counters.appended.floats, tally.floats);
-        count(&self.counters.appended.histograms, tally.histograms);
-        count(&self.counters.late_appended.floats, tally.late[0]);
-        count(&self.counters.late_appended.histograms, tally.late[1]);
+        self.traffic.appended.floats.add(tally.floats);
+        self.traffic.appended.histograms.add(tally.histograms);
+        self.traffic.out_of_order_appended.floats.add(tally.late[0]);
+        self.traffic.out_of_order_appended.histograms.add(tally.late[1]);
         Ok(Committed {
             samples: (tally.floats + tally.histograms + tally.late[0] + tally.late[1]) as usize,
             dropped: tally.dropped as usize,
@@ -155,7 +155,7 @@ impl Head {
                 && late.open.len() >= self.late_chunk_samples
             {
                 let places = late.close(log_ref, forms, &self.chunks);
-                self.counters.chunks_made((places.len() as u64).saturating_sub(1));
+                self.figures.chunks_added((places.len() as u64).saturating_sub(1));
                 markers.extend(places.into_iter().map(|place| (log_ref, place)));
             }
         }
@@ -238,8 +238,8 @@ impl Apply<'_> {
         match series.push_float(self.commit, sample.t, sample.v, sample.start_t, self.rule, &self.head.chunks)
         {
             Ok(made) => {
-                self.head.counters.chunks_made(u64::from(made));
-                self.head.counters.tail_changed(before, series.tail());
+                self.head.figures.chunks_added(u64::from(made));
+                self.head.figures.tail_changed(before, series.tail());
                 self.tally.floats += 1;
                 widen(&mut self.tally.min_t, sample.t);
             }
@@ -263,8 +263,8 @@ impl Apply<'_> {
         let PendingSample { t, start_t, .. } = *sample;
         match series.push_histogram(self.commit, t, histogram, start_t, self.rule, &self.head.chunks) {
             Ok(made) => {
-                self.head.counters.chunks_made(u64::from(made));
-                self.head.counters.tail_changed(before, series.tail());
+                self.head.figures.chunks_added(u64::from(made));
+                self.head.figures.tail_changed(before, series.tail());
                 self.tally.histograms += 1;
                 widen(&mut self.tally.min_t, sample.t);
             }
@@ -280,11 +280,11 @@ impl Apply<'_> {
             Err(error) => {
                 self.tally.dropped += 1;
                 let counter = match error {
-                    AppendError::TooOld => &self.head.counters.too_old,
-                    AppendError::OutOfBounds => &self.head.counters.out_of_bounds,
-                    _ => &self.head.counters.out_of_order,
+                    AppendError::TooOld => &self.head.traffic.too_old,
+                    AppendError::OutOfBounds => &self.head.traffic.out_of_bounds,
+                    _ => &self.head.traffic.out_of_order,
                 };
-                count(counter.of(matches!(sample.value, SampleValue::Histogram(_))), 1);
+                counter.of(matches!(sample.value, SampleValue::Histogram(_))).inc();
             }
         }
     }
@@ -303,7 +303,7 @@ impl Apply<'_> {
         let PendingSample { series: of, t, start_t, value, .. } = sample;
         let sample = LateSample::new(t, start_t, value, self.commit.id, self.rule.forms);
         if late.insert(sample) {
-            self.head.counters.chunks_made(u64::from(opens));
+            self.head.figures.chunks_added(u64::from(opens));
             self.tally.late[usize::from(histogram)] += 1;
             widen(&mut self.tally.late_t, t);
         } else {

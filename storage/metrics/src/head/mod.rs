@@ -8,7 +8,7 @@
 //! [`head_chunks`], and, when they came out of order, in [`late`] chunks. Commits are numbered by [`isolation`].
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use model::append::SeriesRef;
@@ -21,19 +21,20 @@ use crate::blocks::tombstones::Tombstones;
 use crate::codec::chunk;
 use crate::exemplars::ExemplarRing;
 use crate::head::closed::ClosedChunk;
+use crate::head::figures::{SeriesFigures, TrafficFigures};
 use crate::head::head_chunks::HeadChunks;
 use crate::head::isolation::Isolation;
 use crate::head::log::Logs;
-use crate::head::series::{Bounds, CutRule, Tail};
+use crate::head::series::{Bounds, CutRule};
 use crate::head::table::SeriesTable;
 use crate::options::FloatEncoding;
 use crate::replay::interim::Translation;
-use crate::stats::{Distribution, LATE_BOUNDS};
 
 pub mod append;
 pub mod bit_store;
 pub mod closed;
 pub mod commit;
+pub mod figures;
 pub mod head_chunks;
 pub(crate) mod head_index;
 pub mod isolation;
@@ -58,8 +59,8 @@ pub struct Head {
     /// Series that have late samples. Taken before any series' lock.
     pub(crate) late_series: Mutex<HashSet<SeriesRef>>,
     pub(crate) times: Times,
-    pub(crate) counters: Counters,
-    pub(crate) late_by: Mutex<Distribution>,
+    pub(crate) figures: SeriesFigures,
+    pub(crate) traffic: Arc<TrafficFigures>,
     pub(crate) rule: CutRule,
     pub(crate) late_chunk_samples: usize,
     pub(crate) log_metadata: bool,
@@ -148,90 +149,6 @@ impl Times {
     }
 }
 
-/// What the head counts. See [`crate::stats::Stats`] for the meaning of each.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub(crate) series: AtomicU64,
-    pub(crate) series_created: AtomicU64,
-    pub(crate) series_removed: AtomicU64,
-    pub(crate) series_not_found: AtomicU64,
-    pub(crate) stale_series: AtomicI64,
-    pub(crate) histogram_series: AtomicI64,
-    pub(crate) histogram_buckets: AtomicI64,
-    pub(crate) chunks: AtomicI64,
-    pub(crate) chunks_created: AtomicU64,
-    pub(crate) chunks_removed: AtomicU64,
-    pub(crate) appended: Kinds,
-    pub(crate) late_appended: Kinds,
-    pub(crate) out_of_order: Kinds,
-    pub(crate) out_of_bounds: Kinds,
-    pub(crate) too_old: Kinds,
-    pub(crate) active_appenders: AtomicI64,
-    pub(crate) appenders_created: AtomicU64,
-    pub(crate) chunk_corruptions: AtomicU64,
-}
-
-/// A count for each kind of sample.
-#[derive(Debug, Default)]
-pub struct Kinds {
-    pub(crate) floats: AtomicU64,
-    pub(crate) histograms: AtomicU64,
-}
-
-impl Kinds {
-    pub(crate) fn of(&self, histogram: bool) -> &AtomicU64 {
-        if histogram { &self.histograms } else { &self.floats }
-    }
-
-    /// Floats and histograms.
-    pub(crate) fn both(&self) -> (u64, u64) {
-        (self.floats.load(Ordering::Relaxed), self.histograms.load(Ordering::Relaxed))
-    }
-}
-
-/// Adds to a counter.
-pub(crate) fn count(counter: &AtomicU64, n: u64) {
-    if n > 0 {
-        counter.fetch_add(n, Ordering::Relaxed);
-    }
-}
-
-impl Counters {
-    /// Notes how the end of a series changed.
-    pub(crate) fn tail_changed(&self, before: Tail, after: Tail) {
-        if before == after {
-            return;
-        }
-        let step = |counter: &AtomicI64, change: i64| {
-            if change != 0 {
-                counter.fetch_add(change, Ordering::Relaxed);
-            }
-        };
-        step(&self.stale_series, i64::from(after.stale) - i64::from(before.stale));
-        step(
-            &self.histogram_series,
-            i64::from(after.buckets.is_some()) - i64::from(before.buckets.is_some()),
-        );
-        step(&self.histogram_buckets, after.buckets.unwrap_or(0) as i64 - before.buckets.unwrap_or(0) as i64);
-    }
-
-    /// Notes chunks that came.
-    pub(crate) fn chunks_made(&self, n: u64) {
-        if n > 0 {
-            self.chunks.fetch_add(n as i64, Ordering::Relaxed);
-            count(&self.chunks_created, n);
-        }
-    }
-
-    /// Notes chunks that went.
-    pub(crate) fn chunks_dropped(&self, n: u64) {
-        if n > 0 {
-            self.chunks.fetch_sub(n as i64, Ordering::Relaxed);
-            count(&self.chunks_removed, n);
-        }
-    }
-}
-
 /// What a head is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadOptions {
@@ -262,8 +179,8 @@ impl Head {
             metadata: Mutex::default(),
             late_series: Mutex::default(),
             times: Times::default(),
-            counters: Counters::default(),
-            late_by: Mutex::new(Distribution::new(LATE_BOUNDS)),
+            figures: SeriesFigures::default(),
+            traffic: Arc::default(),
             rule: options.rule,
             late_chunk_samples: options.late_chunk_samples,
             log_metadata: options.log_metadata,
@@ -321,7 +238,7 @@ impl Head {
                 && !late.open.is_empty()
             {
                 let chunks = late.close(log_ref, forms, &self.chunks).len() as u64;
-                self.counters.chunks_made(chunks.saturating_sub(1));
+                self.figures.chunks_added(chunks.saturating_sub(1));
             }
         }
     }

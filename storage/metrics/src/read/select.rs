@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use crate::blocks::block::{BlockSeries, MetricsBlock, SharedBlock};
 use crate::blocks::tombstones::{Intervals, Tombstones};
 use crate::codec::chunk::{self, Encoding};
+use crate::head::Head;
 use crate::head::closed::ClosedChunk;
 use crate::head::head_chunks::ChunkBytes;
 use crate::head::head_index::HeadIndex;
@@ -26,7 +27,6 @@ use crate::head::late::{LateChunk, LateSample};
 use crate::head::repeats::Repeats;
 use crate::head::series::{Open, Series};
 use crate::head::table::Pages;
-use crate::head::{Head, count};
 use crate::read::find::{FEW, Found};
 use crate::read::pieces::{Piece, PieceCursor, Source};
 use storage_base::StorageError;
@@ -251,7 +251,7 @@ impl HeadView {
         out: &mut Vec<Piece>,
     ) {
         let Some(series) = self.pages.lock(reference) else {
-            count(&self.head.counters.series_not_found, 1);
+            self.head.traffic.series_not_found.inc();
             return;
         };
         let deleted = self.tombstones.get(reference.0).map(|deleted| Arc::new(deleted.clone()));

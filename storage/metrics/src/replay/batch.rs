@@ -217,7 +217,7 @@ impl Batch {
                 tally.with(tallies.reduce(Tally::default, Tally::with))
             }
         };
-        head.counters.chunks_made(tally.chunks);
+        head.figures.chunks_added(tally.chunks);
         drop(rows);
         for column in self.columns.drain(..) {
             column.slots.iter().for_each(|slot| self.owners[*slot as usize] = NONE);
@@ -284,7 +284,7 @@ impl<'b> Rows<'b> {
             if !room.times.is_empty() {
                 let before = series.tail();
                 room.store(head, rule, &mut series, commit, &mut tally);
-                head.counters.tail_changed(before, series.tail());
+                head.figures.tail_changed(before, series.tail());
             }
         }
         tally

@@ -216,7 +216,7 @@ impl Gathered {
             };
             tally.note(made, t);
         }
-        head.counters.tail_changed(before, series.tail());
+        head.figures.tail_changed(before, series.tail());
     }
 }
 

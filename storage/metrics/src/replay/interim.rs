@@ -9,7 +9,7 @@
 //! belong to the lasting head.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use model::SampleValue;
@@ -20,7 +20,7 @@ use crate::head::head_chunks::HeadChunks;
 use crate::head::log::Logs;
 use crate::head::series::Bounds;
 use crate::head::table::{SeriesTable, slot_of};
-use crate::head::{Counters, Head, HeadOptions, Kinds};
+use crate::head::{Head, HeadOptions};
 use crate::replay::survey::Survey;
 use storage_base::StorageError;
 use storage_base::fs::Disk;
@@ -51,8 +51,10 @@ impl Translation {
 }
 
 impl Head {
-    /// An interim head, whose logs are open. `survey` is of the log that is being replayed.
+    /// An interim head until `self` has been brought back, whose logs are open. `survey` is of the log that is being
+    /// replayed.
     pub(crate) fn interim(
+        &self,
         disk: Arc<dyn Disk>,
         logs: Logs,
         min_valid_t: i64,
@@ -61,6 +63,7 @@ impl Head {
     ) -> Self {
         let options = HeadOptions { late_chunk_samples: usize::MAX, ..options };
         let mut head = Self::new(HeadChunks::in_memory(disk), logs, min_valid_t, options);
+        head.traffic = self.traffic.clone();
         head.table = SeriesTable::from_epoch(FIRST_EPOCH);
         if let Some((_, last)) = survey.numbers {
             head.table.reserve_log_ref(last);
@@ -113,7 +116,6 @@ impl Head {
                 }
             }
         }
-        self.counters.absorb(&interim.counters);
         *self.translation.write() = Some(translation);
         std::mem::swap(logs, &mut *self.logs.lock());
         // It is set once.
@@ -159,23 +161,5 @@ impl Head {
         pending.clear();
         let committed = appender.commit_gathered()?;
         Ok(Committed { dropped: committed.dropped + dropped, ..committed })
-    }
-}
-
-impl Counters {
-    /// Goes on counting from where another head's stand.
-    fn absorb(&self, other: &Self) {
-        let kinds = |counters: &Self| {
-            let Self { appended, late_appended, out_of_order, out_of_bounds, too_old, .. } = counters;
-            [appended, late_appended, out_of_order, out_of_bounds, too_old].map(Kinds::both)
-        };
-        let Self { appended, late_appended, out_of_order, out_of_bounds, too_old, .. } = self;
-        let own = [appended, late_appended, out_of_order, out_of_bounds, too_old];
-        for (kinds, (floats, histograms)) in own.into_iter().zip(kinds(other)) {
-            kinds.floats.fetch_add(floats, Relaxed);
-            kinds.histograms.fetch_add(histograms, Relaxed);
-        }
-        self.appenders_created.fetch_add(other.appenders_created.load(Relaxed), Relaxed);
-        self.series_not_found.fetch_add(other.series_not_found.load(Relaxed), Relaxed);
     }
 }

@@ -21,11 +21,11 @@ use parking_lot::MutexGuard;
 
 use crate::blocks::tombstones::Tombstones;
 use crate::format::{WAL_DIR, WBL_DIR};
+use crate::head::Head;
 use crate::head::commit::widen;
 use crate::head::isolation::Commit;
 use crate::head::series::{END_OF_TIME, Series};
 use crate::head::table::{Pages, SeriesTable};
-use crate::head::{Head, count};
 use crate::record::{self, Record, RefSample, RefSeries};
 use crate::replay::batch::{Batch, FloatOf};
 use crate::replay::found_chunks::FoundChunks;
@@ -511,8 +511,7 @@ impl<'r> Replay<'r> {
             }
         }
         let removed = head.table.remove(&empty, |series| series.is_empty());
-        head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
-        count(&head.counters.series_removed, removed.len() as u64);
+        head.figures.series_dropped(removed.len() as u64);
         let spare = self.numbers.iter().filter_map(|(number, slot)| match self.series(slot) {
             Some(guard) if guard.log_ref == number => None,
             // Late samples may be of any time.

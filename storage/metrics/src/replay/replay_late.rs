@@ -52,7 +52,7 @@ impl Replay<'_> {
                         && !late.open.is_empty()
                     {
                         late.open = Vec::new();
-                        self.head.counters.chunks_dropped(1);
+                        self.head.figures.chunks_dropped(1);
                     }
                 }
             }
@@ -67,7 +67,7 @@ impl Replay<'_> {
                     if let Some(late) = &mut guard.late {
                         late.closed.retain(|late| late.chunk.at >= place);
                     }
-                    self.head.counters.chunks_dropped((before - guard.chunks()) as u64);
+                    self.head.figures.chunks_dropped((before - guard.chunks()) as u64);
                 }
             }
             _ => {}
@@ -88,7 +88,7 @@ impl Replay<'_> {
         let late = guard.late.get_or_insert_default();
         let opens = late.open.is_empty();
         if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
-            self.head.counters.chunks_made(u64::from(opens));
+            self.head.figures.chunks_added(u64::from(opens));
             self.head.times.note_late(t, t);
         }
     }

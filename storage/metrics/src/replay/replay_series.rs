@@ -5,7 +5,6 @@ use model::append::SeriesRef;
 use crate::blocks::tombstones::Interval;
 use crate::head::closed::ClosedChunk;
 use crate::head::commit::widen;
-use crate::head::count;
 use crate::head::late::LateChunk;
 use crate::head::series::Series;
 use crate::head::table::slot_of;
@@ -19,8 +18,7 @@ impl Replay<'_> {
         // A table of 2^32 series does not get this far.
         let Ok((series, created)) = self.head.table.get_or_create(labels, Some(number)) else { return };
         if created {
-            count(&self.head.counters.series, 1);
-            count(&self.head.counters.series_created, 1);
+            self.head.figures.series_added();
         }
         if self.numbers.insert(number, slot_of(series)).is_some() {
             return;
@@ -81,7 +79,7 @@ impl Replay<'_> {
             let commits = Some([self.commit.id].into());
             series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits });
         }
-        self.head.counters.chunks_made((series.chunks() - chunks_before) as u64);
+        self.head.figures.chunks_added((series.chunks() - chunks_before) as u64);
         span
     }
 
@@ -99,9 +97,9 @@ impl Replay<'_> {
                 self.batch.pass_over(slot, i64::MIN);
                 let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();
-                self.head.counters.chunks_dropped(guard.chunks() as u64);
+                self.head.figures.chunks_dropped(guard.chunks() as u64);
                 guard.clear(&self.head.chunks);
-                self.head.counters.tail_changed(before, guard.tail());
+                self.head.figures.tail_changed(before, guard.tail());
             }
             return;
         }

@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -18,7 +17,7 @@ use crate::replay::found_chunks::FoundChunks;
 use crate::replay::progress::{Progress, ReplayProgress};
 use crate::replay::survey::{Survey, survey};
 use crate::replay::{END, Replay, Replayed};
-use crate::store::{MetricsStore, bump};
+use crate::store::MetricsStore;
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
@@ -67,7 +66,7 @@ fn empty_head(
     let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.add(chunk))?;
     let head = Head::new(chunks, logs, min_valid_t, options);
     if let Some(damage) = damage {
-        bump(&head.counters.chunk_corruptions);
+        head.figures.chunk_corruptions.inc();
         let action = "cut there; later files emptied, because the write-ahead log has the same samples";
         observer.event(&Event::repaired(damage, action));
     }
@@ -137,7 +136,7 @@ impl Restore {
         }
         let mut logs = unopened_logs();
         logs.open()?;
-        let interim = Head::interim(disk.clone(), logs, min_valid_t, head_options, &survey);
+        let interim = head.interim(disk.clone(), logs, min_valid_t, head_options, &survey);
         let interim = Arc::new(interim);
         let task = Task { interim: interim.clone(), found, survey, start };
         let restore = Self {
@@ -201,7 +200,7 @@ impl MetricsStore {
             self.published.write().live = head.clone();
             *self.restore.outcome.lock() = (replayed, start.elapsed());
         }
-        let series = head.counters.series.load(Relaxed) as usize;
+        let series = head.figures.series.get() as usize;
         self.observer.event(&Event::Replayed { series, took: start.elapsed() });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! How series spread over names and labels.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 use model::labels::METRIC_NAME;
 
@@ -37,7 +37,7 @@ impl MetricsStore {
         Cardinality {
             series: index.len(),
             label_pairs: found.pairs,
-            chunks: self.head.counters.chunks.load(Relaxed).max(0) as u64,
+            chunks: self.head.figures.chunks.get().max(0) as u64,
             min_t: self.head.times.min_t.load(SeqCst),
             max_t: self.head.times.max_t.load(SeqCst),
             series_by_metric: found.series_by_metric,

@@ -65,7 +65,7 @@ impl MetricsStore {
         for block in blocks.blocks().iter().filter(|block| !block.tombstones().is_empty()) {
             self.merge_blocks(std::slice::from_ref(block), block.meta().rewritten(self.new_id()))?;
         }
-        self.counts.timed.lock().tombstone_cleanup.observe(start.elapsed().as_secs_f64());
+        self.figures.tombstone_cleanup.observe(start.elapsed().as_secs_f64());
         Ok(())
     }
 }

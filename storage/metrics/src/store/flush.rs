@@ -4,13 +4,13 @@
 //! when no snapshot lives that was taken before; until then [`Work`] remembers it.
 
 use std::path::Path;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use storage_base::StorageError;
 use storage_base::observer::Event;
 
-use super::{MetricsStore, ROOT, Truncation, Work, bump};
+use super::{MetricsStore, ROOT, Truncation, Work};
 use crate::blocks::block_writer::TimedChunk;
 use crate::blocks::head_block::write_block;
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
@@ -126,13 +126,13 @@ impl MetricsStore {
         cut: &Cut,
     ) -> Result<Option<BlockMeta>, StorageError> {
         let start = Instant::now();
-        self.counts.populating.store(1, Relaxed);
+        self.figures.populating_block.set(1);
         let written = self.try_write_cut(view, parent, cut);
-        self.counts.populating.store(0, Relaxed);
+        self.figures.populating_block.set(0);
         let meta = written?;
         if let Some(meta) = &meta {
-            bump(&self.counts.compactions);
-            self.counts.timed.lock().compaction_seconds.observe(start.elapsed().as_secs_f64());
+            self.figures.compactions.inc();
+            self.figures.compaction_seconds.observe(start.elapsed().as_secs_f64());
             self.observer.event(&Event::BlockWritten {
                 block: meta.id.to_string(),
                 min_t: meta.min_time,
@@ -165,11 +165,10 @@ impl MetricsStore {
     }
 
     fn note_chunks(&self, chunks: &[TimedChunk<'_>]) {
-        let mut timed = self.counts.timed.lock();
         for chunk in chunks {
-            timed.chunk_bytes.observe(chunk.chunk.data.len() as f64);
-            timed.chunk_samples.observe(chunk.chunk.samples() as f64);
-            timed.chunk_seconds.observe((chunk.max_t - chunk.min_t) as f64 / 1000.0);
+            self.figures.chunk_bytes.observe(chunk.chunk.data.len() as f64);
+            self.figures.chunk_samples.observe(chunk.chunk.samples() as f64);
+            self.figures.chunk_seconds.observe((chunk.max_t - chunk.min_t) as f64 / 1000.0);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use model::time::Clock;
@@ -18,9 +18,6 @@ use crate::head::Head;
 use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::read::select::{HeadView, Snapshot};
 use crate::replay::restore::Restore;
-use crate::stats::{
-    CHUNK_BYTES_BOUNDS, CHUNK_SAMPLES_BOUNDS, CHUNK_SECONDS_BOUNDS, COMPACTION_BOUNDS, Distribution, Timing,
-};
 use storage_base::StorageError;
 use storage_base::block::BlockSet;
 use storage_base::block::publish::{remove_block, remove_leftovers};
@@ -29,6 +26,10 @@ use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
 use storage_base::store::Context;
 use storage_base::wal::{WriterOptions, checkpoint};
+
+use telemetry::Summary;
+
+use figures::BlockFigures;
 
 pub mod cardinality;
 mod delete;
@@ -62,7 +63,9 @@ pub struct MetricsStore {
     pub(crate) published: RwLock<Published>,
     /// Held while blocks are changed or the head is truncated.
     pub(crate) work: Mutex<Work>,
-    pub(crate) counts: Counts,
+    pub(crate) figures: BlockFigures,
+    /// Syncs of the logs that were asked for here; the writers count those of their own.
+    wal_syncs: Summary,
     pub(crate) restore: Restore,
     /// Set when the store closes: long work breaks off.
     stopping: AtomicBool,
@@ -93,80 +96,6 @@ pub(crate) struct Truncation {
 impl Default for Truncation {
     fn default() -> Self {
         Self { commit: 0, min_t: i64::MIN, late_below: 0, wbl_below: 0 }
-    }
-}
-
-/// Counters of background work.
-#[derive(Debug)]
-pub(crate) struct Counts {
-    pub(crate) compactions: AtomicU64,
-    pub(crate) vertical: AtomicU64,
-    pub(crate) populating: AtomicU64,
-    pub(crate) reloads: AtomicU64,
-    pub(crate) reloads_failed: AtomicU64,
-    pub(crate) truncations: AtomicU64,
-    pub(crate) truncations_failed: AtomicU64,
-    pub(crate) checkpoints: AtomicU64,
-    pub(crate) checkpoints_failed: AtomicU64,
-    pub(crate) checkpoint_deletions: AtomicU64,
-    pub(crate) checkpoint_deletions_failed: AtomicU64,
-    pub(crate) wal_truncations_failed: AtomicU64,
-    pub(crate) timed: Mutex<Timed>,
-}
-
-/// Durations and distributions of background work.
-#[derive(Clone, Debug)]
-pub(crate) struct Timed {
-    pub(crate) gc: Timing,
-    pub(crate) wal_truncate: Timing,
-    pub(crate) wal_fsync: Timing,
-    pub(crate) tombstone_cleanup: Distribution,
-    pub(crate) compaction_seconds: Distribution,
-    pub(crate) chunk_bytes: Distribution,
-    pub(crate) chunk_samples: Distribution,
-    pub(crate) chunk_seconds: Distribution,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            compactions: zero(),
-            vertical: zero(),
-            populating: zero(),
-            reloads: zero(),
-            reloads_failed: zero(),
-            truncations: zero(),
-            truncations_failed: zero(),
-            checkpoints: zero(),
-            checkpoints_failed: zero(),
-            checkpoint_deletions: zero(),
-            checkpoint_deletions_failed: zero(),
-            wal_truncations_failed: zero(),
-            timed: Mutex::new(Timed {
-                gc: Timing::default(),
-                wal_truncate: Timing::default(),
-                wal_fsync: Timing::default(),
-                // Prometheus has no bounds of its own here.
-                tombstone_cleanup: Distribution::new(&[]),
-                compaction_seconds: Distribution::new(COMPACTION_BOUNDS),
-                chunk_bytes: Distribution::new(CHUNK_BYTES_BOUNDS),
-                chunk_samples: Distribution::new(CHUNK_SAMPLES_BOUNDS),
-                chunk_seconds: Distribution::new(CHUNK_SECONDS_BOUNDS),
-            }),
-        }
-    }
-}
-
-pub(crate) fn bump(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-impl Timing {
-    /// Counts one more that began at `start`.
-    pub(crate) fn add(&mut self, start: Instant) {
-        self.count += 1;
-        self.seconds += start.elapsed().as_secs_f64();
     }
 }
 
@@ -204,7 +133,8 @@ impl MetricsStore {
             head,
             published: RwLock::new(published),
             work: Mutex::default(),
-            counts: Counts::default(),
+            figures: BlockFigures::default(),
+            wal_syncs: Summary::default(),
             restore,
             stopping: AtomicBool::new(false),
         };
@@ -237,8 +167,8 @@ impl MetricsStore {
     pub(crate) fn reload(&self, from: Option<i64>) -> Result<(), StorageError> {
         let before = self.block_set();
         let loaded = BlockSet::load(&*self.disk, Path::new(ROOT), &before);
-        bump(&self.counts.reloads);
-        let set = loaded.inspect_err(|_| bump(&self.counts.reloads_failed))?;
+        self.figures.reloads.inc();
+        let set = loaded.inspect_err(|_| self.figures.reloads_failed.inc())?;
         {
             let mut published = self.published.write();
             published.blocks = Arc::new(set);
@@ -299,7 +229,7 @@ impl MetricsStore {
             let start = Instant::now();
             // One log's failure must not keep the other from being synced.
             result = result.and(sync.run().map(drop));
-            self.counts.timed.lock().wal_fsync.add(start);
+            self.wal_syncs.observe(start.elapsed().as_secs_f64());
         }
         result
     }

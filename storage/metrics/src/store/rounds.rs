@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use storage_base::block::Block;
@@ -14,7 +13,7 @@ use storage_base::observer::Event;
 use storage_base::store::{RetainedBlock, Store};
 use storage_base::{StorageError, Ulid};
 
-use super::{MetricsStore, ROOT, bump};
+use super::{MetricsStore, ROOT};
 use crate::blocks::block::MetricsBlock;
 use crate::blocks::merge::{Merged, merge};
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
@@ -121,7 +120,7 @@ impl MetricsStore {
             let metas: Vec<_> = parents.iter().map(|block| block.meta()).collect();
             let meta = BlockMeta::merged(self.new_id(), &metas);
             if plan.reason == Reason::Overlap {
-                bump(&self.counts.vertical);
+                self.figures.vertical_compactions.inc();
             }
             if let Err(e) = self.merge_blocks(&parents, meta) {
                 if !e.is_disk_full() && !self.is_stopping() {
@@ -151,13 +150,13 @@ impl MetricsStore {
         let start = Instant::now();
         let inputs: Vec<_> = parents.iter().map(|block| &**block).collect();
         let ids: Vec<Ulid> = parents.iter().map(|block| block.meta().id).collect();
-        self.counts.populating.store(1, Relaxed);
+        self.figures.populating_block.set(1);
         // Histograms keep the form that they have.
         let forms = Forms { histogram_start_t: false, ..self.head.cut_rule().forms };
         let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, forms, &mut |_| {
             if self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        self.counts.populating.store(0, Relaxed);
+        self.figures.populating_block.set(0);
         let block = match merged? {
             Merged::Block(meta) => {
                 self.reload(None)?;
@@ -170,8 +169,8 @@ impl MetricsStore {
             }
             Merged::Cancelled => return Ok(()),
         };
-        bump(&self.counts.compactions);
-        self.counts.timed.lock().compaction_seconds.observe(start.elapsed().as_secs_f64());
+        self.figures.compactions.inc();
+        self.figures.compaction_seconds.observe(start.elapsed().as_secs_f64());
         let parents = ids.iter().map(Ulid::to_string).collect();
         self.observer.event(&Event::BlocksMerged { block, parents, took: start.elapsed() });
         Ok(())

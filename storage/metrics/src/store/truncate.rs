@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use model::append::SeriesRef;
@@ -10,10 +10,9 @@ use storage_base::StorageError;
 use storage_base::observer::Event;
 use storage_base::wal::{checkpoint, segment};
 
-use super::{MetricsStore, Truncation, Work, bump, in_order_end};
+use super::{MetricsStore, Truncation, Work, in_order_end};
 use crate::blocks::tombstones::Tombstones;
 use crate::format::{WAL_DIR, WBL_DIR};
-use crate::head::count;
 use crate::record::checkpoint::{Keep, create};
 
 impl MetricsStore {
@@ -24,7 +23,7 @@ impl MetricsStore {
             return Ok(());
         }
         let start = Instant::now();
-        bump(&self.counts.truncations);
+        self.figures.truncations.inc();
         work.truncation = None;
         let truncated = self.cover_late(&truncation).and_then(|()| {
             let removed = self.truncate_memory(&truncation)?;
@@ -32,7 +31,7 @@ impl MetricsStore {
             Ok(removed)
         });
         let series_removed = truncated.inspect_err(|_| {
-            bump(&self.counts.truncations_failed);
+            self.figures.truncations_failed.inc();
             // Deletions must not leave the log before the late samples that they hide.
             work.failed = Some(truncation);
         })?;
@@ -60,8 +59,8 @@ impl MetricsStore {
             let Some(mut series) = pages.lock(reference) else { continue };
             let (chunks, before) = (series.chunks(), series.tail());
             series.truncate(truncation.min_t, truncation.late_below, &head.chunks);
-            head.counters.chunks_dropped((chunks - series.chunks()) as u64);
-            head.counters.tail_changed(before, series.tail());
+            head.figures.chunks_dropped((chunks - series.chunks()) as u64);
+            head.figures.tail_changed(before, series.tail());
             if series.is_empty() {
                 empty.push(reference);
                 continue;
@@ -71,8 +70,7 @@ impl MetricsStore {
                 series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
         }
         let removed = head.table.remove(&empty, |series| series.is_empty() && !series.pending);
-        head.counters.series.fetch_sub(removed.len() as u64, Relaxed);
-        count(&head.counters.series_removed, removed.len() as u64);
+        head.figures.series_dropped(removed.len() as u64);
         {
             let mut logs = head.logs.lock();
             logs.spare(removed.iter().map(|(_, log_ref)| (*log_ref, i64::MIN)));
@@ -91,7 +89,7 @@ impl MetricsStore {
             }
             *tombstones = Arc::new(next);
         }
-        self.counts.timed.lock().gc.add(start);
+        self.figures.gc.observe(start.elapsed().as_secs_f64());
         Ok(removed.len())
     }
 
@@ -108,9 +106,9 @@ impl MetricsStore {
             segment::remove_before(&*self.disk, Path::new(WBL_DIR), truncation.wbl_below)?;
         }
         if truncation.min_t > i64::MIN {
-            self.checkpoint(truncation.min_t).inspect_err(|_| bump(&self.counts.wal_truncations_failed))?;
+            self.checkpoint(truncation.min_t).inspect_err(|_| self.figures.wal_truncations_failed.inc())?;
         }
-        self.counts.timed.lock().wal_truncate.add(start);
+        self.figures.wal_truncate.observe(start.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -141,15 +139,15 @@ impl MetricsStore {
         let keep = |series: SeriesRef| {
             in_head.binary_search(&series.0).is_ok() || logs.lock().needs_spare(series.0, to, min_t)
         };
-        bump(&self.counts.checkpoints);
+        self.figures.checkpoints.inc();
         let keep = Keep { series: &keep, min_t };
         let mut passed_over = |damage| self.observer.event(&Event::passed_over(damage));
         create(&self.disk, dir, to, &keep, self.wal, &mut passed_over)
-            .inspect_err(|_| bump(&self.counts.checkpoints_failed))?;
+            .inspect_err(|_| self.figures.checkpoints_failed.inc())?;
         segment::remove_before(&*self.disk, dir, to + 1)?;
-        bump(&self.counts.checkpoint_deletions);
+        self.figures.checkpoint_deletions.inc();
         checkpoint::remove_before(&*self.disk, dir, to)
-            .inspect_err(|_| bump(&self.counts.checkpoint_deletions_failed))?;
+            .inspect_err(|_| self.figures.checkpoint_deletions_failed.inc())?;
         self.head.logs.lock().forget_spare(to, min_t);
         self.observer.event(&Event::Checkpointed { first, last: to, took: start.elapsed() });
         Ok(())
