@@ -10,41 +10,21 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
-use telemetry::{Collect, Counter, Gather, Histogram, Labeled};
+use telemetry::{Counter, Histogram, Labeled, figures};
 
+const HANDLER: &[&str] = &["handler"];
 const SECONDS: &[f64] = &[0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
 const BYTES: &[f64] = &[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// The numbers of the HTTP server.
-pub struct HttpMetrics {
-    requests: Labeled<Counter>,
-    seconds: Labeled<Histogram>,
-    bytes: Labeled<Histogram>,
-}
-
-impl Default for HttpMetrics {
-    fn default() -> Self {
-        Self {
-            requests: Labeled::of(&["code", "handler"]),
-            seconds: Labeled::new(&["handler"], || Histogram::new(SECONDS)),
-            bytes: Labeled::new(&["handler"], || Histogram::new(BYTES)),
-        }
-    }
-}
-
-impl Collect for HttpMetrics {
-    fn collect(&self, out: &mut Gather) {
-        out.counters("prometheus_http_requests_total", "Counter of HTTP requests.", &self.requests);
-        out.histograms(
-            "prometheus_http_request_duration_seconds",
-            "Histogram of latencies for HTTP requests.",
-            &self.seconds,
-        );
-        out.histograms(
-            "prometheus_http_response_size_bytes",
-            "Histogram of response size for HTTP requests.",
-            &self.bytes,
-        );
+figures! {
+    /// Figures of the HTTP server.
+    pub struct HttpMetrics {
+        requests: Labeled<Counter> { Labeled::of(&["code", "handler"]) } =
+            "prometheus_http_requests_total", "Counter of HTTP requests.";
+        seconds: Labeled<Histogram> { Labeled::new(HANDLER, || Histogram::new(SECONDS)) } =
+            "prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests.";
+        bytes: Labeled<Histogram> { Labeled::new(HANDLER, || Histogram::new(BYTES)) } =
+            "prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests.";
     }
 }
 

@@ -47,7 +47,7 @@ impl Door {
         metrics: Arc<QueryMetrics>,
         active: Option<ActiveQueries>,
     ) -> Self {
-        metrics.max_concurrent.set(limits.max_queries as f64);
+        metrics.set_max_concurrent(limits.max_queries);
         Self {
             core: Core { storage, quota: Quota::new(limits) },
             promql: promql::PromQl::new(promql, metrics, active),
