@@ -61,7 +61,7 @@ pub enum ApplyError {
     },
 }
 
-/// Scrapes. LoopContext by all who feed it and look at it; its methods want a tokio runtime.
+/// Scrapes. Shared by the parts that feed it and read it; its methods need a tokio runtime.
 pub struct Manager {
     context: Arc<LoopContext>,
     user_agent: Arc<str>,

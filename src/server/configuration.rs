@@ -192,18 +192,21 @@ pub fn read_limits(flags: &Flags) -> door::limits::Limits {
     door::limits::Limits {
         timeout: millis(flags.query.timeout_ms),
         max_queries: usize::try_from(flags.query.max_concurrency).unwrap_or(1),
+        memory: Arc::new(Memory::new(memory_of_queries())),
     }
+}
+
+/// Half of all memory, in bytes; what queries take of the store is counted nowhere else.
+fn memory_of_queries() -> usize {
+    super::memory_limit::available()
+        .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX))
 }
 
 /// Settings of queries.
 pub fn promql_options(flags: &Flags, config: &Config) -> door::promql::Options {
-    // Half of all memory for all queries; what they take of the store is counted nowhere else.
-    let half = super::memory_limit::available()
-        .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX));
     door::promql::Options {
         engine: EngineOptions {
-            max_bytes: EngineOptions::default().max_bytes.min(half),
-            memory: Arc::new(Memory::new(half)),
+            max_bytes: EngineOptions::default().max_bytes.min(memory_of_queries()),
             max_samples: usize::try_from(flags.query.max_samples).unwrap_or(usize::MAX),
             lookback_delta: flags.query.lookback_delta_ms,
             default_interval: config.global.evaluation_interval_ms,

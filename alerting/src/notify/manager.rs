@@ -52,7 +52,7 @@ pub struct Manager {
     metrics: Arc<Metrics>,
     state: RwLock<Alertmanagers>,
     stopped: AtomicBool,
-    /// SendOptions tasks that still empty their queues.
+    /// Sending tasks that still empty their queues.
     ending: Mutex<Vec<SendLoop>>,
 }
 

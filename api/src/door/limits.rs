@@ -1,6 +1,9 @@
 //! What a tenant may ask of the store.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use promql::memory::Memory;
 
 use super::admission::Gate;
 
@@ -16,6 +19,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// `--query.max-concurrency`: queries that run at once.
     pub max_queries: usize,
+    /// Bytes that all queries may take together.
+    pub memory: Arc<Memory>,
 }
 
 /// The limits of one tenant and what is in use of them.

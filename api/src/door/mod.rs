@@ -1,6 +1,6 @@
 //! The one door to the store: every read from outside passes here, of whatever signal and API.
 //!
-//! A [`Door`] knows whose request it is ([`tenant`]), what that client may ask ([`limits`]), lets it in when it is its
+//! A [`Door`] knows whose request it is ([`tenant`]), what that client may ask and take ([`limits`]), lets it in when it is its
 //! turn and ends it at its deadline or when the client goes away ([`admission`]), and decides on which thread it runs
 //! ([`place`]). That core knows no language and no kind of data. On top of it stands one file for each kind of read:
 //! [`promql`], [`series`], [`exemplars`], [`status`], [`admin`], and [`rules`] for those that come from inside.
@@ -48,9 +48,10 @@ impl Door {
         active: Option<ActiveQueries>,
     ) -> Self {
         metrics.set_max_concurrent(limits.max_queries);
+        let memory = limits.memory.clone();
         Self {
             core: Core { storage, quota: Quota::new(limits) },
-            promql: promql::PromQl::new(promql, metrics, active),
+            promql: promql::PromQl::new(promql, memory, metrics, active),
         }
     }
 }
@@ -130,6 +131,7 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::sync::mpsc;
 
+    use ::promql::memory::Memory;
     use model::time::Clock;
     use storage::Options;
     use storage::fs::RealDisk;
@@ -148,7 +150,7 @@ mod tests {
     fn core(dir: &tempfile::TempDir, timeout: Duration) -> Core {
         let disk = Arc::new(RealDisk::new(dir.path().to_owned()));
         let storage = Storage::open(disk, Arc::new(Epoch), Options::default(), Arc::new(Silent)).unwrap();
-        let quota = Quota::new(Limits { timeout, max_queries: 1 });
+        let quota = Quota::new(Limits { timeout, max_queries: 1, memory: Arc::new(Memory::new(usize::MAX)) });
         Core { storage: Arc::new(storage), quota }
     }
 

@@ -11,6 +11,7 @@ use promql::ast::Expr;
 use promql::engine::{
     Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
 };
+use promql::memory::Memory;
 use promql::parse::Features;
 use storage::Storage;
 use tokio::sync::oneshot;
@@ -24,7 +25,7 @@ use super::{Door, Tenant};
 /// Settings of all queries.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The engine's. They hold the memory budget of all queries.
+    /// The engine's. The memory that they name is replaced by that of the [limits](super::limits::Limits).
     pub engine: EngineOptions,
     /// What the language allows.
     pub features: Features,
@@ -67,9 +68,15 @@ pub(super) struct PromQl {
 }
 
 impl PromQl {
-    pub(super) fn new(options: Options, metrics: Arc<QueryMetrics>, active: Option<ActiveQueries>) -> Self {
+    pub(super) fn new(
+        options: Options,
+        memory: Arc<Memory>,
+        metrics: Arc<QueryMetrics>,
+        active: Option<ActiveQueries>,
+    ) -> Self {
+        let engine = EngineOptions { memory, ..options.engine };
         Self {
-            engine: ArcSwap::from_pointee(Engine::new(options.engine)),
+            engine: ArcSwap::from_pointee(Engine::new(engine)),
             features: options.features,
             metrics,
             active: active.map(Arc::new),
