@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Labels;
-use model::append::SeriesRef;
 use serde_json::Value;
 use storage::fs::RealDisk;
-use storage::metrics::record::{self, RefSample, RefSeries};
+use storage::metrics::record::{self, LogRef, RefSample, RefSeries};
 use storage::wal::WriterOptions;
 use storage::wal::{Batch, Writer};
 
@@ -28,13 +27,12 @@ fn write_log(data: &Path) {
     let mut log = Writer::open(Arc::new(RealDisk::new(data)), Path::new("wal"), options).unwrap();
     let mut batch = Batch::new();
     let labels = |n: u64| Labels::from_pairs([("__name__", "old"), ("n", &n.to_string())]);
-    let series: Vec<_> =
-        (1..=SERIES).map(|n| RefSeries { series: SeriesRef(n), labels: labels(n) }).collect();
+    let series: Vec<_> = (1..=SERIES).map(|n| RefSeries { series: LogRef(n), labels: labels(n) }).collect();
     batch.push(|out| record::put_series(out, &series));
     let start = now_ms() - 60_000 - SCRAPES * 1000;
     for scrape in 0..SCRAPES {
         let v = |n: u64| ((n * 7 + scrape as u64) as f64).sqrt();
-        let sample = |n| RefSample { series: SeriesRef(n), t: start + scrape * 1000, start_t: 0, v: v(n) };
+        let sample = |n| RefSample { series: LogRef(n), t: start + scrape * 1000, start_t: 0, v: v(n) };
         let samples: Vec<_> = (1..=SERIES).map(sample).collect();
         batch.push(|out| record::put_samples(out, &samples, false));
         log.log(&batch).unwrap();

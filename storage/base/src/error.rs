@@ -3,12 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use ulid::Ulid;
+
 use crate::fs::Disk;
 
-/// A failure of the store.
+/// A failure of the store. Each variant says whose fault it is.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The operating system refused.
+    /// The operating system refused: the environment's fault.
     #[error("{action} {path}: {source}")]
     Io {
         /// What was tried, as a gerund: `writing`, `mapping`.
@@ -18,10 +20,18 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
-    /// Bytes on disk are not what was written there.
+    /// Bytes on disk are not what was written there: the environment's fault, or that of another program.
     #[error("{0}")]
     Corrupt(#[from] Corruption),
-    /// Another process uses the data directory.
+    /// A block cannot be read, for damage or for a refusal of the operating system.
+    #[error("corrupted block {block}: {reason}")]
+    BlockUnreadable {
+        /// The block's id.
+        block: Ulid,
+        /// What is wrong, with the file.
+        reason: String,
+    },
+    /// Another process uses the data directory: the operator's choice.
     #[error(
         "data directory is locked by another process: {path}; stop it, or choose another --storage.tsdb.path"
     )]
@@ -29,7 +39,8 @@ pub enum StorageError {
         /// The lock file.
         path: String,
     },
-    /// A background thread panicked; the store refuses writes until it is opened again.
+    /// A background thread panicked, or the log could not be replayed; the store refuses writes until it is opened
+    /// again. Our fault, or that of the failure that the text names.
     #[error("the store stopped after an internal error: {0}")]
     Poisoned(String),
     /// The write-ahead log is being replayed, as the text says; what was asked for must wait until that is done.
@@ -41,7 +52,18 @@ pub enum StorageError {
     /// The store was closed before.
     #[error("the store is closed")]
     Closed,
-    /// The caller's request makes no sense.
+    /// What was to be written does not fit into the file format: nobody's fault.
+    #[error("{file}: exceeds {limit}, more than its format has room for")]
+    TooLarge {
+        /// The file as an operator would write it.
+        file: String,
+        /// The format's limit.
+        limit: String,
+    },
+    /// What the store made of its own data makes no sense: our fault.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The request or a setting makes no sense: the caller's fault.
     #[error("{0}")]
     Invalid(String),
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use model::append::{AppendError, Appendable, HistogramSample, SeriesRef};
+use model::append::{AppendError, Appendable, HistogramSample};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
 use model::read::{Columns, Hints, Selection};
 use model::sample::{Exemplar, STALE_NAN};
@@ -13,7 +13,7 @@ use storage_base::block::BlockSet;
 use storage_base::fs::{Disk, SimDisk};
 use storage_base::wal::{self, Batch, WriterOptions};
 use storage_metrics::blocks::block::MetricsBlock;
-use storage_metrics::record::{self, RefMmapMarker, RefSample, RefSeries};
+use storage_metrics::record::{self, LogRef, RefMmapMarker, RefSample, RefSeries};
 
 use super::*;
 use crate::{Event, ExemplarQuery, Limits, Observer, SizeLimit, StorageError, metrics};
@@ -213,9 +213,9 @@ fn times_out_of_proportion_do_no_harm() {
         storage.close().unwrap();
         drop(storage);
         add_records(&disk, log, |batch| {
-            let of = |n| RefSeries { series: SeriesRef(n), labels: series(&format!("far {n}")) };
+            let of = |n| RefSeries { series: LogRef(n), labels: series(&format!("far {n}")) };
             let sample = |(n, t): (usize, &i64)| RefSample {
-                series: SeriesRef(100 + n as u64 % 2),
+                series: LogRef(100 + n as u64 % 2),
                 t: *t,
                 start_t: 0,
                 v: 1.0,
@@ -228,7 +228,7 @@ fn times_out_of_proportion_do_no_harm() {
         });
         if log == "wbl" {
             add_records(&disk, "wal", |batch| {
-                let of = |n| RefSeries { series: SeriesRef(n), labels: series(&format!("far {n}")) };
+                let of = |n| RefSeries { series: LogRef(n), labels: series(&format!("far {n}")) };
                 batch.push(|out| record::put_series(out, &[of(100), of(101)]));
             });
         }
@@ -327,13 +327,13 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
     add_records(&disk, "wbl", |batch| {
         batch.push(|out| record::put_late_covered(out, u64::MAX));
         batch.push(|out| record::put_late_covered(out, 0x7fff_ffff << 32));
-        let markers = [0, 1, u64::MAX].map(|n| RefMmapMarker { series: SeriesRef(n), chunk: u64::MAX - n });
+        let markers = [0, 1, u64::MAX].map(|n| RefMmapMarker { series: LogRef(n), chunk: u64::MAX - n });
         batch.push(|out| record::put_mmap_markers(out, &markers));
     });
     add_records(&disk, "wal", |batch| {
-        let of = |n, name| RefSeries { series: SeriesRef(n), labels: series(name) };
+        let of = |n, name| RefSeries { series: LogRef(n), labels: series(name) };
         batch.push(|out| record::put_series(out, &[of(u64::MAX, "x"), of(u64::MAX - 1, "a"), of(0, "y")]));
-        let sample = |n| RefSample { series: SeriesRef(n), t: 12 * HOUR, start_t: 0, v: 1.0 };
+        let sample = |n| RefSample { series: LogRef(n), t: 12 * HOUR, start_t: 0, v: 1.0 };
         batch.push(|out| record::put_samples(out, &[sample(u64::MAX), sample(0)], false));
         batch.push(|out| record::put_late_follows(out, 6));
         batch.push(|out| out.extend([2, 1]));

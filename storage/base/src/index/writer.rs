@@ -82,13 +82,13 @@ impl<'d> IndexWriter<'d> {
     /// Adds a series, which must be greater than the one before. Its chunks must ascend without overlap.
     pub fn add_series(&mut self, labels: &[SymbolPair], chunks: &[ChunkMeta]) -> Result<(), StorageError> {
         if self.series_count > 0 && labels <= &*self.last_labels {
-            return Err(self.invalid("series are not in label order"));
+            return Err(self.misuse("series are not in label order"));
         }
         if labels.iter().any(|&(name, value)| name.max(value) >= self.symbol_count) {
-            return Err(self.invalid("a series refers to a symbol that does not exist"));
+            return Err(self.misuse("a series refers to a symbol that does not exist"));
         }
         if chunks.windows(2).any(|w| w[1].min_t <= w[0].max_t) || chunks.iter().any(|c| c.max_t < c.min_t) {
-            return Err(self.invalid("chunks of a series overlap"));
+            return Err(self.misuse("chunks of a series overlap"));
         }
         self.last_labels.clear();
         self.last_labels.extend_from_slice(labels);
@@ -125,7 +125,7 @@ impl<'d> IndexWriter<'d> {
         let mut lists: Vec<_> =
             self.counts.iter().map(|(&pair, &count)| PairPostings { pair: Some(pair), count }).collect();
         lists.sort_unstable_by_key(|list| list.pair);
-        let all = u32::try_from(self.series_count).map_err(|_| self.invalid("more than 2^32 series"))?;
+        let all = u32::try_from(self.series_count).map_err(|_| self.misuse("more than 2^32 series"))?;
         lists.insert(0, PairPostings { pair: None, count: all });
         // From here on a pair's counter is its rank among the lists.
         for (rank, list) in lists.iter().enumerate() {
@@ -208,13 +208,13 @@ impl<'d> IndexWriter<'d> {
         if len > self.len_max { Err(too_long(self.out.shown(), "64 GiB")) } else { Ok(()) }
     }
 
-    fn invalid(&self, reason: &str) -> StorageError {
-        StorageError::Invalid(format!("{}: {reason}", self.out.shown()))
+    fn misuse(&self, reason: &str) -> StorageError {
+        StorageError::Internal(format!("{}: {reason}", self.out.shown()))
     }
 }
 
 fn too_long(file: &str, limit: &str) -> StorageError {
-    StorageError::Invalid(format!("{file}: the index would exceed {limit}"))
+    StorageError::TooLarge { file: file.to_owned(), limit: limit.to_owned() }
 }
 
 /// A list with its length, count and checksum; a multiple of four, so that no padding is needed between lists.
@@ -297,7 +297,7 @@ fn write_symbols<S: AsRef<str>>(
         let symbol = symbol?;
         let text = symbol.as_ref();
         if last.as_ref().is_some_and(|last| last.as_ref() >= text) {
-            return Err(StorageError::Invalid(format!("{}: symbols are not ascending", out.shown())));
+            return Err(StorageError::Internal(format!("{}: symbols are not ascending", out.shown())));
         }
         section.entries += 1;
         section.len += varint_len(text.len() as u64) + text.len() as u64;
@@ -389,7 +389,7 @@ mod tests {
         writer.add_series(&[(0, 0)], &[]).unwrap();
         writer.add_series(&[(0, 1)], &[]).unwrap();
         let error = writer.add_series(&[(1, 1)], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "index: the index would exceed 64 GiB");
+        assert_eq!(error.to_string(), "index: exceeds 64 GiB, more than its format has room for");
     }
 
     #[test]

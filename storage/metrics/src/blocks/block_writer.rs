@@ -112,7 +112,7 @@ impl<'d> BlockWriter<'d> {
             match (symbols.number(name), symbols.number(value)) {
                 (Some(name), Some(value)) => pairs.push((name, value)),
                 _ => {
-                    return Err(StorageError::Invalid(format!(
+                    return Err(StorageError::Internal(format!(
                         "labels of {labels} are not among the block's symbols"
                     )));
                 }

@@ -105,7 +105,7 @@ impl<'d> ChunkWriter<'d> {
         };
         let offset = out.position();
         if offset > u64::from(u32::MAX) {
-            return Err(StorageError::Invalid(format!("{}: chunk segment exceeds 4 GiB", out.shown())));
+            return Err(StorageError::TooLarge { file: out.shown().to_owned(), limit: "4 GiB".to_owned() });
         }
         for part in parts {
             out.write(part)?;

@@ -123,7 +123,7 @@ fn block_chunks(
         samples.sort_by_key(|sample| sample.t);
         samples.dedup_by_key(|sample| sample.t);
         let recoded = recode::encode(samples.iter(), forms)
-            .map_err(|e| StorageError::Invalid(format!("encoding a chunk: {e}")))?;
+            .map_err(|e| StorageError::Internal(format!("encoding a chunk: {e}")))?;
         chunks.extend(recoded.into_iter().map(BlockChunk::Recoded));
     }
     Ok(chunks)

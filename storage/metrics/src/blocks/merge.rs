@@ -243,7 +243,7 @@ impl<'a> MergedSeries<'a> {
         merged.sort_by_key(|(sample, input)| (sample.t, *input));
         merged.dedup_by_key(|(sample, _)| sample.t);
         let encoded = encode(merged.iter().map(|(sample, _)| sample), forms)
-            .map_err(|e| StorageError::Invalid(format!("merged samples cannot be encoded: {e}")))?;
+            .map_err(|e| StorageError::Internal(format!("merged samples cannot be encoded: {e}")))?;
         pieces.extend(encoded.into_iter().map(Piece::Encoded));
         Ok(())
     }

@@ -18,7 +18,7 @@ use parking_lot::MutexGuard;
 use crate::head::Head;
 use crate::head::series::{Bounds, END_OF_TIME, Place, Series};
 use crate::head::table::Pages;
-use crate::record::RefSample;
+use crate::record::{LogRef, RefSample};
 use storage_base::StorageError;
 
 /// One appender.
@@ -40,8 +40,8 @@ pub struct Pending {
     pub(crate) batches: Vec<Batch>,
     /// For the out-of-order chunks.
     pub(crate) late: Vec<PendingSample>,
-    pub(crate) exemplars: Vec<(SeriesRef, u64, Exemplar)>,
-    pub(crate) metadata: Vec<(SeriesRef, u64, Metadata)>,
+    pub(crate) exemplars: Vec<(SeriesRef, LogRef, Exemplar)>,
+    pub(crate) metadata: Vec<(SeriesRef, LogRef, Metadata)>,
 }
 
 /// Samples whose order among each other does not matter but by kind: floats come first.
@@ -59,7 +59,7 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub struct PendingSample {
     pub(crate) series: SeriesRef,
-    pub(crate) log_ref: u64,
+    pub(crate) log_ref: LogRef,
     pub(crate) t: i64,
     /// Start timestamp, 0 for unknown.
     pub(crate) start_t: i64,
@@ -260,7 +260,7 @@ fn add_float(
     drop(guard);
     match place {
         Place::Next => {
-            pending.push_float(series, RefSample { series: SeriesRef(log_ref), t, start_t, v });
+            pending.push_float(series, RefSample { series: log_ref, t, start_t, v });
         }
         Place::Late => {
             note_late(head, t, bounds);

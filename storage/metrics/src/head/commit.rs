@@ -16,7 +16,7 @@ use crate::head::late::LateSample;
 use crate::head::log::Logs;
 use crate::head::series::{Bounds, CutRule, Place, Series};
 use crate::head::table::Pages;
-use crate::record::{RefSample, RefSeries};
+use crate::record::{LogRef, RefSample, RefSeries};
 use storage_base::StorageError;
 
 impl Head {
@@ -108,7 +108,7 @@ impl Head {
                 .filter_map(|series| {
                     let guard = pages.lock(*series)?;
                     let labels = index.labels(guard.pairs);
-                    Some(RefSeries { series: SeriesRef(guard.log_ref), labels })
+                    Some(RefSeries { series: guard.log_ref, labels })
                 })
                 .collect();
             drop(index);
@@ -145,7 +145,7 @@ impl Head {
     }
 
     /// Closes full open late chunks of the samples' series. Returns each series' number and the chunks' places.
-    fn make_room(&self, pages: &Pages, samples: &[PendingSample]) -> Vec<(u64, u64)> {
+    fn make_room(&self, pages: &Pages, samples: &[PendingSample]) -> Vec<(LogRef, u64)> {
         let mut markers = Vec::new();
         let forms = self.cut_rule().forms;
         for sample in samples {
@@ -220,7 +220,7 @@ impl Apply<'_> {
             let value = SampleValue::Histogram(mark);
             return self.histogram(&PendingSample {
                 series: of,
-                log_ref: sample.series.0,
+                log_ref: sample.series,
                 t: sample.t,
                 start_t: sample.start_t,
                 value,
@@ -231,7 +231,7 @@ impl Apply<'_> {
             drop(series);
             let value = SampleValue::Float(sample.v);
             let RefSample { series, t, start_t, .. } = *sample;
-            let sample = PendingSample { series: of, log_ref: series.0, t, start_t, value };
+            let sample = PendingSample { series: of, log_ref: series, t, start_t, value };
             return self.misplaced(placed, sample);
         }
         let before = series.tail();

@@ -5,6 +5,7 @@
 //! the write-ahead log holds the same samples until the head is truncated. Reading maps a file once and again when it
 //! has grown.
 
+use crate::record::LogRef;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl std::ops::Deref for ChunkBytes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundChunk {
     /// Its series' number in the write-ahead log.
-    pub log_ref: u64,
+    pub log_ref: LogRef,
     /// Whether it holds out-of-order samples.
     pub late: bool,
     /// Where and what it is.
@@ -190,7 +191,7 @@ impl HeadChunks {
     /// Adds a chunk and returns its place. The bytes reach the disk later.
     pub fn write(
         &self,
-        log_ref: u64,
+        log_ref: LogRef,
         min_t: i64,
         max_t: i64,
         encoding: Encoding,
@@ -206,7 +207,7 @@ impl HeadChunks {
         let number = writer.current.number;
         let at = place(number, writer.current.len());
         let start = writer.current.buffer.len();
-        writer.current.buffer.extend_from_slice(&log_ref.to_be_bytes());
+        writer.current.buffer.extend_from_slice(&log_ref.0.to_be_bytes());
         writer.current.buffer.extend_from_slice(&min_t.to_be_bytes());
         writer.current.buffer.extend_from_slice(&max_t.to_be_bytes());
         writer.current.buffer.push(encoding as u8 | if late { LATE_BIT } else { 0 });
@@ -480,7 +481,7 @@ fn cut(disk: &dyn Disk, numbers: RangeInclusive<u32>, offset: u64) -> Result<(),
 
 /// One chunk as the file has it.
 struct Parsed<'a> {
-    log_ref: u64,
+    log_ref: LogRef,
     min_t: i64,
     max_t: i64,
     encoding: Encoding,
@@ -502,10 +503,10 @@ enum Unparsed {
 fn parse(file: &[u8]) -> Result<Parsed<'_>, Unparsed> {
     let early = |_| Unparsed::Damaged("the chunk ends behind the file".into());
     let mut reader = ByteReader::new(file);
-    let log_ref = reader.u64().map_err(early)?;
+    let log_ref = LogRef(reader.u64().map_err(early)?);
     let min_t = reader.i64().map_err(early)?;
     let max_t = reader.i64().map_err(early)?;
-    if log_ref == 0 && min_t == 0 && max_t == 0 {
+    if log_ref == LogRef(0) && min_t == 0 && max_t == 0 {
         return Err(Unparsed::End);
     }
     let kind = reader.u8().map_err(early)?;
@@ -590,8 +591,8 @@ mod tests {
     /// Opens the files there are; returns the chunks' numbers, whether there is damage, and the next chunk's file.
     fn open(disk: &Arc<dyn Disk>) -> (Vec<u64>, bool, u64) {
         let mut found = Vec::new();
-        let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.push(chunk.log_ref)).unwrap();
-        let next = chunks.write(9, 0, 0, Encoding::Xor, false, &[0, 0]) >> 32;
+        let (chunks, damage) = HeadChunks::open(disk.clone(), |chunk| found.push(chunk.log_ref.0)).unwrap();
+        let next = chunks.write(LogRef(9), 0, 0, Encoding::Xor, false, &[0, 0]) >> 32;
         (found, damage.is_some(), next)
     }
 
@@ -648,7 +649,7 @@ mod tests {
             assert_eq!(chunks.could_begin_at(place), likely, "{names:?} {place:x}");
             if likely {
                 chunks.skip_to(place).unwrap();
-                assert!(chunks.write(1, 0, 0, Encoding::Xor, false, &[0, 0]) >= place);
+                assert!(chunks.write(LogRef(1), 0, 0, Encoding::Xor, false, &[0, 0]) >= place);
             }
             assert_eq!(disk.list(Path::new(DIR)).unwrap().len(), files, "{names:?} {place:x}");
         }

@@ -3,6 +3,7 @@
 //! Late samples are few and rarely last, so they stay plain until their chunk is full. A sample remembers its commit,
 //! because time does not tell what a snapshot may see of them.
 
+use crate::record::LogRef;
 use std::sync::Arc;
 
 use model::read::Columns;
@@ -85,7 +86,7 @@ impl Late {
     }
 
     /// Writes the open chunk out, as one chunk for each run of samples of a kind. Returns where they are.
-    pub fn close(&mut self, log_ref: u64, forms: Forms, chunks: &HeadChunks) -> Vec<u64> {
+    pub fn close(&mut self, log_ref: LogRef, forms: Forms, chunks: &HeadChunks) -> Vec<u64> {
         let mut places = Vec::new();
         // What does not encode was not validated; it stays where it is, and in the log.
         let Ok(runs) = encode(&self.open, forms) else { return places };

@@ -16,8 +16,8 @@ use crate::blocks::tombstones::Interval;
 use crate::format::{WAL_DIR, WBL_DIR};
 use crate::head::append::PendingSample;
 use crate::record::{
-    self, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample, RefSeries,
-    RefTombstone,
+    self, LogRef, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample,
+    RefSeries, RefTombstone,
 };
 use storage_base::StorageError;
 use storage_base::fs::Disk;
@@ -36,11 +36,18 @@ pub struct Logs {
     /// As `records`, for the out-of-order log.
     late_records: Batch,
     /// Numbers that no series of the head goes by and that records may have.
-    spare_refs: HashMap<u64, Spare>,
+    spare_refs: HashMap<LogRef, Spare>,
     /// Whether samples are written with their start timestamps.
     start_t: bool,
     /// Why nothing more is written.
-    closed: Option<String>,
+    end: Option<End>,
+}
+
+/// Why logs take nothing more.
+#[derive(Clone, Debug)]
+enum End {
+    Closed,
+    Poisoned(String),
 }
 
 /// Which records may have a number.
@@ -71,7 +78,7 @@ impl Logs {
             late_records: Batch::new(),
             spare_refs: HashMap::new(),
             start_t,
-            closed: None,
+            end: None,
         }
     }
 
@@ -93,19 +100,20 @@ impl Logs {
 
     /// Refuses once the logs are closed.
     pub fn check_open(&self) -> Result<(), StorageError> {
-        match &self.closed {
-            Some(reason) => Err(StorageError::Poisoned(reason.clone())),
+        match &self.end {
+            Some(End::Closed) => Err(StorageError::Closed),
+            Some(End::Poisoned(reason)) => Err(StorageError::Poisoned(reason.clone())),
             None => Ok(()),
         }
     }
 
     /// Refuses all writes from now on.
     pub fn poison(&mut self, reason: &str) {
-        self.closed.get_or_insert_with(|| reason.to_owned());
+        self.end.get_or_insert_with(|| End::Poisoned(reason.to_owned()));
     }
 
     /// Notes numbers that no series goes by any more, each with the newest time that records may have under it.
-    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = (u64, i64)>) {
+    pub fn spare(&mut self, log_refs: impl IntoIterator<Item = (LogRef, i64)>) {
         let segment = self.wal.as_ref().map_or(0, |wal| wal.position().segment);
         let spare = log_refs.into_iter().map(|(log_ref, max_t)| (log_ref, Spare { segment, max_t }));
         self.spare_refs.extend(spare);
@@ -113,7 +121,7 @@ impl Logs {
 
     /// Whether a number that no series goes by must be kept in a checkpoint of the segments up to `segment` and the
     /// times from `min_t` on.
-    pub fn needs_spare(&self, log_ref: u64, segment: u64, min_t: i64) -> bool {
+    pub fn needs_spare(&self, log_ref: LogRef, segment: u64, min_t: i64) -> bool {
         self.spare_refs.get(&log_ref).is_some_and(|spare| spare.is_needed(segment, min_t))
     }
 
@@ -133,13 +141,10 @@ impl Logs {
     }
 
     /// Adds metadata.
-    pub fn put_metadata(&mut self, metadata: &[(SeriesRef, u64, Metadata)]) {
+    pub fn put_metadata(&mut self, metadata: &[(SeriesRef, LogRef, Metadata)]) {
         let metadata: Vec<_> = metadata
             .iter()
-            .map(|(_, log_ref, metadata)| RefMetadata {
-                series: SeriesRef(*log_ref),
-                metadata: metadata.clone(),
-            })
+            .map(|(_, log_ref, metadata)| RefMetadata { series: *log_ref, metadata: metadata.clone() })
             .collect();
         self.records.push(|out| record::put_metadata(out, &metadata));
     }
@@ -172,11 +177,11 @@ impl Logs {
     }
 
     /// Adds exemplars.
-    pub fn put_exemplars(&mut self, exemplars: &[(SeriesRef, u64, Exemplar)]) {
+    pub fn put_exemplars(&mut self, exemplars: &[(SeriesRef, LogRef, Exemplar)]) {
         let exemplars: Vec<_> = exemplars
             .iter()
             .map(|(_, log_ref, exemplar)| RefExemplar {
-                series: SeriesRef(*log_ref),
+                series: *log_ref,
                 t: exemplar.t.unwrap_or(0),
                 v: exemplar.v,
                 labels: exemplar.labels.clone(),
@@ -188,12 +193,12 @@ impl Logs {
     /// Writes deletions: series, its number in the log, time.
     pub fn write_tombstones(
         &mut self,
-        tombstones: &[(SeriesRef, u64, Interval)],
+        tombstones: &[(SeriesRef, LogRef, Interval)],
     ) -> Result<(), StorageError> {
         let tombstones: Vec<_> = tombstones
             .iter()
             .map(|(_, log_ref, Interval { min_t, max_t })| RefTombstone {
-                series: SeriesRef(*log_ref),
+                series: *log_ref,
                 min_t: *min_t,
                 max_t: *max_t,
             })
@@ -208,7 +213,7 @@ impl Logs {
         match &mut self.wal {
             Some(wal) if !self.records.is_empty() => wal.log(&self.records),
             Some(_) => Ok(()),
-            None => Err(closed()),
+            None => Err(StorageError::Closed),
         }
     }
 
@@ -216,12 +221,12 @@ impl Logs {
     /// them. Returns where the log ended before.
     pub fn write_late(
         &mut self,
-        markers: &[(u64, u64)],
+        markers: &[(LogRef, u64)],
         samples: &[PendingSample],
     ) -> Result<Position, StorageError> {
         let markers: Vec<_> = markers
             .iter()
-            .map(|(log_ref, chunk)| RefMmapMarker { series: SeriesRef(*log_ref), chunk: *chunk })
+            .map(|(log_ref, chunk)| RefMmapMarker { series: *log_ref, chunk: *chunk })
             .collect();
         self.late_records.clear();
         self.late_records.push(|out| record::put_mmap_markers(out, &markers));
@@ -229,7 +234,7 @@ impl Logs {
         if self.wbl.is_none() {
             self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL_DIR), self.options)?);
         }
-        let Some(wbl) = &mut self.wbl else { return Err(closed()) };
+        let Some(wbl) = &mut self.wbl else { return Err(StorageError::Closed) };
         let before = wbl.position();
         wbl.log(&self.late_records)?;
         Ok(before)
@@ -239,7 +244,7 @@ impl Logs {
     pub fn write_late_covered(&mut self, place: u64) -> Result<(), StorageError> {
         self.late_records.clear();
         self.late_records.push(|out| record::put_late_covered(out, place));
-        self.wbl.as_mut().ok_or_else(closed)?.log(&self.late_records)
+        self.wbl.as_mut().ok_or(StorageError::Closed)?.log(&self.late_records)
     }
 
     /// Takes back what was written to the out-of-order log from a position on.
@@ -281,7 +286,7 @@ impl Logs {
 
     /// Ends both logs in good order.
     pub fn close(&mut self) -> Result<(), StorageError> {
-        self.poison("the store is closed");
+        self.end.get_or_insert(End::Closed);
         for log in [self.wal.take(), self.wbl.take()].into_iter().flatten() {
             log.close()?;
         }
@@ -289,15 +294,11 @@ impl Logs {
     }
 }
 
-fn closed() -> StorageError {
-    StorageError::Poisoned("the store is closed".into())
-}
-
 /// Adds samples of all kinds; a series' samples of one kind keep their order.
 fn put_samples(records: &mut Batch, samples: &[PendingSample], with_start_t: bool) {
     let (mut floats, mut integers, mut float_histograms) = (Vec::new(), Vec::new(), Vec::new());
     for sample in samples {
-        let (series, t, start_t) = (SeriesRef(sample.log_ref), sample.t, sample.start_t);
+        let (series, t, start_t) = (sample.log_ref, sample.t, sample.start_t);
         match &sample.value {
             SampleValue::Float(v) => floats.push(RefSample { series, t, start_t, v: *v }),
             SampleValue::Histogram(HistogramSample::Integer(v)) => {

@@ -7,6 +7,7 @@
 //! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
 //! [`head_chunks`], and, when they came out of order, in [`late`] chunks. Commits are numbered by [`isolation`].
 
+use crate::record::LogRef;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -278,7 +279,7 @@ impl Head {
     }
 
     /// Forgets which series had late samples, where they have none any more or are gone.
-    pub(crate) fn forget_late(&self, removed: &[(SeriesRef, u64)]) {
+    pub(crate) fn forget_late(&self, removed: &[(SeriesRef, LogRef)]) {
         let pages = self.table.pages();
         let mut late = self.late_series.lock();
         for (series, _) in removed {
@@ -288,7 +289,7 @@ impl Head {
     }
 
     /// The numbers of all series in the log, ascending.
-    pub(crate) fn log_refs(&self) -> Vec<u64> {
+    pub(crate) fn log_refs(&self) -> Vec<LogRef> {
         let pages = self.table.pages();
         let references = self.table.references();
         let mut refs: Vec<_> =

@@ -3,6 +3,7 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
+use crate::record::LogRef;
 use model::SampleValue;
 use model::append::{AppendError, HistogramSample};
 use model::sample::is_stale;
@@ -94,7 +95,7 @@ pub struct Series {
     /// The table's round of garbage collection in which the series was created; 0 for a vacant slot.
     pub(crate) epoch: u32,
     /// Its number in write-ahead log and chunks_head.
-    pub(crate) log_ref: u64,
+    pub(crate) log_ref: LogRef,
     /// The newest commits.
     pub(crate) versions: Versions,
     /// Its labels, as the index numbers them.
@@ -159,7 +160,7 @@ impl Bounds {
 
 impl Series {
     /// A series without samples.
-    pub(crate) fn new(epoch: u32, log_ref: u64, pairs: PairList) -> Self {
+    pub(crate) fn new(epoch: u32, log_ref: LogRef, pairs: PairList) -> Self {
         Self { epoch, log_ref, pairs, ..Self::default() }
     }
 
@@ -555,7 +556,7 @@ impl RareChunk {
 }
 
 /// Writes a chunk out that began at `min_t`.
-fn write_out(log_ref: u64, min_t: i64, chunk: &Rare, chunks: &HeadChunks) -> ClosedChunk {
+fn write_out(log_ref: LogRef, min_t: i64, chunk: &Rare, chunks: &HeadChunks) -> ClosedChunk {
     let (encoding, bytes, max_t, samples) = match chunk {
         Rare::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
         Rare::Started(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),

@@ -5,6 +5,7 @@
 //! used again one round later. Series are found by a hash of their labels; a look-up by reference takes no shared
 //! lock: whoever needs many takes a copy of the page list once.
 
+use crate::record::LogRef;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +26,7 @@ const PAGE: usize = 512;
 /// So many slots behind the one in use are loaded ahead.
 const PREFETCH: usize = 8;
 /// Numbers in the log beyond this were not given by counting: they are not counted on from.
-pub(crate) const LOG_REF_MAX: u64 = u64::MAX / 2;
+pub(crate) const LOG_REF_MAX: LogRef = LogRef(u64::MAX / 2);
 /// Parts of the hash table, each with a lock of its own, so that none takes long to grow.
 const SHARDS: usize = 64;
 
@@ -150,14 +151,14 @@ impl SeriesTable {
     }
 
     /// The highest number given to a series in the write-ahead log.
-    pub fn last_log_ref(&self) -> u64 {
-        self.last_log_ref.load(Ordering::Relaxed)
+    pub fn last_log_ref(&self) -> LogRef {
+        LogRef(self.last_log_ref.load(Ordering::Relaxed))
     }
 
     /// Notes a number that the log uses, so that it is not given again.
-    pub fn reserve_log_ref(&self, log_ref: u64) {
+    pub fn reserve_log_ref(&self, log_ref: LogRef) {
         if log_ref <= LOG_REF_MAX {
-            self.last_log_ref.fetch_max(log_ref, Ordering::Relaxed);
+            self.last_log_ref.fetch_max(log_ref.0, Ordering::Relaxed);
         }
     }
 
@@ -166,7 +167,7 @@ impl SeriesTable {
     pub fn get_or_create(
         &self,
         labels: &Labels,
-        log_ref: Option<u64>,
+        log_ref: Option<LogRef>,
     ) -> Result<(SeriesRef, bool), TableFull> {
         let hash = labels.stable_hash();
         let mut shard = self.shard(hash).lock();
@@ -177,8 +178,8 @@ impl SeriesTable {
             return Err(TableFull);
         }
         let (slot, epoch) = self.take_slot()?;
-        let log_ref =
-            log_ref.unwrap_or_else(|| self.last_log_ref.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        let log_ref = log_ref
+            .unwrap_or_else(|| LogRef(self.last_log_ref.fetch_add(1, Ordering::Relaxed).wrapping_add(1)));
         self.reserve_log_ref(log_ref);
         let pages = self.pages();
         let cell = pages.slot(slot).ok_or(TableFull)?;
@@ -278,7 +279,7 @@ impl SeriesTable {
         &self,
         candidates: &[SeriesRef],
         mut gone: impl FnMut(&Series) -> bool,
-    ) -> Vec<(SeriesRef, u64)> {
+    ) -> Vec<(SeriesRef, LogRef)> {
         const BATCH: usize = 1024;
         let pages = self.pages();
         let mut removed = Vec::new();
@@ -326,7 +327,7 @@ mod tests {
         let table = SeriesTable::default();
         let first: Vec<_> = (0..2000).map(|n| table.get_or_create(&labels(n), None).unwrap()).collect();
         assert!(first.iter().all(|(_, created)| *created));
-        assert_eq!(table.last_log_ref(), 2000);
+        assert_eq!(table.last_log_ref(), LogRef(2000));
         for (n, (series, _)) in first.iter().enumerate() {
             assert_eq!(table.get_or_create(&labels(n), None).unwrap(), (*series, false));
             assert_eq!(table.get(&labels(n)), Some(*series));

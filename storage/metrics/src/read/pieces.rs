@@ -113,7 +113,8 @@ impl Piece {
             }
             Source::Open(encoding, bytes) => {
                 let samples = stored_samples(Chunk { encoding: *encoding, data: bytes });
-                samples.map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?
+                samples
+                    .map_err(|e| StorageError::Internal(format!("an open chunk cannot be decoded: {e}")))?
             }
             Source::Plain(columns) => plain_samples(columns),
         };

@@ -44,7 +44,7 @@ impl ReadOnly {
     ) -> Result<Self, StorageError> {
         let blocks = BlockSet::<MetricsBlock>::load(&*disk, Path::new(ROOT), &BlockSet::default())?;
         if let Some(broken) = blocks.quarantined().first() {
-            return Err(StorageError::Invalid(format!("corrupted block {}: {}", broken.id, broken.reason)));
+            return Err(StorageError::BlockUnreadable { block: broken.id, reason: broken.reason.clone() });
         }
         let end = in_order_end(&blocks);
         let disk: Arc<dyn Disk> =
@@ -105,7 +105,7 @@ pub fn all_blocks(disk: &dyn Disk) -> Result<Vec<MetricsBlock>, StorageError> {
     let replaced =
         |id| blocks.iter().flat_map(|block| &block.meta().compaction.parents).any(|parent| parent.id == id);
     match broken.into_iter().find(|(id, _)| !replaced(*id)) {
-        Some((id, e)) => Err(StorageError::Invalid(format!("corrupted block {id}: {e}"))),
+        Some((id, e)) => Err(StorageError::BlockUnreadable { block: id, reason: e.to_string() }),
         None => {
             blocks.sort_by_key(|block| block.meta().min_time);
             Ok(blocks)

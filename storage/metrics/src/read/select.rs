@@ -4,6 +4,7 @@
 //! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
 //! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
+use crate::record::LogRef;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -195,7 +196,7 @@ impl HeadView {
             Rest::None => {}
             Rest::Repeats(repeats) => repeats.read(min_t, max_t, out),
             Rest::Bytes(encoding) => chunk::decode(encoding, &bytes, min_t, max_t, out)
-                .map_err(|e| StorageError::Invalid(format!("an open chunk cannot be decoded: {e}")))?,
+                .map_err(|e| StorageError::Internal(format!("an open chunk cannot be decoded: {e}")))?,
         }
         SCRATCH.set((closed, bytes));
         Ok(true)
@@ -344,7 +345,7 @@ impl HeadView {
     pub(crate) fn corruption(&self, source: &Source, reason: String) -> StorageError {
         match source {
             Source::Head(chunks, at, _) => chunks.corruption(*at, reason).into(),
-            _ => StorageError::Invalid(format!("an open chunk cannot be decoded: {reason}")),
+            _ => StorageError::Internal(format!("an open chunk cannot be decoded: {reason}")),
         }
     }
 }
@@ -411,7 +412,7 @@ impl Selected {
     }
 
     /// Its number in the log, if any of its samples are in the head.
-    pub(crate) fn log_ref(&self) -> Option<u64> {
+    pub(crate) fn log_ref(&self) -> Option<LogRef> {
         self.parts().find_map(|part| match part {
             Part::Block { .. } => None,
             Part::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::append::SeriesRef;
 use model::metadata::Metadata;
 use storage_base::fs::Disk;
 use storage_base::wal::{Batch, Reader, Writer, WriterOptions, checkpoint, compress, segment};
 use storage_base::{Corruption, StorageError};
 
-use super::{Decoder, Record, RefMetadata, RefTombstone};
+use super::{Decoder, LogRef, Record, RefMetadata, RefTombstone};
 use crate::record;
 
 /// Records gathered before they are written, in bytes.
@@ -19,7 +18,7 @@ const FLUSH_LEN: usize = 1 << 20;
 /// What is still needed of the past.
 pub struct Keep<'a> {
     /// Whether a series is in the head, or named by segments that stay.
-    pub series: &'a dyn Fn(SeriesRef) -> bool,
+    pub series: &'a dyn Fn(LogRef) -> bool,
     /// Samples, histograms and exemplars before this are in blocks; milliseconds.
     pub min_t: i64,
 }
@@ -82,7 +81,7 @@ struct Filter<'a> {
     writer: Writer,
     batch: Batch,
     /// The newest metadata of each series.
-    metadata: HashMap<SeriesRef, Metadata>,
+    metadata: HashMap<LogRef, Metadata>,
     stats: CheckpointStats,
     /// Records of late samples that follow; the out-of-order log has them.
     late: u8,
@@ -210,13 +209,13 @@ mod tests {
     fn write(disk: &Arc<dyn Disk>) {
         let mut writer = Writer::open(Arc::clone(disk), Path::new(DIR), WriterOptions::default()).unwrap();
         for n in 1..=4u64 {
-            let series = SeriesRef(n);
+            let series = LogRef(n);
             let t = n as i64 * 100;
             let mut batch = Batch::new();
             let labels = Labels::from_pairs([("n", n.to_string())]);
             batch.push(|out| record::put_series(out, &[RefSeries { series, labels: labels.clone() }]));
             let sample = |series, start_t| RefSample { series, t, start_t, v: n as f64 };
-            batch.push(|out| record::put_samples(out, &[sample(series, 0), sample(SeriesRef(1), 0)], false));
+            batch.push(|out| record::put_samples(out, &[sample(series, 0), sample(LogRef(1), 0)], false));
             batch.push(|out| record::put_samples(out, &[sample(series, 7)], true));
             let v = |schema| Arc::new(Histogram { schema, ..Histogram::default() });
             let histogram = |schema| RefHistogram { series, t, start_t: 0, v: v(schema) };
@@ -224,7 +223,7 @@ mod tests {
             batch.push(|out| record::put_exemplars(out, &[RefExemplar { series, t, v: 1.0, labels }]));
             batch.push(|out| record::put_tombstones(out, &[RefTombstone { series, min_t: 0, max_t: t }]));
             let metadata = Metadata { help: format!("{n}"), ..Metadata::default() };
-            batch.push(|out| record::put_metadata(out, &[RefMetadata { series: SeriesRef(1), metadata }]));
+            batch.push(|out| record::put_metadata(out, &[RefMetadata { series: LogRef(1), metadata }]));
             batch.push(|out| out.extend([99, 1, 2, 3]));
             writer.log(&batch).unwrap();
             if n < 4 {
@@ -290,7 +289,7 @@ mod tests {
         let mut writer = Writer::open(Arc::clone(&disk), dir, WriterOptions::default()).unwrap();
         let mut batch = Batch::new();
         batch.push(|out| out.extend([2, 1]));
-        let sample = RefSample { series: SeriesRef(1), t: 700, start_t: 0, v: 1.0 };
+        let sample = RefSample { series: LogRef(1), t: 700, start_t: 0, v: 1.0 };
         batch.push(|out| record::put_samples(out, &[sample], false));
         writer.log(&batch).unwrap();
         writer.close().unwrap();

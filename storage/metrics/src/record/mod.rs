@@ -9,7 +9,6 @@ mod series;
 use std::sync::Arc;
 
 use model::Labels;
-use model::append::SeriesRef;
 use model::histogram::{FloatHistogram, Histogram};
 use model::metadata::Metadata;
 
@@ -43,11 +42,17 @@ const LATE_FOLLOWS: u8 = 201;
 /// Records of late samples of one commit: one of floats and two of each kind of histogram.
 const LATE_RECORDS_MAX: u8 = 5;
 
+/// The number by which records and head chunk files name a series. It stays the same for as long as the log has any of
+/// them, over restarts; what appenders are given is [`SeriesRef`](model::append::SeriesRef), which means the series in
+/// one head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogRef(pub u64);
+
 /// A series and the number by which later records name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefSeries {
     /// The number.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// The labels.
     pub labels: Labels,
 }
@@ -56,7 +61,7 @@ pub struct RefSeries {
 #[derive(Clone, Copy, Debug)]
 pub struct RefSample {
     /// Its series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// Milliseconds since the epoch.
     pub t: i64,
     /// Start timestamp; 0 for unknown.
@@ -69,7 +74,7 @@ pub struct RefSample {
 #[derive(Clone, Debug)]
 pub struct RefHistogramOf<H> {
     /// Its series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// Milliseconds since the epoch.
     pub t: i64,
     /// Start timestamp; 0 for unknown.
@@ -87,7 +92,7 @@ pub type RefFloatHistogram = RefHistogramOf<FloatHistogram>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefTombstone {
     /// The series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// First millisecond, inclusive.
     pub min_t: i64,
     /// Last millisecond, inclusive.
@@ -98,7 +103,7 @@ pub struct RefTombstone {
 #[derive(Clone, Debug)]
 pub struct RefExemplar {
     /// Its series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// Milliseconds since the epoch.
     pub t: i64,
     /// The value.
@@ -111,7 +116,7 @@ pub struct RefExemplar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefMmapMarker {
     /// The series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// The head chunk: file number << 32 | offset.
     pub chunk: u64,
 }
@@ -120,7 +125,7 @@ pub struct RefMmapMarker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefMetadata {
     /// The series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// The metadata.
     pub metadata: Metadata,
 }
@@ -287,7 +292,7 @@ pub const BASE_T: std::ops::Range<usize> = 9..17;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloatPlace {
     /// Its series.
-    pub series: SeriesRef,
+    pub series: LogRef,
     /// Milliseconds behind the record's base time.
     pub dt: i64,
     /// Where its value begins, eight bytes, big-endian.
@@ -321,11 +326,11 @@ pub fn each_float_place(record: &[u8], mut each: impl FnMut(FloatPlace)) -> Resu
 }
 
 /// The numbers that a record of series gives, without the labels.
-pub fn each_series_number(record: &[u8], mut each: impl FnMut(u64)) -> Result<(), RecordError> {
+pub fn each_series_number(record: &[u8], mut each: impl FnMut(LogRef)) -> Result<(), RecordError> {
     let Some((&SERIES, body)) = record.split_first() else { return Ok(()) };
     let mut r = ByteReader::new(body);
     while !r.is_empty() {
-        let number = r.u64()?;
+        let number = LogRef(r.u64()?);
         for _ in 0..2 * r.count(2)? {
             r.length_prefixed()?;
         }
@@ -347,7 +352,7 @@ struct Base {
 }
 
 impl Base {
-    fn put(out: &mut Vec<u8>, series: SeriesRef, t: i64) -> Self {
+    fn put(out: &mut Vec<u8>, series: LogRef, t: i64) -> Self {
         out.extend_from_slice(&series.0.to_be_bytes());
         out.extend_from_slice(&t.to_be_bytes());
         Self { series: series.0, t }
@@ -357,15 +362,15 @@ impl Base {
         Ok(Self { series: r.u64()?, t: r.i64()? })
     }
 
-    fn put_deltas(self, out: &mut Vec<u8>, series: SeriesRef, t: i64) {
+    fn put_deltas(self, out: &mut Vec<u8>, series: LogRef, t: i64) {
         put_varint(out, series.0.wrapping_sub(self.series) as i64);
         put_varint(out, t.wrapping_sub(self.t));
     }
 
     #[inline(always)]
-    fn read_deltas(self, r: &mut ByteReader<'_>) -> Result<(SeriesRef, i64), Truncated> {
+    fn read_deltas(self, r: &mut ByteReader<'_>) -> Result<(LogRef, i64), Truncated> {
         let series = self.series.wrapping_add(r.varint()? as u64);
-        Ok((SeriesRef(series), self.t.wrapping_add(r.varint()?)))
+        Ok((LogRef(series), self.t.wrapping_add(r.varint()?)))
     }
 }
 
@@ -384,7 +389,7 @@ const START_T_SAME: u8 = 1;
 const START_T_DELTA: u8 = 2;
 
 impl V2 {
-    fn put(&mut self, out: &mut Vec<u8>, series: SeriesRef, t: i64, start_t: i64) {
+    fn put(&mut self, out: &mut Vec<u8>, series: LogRef, t: i64, start_t: i64) {
         put_varint(out, series.0.wrapping_sub(self.series) as i64);
         put_varint(out, t.wrapping_sub(self.first_t));
         if !self.begun {
@@ -404,7 +409,7 @@ impl V2 {
     }
 
     /// Series, timestamp, start timestamp.
-    fn read(&mut self, r: &mut ByteReader<'_>) -> Result<(SeriesRef, i64, i64), Truncated> {
+    fn read(&mut self, r: &mut ByteReader<'_>) -> Result<(LogRef, i64, i64), Truncated> {
         let series = self.series.wrapping_add(r.varint()? as u64);
         let t = self.first_t.wrapping_add(r.varint()?);
         if self.begun {
@@ -418,7 +423,7 @@ impl V2 {
             let start_t = r.varint()?;
             *self = Self { begun: true, first_t: t, first_start_t: start_t, series, start_t };
         }
-        Ok((SeriesRef(series), t, self.start_t))
+        Ok((LogRef(series), t, self.start_t))
     }
 }
 

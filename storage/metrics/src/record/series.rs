@@ -1,12 +1,11 @@
 //! Records 1, 3, 5 and 6: series and what is said about whole series.
 
 use model::Labels;
-use model::append::SeriesRef;
 use model::metadata::{Metadata, MetricType};
 
 use super::{
-    LATE_COVERED, LATE_FOLLOWS, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker, RefSeries,
-    RefTombstone, SERIES, TOMBSTONES,
+    LATE_COVERED, LATE_FOLLOWS, LogRef, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker,
+    RefSeries, RefTombstone, SERIES, TOMBSTONES,
 };
 use storage_base::bytes::reader::ByteReader;
 use storage_base::bytes::varint::{put_uvarint, put_varint};
@@ -42,7 +41,7 @@ pub(super) fn read_series(r: &mut ByteReader<'_>) -> Result<Vec<RefSeries>, Reco
     let mut series = Vec::new();
     let (mut pairs, mut buffer) = (Vec::new(), String::new());
     while !r.is_empty() {
-        let number = SeriesRef(r.u64()?);
+        let number = LogRef(r.u64()?);
         series.push(RefSeries { series: number, labels: read_labels_in(r, &mut pairs, &mut buffer)? });
     }
     Ok(series)
@@ -106,7 +105,7 @@ pub fn put_tombstones(out: &mut Vec<u8>, tombstones: &[RefTombstone]) {
 pub(super) fn read_tombstones(r: &mut ByteReader<'_>) -> Result<Vec<RefTombstone>, RecordError> {
     let mut tombstones = Vec::with_capacity(r.len() / 10);
     while !r.is_empty() {
-        tombstones.push(RefTombstone { series: SeriesRef(r.u64()?), min_t: r.varint()?, max_t: r.varint()? });
+        tombstones.push(RefTombstone { series: LogRef(r.u64()?), min_t: r.varint()?, max_t: r.varint()? });
     }
     Ok(tombstones)
 }
@@ -126,7 +125,7 @@ pub fn put_mmap_markers(out: &mut Vec<u8>, markers: &[RefMmapMarker]) {
 pub(super) fn read_mmap_markers(r: &mut ByteReader<'_>) -> Result<Vec<RefMmapMarker>, RecordError> {
     let mut markers = Vec::with_capacity(r.len() / 16);
     while !r.is_empty() {
-        markers.push(RefMmapMarker { series: SeriesRef(r.u64()?), chunk: r.u64()? });
+        markers.push(RefMmapMarker { series: LogRef(r.u64()?), chunk: r.u64()? });
     }
     Ok(markers)
 }
@@ -162,7 +161,7 @@ pub fn put_metadata(out: &mut Vec<u8>, metadata: &[RefMetadata]) {
 pub(super) fn read_metadata(r: &mut ByteReader<'_>) -> Result<Vec<RefMetadata>, RecordError> {
     let mut all = Vec::new();
     while !r.is_empty() {
-        let series = SeriesRef(r.uvarint()?);
+        let series = LogRef(r.uvarint()?);
         let kind = METRIC_TYPES.get(usize::from(r.u8()?)).copied().unwrap_or_default();
         let mut metadata = Metadata { kind, ..Metadata::default() };
         for _ in 0..r.count(2)? {

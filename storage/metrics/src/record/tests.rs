@@ -11,13 +11,13 @@ fn decode(record: &[u8]) -> Result<Record, RecordError> {
 }
 
 fn sample(series: u64, t: i64, start_t: i64, v: f64) -> RefSample {
-    RefSample { series: SeriesRef(series), t, start_t, v }
+    RefSample { series: LogRef(series), t, start_t, v }
 }
 
 #[test]
 fn known_bytes() {
     let mut out = Vec::new();
-    put_series(&mut out, &[RefSeries { series: SeriesRef(7), labels: Labels::from_pairs([("a", "bc")]) }]);
+    put_series(&mut out, &[RefSeries { series: LogRef(7), labels: Labels::from_pairs([("a", "bc")]) }]);
     assert_eq!(out, [1, 0, 0, 0, 0, 0, 0, 0, 7, 1, 1, b'a', 2, b'b', b'c']);
     out.clear();
     put_samples(&mut out, &[sample(7, 1000, 0, 1.0), sample(6, 1001, 0, -0.0)], false);
@@ -34,13 +34,13 @@ fn known_bytes() {
     assert_eq!(out, want);
     out.clear();
     let metadata = Metadata { kind: MetricType::Counter, unit: "s".into(), help: "h".into() };
-    put_metadata(&mut out, &[RefMetadata { series: SeriesRef(300), metadata }]);
+    put_metadata(&mut out, &[RefMetadata { series: LogRef(300), metadata }]);
     assert_eq!(out, b"\x06\xac\x02\x01\x02\x04UNIT\x01s\x04HELP\x01h");
     out.clear();
-    put_tombstones(&mut out, &[RefTombstone { series: SeriesRef(1), min_t: -1, max_t: 1 }]);
+    put_tombstones(&mut out, &[RefTombstone { series: LogRef(1), min_t: -1, max_t: 1 }]);
     assert_eq!(out, [3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2]);
     out.clear();
-    put_mmap_markers(&mut out, &[RefMmapMarker { series: SeriesRef(1), chunk: 2 }]);
+    put_mmap_markers(&mut out, &[RefMmapMarker { series: LogRef(1), chunk: 2 }]);
     assert_eq!(out, [5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
 }
 
@@ -106,7 +106,7 @@ fn histograms_of_all_schemas() {
         .iter()
         .enumerate()
         .map(|(i, &schema)| RefHistogram {
-            series: SeriesRef(10 + i as u64),
+            series: LogRef(10 + i as u64),
             t: 1000 - i as i64,
             start_t: 5 * i as i64,
             v: Arc::new(histogram(schema)),
@@ -141,7 +141,7 @@ fn histograms_of_all_schemas() {
 fn foreign_schemas() {
     let mut batch = Batch::new();
     let sample =
-        |schema| RefHistogram { series: SeriesRef(1), t: 1, start_t: 0, v: Arc::new(histogram(schema)) };
+        |schema| RefHistogram { series: LogRef(1), t: 1, start_t: 0, v: Arc::new(histogram(schema)) };
     put_histograms(&mut batch, &[sample(53), sample(9), sample(-10), sample(-9)], false);
     let mut decoder = Decoder::default();
     let Ok(Record::Histograms(got)) = decoder.decode(batch.records().next().unwrap()) else { panic!() };
@@ -176,11 +176,11 @@ proptest! {
         let mut batch = Batch::new();
         let labels: Vec<Labels> = all.iter().map(|a| Labels::from_pairs(a.2.iter().map(|(n, v)| (n, v)))).collect();
         let series: Vec<_> =
-            all.iter().zip(&labels).map(|(a, l)| RefSeries { series: SeriesRef(a.0), labels: l.clone() }).collect();
+            all.iter().zip(&labels).map(|(a, l)| RefSeries { series: LogRef(a.0), labels: l.clone() }).collect();
         let exemplars: Vec<_> = all
             .iter()
             .zip(&labels)
-            .map(|(a, l)| RefExemplar { series: SeriesRef(a.0), t: a.1, v: a.1 as f64, labels: l.clone() })
+            .map(|(a, l)| RefExemplar { series: LogRef(a.0), t: a.1, v: a.1 as f64, labels: l.clone() })
             .collect();
         batch.push(|out| put_series(out, &series));
         batch.push(|out| put_exemplars(out, &exemplars));
@@ -205,7 +205,7 @@ proptest! {
     fn truncated_histograms_do_no_harm(at: prop::sample::Index, byte: u8, v2: bool) {
         let mut batch = Batch::new();
         let v = Arc::new(histogram(CUSTOM_BUCKETS_SCHEMA));
-        put_histograms(&mut batch, &[RefHistogram { series: SeriesRef(1), t: 1, start_t: 2, v }], v2);
+        put_histograms(&mut batch, &[RefHistogram { series: LogRef(1), t: 1, start_t: 2, v }], v2);
         let mut record = batch.records().next().unwrap().to_vec();
         let at = 1 + at.index(record.len() - 1);
         prop_assert!(at == 1 || (!v2 && at == 17) || decode(&record[..at]).is_err());

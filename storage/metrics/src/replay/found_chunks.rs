@@ -1,5 +1,6 @@
 //! What head chunk files hold, until replay meets its series.
 
+use crate::record::LogRef;
 use hashbrown::{HashMap, HashSet};
 
 use crate::head::closed::ClosedChunk;
@@ -8,8 +9,8 @@ use crate::head::head_chunks::FoundChunk;
 /// Chunks by their series' number in the log.
 #[derive(Default)]
 pub struct FoundChunks {
-    pub(crate) in_order: HashMap<u64, Vec<ClosedChunk>>,
-    pub(crate) late: HashMap<u64, Vec<ClosedChunk>>,
+    pub(crate) in_order: HashMap<LogRef, Vec<ClosedChunk>>,
+    pub(crate) late: HashMap<LogRef, Vec<ClosedChunk>>,
     pub(crate) late_places: HashSet<u64>,
 }
 
@@ -24,7 +25,7 @@ impl FoundChunks {
     }
 
     /// The numbers of the series that have any.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+    pub fn numbers(&self) -> impl Iterator<Item = LogRef> {
         self.in_order.keys().chain(self.late.keys()).copied()
     }
 

@@ -8,6 +8,7 @@
 //! Full chunks stay in memory, late samples in open chunks: both are in the logs, and the places of head chunk files
 //! belong to the lasting head.
 
+use crate::record::LogRef;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ impl Head {
         self: &Arc<Self>,
         interim: &Head,
         logs: &mut Logs,
-        named: impl Fn(u64) -> Option<SeriesRef>,
+        named: impl Fn(LogRef) -> Option<SeriesRef>,
     ) {
         let pages = interim.table.pages();
         let references = interim.table.references();

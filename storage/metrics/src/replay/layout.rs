@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::record::{self, FloatPlace};
+use crate::record::{self, FloatPlace, LogRef};
 use crate::replay::numbers::Numbers;
 
 /// Shorter records are decoded as fast as they are recognised. Tests have few series.
@@ -34,7 +34,7 @@ pub struct Layout {
     /// Where the values are.
     at: Box<[u32]>,
     /// Numbers of the series.
-    numbers: Box<[u64]>,
+    numbers: Box<[LogRef]>,
     /// Milliseconds from the base time to each sample's; none when there is no distance.
     dt: Option<Box<[i64]>>,
     /// Least and greatest of these.
@@ -75,7 +75,7 @@ impl Layout {
         record::each_float_place(record, |place: FloatPlace| {
             hide(place.value..place.value + 8);
             at.push(place.value as u32);
-            numbers.push(place.series.0);
+            numbers.push(place.series);
             dt.push(place.dt);
         })
         .ok()?;
@@ -114,7 +114,7 @@ impl Layout {
     }
 
     /// The numbers of the series, one for each sample.
-    pub fn numbers(&self) -> &[u64] {
+    pub fn numbers(&self) -> &[LogRef] {
         &self.numbers
     }
 
@@ -236,7 +236,6 @@ impl Layouts {
 
 #[cfg(test)]
 mod tests {
-    use model::append::SeriesRef;
     use proptest::prelude::*;
 
     use super::*;
@@ -244,7 +243,7 @@ mod tests {
 
     fn record(numbers: impl IntoIterator<Item = u64>, t: i64, v: f64) -> Vec<u8> {
         let sample = |(n, number)| RefSample {
-            series: SeriesRef(number),
+            series: LogRef(number),
             t: t + (n as i64 % 3),
             start_t: 0,
             v: v + n as f64,
@@ -278,14 +277,14 @@ mod tests {
             |numbers: &Numbers| layout.slots(&mut layout.state.lock(), numbers).map(|slots| slots.to_vec());
         assert_eq!(slots(&numbers), None);
         for n in 100..140 {
-            numbers.insert(n, n as u32 - 100);
+            numbers.insert(LogRef(n), n as u32 - 100);
         }
         assert_eq!(slots(&numbers), Some((0..40).collect()));
-        numbers.insert(110, 50);
+        numbers.insert(LogRef(110), 50);
         assert_eq!(slots(&numbers).unwrap()[10], 50);
-        numbers.insert(111, 50);
+        numbers.insert(LogRef(111), 50);
         assert_eq!(slots(&numbers), None, "two samples of one series");
-        numbers.remove(111);
+        numbers.remove(LogRef(111));
         assert_eq!(slots(&numbers), None);
     }
 
@@ -314,7 +313,7 @@ mod tests {
             flip in any::<(prop::sample::Index, u8)>(),
         ) {
             let samples: Vec<_> = numbers.iter().zip(&times).enumerate().map(|(n, (&number, &t))| {
-                RefSample { series: SeriesRef(number), t, start_t: 0, v: n as f64 + 0.5 }
+                RefSample { series: LogRef(number), t, start_t: 0, v: n as f64 + 0.5 }
             }).collect();
             let mut bytes = Vec::new();
             put_samples(&mut bytes, &samples, false);
@@ -324,7 +323,7 @@ mod tests {
             layout.values(&bytes, &mut values);
             prop_assert!(values[1..].iter().copied().eq(samples.iter().map(|sample| sample.v.to_bits())));
             for n in 0..samples.len() {
-                prop_assert_eq!((layout.numbers[n], times[0].wrapping_add(layout.dt(n))), (numbers[n], times[n]));
+                prop_assert_eq!((layout.numbers[n], times[0].wrapping_add(layout.dt(n))), (LogRef(numbers[n]), times[n]));
             }
             // What it recognises has the same series and distances.
             let (at, byte) = (flip.0.index(bytes.len()), flip.1);

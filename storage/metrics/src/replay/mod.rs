@@ -26,7 +26,7 @@ use crate::head::commit::widen;
 use crate::head::isolation::Commit;
 use crate::head::series::{END_OF_TIME, Series};
 use crate::head::table::{Pages, SeriesTable};
-use crate::record::{self, Record, RefSample, RefSeries};
+use crate::record::{self, LogRef, Record, RefSample, RefSeries};
 use crate::replay::batch::{Batch, FloatOf};
 use crate::replay::found_chunks::FoundChunks;
 use crate::replay::layout::{Layout, Layouts};
@@ -69,7 +69,7 @@ pub struct Replayed {
     /// Records of the out-of-order log by kind whose series is unknown.
     pub wbl_unknown: Vec<(&'static str, u64)>,
     /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under it.
-    pub spare_refs: Vec<(u64, i64)>,
+    pub spare_refs: Vec<(LogRef, i64)>,
 }
 
 /// Where the write-ahead log and the out-of-order log end; `None` for one that is not there.
@@ -160,7 +160,7 @@ impl<'r> Replay<'r> {
             found,
             wal: Position { segment: first, offset: 0 },
             wbl: Position::default(),
-            numbers: Numbers::from(survey.numbers.map_or(0, |(first, _)| first)),
+            numbers: Numbers::from(survey.numbers.map_or(LogRef(0), |(first, _)| first)),
             layouts: Layouts::default(),
             batch: Batch::default(),
             free: Vec::new(),
@@ -218,7 +218,7 @@ impl<'r> Replay<'r> {
     }
 
     /// The head's series of a number.
-    pub fn named(&self, number: u64) -> Option<SeriesRef> {
+    pub fn named(&self, number: LogRef) -> Option<SeriesRef> {
         let slot = self.numbers.get(number)?;
         SeriesTable::reference_of(slot, &self.pages.slot(slot)?.lock())
     }
@@ -340,20 +340,20 @@ impl<'r> Replay<'r> {
     }
 
     /// The slot of a number.
-    pub(crate) fn find(&mut self, number: SeriesRef, kind: &'static str) -> Option<u32> {
-        let found = self.numbers.get(number.0);
+    pub(crate) fn find(&mut self, number: LogRef, kind: &'static str) -> Option<u32> {
+        let found = self.numbers.get(number);
         if found.is_none() {
             // A power cut may have taken the series' record and left this. Nobody else may get the number.
-            self.head.table.reserve_log_ref(number.0);
+            self.head.table.reserve_log_ref(number);
             *self.unknown.entry(kind).or_default() += 1;
         }
         found
     }
 
     /// As [`Replay::find`], for what goes by references.
-    pub(crate) fn find_reference(&mut self, number: SeriesRef, kind: &'static str) -> Option<SeriesRef> {
+    pub(crate) fn find_reference(&mut self, number: LogRef, kind: &'static str) -> Option<SeriesRef> {
         self.find(number, kind)?;
-        self.named(number.0)
+        self.named(number)
     }
 
     pub(crate) fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
@@ -374,7 +374,7 @@ impl<'r> Replay<'r> {
         let mut unknown = Vec::new();
         let (min_valid_t, numbers, floats) = (self.min_valid_t, &self.numbers, &mut self.floats);
         // All or nothing of a record is taken.
-        let read = record::each_float(record, |RefSample { series: SeriesRef(number), t, start_t, v }| {
+        let read = record::each_float(record, |RefSample { series: number, t, start_t, v }| {
             if (min_valid_t..END_OF_TIME).contains(&t) {
                 match numbers.get(number) {
                     Some(slot) => floats.push(FloatOf { slot, t, start_t, v }),
@@ -385,7 +385,7 @@ impl<'r> Replay<'r> {
         read.map_err(|e| e.to_string())?;
         self.floats.iter().for_each(|float| self.batch.push_float(*float));
         for number in unknown {
-            let _ = self.find(SeriesRef(number), "samples");
+            let _ = self.find(number, "samples");
         }
         Ok(())
     }
@@ -409,7 +409,7 @@ impl<'r> Replay<'r> {
         for (sample, (number, bits)) in layout.numbers().iter().zip(&block[at..]).enumerate() {
             let t = base_t.wrapping_add(layout.dt(sample));
             if (self.min_valid_t..END_OF_TIME).contains(&t)
-                && let Some(slot) = self.find(SeriesRef(*number), "samples")
+                && let Some(slot) = self.find(*number, "samples")
             {
                 self.batch.push_float(FloatOf { slot, t, start_t: 0, v: f64::from_bits(*bits) });
             }
@@ -418,7 +418,7 @@ impl<'r> Replay<'r> {
 
     fn gather_histograms(
         &mut self,
-        samples: impl ExactSizeIterator<Item = (SeriesRef, (i64, i64), HistogramSample)>,
+        samples: impl ExactSizeIterator<Item = (LogRef, (i64, i64), HistogramSample)>,
         kind: &'static str,
     ) {
         if self.batch.is_full(samples.len()) {

@@ -1,5 +1,7 @@
 //! Which series the log means by a number.
 
+use crate::record::LogRef;
+
 /// Slots of series by their numbers in the log.
 #[derive(Debug, Default)]
 pub struct Numbers {
@@ -24,13 +26,13 @@ const PLACES_MIN: usize = 1 << 16;
 
 impl Numbers {
     /// No number yet; most will not be below `first`.
-    pub fn from(first: u64) -> Self {
+    pub fn from(LogRef(first): LogRef) -> Self {
         Self { first, ..Self::default() }
     }
 
     /// The slot of a number.
     #[inline(always)]
-    pub fn get(&self, number: u64) -> Option<u32> {
+    pub fn get(&self, LogRef(number): LogRef) -> Option<u32> {
         match self.dense.get(number.wrapping_sub(self.first) as usize) {
             Some(&slot) if slot != NONE => Some(slot),
             _ if self.sparse.is_empty() => None,
@@ -39,8 +41,9 @@ impl Numbers {
     }
 
     /// Notes the slot of a number. Returns the one before.
-    pub fn insert(&mut self, number: u64, slot: u32) -> Option<u32> {
-        let before = self.remove(number);
+    pub fn insert(&mut self, log_ref: LogRef, slot: u32) -> Option<u32> {
+        let before = self.remove(log_ref);
+        let LogRef(number) = log_ref;
         self.len += 1;
         self.noted += 1;
         let at = number.wrapping_sub(self.first);
@@ -57,8 +60,9 @@ impl Numbers {
     }
 
     /// Forgets a number. Returns its slot.
-    pub fn remove(&mut self, number: u64) -> Option<u32> {
-        let known = self.get(number)?;
+    pub fn remove(&mut self, log_ref: LogRef) -> Option<u32> {
+        let known = self.get(log_ref)?;
+        let LogRef(number) = log_ref;
         self.len -= 1;
         self.changed += 1;
         match self.dense.get_mut(number.wrapping_sub(self.first) as usize) {
@@ -74,10 +78,11 @@ impl Numbers {
     }
 
     /// All numbers with their slots.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
+    pub fn iter(&self) -> impl Iterator<Item = (LogRef, u32)> {
         let dense = self.dense.iter().enumerate().filter(|(_, slot)| **slot != NONE);
         let dense = dense.map(|(at, slot)| (self.first.wrapping_add(at as u64), *slot));
-        dense.chain(self.sparse.iter().map(|(number, slot)| (*number, *slot)))
+        let all = dense.chain(self.sparse.iter().map(|(number, slot)| (*number, *slot)));
+        all.map(|(number, slot)| (LogRef(number), slot))
     }
 }
 
@@ -95,15 +100,15 @@ mod tests {
             first in prop_oneof![Just(0u64), Just(1 << 40), Just(u64::MAX)],
             steps in prop::collection::vec((any::<bool>(), prop_oneof![0u64..50, (1u64 << 40)..(1 << 40) + 300_000, any::<u64>()], prop_oneof![0u32..9, Just(NONE)]), 0..60),
         ) {
-            let (mut numbers, mut want) = (Numbers::from(first), BTreeMap::new());
+            let (mut numbers, mut want) = (Numbers::from(LogRef(first)), BTreeMap::new());
             for (insert, number, slot) in steps {
                 match insert {
-                    true => prop_assert_eq!(numbers.insert(number, slot), want.insert(number, slot)),
-                    false => prop_assert_eq!(numbers.remove(number), want.remove(&number)),
+                    true => prop_assert_eq!(numbers.insert(LogRef(number), slot), want.insert(number, slot)),
+                    false => prop_assert_eq!(numbers.remove(LogRef(number)), want.remove(&number)),
                 }
-                prop_assert_eq!(numbers.get(number), want.get(&number).copied());
+                prop_assert_eq!(numbers.get(LogRef(number)), want.get(&number).copied());
             }
-            prop_assert_eq!(numbers.iter().collect::<BTreeMap<_, _>>(), want.clone());
+            prop_assert_eq!(numbers.iter().map(|(LogRef(n), slot)| (n, slot)).collect::<BTreeMap<_, _>>(), want.clone());
             prop_assert_eq!(numbers.len, want.len());
             prop_assert!(numbers.dense.len() <= (PLACES_MIN + PLACES * 60) * 2);
         }

@@ -331,7 +331,7 @@ fn is_floats(record: &[u8]) -> bool {
 mod tests {
     use std::path::Path;
 
-    use model::append::SeriesRef;
+    use crate::record::LogRef;
 
     use super::*;
     use crate::record::{RefSample, RefTombstone, put_samples, put_tombstones};
@@ -349,7 +349,7 @@ mod tests {
         let mut writer = Writer::open(disk.clone(), Path::new(DIR), options).unwrap();
         for t in 0..RECORDS {
             let mut batch = Batch::new();
-            let series = |n: u64| SeriesRef(100 * (t % 2) as u64 + n);
+            let series = |n: u64| LogRef(100 * (t % 2) as u64 + n);
             match t % 50 {
                 49 => batch.push(|out| {
                     put_tombstones(out, &[RefTombstone { series: series(0), min_t: t, max_t: t }])
@@ -399,7 +399,7 @@ mod tests {
                             laid_out += 1;
                             let values = &block.values[start..start + layout.samples()];
                             let samples = layout.numbers().iter().zip(values).enumerate();
-                            samples.map(|(n, (number, v))| (*number, base_t + layout.dt(n), *v)).collect()
+                            samples.map(|(n, (number, v))| (number.0, base_t + layout.dt(n), *v)).collect()
                         }
                         Content::Floats(range) => samples(&block.floats[range]),
                         Content::Record(record) => vec![(0, 0, tombstone(&record.unwrap()))],

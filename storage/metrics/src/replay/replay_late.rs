@@ -1,11 +1,11 @@
 //! Replay of the out-of-order log.
 
 use model::SampleValue;
-use model::append::{HistogramSample, SeriesRef};
+use model::append::HistogramSample;
 
 use crate::head::late::LateSample;
 use crate::head::series::END_OF_TIME;
-use crate::record::Record;
+use crate::record::{LogRef, Record};
 use crate::replay::Replay;
 
 impl Replay<'_> {
@@ -77,7 +77,7 @@ impl Replay<'_> {
 
     fn insert_late(
         &mut self,
-        number: SeriesRef,
+        number: LogRef,
         kind: &'static str,
         (t, start_t): (i64, i64),
         value: SampleValue,

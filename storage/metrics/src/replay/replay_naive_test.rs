@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use model::append::SeriesRef;
 use model::histogram::Histogram;
 use model::sample::STALE_NAN;
 use proptest::prelude::*;
 
-use crate::record::{self, RefHistogram, RefSample, RefSeries, RefTombstone};
+use crate::record::{self, LogRef, RefHistogram, RefSample, RefSeries, RefTombstone};
 use crate::testing::{HOUR, Samples, all, open_with, options, series};
 use storage_base::fs::SimDisk;
 use storage_base::wal::Batch;
@@ -138,7 +137,7 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
         writer.log(&batch).unwrap();
     };
     let named =
-        |number: u64, name: u64| RefSeries { series: SeriesRef(number), labels: series(&format!("s{name}")) };
+        |number: u64, name: u64| RefSeries { series: LogRef(number), labels: series(&format!("s{name}")) };
     let known: Vec<_> = (1..=KNOWN).map(|number| named(number, number % NAMES)).collect();
     log(&|batch| batch.push(|out| record::put_series(out, &known)));
     naive.names = (1..=KNOWN).map(|number| (number, format!("s{}", number % NAMES))).collect();
@@ -149,7 +148,7 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
                 let (t, numbers) = &mut targets[target];
                 *t += later;
                 let samples = numbers.iter().zip(0..).map(|(number, n)| RefSample {
-                    series: SeriesRef(*number),
+                    series: LogRef(*number),
                     t: *t + n * jitter,
                     start_t: if start_t { *t - 1 } else { 0 },
                     v: value(*number, seed),
@@ -161,7 +160,7 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
                 *t += later;
                 let some = numbers.iter().skip(from).take(len);
                 let of = |number: &u64| RefSample {
-                    series: SeriesRef(*number),
+                    series: LogRef(*number),
                     t: *t,
                     start_t: 0,
                     v: value(*number, seed),
@@ -171,7 +170,7 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
             Step::Histogram { target, later, place } => {
                 let (t, numbers) = &mut targets[target];
                 *t += later;
-                let series = SeriesRef(numbers[place % numbers.len()]);
+                let series = LogRef(numbers[place % numbers.len()]);
                 let v = Arc::new(Histogram { sum: 1.0, ..Histogram::default() });
                 let histogram = RefHistogram { series, t: *t, start_t: 0, v };
                 log(&|batch| record::put_histograms(batch, std::slice::from_ref(&histogram), false));
@@ -194,7 +193,7 @@ fn write(disk: &SimDisk, targets: Vec<Vec<u64>>, steps: Vec<Step>) -> Samples {
                 continue;
             }
             Step::Drop { number } => {
-                let all = RefTombstone { series: SeriesRef(number), min_t: i64::MIN, max_t: i64::MAX };
+                let all = RefTombstone { series: LogRef(number), min_t: i64::MIN, max_t: i64::MAX };
                 log(&|batch| batch.push(|out| record::put_tombstones(out, &[all])));
                 naive.forget(number);
                 continue;

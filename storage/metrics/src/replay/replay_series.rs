@@ -1,7 +1,5 @@
 //! Replay of what concerns whole series: they come, with the head chunks that were found of them, and go.
 
-use model::append::SeriesRef;
-
 use crate::blocks::tombstones::Interval;
 use crate::head::closed::ClosedChunk;
 use crate::head::commit::widen;
@@ -12,7 +10,7 @@ use crate::record::{RefSeries, RefTombstone};
 use crate::replay::Replay;
 
 impl Replay<'_> {
-    pub(crate) fn add_series(&mut self, RefSeries { series: SeriesRef(number), labels }: &RefSeries) {
+    pub(crate) fn add_series(&mut self, RefSeries { series: number, labels }: &RefSeries) {
         let number = *number;
         self.head.table.reserve_log_ref(number);
         // A table of 2^32 series does not get this far.
@@ -89,11 +87,11 @@ impl Replay<'_> {
         RefTombstone { series: number, min_t, max_t }: RefTombstone,
         kind: &'static str,
     ) {
-        self.head.table.reserve_log_ref(number.0);
+        self.head.table.reserve_log_ref(number);
         if (min_t, max_t) == (i64::MIN, i64::MAX) {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
             self.store();
-            if let Some(slot) = self.numbers.remove(number.0) {
+            if let Some(slot) = self.numbers.remove(number) {
                 self.batch.pass_over(slot, i64::MIN);
                 let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();

@@ -82,7 +82,7 @@ fn series_are_numbered_behind_all_that_the_log_has() {
         };
         // Forty at first, and two more in each round.
         let interim = numbers(&storage.metrics.live());
-        assert!((41 + 2 * round..=42 + 2 * round).contains(&interim), "{interim} in round {round}");
+        assert!((41 + 2 * round..=42 + 2 * round).contains(&interim.0), "{interim:?} in round {round}");
         heard.release();
         storage.wait_replayed().unwrap();
         assert_eq!(numbers(&storage.metrics.live()), interim, "it is still known by that");

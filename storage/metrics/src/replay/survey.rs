@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::blocks::tombstones::Interval;
 use crate::format::{WAL_DIR, WBL_DIR};
 use crate::head::table::LOG_REF_MAX;
-use crate::record::{self, Decoder, Record, RefTombstone};
+use crate::record::{self, Decoder, LogRef, Record, RefTombstone};
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
@@ -31,11 +31,11 @@ pub struct Survey {
     /// Repairs of the out-of-order log.
     pub wbl_corruptions: u64,
     /// Numbers by which records name series, and that nobody else may get: lowest and highest.
-    pub numbers: Option<(u64, u64)>,
+    pub numbers: Option<(LogRef, LogRef)>,
     /// Time of the newest sample in the write-ahead log, if that was asked for and there is one.
     pub max_t: Option<i64>,
     /// Deleted times by the series' number, but for series that were dropped as a whole.
-    pub deletions: HashMap<u64, Vec<Interval>>,
+    pub deletions: HashMap<LogRef, Vec<Interval>>,
     /// Late head chunks below any of these places are in blocks, if it is a place at all.
     pub late_covered: Vec<u64>,
     /// Bytes of records in both logs, as they are stored.
@@ -61,7 +61,7 @@ pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Res
 
 impl Survey {
     /// Takes a number into account.
-    pub fn note_number(&mut self, number: u64) {
+    pub fn note_number(&mut self, number: LogRef) {
         note_number(&mut self.numbers, number);
     }
 
@@ -200,9 +200,9 @@ impl<'l> Look<'l> {
             Ok(Record::FloatHistograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
             Ok(Record::Tombstones(tombstones)) => {
                 for RefTombstone { series, min_t, max_t } in tombstones {
-                    note_number(&mut self.survey.numbers, series.0);
+                    note_number(&mut self.survey.numbers, series);
                     if (min_t, max_t) != (i64::MIN, i64::MAX) {
-                        let deleted = self.survey.deletions.entry(series.0).or_default();
+                        let deleted = self.survey.deletions.entry(series).or_default();
                         deleted.push(Interval { min_t, max_t });
                     }
                 }
@@ -219,17 +219,17 @@ impl<'l> Look<'l> {
         let numbers = &mut self.survey.numbers;
         let mut note = |number| note_number(numbers, number);
         match record {
-            Record::Samples(samples) => samples.iter().for_each(|s| note(s.series.0)),
-            Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
-            Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series.0)),
-            Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series.0)),
+            Record::Samples(samples) => samples.iter().for_each(|s| note(s.series)),
+            Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series)),
+            Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series)),
+            Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series)),
             Record::LateCovered(place) => self.survey.late_covered.push(place),
             _ => {}
         }
     }
 }
 
-fn note_number(numbers: &mut Option<(u64, u64)>, number: u64) {
+fn note_number(numbers: &mut Option<(LogRef, LogRef)>, number: LogRef) {
     if number > LOG_REF_MAX {
         return;
     }

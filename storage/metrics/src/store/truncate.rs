@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
-use model::append::SeriesRef;
 use storage_base::StorageError;
 use storage_base::observer::Event;
 use storage_base::wal::{checkpoint, segment};
@@ -13,6 +12,7 @@ use storage_base::wal::{checkpoint, segment};
 use super::{MetricsStore, Truncation, Work, in_order_end};
 use crate::blocks::tombstones::Tombstones;
 use crate::format::{WAL_DIR, WBL_DIR};
+use crate::record::LogRef;
 use crate::record::checkpoint::{Keep, create};
 
 impl MetricsStore {
@@ -136,8 +136,8 @@ impl MetricsStore {
         let min_t = self.deletions_needed_from(min_t);
         let in_head = self.head.log_refs();
         let logs = &self.head.logs;
-        let keep = |series: SeriesRef| {
-            in_head.binary_search(&series.0).is_ok() || logs.lock().needs_spare(series.0, to, min_t)
+        let keep = |series: LogRef| {
+            in_head.binary_search(&series).is_ok() || logs.lock().needs_spare(series, to, min_t)
         };
         self.figures.checkpoints.inc();
         let keep = Keep { series: &keep, min_t };
