@@ -315,7 +315,8 @@ impl MemIndex {
     }
 
     /// How many series have a label with this value.
-    pub fn series_with(&self, name: &str, value: &str) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn series_with(&self, name: &str, value: &str) -> u64 {
         self.pair_id(name, value).and_then(|pair| self.pairs.get(pair)).map_or(0, |pair| pair.ids.len())
     }
 }

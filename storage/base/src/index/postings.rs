@@ -53,7 +53,8 @@ impl<'a> Postings<'a> {
     }
 
     /// The set as a bitmap.
-    pub fn into_bitmap(self) -> RoaringBitmap {
+    #[cfg(test)]
+    pub(crate) fn into_bitmap(self) -> RoaringBitmap {
         match self {
             Self::Bitmap(bitmap) => bitmap.into_owned(),
             other => match RoaringBitmap::from_sorted_iter(other.iter()) {

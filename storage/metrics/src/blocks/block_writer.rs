@@ -158,7 +158,8 @@ impl SymbolTable {
     }
 
     /// The names and values of some label sets.
-    pub fn of_labels<'l>(sets: impl IntoIterator<Item = &'l Labels>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn of_labels<'l>(sets: impl IntoIterator<Item = &'l Labels>) -> Self {
         Self::of(sets.into_iter().flat_map(Labels::iter).flat_map(|(name, value)| [name, value]))
     }
 

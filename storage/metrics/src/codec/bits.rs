@@ -295,12 +295,6 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Reads one bit.
-    #[inline(always)]
-    pub fn read_bit(&mut self) -> bool {
-        self.read(1) != 0
-    }
-
     /// Reads an unsigned LEB128 integer at the current bit; `None` when it exceeds 64 bits.
     pub fn read_uvarint(&mut self) -> Option<u64> {
         let (value, end) = self.bits.uvarint(self.position())?;

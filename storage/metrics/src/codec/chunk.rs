@@ -106,14 +106,6 @@ pub fn count(encoding: Encoding, bytes: &[u8]) -> Result<u16, ChunkError> {
     }
 }
 
-/// The first and the last timestamp of a chunk, in milliseconds; `None` when it is empty. Reads the whole chunk.
-pub fn time_range(encoding: Encoding, bytes: &[u8]) -> Result<Option<(i64, i64)>, ChunkError> {
-    let mut columns = Columns::default();
-    decode(encoding, bytes, i64::MIN, i64::MAX, &mut columns)?;
-    let t = if encoding.is_histogram() { &columns.histogram_t } else { &columns.float_t };
-    Ok(t.first().copied().zip(t.last().copied()))
-}
-
 /// Timestamps of a chunk do not ascend.
 pub(super) const NOT_ASCENDING: ChunkError = ChunkError::Invalid("timestamps do not ascend");
 
@@ -209,6 +201,14 @@ fn trim<V>(t: &mut Vec<i64>, v: &mut Vec<V>, start_t: &mut Vec<i64>, from: usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first and the last timestamp of a chunk, in milliseconds; `None` when it is empty. Reads the whole chunk.
+    fn time_range(encoding: Encoding, bytes: &[u8]) -> Result<Option<(i64, i64)>, ChunkError> {
+        let mut columns = Columns::default();
+        decode(encoding, bytes, i64::MIN, i64::MAX, &mut columns)?;
+        let t = if encoding.is_histogram() { &columns.histogram_t } else { &columns.float_t };
+        Ok(t.first().copied().zip(t.last().copied()))
+    }
 
     #[test]
     fn numbers_round_trip() {
