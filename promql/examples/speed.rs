@@ -9,9 +9,8 @@ use std::time::Instant;
 
 use model::Labels;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
-use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
-use promql::value::QueryValue;
-use promql::{Features, parse};
+use promql::{Engine, EngineOptions, Features, QueryContext, parse};
+use query::{QueryValue, RangeTimes};
 
 const SERIES: usize = 100_000;
 const INTERVAL: i64 = 15_000;

@@ -2,52 +2,10 @@
 
 use model::Matcher;
 
-/// Byte offsets into the query text, end exclusive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Pos {
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-}
+pub use query::{Pos, ValueType};
 
 /// The highest tree that the parser builds; beyond it, it gives an error. Our own bound: Prometheus has none.
 pub const MAX_HEIGHT: usize = 500;
-
-/// What an expression evaluates to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ValueType {
-    /// One float.
-    Scalar,
-    /// One text.
-    String,
-    /// Series with one sample each.
-    Vector,
-    /// Series with a range of samples each.
-    Matrix,
-}
-
-impl ValueType {
-    /// The name in error messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::String => "string",
-            Self::Vector => "instant vector",
-            Self::Matrix => "range vector",
-        }
-    }
-
-    /// The name in API answers.
-    pub fn api_name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::String => "string",
-            Self::Vector => "vector",
-            Self::Matrix => "matrix",
-        }
-    }
-}
 
 /// An expression with its place in the text.
 ///

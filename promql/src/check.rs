@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use model::labels::{METRIC_NAME, Quoted};
+use query::{Pos, ValueType};
 
-use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, ExprKind, Pos, ValueType, VectorSelector};
+use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, ExprKind, VectorSelector};
 
 /// Everything wrong with a tree, in the order in which Prometheus finds it. On the way it settles how binary
 /// operations match: many-to-many for set operators, not at all when an operand is no vector.

@@ -1,7 +1,8 @@
 //! The one table of PromQL's functions: name, signature, whether a feature flag guards it. Aggregations are operators,
 //! not functions; see [`crate::ast::AggregateOp`]. Source: Prometheus 3.14 `promql/parser/functions.go`.
 
-use crate::ast::ValueType;
+use query::ValueType;
+
 use crate::ast::ValueType::{Matrix, Scalar, String, Vector};
 
 /// A function's signature.

@@ -14,11 +14,10 @@ use model::histogram::FloatHistogram;
 use model::{Labels, Value};
 use naive::{Failure, Grid, Naive};
 use promql::ast::Expr;
-use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
 use promql::script::random::{Dialect, Queries, Rng, Vocabulary, data};
 use promql::script::{MemoryStore, Store};
-use promql::value::QueryValue;
-use promql::{Features, parse};
+use promql::{Engine, EngineOptions, Features, QueryContext, parse};
+use query::{QueryValue, RangeTimes};
 
 /// Points by time and labels.
 type Points = BTreeMap<(i64, Labels), Value>;

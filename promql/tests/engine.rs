@@ -1,18 +1,15 @@
 //! The engine from outside: limits, cancellation, figures, options, and failures of the store.
 #![expect(clippy::panic, reason = "a test may end so")]
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::Value;
 use model::read::{Hints, ReadError, Selection, SeriesSet, SeriesSource};
-use promql::engine::{
-    Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes, StepCount, Times, Workers,
-};
 use promql::script::{Command, MemoryStore, Script, Store, load};
-use promql::value::QueryValue;
-use promql::{Features, parse};
+use promql::{Engine, EngineOptions, Features, QueryContext, QueryResult, StepCount, parse};
+use query::{QueryError, QueryValue, RangeTimes, Threads, Times};
 
 /// Ten counters with a sample each 10 seconds, and a gauge.
 fn store() -> MemoryStore {
@@ -314,7 +311,7 @@ fn one_thread_gives_what_many_give() {
             let QueryResult { value, stats, .. } = prepared.evaluate(&store, workers, &context).unwrap();
             format!("{value:?} {stats:?}")
         };
-        assert_eq!(by(Workers::Caller), by(Workers::All), "{query}");
+        assert_eq!(by(Threads::Calling), by(Threads::All), "{query}");
     }
 }
 
@@ -410,7 +407,7 @@ struct Recording(MemoryStore, Mutex<Vec<Selection>>);
 
 impl SeriesSource for Recording {
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        self.1.lock().unwrap().push(selection.clone());
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(selection.clone());
         self.0.select(selection)
     }
 

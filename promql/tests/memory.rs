@@ -4,14 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use model::Labels;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
-use promql::engine::{Engine, EngineOptions, QueryContext, RangeTimes};
 use promql::parse::{Features, parse};
-use promql::value::QueryValue;
+use promql::{Engine, EngineOptions, QueryContext};
+use query::{QueryValue, RangeTimes};
 
 /// Counts what is allocated.
 struct Counting;

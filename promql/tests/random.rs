@@ -8,8 +8,8 @@ use promql::ast::Expr;
 use promql::script::compare::{almost_equal, almost_equal_histograms};
 use promql::script::random::{Dialect, Queries, Rng, Vocabulary, data};
 use promql::script::{EngineTarget, Evaluator, Store};
-use promql::value::QueryValue;
 use promql::{Features, json, parse, print};
+use query::QueryValue;
 
 #[test]
 fn printed_queries_read_back_as_the_same_tree() {

@@ -11,9 +11,9 @@ use config::load::{Host, Loaded, Machine};
 use config::reload::{fingerprint, load_all};
 use config::storage::FloatChunkEncoding;
 use config::{Config, ConfigError};
-use promql::engine::EngineOptions;
-use promql::memory::Memory;
+use promql::EngineOptions;
 use promql::parse::Features;
+use query::MemoryBudget;
 use storage::{
     Compression, FloatEncoding, Limits, Options as StorageOptions, SizeLimit, WriterOptions, metrics,
 };
@@ -192,7 +192,7 @@ pub fn read_limits(flags: &Flags) -> door::limits::Limits {
     door::limits::Limits {
         timeout: millis(flags.query.timeout_ms),
         max_queries: usize::try_from(flags.query.max_concurrency).unwrap_or(1),
-        memory: Arc::new(Memory::new(memory_of_queries())),
+        memory: Arc::new(MemoryBudget::new(memory_of_queries())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::labels::METRIC_NAME;
 use model::{Labels, Value};
-use promql::value::VectorSample;
+use query::VectorSample;
 
 use super::file::{AlertSpec, RuleSpec};
 use crate::template::{self, AlertData, Environment};

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use model::read::SeriesSource;
 use promql::ast::Expr;
-use promql::value::VectorSample;
+use query::VectorSample;
 
 pub use file::{RuleFile, read_file};
 pub use manager::{Manager, Options, RuleSettings};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use model::labels::METRIC_NAME;
-use promql::value::VectorSample;
+use query::VectorSample;
 
 use super::file::RuleSpec;
 
@@ -53,12 +53,12 @@ pub fn rename(
 mod tests {
     use std::path::Path;
 
+    use config::global::NameValidation;
     use model::{Labels, Value};
     use promql::parse::Features;
 
     use super::super::file::read_file;
     use super::*;
-    use config::global::NameValidation;
 
     #[test]
     fn renaming() {

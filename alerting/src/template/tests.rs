@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::Labels;
 use model::histogram::{FloatHistogram, Span};
-use promql::value::VectorSample;
+use query::VectorSample;
 use serde_json::Value as Json;
 
 use super::*;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::Labels;
 use model::float::FloatG;
 use model::histogram::FloatHistogram;
-use promql::value::VectorSample;
+use query::VectorSample;
 
 use super::time;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use promql::memory::Memory;
+use query::MemoryBudget;
 
 use super::admission::Gate;
 
@@ -20,7 +20,7 @@ pub struct Limits {
     /// `--query.max-concurrency`: queries that run at once.
     pub max_queries: usize,
     /// Bytes that all queries may take together.
-    pub memory: Arc<Memory>,
+    pub memory: Arc<MemoryBudget>,
 }
 
 /// The limits of one tenant and what is in use of them.

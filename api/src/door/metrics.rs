@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use promql::engine::{QueryError, QueryResult};
+use promql::QueryResult;
+use query::QueryError;
 use telemetry::{Collect, Counter, Gather, Gauge, Histogram, Labeled, Summary, figures};
 
 /// The parts of a query's time.

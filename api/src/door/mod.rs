@@ -131,8 +131,8 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::sync::mpsc;
 
-    use ::promql::memory::Memory;
     use model::time::Clock;
+    use query::MemoryBudget;
     use storage::Options;
     use storage::fs::RealDisk;
     use storage::observer::Silent;
@@ -150,7 +150,8 @@ mod tests {
     fn core(dir: &tempfile::TempDir, timeout: Duration) -> Core {
         let disk = Arc::new(RealDisk::new(dir.path().to_owned()));
         let storage = Storage::open(disk, Arc::new(Epoch), Options::default(), Arc::new(Silent)).unwrap();
-        let quota = Quota::new(Limits { timeout, max_queries: 1, memory: Arc::new(Memory::new(usize::MAX)) });
+        let quota =
+            Quota::new(Limits { timeout, max_queries: 1, memory: Arc::new(MemoryBudget::new(usize::MAX)) });
         Core { storage: Arc::new(storage), quota }
     }
 

@@ -8,11 +8,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use model::read::SeriesSource;
 use promql::ast::Expr;
-use promql::engine::{
-    Engine, EngineOptions, Prepared, QueryContext, QueryError, QueryResult, Times, Workers,
-};
-use promql::memory::Memory;
 use promql::parse::Features;
+use promql::{Engine, EngineOptions, Prepared, QueryContext, QueryResult};
+use query::{MemoryBudget, QueryError, Threads, Times};
 use storage::Storage;
 use tokio::sync::oneshot;
 
@@ -70,7 +68,7 @@ pub(super) struct PromQl {
 impl PromQl {
     pub(super) fn new(
         options: Options,
-        memory: Arc<Memory>,
+        memory: Arc<MemoryBudget>,
         metrics: Arc<QueryMetrics>,
         active: Option<ActiveQueries>,
     ) -> Self {
@@ -169,7 +167,7 @@ impl Door {
         let _entry = active.as_ref().and_then(|active| active.enter(&expr.to_string()));
         let snapshot = self.core.storage.snapshot();
         let is_small = prepared.work(&*snapshot, SMALL.work).is_some_and(|work| work <= SMALL.work);
-        let run = || query.run_within(&prepared, &*snapshot, Workers::Caller, SMALL.time);
+        let run = || query.run_within(&prepared, &*snapshot, Threads::Calling, SMALL.time);
         let small = if is_small { contain_panic(run, panicked) } else { None };
         small.unwrap_or_else(|| query.run(&prepared, &*snapshot))
     }
@@ -191,7 +189,7 @@ impl Query {
     /// Runs the query here and on rayon's threads.
     fn run(&self, prepared: &Prepared, source: &dyn SeriesSource) -> Result<QueryResult, QueryError> {
         let running = self.metrics.running();
-        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(source, Workers::All, context);
+        let evaluate = |context: &QueryContext<'_>| prepared.evaluate(source, Threads::All, context);
         let result = self.with_context(self.bounds.timeout, evaluate);
         running.finished(&result);
         result
@@ -209,8 +207,8 @@ impl Query {
             let source: &dyn SeriesSource = &*snapshot;
             let estimate = || prepared.work(source, SMALL.work);
             run_on_this_thread(prepared.may_wait(source), estimate, note, |class, time| {
-                let workers = if class == WorkClass::Small { Workers::Caller } else { Workers::All };
-                self.run_within(prepared, source, workers, time)
+                let threads = if class == WorkClass::Small { Threads::Calling } else { Threads::All };
+                self.run_within(prepared, source, threads, time)
             })
         };
         contain_panic(run, panicked)
@@ -221,13 +219,13 @@ impl Query {
         &self,
         prepared: &Prepared,
         source: &dyn SeriesSource,
-        workers: Workers,
+        threads: Threads,
         time: Duration,
     ) -> Option<Result<QueryResult, QueryError>> {
         let running = self.metrics.running();
         let timeout = self.bounds.timeout;
         let deadline = timeout.min(self.bounds.elapsed() + time);
-        let result = self.with_context(deadline, |context| prepared.evaluate(source, workers, context));
+        let result = self.with_context(deadline, |context| prepared.evaluate(source, threads, context));
         if matches!(result, Err(QueryError::Timeout(_))) && deadline < timeout {
             return None;
         }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use alerting::rules::{Querier, QueryFailure};
 use model::read::SeriesSource;
 use promql::ast::Expr;
-use promql::engine::QueryError;
-use promql::value::VectorSample;
+use query::{QueryError, VectorSample};
 
 use super::{Door, Tenant};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use net::json::JsonWriter;
 use promql::ast::Expr;
-use promql::engine::{QueryError, QueryResult, QueryStats, RangeTimes, StepCount, Times};
-use promql::value::QueryValue;
+use promql::{QueryResult, QueryStats, StepCount};
+use query::{QueryError, QueryValue, RangeTimes, Times};
 use tokio::sync::oneshot;
 
 use super::params::Params;

@@ -8,7 +8,8 @@ use model::histogram::FloatHistogram;
 use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use net::json::JsonWriter;
-use promql::value::{Floats, QueryValue, Series, VectorSample};
+use query::value::{Floats, Series};
+use query::{QueryValue, VectorSample};
 
 /// Appends `{"resultType":…,"result":…}` without the closing brace, so that statistics may follow.
 pub fn write_result(json: &mut JsonWriter, value: &QueryValue) {
@@ -238,9 +239,10 @@ pub fn histogram(json: &mut JsonWriter, h: &FloatHistogram) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use model::Labels;
     use model::sample::STALE_NAN;
+
+    use super::*;
 
     #[test]
     fn points_of_steps() {

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
+use query::matrix::Row;
+use query::value::ABSENT;
 
-use super::row::Row;
 use crate::ast::{Expr, ExprKind};
-use crate::value::ABSENT;
 
 /// The labels of the result: those that a selector fixes to one value.
 pub(crate) fn labels(operand: &Expr) -> Labels {

@@ -3,22 +3,25 @@
 //! Source: Prometheus `PreprocessExpr`, `populateSeries`.
 
 use model::read::{Hints, Selection};
+use query::aggregate::FoldOp;
+use query::aggregate::topk::TopkOp;
+use query::{Grid, Pos, QueryError, ValueType};
 
-use super::aggregate::AggregateNode;
+use super::aggregate::{AggregateNode, Operator};
 use super::binary::VectorBinary;
 use super::duration::{QueryShape, Sign, resolve};
-use super::grid::{Grid, When, subquery_grid};
 use super::map::Stage;
+use super::moment::{Moment, subquery_grid};
 use super::needs;
 use super::plan::{
     Extent, Input, InstantGives, InstantSelector, Node, NodeId, Op, Plan, RangeInput, RangeSamples,
     ScalarRef, Scope, ScopeId, Source, Stream,
 };
 use crate::ast::{
-    Aggregate, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery,
-    UnaryOp, ValueType, VectorSelector,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, RangeMode,
+    Subquery, UnaryOp, VectorSelector,
 };
-use crate::engine::{EngineOptions, QueryError};
+use crate::options::EngineOptions;
 
 /// What building a part of the tree gave.
 pub(crate) enum Built {
@@ -183,13 +186,13 @@ impl Builder<'_> {
         QueryShape { step: self.times.step, range: self.times.end - self.times.start }
     }
 
-    pub(crate) fn when(&self, at: Option<At>, offset: &Duration) -> Result<When, QueryError> {
+    pub(crate) fn moment(&self, at: Option<At>, offset: &Duration) -> Result<Moment, QueryError> {
         let at = at.map(|at| match at {
             At::Timestamp(t) => t,
             At::Start => self.times.start,
             At::End => self.times.end,
         });
-        Ok(When { at, offset: resolve(offset, self.shape(), Sign::Any)? })
+        Ok(Moment { at, offset: resolve(offset, self.shape(), Sign::Any)? })
     }
 
     /// Whether an expression gives the same at every step, and whether that is worth evaluating it on its own.
@@ -398,18 +401,33 @@ impl Builder<'_> {
             }
             _ => None,
         };
-        let text = match &aggregate.param {
-            Some(param) if param.value_type() == ValueType::String => Some(self.text(param)?),
-            _ => None,
+        let op = match aggregate.op {
+            AggregateOp::Sum => Operator::Fold(FoldOp::Sum),
+            AggregateOp::Avg => Operator::Fold(FoldOp::Avg),
+            AggregateOp::Min => Operator::Fold(FoldOp::Min),
+            AggregateOp::Max => Operator::Fold(FoldOp::Max),
+            AggregateOp::Count => Operator::Fold(FoldOp::Count),
+            AggregateOp::Group => Operator::Fold(FoldOp::Group),
+            AggregateOp::Stddev => Operator::Fold(FoldOp::Stddev),
+            AggregateOp::Stdvar => Operator::Fold(FoldOp::Stdvar),
+            AggregateOp::Topk => Operator::Topk(TopkOp::Topk),
+            AggregateOp::Bottomk => Operator::Topk(TopkOp::Bottomk),
+            AggregateOp::Limitk => Operator::Topk(TopkOp::Limitk),
+            AggregateOp::LimitRatio => Operator::Topk(TopkOp::LimitRatio),
+            AggregateOp::Quantile => Operator::Quantile,
+            AggregateOp::CountValues => {
+                let label = aggregate.param.as_ref().map(|label| self.text(label)).transpose()?;
+                Operator::CountValues(label.unwrap_or_default())
+            }
         };
         let Built::Vector(input) = self.expr(operand)? else {
             return Err(wrong_type(operand, ValueType::Vector));
         };
         let node = AggregateNode {
-            op: aggregate.op,
+            op,
+            name: aggregate.op.as_str(),
             input,
             param,
-            text,
             grouping: aggregate.grouping.clone(),
             without: aggregate.without,
             pos,
@@ -426,18 +444,18 @@ impl Builder<'_> {
         pos: Pos,
         gives: Option<InstantGives>,
     ) -> Result<Input, QueryError> {
-        let when = self.when(selector.at, &selector.offset)?;
+        let moment = self.moment(selector.at, &selector.offset)?;
         let smoothed = selector.mode == RangeMode::Smoothed && gives.is_none();
         let gives = gives.unwrap_or(if smoothed { InstantGives::Smoothed } else { InstantGives::Value });
         let extent = if smoothed { Extent::Smoothed(self.lookback) } else { Extent::Plain };
         let reach = if smoothed { 0 } else { self.lookback };
         // At a single moment, nothing but the newest sample is looked at.
-        let newest = !smoothed && (self.grid().steps() == 1 || when.at.is_some());
-        let selection = self.select(selector, when, reach, extent, newest);
+        let newest = !smoothed && (self.grid().steps() == 1 || moment.at.is_some());
+        let selection = self.select(selector, moment, reach, extent, newest);
         let stats_only = self.stats_only();
         let source = Source::Instant(InstantSelector {
             selection,
-            when,
+            moment,
             lookback: self.lookback,
             gives,
             stats_only,
@@ -455,14 +473,14 @@ impl Builder<'_> {
     fn select(
         &mut self,
         selector: &VectorSelector,
-        when: When,
+        moment: Moment,
         reach: i64,
         extent: Extent,
         newest: bool,
     ) -> usize {
         let grid = self.grid();
-        let min_t = when.seen_from(grid.start).saturating_sub(reach + extent.before()).saturating_add(1);
-        let max_t = when.seen_from(grid.last()).saturating_add(extent.after());
+        let min_t = moment.seen_from(grid.start).saturating_sub(reach + extent.before()).saturating_add(1);
+        let max_t = moment.seen_from(grid.last()).saturating_add(extent.after());
         self.plan.selection(Selection {
             matchers: selector.matchers.clone(),
             min_t,
@@ -474,26 +492,26 @@ impl Builder<'_> {
 
     pub(crate) fn matrix(&mut self, matrix: &MatrixSelector) -> Result<RangeInput, QueryError> {
         let range = resolve(&matrix.range, self.shape(), Sign::Positive)?;
-        let when = self.when(matrix.vector.at, &matrix.vector.offset)?;
+        let moment = self.moment(matrix.vector.at, &matrix.vector.offset)?;
         let extent = match matrix.vector.mode {
             RangeMode::Plain => Extent::Plain,
             RangeMode::Anchored => Extent::Anchored(self.lookback),
             RangeMode::Smoothed => Extent::Smoothed(self.lookback),
         };
-        let selection = self.select(&matrix.vector, when, range, extent, false);
+        let selection = self.select(&matrix.vector, moment, range, extent, false);
         let samples = RangeSamples::Selection { id: selection, stats_only: self.stats_only() };
-        Ok(RangeInput { samples, when, range, extent })
+        Ok(RangeInput { samples, moment, range, extent })
     }
 
     pub(crate) fn subquery(&mut self, subquery: &Subquery) -> Result<RangeInput, QueryError> {
-        let when = self.when(subquery.at, &subquery.offset)?;
+        let moment = self.moment(subquery.at, &subquery.offset)?;
         let step = match &subquery.step {
             Some(step) => resolve(step, self.shape(), Sign::Positive)?,
             None => self.options.default_interval,
         };
         let range = resolve(&subquery.range, self.shape(), Sign::Positive)?;
         let outer = self.grid();
-        let grid = if outer.steps() == 0 { outer } else { subquery_grid(&outer, when, range, step.max(1)) };
+        let grid = if outer.steps() == 0 { outer } else { subquery_grid(&outer, moment, range, step.max(1)) };
         let before = (self.scope, self.invariant, self.figures);
         // Counter resets between the picked samples show in the buckets only.
         self.figures.buckets = true;
@@ -509,7 +527,7 @@ impl Builder<'_> {
         };
         (self.scope, self.invariant, self.figures) = before;
         let samples = RangeSamples::Subquery { node, scope };
-        Ok(RangeInput { samples, when, range, extent: Extent::Plain })
+        Ok(RangeInput { samples, moment, range, extent: Extent::Plain })
     }
 }
 

@@ -1,19 +1,21 @@
 //! Function calls: which part of the evaluation each function belongs to.
 
-use super::absent::Presence;
+use query::matrix::{Equals, Row, count_last, unite};
+use query::{Pos, QueryError, ValueType, sort};
+
+use super::absent::{self, Presence};
 use super::build::{Builder, Built, wrong_type};
 use super::classic::{self, Question};
 use super::date::Date;
-use super::grid::When;
 use super::info::InfoCall;
 use super::label::{LabelJoin, LabelReplace};
 use super::map::Stage;
+use super::moment::Moment;
 use super::plan::{Input, InstantGives, Op, ScalarRef, ScopeId, Source, Stream};
 use super::range::{RangeCall, RangeFn};
-use super::row::{Equals, Row, count_last, unite};
-use super::{Evaluator, ScalarColumn, ScalarSamples, Val, absent, math, sort};
-use crate::ast::{Call, Expr, ExprKind, Pos, RangeMode, Subquery, ValueType};
-use crate::engine::QueryError;
+use super::{Evaluator, ScalarColumn, ScalarSamples, Val, math};
+use crate::annotations::Annotate;
+use crate::ast::{Call, Expr, ExprKind, RangeMode, Subquery};
 
 /// A function that looks at a whole vector.
 #[derive(Debug)]
@@ -271,8 +273,8 @@ impl Builder<'_> {
                     Some(ExprKind::Vector(selector)) => Some(selector.matchers.clone()),
                     _ => None,
                 };
-                let when = self.first_moment(first)?.unwrap_or(When { at: None, offset: 0 });
-                FrameCall::Info { input: self.vector(first)?, call: InfoCall { matchers, when } }
+                let moment = self.first_moment(first)?.unwrap_or(Moment { at: None, offset: 0 });
+                FrameCall::Info { input: self.vector(first)?, call: InfoCall { matchers, moment } }
             }
             _ => return Err(QueryError::Invalid(format!("unknown function with name \"{name}\""))),
         })
@@ -280,25 +282,25 @@ impl Builder<'_> {
 
     /// When the first selector of an expression looks at the store: pinned by the innermost `@` around it, shifted by
     /// the offsets up to there.
-    fn first_moment(&self, expr: &Expr) -> Result<Option<When>, QueryError> {
+    fn first_moment(&self, expr: &Expr) -> Result<Option<Moment>, QueryError> {
         let selector = match &expr.kind {
             ExprKind::Vector(selector) => Some(selector),
             ExprKind::Matrix(matrix) => Some(&matrix.vector),
             _ => None,
         };
         if let Some(selector) = selector {
-            return self.when(selector.at, &selector.offset).map(Some);
+            return self.moment(selector.at, &selector.offset).map(Some);
         }
         for child in expr.children() {
-            let Some(mut when) = self.first_moment(child)? else { continue };
+            let Some(mut moment) = self.first_moment(child)? else { continue };
             if let ExprKind::Subquery(subquery) = &expr.kind
-                && when.at.is_none()
+                && moment.at.is_none()
             {
                 let Subquery { at, offset, .. } = subquery.as_ref();
-                let outer = self.when(*at, offset)?;
-                when = When { at: outer.at, offset: when.offset + outer.offset };
+                let outer = self.moment(*at, offset)?;
+                moment = Moment { at: outer.at, offset: moment.offset + outer.offset };
             }
-            return Ok(Some(when));
+            return Ok(Some(moment));
         }
         Ok(None)
     }

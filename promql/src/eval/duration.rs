@@ -1,9 +1,10 @@
 //! The value of durations that are computed from the query's own step and range.
 //! Source: Prometheus `promql/durations.go`.
 
+use query::QueryError;
+
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationExprKind, UnaryOp};
 use crate::durations::MAX_SECONDS;
-use crate::engine::QueryError;
 
 /// What `step()` and `range()` stand for, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +69,10 @@ fn evaluate(expr: &DurationExpr, shape: QueryShape) -> Result<f64, QueryError> {
 
 #[cfg(test)]
 mod tests {
+    use query::Pos;
+
     use super::*;
-    use crate::ast::{NumberLiteral, Pos};
+    use crate::ast::NumberLiteral;
 
     fn expr(kind: DurationExprKind) -> Box<DurationExpr> {
         Box::new(DurationExpr { pos: Pos { start: 1, end: 2 }, kind })

@@ -8,17 +8,16 @@ use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::labels::METRIC_NAME;
 use model::read::Columns;
+use query::matrix::Row;
+use query::value::ABSENT;
+use query::{Annotations, Grid, Pos};
 
-use super::grid::Grid;
 use super::histogram::{add, sub};
 use super::plan::{Extent, InstantSelector};
 use super::range::{Floats, Histograms, RangeFn, Window, WindowContext};
 use super::rate::{is_counter, seconds};
-use super::row::Row;
 use super::stream::Notes;
-use crate::annotations::Annotations;
-use crate::ast::Pos;
-use crate::value::ABSENT;
+use crate::annotations::Annotate;
 
 /// The value between two samples; a counter that was reset between them rises from zero.
 fn interpolate(a: (i64, f64), b: (i64, f64), t: i64, is_counter: bool) -> f64 {
@@ -266,7 +265,7 @@ pub(crate) fn smooth(
     let notes = &mut notes.annotations;
     row.values.resize(grid.steps(), ABSENT);
     for step in 0..grid.steps() {
-        let t = selector.when.seen_from(grid.time(step));
+        let t = selector.moment.seen_from(grid.time(step));
         let (from, to) = (t - selector.lookback, t + selector.lookback);
         let within = |t: &[i64]| (t.partition_point(|t| *t <= from), t.partition_point(|t| *t <= to));
         let (lo, hi) = within(samples.floats.t);

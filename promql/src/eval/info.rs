@@ -6,16 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use model::labels::METRIC_NAME;
 use model::read::{Columns, Hints, Selection};
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
+use query::label_subset::KeyHasher;
+use query::matrix::{Row, same_labels_error};
+use query::{Pos, QueryError};
 
 use super::Evaluator;
-use super::grid::When;
 use super::instant::evaluate_instant;
-use super::label_key::KeyHasher;
+use super::moment::Moment;
 use super::plan::{InstantGives, InstantSelector, ScopeId};
-use super::row::{Row, same_labels_error};
 use super::stream::Notes;
-use crate::ast::Pos;
-use crate::engine::QueryError;
 
 /// The labels by which series and info series belong together.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -26,7 +25,7 @@ pub(crate) struct InfoCall {
     /// Matchers of the second argument, if there is one.
     pub(crate) matchers: Option<Vec<Matcher>>,
     /// When the info series are looked at: as the first selector of the first argument is.
-    pub(crate) when: When,
+    pub(crate) moment: Moment,
 }
 
 /// Matchers on the data labels, by label; and on the info series' name.
@@ -115,8 +114,8 @@ impl Evaluator<'_> {
         let grid = self.plan.scopes[scope].grid;
         let selection = Selection {
             matchers,
-            min_t: call.when.seen_from(grid.start) - self.lookback + 1,
-            max_t: call.when.seen_from(grid.last()),
+            min_t: call.moment.seen_from(grid.start) - self.lookback + 1,
+            max_t: call.moment.seen_from(grid.last()),
             limit: 0,
             hints: Hints::default(),
         };
@@ -124,7 +123,7 @@ impl Evaluator<'_> {
         selected.warnings.iter().for_each(|warning| self.annotations.add_store_warning(warning));
         let selector = |gives| InstantSelector {
             selection: 0,
-            when: call.when,
+            moment: call.moment,
             lookback: self.lookback,
             gives,
             stats_only: false,
@@ -187,7 +186,7 @@ impl<'a> Combiner<'a> {
         &self,
         ignored: &[bool],
         steps: usize,
-        interrupt: &crate::limits::Interrupt<'_>,
+        interrupt: &query::Interrupt<'_>,
     ) -> Result<Vec<Row>, QueryError> {
         let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_hasher(KeyHasher);
         let mut known: HashMap<(usize, Matched), Option<usize>> = HashMap::new();

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use model::read::Columns;
 use model::sample::is_stale;
 use model::{Labels, Value};
+use query::Grid;
+use query::matrix::{Row, sample_size};
+use query::value::ABSENT;
+use query::window::bounds;
 
-use super::grid::Grid;
 use super::plan::{InstantGives, InstantSelector};
-use super::row::{Row, sample_size};
 use super::stream::{Cost, Made, Notes};
-use super::windows::bounds;
-use crate::value::ABSENT;
 
 /// Evaluates an instant selector for one series.
 pub(crate) fn evaluate_instant(
@@ -75,8 +75,8 @@ fn newest_floats(
         Some(at) if at < t.len() && t[at] > moment - selector.lookback => v[at],
         _ => ABSENT,
     };
-    let first = selector.when.seen_from(grid.start);
-    let values: Vec<f64> = if selector.when.at.is_some() {
+    let first = selector.moment.seen_from(grid.start);
+    let values: Vec<f64> = if selector.moment.at.is_some() {
         let v = newest(t.partition_point(|t| *t <= first), first);
         vec![v; grid.steps()]
     } else {
@@ -112,7 +112,7 @@ fn newest_points(
     row.values.resize(grid.steps(), ABSENT);
     let (mut floats, mut histograms) = (Newest::new(&columns.float_t), Newest::new(&columns.histogram_t));
     for step in 0..grid.steps() {
-        let moment = selector.when.seen_from(grid.time(step));
+        let moment = selector.moment.seen_from(grid.time(step));
         let float = floats.at(moment).map(|at| (columns.float_t[at], at));
         let histogram = histograms.at(moment).map(|at| (columns.histogram_t[at], at));
         let is_float = float.map(|(t, _)| t) > histogram.map(|(t, _)| t);
@@ -148,15 +148,16 @@ fn newest_points(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::ast::Pos;
-    use crate::eval::grid::When;
     use model::sample::STALE_NAN;
+    use query::Pos;
 
-    fn at_steps(gives: InstantGives, columns: &Columns, grid: Grid, when: When) -> Vec<Option<f64>> {
+    use super::super::moment::Moment;
+    use super::*;
+
+    fn at_steps(gives: InstantGives, columns: &Columns, grid: Grid, moment: Moment) -> Vec<Option<f64>> {
         let selector = InstantSelector {
             selection: 0,
-            when,
+            moment,
             lookback: 10,
             gives,
             stats_only: false,
@@ -175,17 +176,17 @@ mod tests {
             columns.push_float(t, v, 0);
         }
         let grid = Grid { start: 0, end: 40, interval: 5 };
-        let plain = When { at: None, offset: 0 };
+        let plain = Moment { at: None, offset: 0 };
         let some = Some;
         assert_eq!(
             at_steps(InstantGives::Value, &columns, grid, plain),
             [some(1.0), some(2.0), some(2.0), None, some(3.0), None, None, None, some(4.0)]
         );
         assert_eq!(
-            at_steps(InstantGives::Time, &columns, grid, When { at: None, offset: 5 })[1..4],
+            at_steps(InstantGives::Time, &columns, grid, Moment { at: None, offset: 5 })[1..4],
             [some(0.0), some(0.005), some(0.005)]
         );
-        let pinned = When { at: Some(7), offset: 3 };
+        let pinned = Moment { at: Some(7), offset: 3 };
         assert_eq!(at_steps(InstantGives::Value, &columns, grid, pinned), vec![some(1.0); 9]);
     }
 }

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use model::labels::METRIC_NAME;
 use model::regexp::Regexp;
+use query::label_subset::KeyHasher;
+use query::matrix::{Equals, Row, unite};
+use query::{Interrupt, QueryError};
 
-use super::label_key::KeyHasher;
-use super::row::{Equals, Row, unite};
-use crate::engine::QueryError;
-use crate::limits::Interrupt;
 use crate::text::is_valid_name;
 
 /// What a value made here may have, in bytes: values made of values could otherwise grow without end.
@@ -134,13 +133,14 @@ fn too_long(function: &str, target: &str) -> QueryError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::memory::Memory;
     use model::Labels;
+    use query::MemoryBudget;
+
+    use super::*;
 
     fn unlimited<T>(run: impl FnOnce(&Interrupt<'_>) -> T) -> T {
         let (cancel, elapsed) = (Default::default(), || Default::default());
-        run(&Interrupt::new(&cancel, &elapsed, None, usize::MAX, &Memory::new(usize::MAX)))
+        run(&Interrupt::new(&cancel, &elapsed, None, usize::MAX, &MemoryBudget::new(usize::MAX)))
     }
 
     fn rows() -> Vec<Row> {

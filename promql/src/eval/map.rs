@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use model::Value;
 use model::histogram::FloatHistogram;
+use query::matrix::Row;
+use query::value::{ABSENT, is_absent};
+use query::{Annotations, Grid, Pos};
 
 use super::binary::{Operands, changes_metric, float_op, value_op};
 use super::date::Date;
-use super::grid::Grid;
 use super::math::{go_max, go_min, round_to};
 use super::plan::ScalarRef;
-use super::row::Row;
 use super::{ScalarColumn, Val};
-use crate::annotations::Annotations;
-use crate::ast::{BinaryOp, Pos};
+use crate::ast::BinaryOp;
 use crate::durations::to_i64;
-use crate::value::{ABSENT, is_absent};
 
 /// Something done to each series.
 #[derive(Clone, Debug)]
@@ -243,8 +242,9 @@ fn only_floats(row: &mut Row, f: impl Fn(usize, f64) -> f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use model::Labels;
+
+    use super::*;
 
     fn run(stage: Stage, values: &[f64]) -> Option<Vec<f64>> {
         let mut row = Row::floats(Labels::from_pairs([("__name__", "m")]), values.to_vec());

@@ -13,57 +13,47 @@ mod classic;
 mod date;
 mod duration;
 mod extended;
-mod extremes;
-mod grid;
 mod histogram;
 mod hyperbolic;
-mod in_order;
 mod info;
 mod instant;
-mod kahan;
-mod kernel;
 mod label;
-mod label_key;
 mod map;
 mod math;
-mod natural;
+mod moment;
 mod needs;
 mod over_time;
 mod plan;
 mod power;
-mod quantile;
 mod range;
 mod rate;
 mod regression;
 mod result;
-mod row;
 mod scalar;
 mod select;
-mod sort;
-mod sorted;
+mod sliding;
 mod stats;
 mod stream;
 mod transitions;
 mod trigonometry;
-mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::read::{Hints, Selection, SeriesSource};
-
-use crate::annotations::Annotations;
-use crate::ast::{Expr, ValueType};
-use crate::engine::{
-    EngineOptions, QueryContext, QueryError, QueryResult, QueryStats, Times, Timings, Workers,
-};
-use crate::limits::{Interrupt, STAGE_EVALUATION, STAGE_EXECUTION, SampleCount};
-use crate::value::QueryValue;
 use build::QueryTimes;
+use model::read::{Hints, Selection, SeriesSource};
 use plan::{NodeId, Op, Plan, ScalarRef, ScopeId};
-use row::Row;
+use query::interrupt::{STAGE_EVALUATION, STAGE_EXECUTION};
+use query::matrix::Row;
+use query::{Annotations, Interrupt, QueryError, QueryValue, SampleCount, Threads, Times, ValueType};
 use select::Selected;
 use stats::ScopeStats;
+
+use crate::ast::Expr;
+use crate::context::QueryContext;
+use crate::engine::QueryResult;
+use crate::options::EngineOptions;
+use crate::stats::{QueryStats, Timings};
 
 /// What a step of the widest accumulator takes, at least.
 const STEP_BYTES: usize = 64;
@@ -126,12 +116,12 @@ impl Planned {
     pub(crate) fn evaluate(
         &self,
         source: &dyn SeriesSource,
-        workers: Workers,
+        threads: Threads,
         context: &QueryContext<'_>,
     ) -> Result<QueryResult, QueryError> {
         let Self { options, plan, began, .. } = self;
         let mut interrupt = interrupt(options, context);
-        if workers == Workers::Caller {
+        if threads == Threads::Calling {
             interrupt = interrupt.on_one_thread();
         }
         let mut evaluator = Evaluator::new(options, self.lookback, plan, source, &interrupt)?;
@@ -174,7 +164,7 @@ pub(crate) enum Val {
     /// A string.
     Text(String),
     /// Series with samples of their own times, as the result.
-    Raw(Vec<crate::value::Series>),
+    Raw(Vec<query::value::Series>),
 }
 
 impl Val {

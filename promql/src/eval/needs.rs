@@ -5,14 +5,9 @@
 
 use model::read::Hints;
 
+use super::aggregate::Operator;
 use super::call::FrameCall;
 use super::plan::{Input, Op, Plan, RangeSamples, SelectionId, Source, Stream};
-use crate::ast::AggregateOp;
-
-/// Whether the groups' order is not that of the series, because these may be in any.
-pub(crate) fn is_unordered(op: AggregateOp) -> bool {
-    matches!(op, AggregateOp::Count | AggregateOp::Group)
-}
 
 /// Notes in the hints of selections what all their uses need.
 pub(crate) fn note(plan: &mut Plan) {
@@ -37,19 +32,9 @@ pub(crate) fn note(plan: &mut Plan) {
 fn needs(plan: &Plan, op: &Op) -> Option<(SelectionId, Hints)> {
     let (input, labels, unordered): (_, Option<&[String]>, _) = match op {
         Op::Aggregate(node) => {
-            let labels = match node.op {
-                AggregateOp::Sum
-                | AggregateOp::Avg
-                | AggregateOp::Min
-                | AggregateOp::Max
-                | AggregateOp::Count
-                | AggregateOp::Group
-                | AggregateOp::Stddev
-                | AggregateOp::Stdvar
-                | AggregateOp::Quantile => (!node.without).then_some(&node.grouping[..]),
-                _ => None,
-            };
-            (&node.input, labels, is_unordered(node.op))
+            let by_groups = matches!(node.op, Operator::Fold(_) | Operator::Quantile) && !node.without;
+            let unordered = matches!(node.op, Operator::Fold(op) if op.takes_any_order());
+            (&node.input, by_groups.then_some(&node.grouping[..]), unordered)
         }
         Op::ScalarOf(input) => (input, Some(&[]), true),
         Op::Call(call) => match &**call {

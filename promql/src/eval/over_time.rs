@@ -1,12 +1,12 @@
 //! `*_over_time` on one window.
 
 use model::Value;
+use query::histogram_total::HistogramTotal;
+use query::kahan::{Kahan, Mean, variance};
+use query::{Annotations, quantile};
 
-use super::histogram::HistogramTotal;
-use super::kahan::{Kahan, Mean};
-use super::quantile;
 use super::range::{RangeFn, Window, WindowContext, histogram_value};
-use crate::annotations::{Annotations, HistogramOp};
+use crate::annotations::{Annotate, HistogramOp};
 
 /// Evaluates the functions that take nothing but the range.
 pub(crate) fn evaluate(
@@ -99,36 +99,6 @@ fn extreme(values: &[f64], beats: impl Fn(f64, f64) -> bool) -> usize {
         }
     }
     best
-}
-
-/// The running variance of some values.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Variance {
-    count: f64,
-    mean: Kahan,
-    squares: Kahan,
-}
-
-impl Variance {
-    /// The variance after one more value.
-    #[inline]
-    #[must_use]
-    pub(crate) fn plus(self, v: f64) -> Self {
-        let count = self.count + 1.0;
-        let delta = v - self.mean.total();
-        let mean = self.mean.plus(delta / count);
-        let squares = self.squares.plus(delta * (v - mean.total()));
-        Self { count, mean, squares }
-    }
-
-    pub(crate) fn total(self) -> f64 {
-        self.squares.total() / self.count
-    }
-}
-
-/// The variance of values, in order.
-pub(crate) fn variance(values: &[f64]) -> f64 {
-    values.iter().fold(Variance::default(), |state, v| state.plus(*v)).total()
 }
 
 fn median_deviation(values: &[f64]) -> f64 {

@@ -7,15 +7,16 @@
 
 use model::Matcher;
 use model::read::{Selection, SeriesSource};
+use query::{Grid, Pos};
 
 use super::aggregate::AggregateNode;
 use super::binary::VectorBinary;
 use super::call::FrameCall;
 use super::date::Date;
-use super::grid::{Grid, When};
 use super::map::Stage;
+use super::moment::Moment;
 use super::range::RangeCall;
-use crate::ast::{BinaryOp, Pos};
+use crate::ast::BinaryOp;
 
 /// Index of a node in the plan.
 pub(crate) type NodeId = usize;
@@ -122,7 +123,7 @@ pub(crate) enum Source {
 #[derive(Clone, Debug)]
 pub(crate) struct InstantSelector {
     pub(crate) selection: SelectionId,
-    pub(crate) when: When,
+    pub(crate) moment: Moment,
     pub(crate) lookback: i64,
     pub(crate) gives: InstantGives,
     /// Histograms are reduced to their figures.
@@ -148,7 +149,7 @@ pub(crate) enum InstantGives {
 pub(crate) struct RangeInput {
     pub(crate) samples: RangeSamples,
     /// The end of the window seen from a step.
-    pub(crate) when: When,
+    pub(crate) moment: Moment,
     /// Width of the window in milliseconds.
     pub(crate) range: i64,
     /// How far beyond the window samples count, for `anchored` and `smoothed`.

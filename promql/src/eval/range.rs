@@ -7,19 +7,18 @@ use model::labels::METRIC_NAME;
 use model::read::Columns;
 use model::sample::is_stale;
 use model::{Labels, Value};
+use query::interrupt::STAGE_EVALUATION;
+use query::matrix::{Row, SharedHistogram, sample_size};
+use query::value::ABSENT;
+use query::window::Windows;
+use query::{Annotations, Grid, Interrupt, Pos, QueryError};
 
-use super::grid::Grid;
-use super::kernel::FloatKernel;
 use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
-use super::row::{Row, SharedHistogram, sample_size};
+use super::sliding::SlidingFn;
 use super::stream::{Cost, Made, Notes};
-use super::windows::Windows;
 use super::{ScalarColumn, Val};
-use crate::annotations::Annotations;
-use crate::ast::Pos;
-use crate::engine::{EngineOptions, QueryError};
-use crate::limits::{Interrupt, STAGE_EVALUATION};
-use crate::value::ABSENT;
+use crate::annotations::Annotate;
+use crate::options::EngineOptions;
 
 /// A function over ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,13 +327,13 @@ impl<'a> RangeRun<'a> {
         let mut row = Row::floats(labels.clone(), Vec::new());
         let mut cost = Cost::default();
         let plain = samples.histograms.is_empty() && samples.floats.start_t.is_empty();
-        let plain = plain && call.input.extent == Extent::Plain && call.input.when.at.is_none();
+        let plain = plain && call.input.extent == Extent::Plain && call.input.moment.at.is_none();
         let plain = plain && u32::try_from(samples.floats.len()).is_ok();
         let param = match self.params.first() {
             Some(ScalarColumn::Const(v)) => Some(*v),
             Some(ScalarColumn::Steps(_)) | None => None,
         };
-        let kernel = || FloatKernel::new(call.func, call.input.range, samples.floats, param);
+        let kernel = || SlidingFn::new(call.func, call.input.range, samples.floats, param);
         let kernel = plain.then(kernel).flatten();
         match kernel {
             Some(kernel) => self.slide_floats(&kernel, samples.floats, &mut row.values, &mut cost, notes)?,
@@ -354,7 +353,7 @@ impl<'a> RangeRun<'a> {
     /// Windows over a series of floats only.
     fn slide_floats(
         &self,
-        kernel: &FloatKernel,
+        kernel: &SlidingFn,
         floats: Floats<'_>,
         out: &mut Vec<f64>,
         cost: &mut Cost,
@@ -363,7 +362,7 @@ impl<'a> RangeRun<'a> {
         const SAMPLES_BETWEEN_CHECKS: usize = 1 << 18;
         let from_store = matches!(self.call.input.samples, RangeSamples::Selection { .. });
         let (grid, range) = (&self.grid, self.call.input.range);
-        let first_end = self.call.input.when.seen_from(grid.start);
+        let first_end = self.call.input.moment.seen_from(grid.start);
         let mut places = std::mem::take(&mut notes.places);
         let windows = Windows::find(floats.t, first_end, grid.interval, range, grid.steps(), &mut places);
         let held = windows.held();
@@ -380,9 +379,9 @@ impl<'a> RangeRun<'a> {
             cost.total += held.total as i64;
             cost.read += if from_store { held.fresh as i64 } else { 0 };
         }
-        out.reserve_exact(windows.len());
+        out.reserve_exact(windows.steps());
         let steps = SAMPLES_BETWEEN_CHECKS / held.widest.max(1) + 1;
-        for from in (0..windows.len()).step_by(steps) {
+        for from in (0..windows.steps()).step_by(steps) {
             if from > 0 {
                 self.interrupt.check(STAGE_EVALUATION)?;
             }
@@ -407,7 +406,7 @@ impl<'a> RangeRun<'a> {
         let mut work = 0u64;
         for step in 0..self.grid.steps() {
             let t = self.grid.time(step);
-            let end = self.call.input.when.seen_from(t);
+            let end = self.call.input.moment.seen_from(t);
             let start = end - context.range;
             let (from, to) = (start - context.extent.before(), end + context.extent.after());
             let seen = (float_hi, histogram_hi);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
+use query::Annotations;
 
 use super::histogram::{add, sub};
 use super::plan::Extent;
 use super::range::{Floats, Histograms, RangeFn, Window, WindowContext, histogram_value, owned};
-use crate::annotations::{Annotations, HistogramOp};
+use crate::annotations::{Annotate, HistogramOp};
 
 /// A range's width in seconds, as Go's `Duration.Seconds` rounds it.
 pub(crate) fn seconds(ms: i64) -> f64 {

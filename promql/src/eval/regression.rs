@@ -2,12 +2,11 @@
 
 use model::Value;
 use model::float::FloatF;
+use query::kahan::Kahan;
+use query::{Annotations, QueryError};
 
-use super::kahan::Kahan;
 use super::over_time::note_ignored_histograms;
 use super::range::{Floats, Window, WindowContext};
-use crate::annotations::Annotations;
-use crate::engine::QueryError;
 
 /// Slope per second, and the value at a time in milliseconds, of the line through the samples.
 fn line(floats: &Floats<'_>, at: i64) -> (f64, f64) {

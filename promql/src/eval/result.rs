@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use model::read::Columns;
+use query::interrupt::STAGE_EVALUATION;
+use query::matrix::{Equals, Row, SharedHistogram, sample_size, unite};
+use query::value::{Floats, Scalar, Series, Text};
+use query::{QueryError, QueryValue, ValueType, VectorSample};
 use rayon::prelude::*;
 
 use super::plan::{Extent, RangeInput, RangeSamples, ScopeId};
 use super::range::SeriesSamples;
-use super::row::{Equals, Row, SharedHistogram, sample_size, unite};
 use super::{Evaluator, Val};
-use crate::ast::ValueType;
-use crate::engine::QueryError;
-use crate::limits::STAGE_EVALUATION;
 use crate::text::lossy;
-use crate::value::{Floats, QueryValue, Scalar, Series, Text, VectorSample};
 
 impl Evaluator<'_> {
     /// Evaluates a range selector or subquery that is the query's result.
@@ -33,7 +32,7 @@ impl Evaluator<'_> {
     }
 
     fn raw_selection(&mut self, scope: ScopeId, input: &RangeInput, id: usize) -> Result<Val, QueryError> {
-        let end = input.when.seen_from(self.plan.scopes[scope].grid.start);
+        let end = input.moment.seen_from(self.plan.scopes[scope].grid.start);
         let start = end - input.range;
         let (from, to) = (start - input.extent.before(), end + input.extent.after());
         let interrupt = self.interrupt;
@@ -141,7 +140,7 @@ pub(super) fn series_bytes(series: &Series) -> usize {
     size_of::<Series>() + series.labels.packed().len() + floats + histograms
 }
 
-fn series_of_row(row: Row, grid: &super::grid::Grid) -> Series {
+fn series_of_row(row: Row, grid: &query::Grid) -> Series {
     let first = row.first;
     let histograms: Vec<(i64, SharedHistogram)> = match row.histograms {
         Some(histograms) => histograms

@@ -1,12 +1,13 @@
 //! Scalars over the steps, and the ways between scalars and vectors.
 
+use query::QueryError;
+use query::matrix::{Row, count_last};
+use query::value::is_absent;
+
 use super::binary::scalar_op;
 use super::date::Date;
 use super::plan::{Op, ScalarRef, ScopeId};
-use super::row::{Row, count_last};
 use super::{Evaluator, ScalarColumn, ScalarSamples, Val, math};
-use crate::engine::QueryError;
-use crate::value::is_absent;
 
 impl Evaluator<'_> {
     /// Evaluates the operations that give a column of scalars.
@@ -86,9 +87,10 @@ fn only_floats(rows: &[Row], steps: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::value::ABSENT;
     use model::Labels;
+    use query::value::ABSENT;
+
+    use super::*;
 
     #[test]
     fn scalar_of_one_float_only() {

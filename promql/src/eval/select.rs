@@ -3,9 +3,8 @@
 use std::sync::OnceLock;
 
 use model::read::{Columns, ReadError, Selection, Series, SeriesSource};
-
-use crate::engine::QueryError;
-use crate::limits::STAGE_EVALUATION;
+use query::QueryError;
+use query::interrupt::STAGE_EVALUATION;
 
 /// The answer to one selection.
 pub(crate) struct Selected {

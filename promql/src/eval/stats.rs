@@ -1,9 +1,10 @@
 //! Samples looked at and read, by scope and where wanted by step. Source: Prometheus `util/stats/query_stats.go`.
 
+use query::Grid;
+
 use super::Evaluator;
-use super::grid::Grid;
 use super::plan::{RangeInput, Scope, ScopeId};
-use crate::engine::{SampleStats, StepCount};
+use crate::stats::{SampleStats, StepCount};
 
 /// The figures of one scope.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +84,7 @@ impl Evaluator<'_> {
             if read == 0 {
                 continue;
             }
-            let t = inner_grid.time(step) + input.when.offset;
+            let t = inner_grid.time(step) + input.moment.offset;
             let after = (t - grid.start).max(0);
             let user = (((after + grid.interval - 1) / grid.interval) as usize).min(steps - 1);
             if t > grid.time(user) - input.range {

@@ -4,19 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::read::Columns;
+use query::in_order::in_order;
+use query::interrupt::STAGE_EVALUATION;
+use query::matrix::{Equals, Row, unite};
+use query::{Annotations, QueryError};
 use rayon::prelude::*;
 
-use super::in_order::in_order;
 use super::instant::evaluate_instant;
 use super::map::{ResolvedStage, Stage, Tally, apply_stages};
 use super::plan::{Input, RangeSamples, ScalarRef, ScopeId, Source, Stream};
 use super::range::{RangeRun, SeriesSamples};
-use super::row::{Equals, Row, unite};
 use super::select::decode;
 use super::{Evaluator, ScalarSamples, Val};
-use crate::annotations::Annotations;
-use crate::engine::QueryError;
-use crate::limits::STAGE_EVALUATION;
 
 /// What evaluating one series took, in samples.
 #[derive(Clone, Copy, Debug, Default)]

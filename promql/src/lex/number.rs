@@ -1,8 +1,9 @@
 //! Number and duration literals.
 
+use model::labels::Quoted;
+
 use crate::lex::scan::{Scanner, State, Step, is_alphanumeric};
 use crate::lex::token::Kind;
-use model::labels::Quoted;
 
 const DECIMAL: &str = "0123456789";
 const HEXADECIMAL: &str = "0123456789abcdefABCDEF";

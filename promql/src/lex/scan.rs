@@ -1,6 +1,8 @@
 //! The scanner's state machine for queries.
 
-use crate::ast::{BinaryOp, Pos};
+use query::Pos;
+
+use crate::ast::BinaryOp;
 use crate::lex::text::QuotedChar;
 use crate::lex::token::{Kind, Token};
 

@@ -1,11 +1,12 @@
 //! The scanner's states for series descriptions: `metric{...} 1+1x5 _x3 stale {{schema:1 buckets:[1 2]}}`.
 
+use model::histogram::ResetHint;
+use model::labels::Quoted;
+
 use crate::ast::BinaryOp;
 use crate::lex::scan::{HistogramState, Scanner, State, Step, is_alpha, is_space};
 use crate::lex::text::QuotedChar;
 use crate::lex::token::{Descriptor, Kind};
-use model::histogram::ResetHint;
-use model::labels::Quoted;
 
 impl Scanner<'_> {
     pub(super) fn values(&mut self) -> Step {

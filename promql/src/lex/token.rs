@@ -2,8 +2,9 @@
 
 use model::histogram::ResetHint;
 use model::labels::Quoted;
+use query::Pos;
 
-use crate::ast::{AggregateOp, BinaryOp, Pos};
+use crate::ast::{AggregateOp, BinaryOp};
 
 /// A token and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,8 +4,9 @@ use model::labels::Quoted;
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::opt;
+use query::Pos;
 
-use crate::ast::{Aggregate, AggregateOp, Call, Expr, ExprKind, Pos};
+use crate::ast::{Aggregate, AggregateOp, Call, Expr, ExprKind};
 use crate::functions;
 use crate::lex::Kind;
 use crate::parse::expr::{Built, expression, starts_expression};

@@ -2,10 +2,10 @@
 
 use nom::Parser;
 use nom::sequence::{delimited, separated_pair};
+use query::Pos;
 
 use crate::ast::{
-    BinaryOp, Duration, DurationExpr, DurationExprKind, MAX_HEIGHT, NumberLiteral, Pos, UNARY_PRECEDENCE,
-    UnaryOp,
+    BinaryOp, Duration, DurationExpr, DurationExprKind, MAX_HEIGHT, NumberLiteral, UNARY_PRECEDENCE, UnaryOp,
 };
 use crate::durations;
 use crate::lex::Kind;

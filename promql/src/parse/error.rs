@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ast::Pos;
+use query::Pos;
 
 /// One thing that is wrong with a query. Displayed as Prometheus does: `1:5: parse error: unexpected ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::map;
+use query::{Pos, ValueType};
 
-use crate::ast::{Binary, BinaryOp, Expr, ExprKind, MAX_HEIGHT, Pos, UNARY_PRECEDENCE, ValueType};
+use crate::ast::{Binary, BinaryOp, Expr, ExprKind, MAX_HEIGHT, UNARY_PRECEDENCE};
 use crate::lex::Kind;
 use crate::parse::binary::modifiers;
 use crate::parse::call::{aggregate, call};

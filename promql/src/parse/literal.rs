@@ -2,8 +2,9 @@
 
 use nom::Parser;
 use nom::combinator::opt;
+use query::Pos;
 
-use crate::ast::{NumberLiteral, Pos, UnaryOp};
+use crate::ast::{NumberLiteral, UnaryOp};
 use crate::durations;
 use crate::lex::{Kind, number};
 use crate::parse::tokens::{Parsed, Tokens, found, satisfy, sign};

@@ -25,10 +25,12 @@ use model::{Labels, Matcher};
 pub use error::{ParseError, ParseErrors};
 pub use series::{SeriesDescription, SeriesValue};
 
-use crate::ast::{Expr, ExprKind, Pos};
+use query::Pos;
+use tokens::{Parsed, Source, Tokens, token};
+
+use crate::ast::{Expr, ExprKind};
 use crate::check;
 use crate::lex::{self, Kind};
-use tokens::{Parsed, Source, Tokens, token};
 
 /// Parts of the language that a flag of the server switches on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Modifiers behind an operand: range `[5m]`, subquery `[1h:5m]`, `offset`, `@`, `anchored` and `smoothed`.
 
 use nom::Parser;
+use query::Pos;
 
-use crate::ast::{At, Duration, Expr, ExprKind, MatrixSelector, Pos, RangeMode, Subquery, VectorSelector};
+use crate::ast::{At, Duration, Expr, ExprKind, MatrixSelector, RangeMode, Subquery, VectorSelector};
 use crate::durations;
 use crate::lex::Kind;
 use crate::parse::duration;

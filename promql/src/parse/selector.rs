@@ -4,8 +4,9 @@ use model::labels::METRIC_NAME;
 use model::{MatchOp, Matcher};
 use nom::Parser;
 use nom::sequence::preceded;
+use query::Pos;
 
-use crate::ast::{BinaryOp, Duration, Expr, ExprKind, Pos, RangeMode, VectorSelector};
+use crate::ast::{BinaryOp, Duration, Expr, ExprKind, RangeMode, VectorSelector};
 use crate::lex::Kind;
 use crate::parse::tokens::{Parsed, Tokens, expected, found, list, satisfy, string, token};
 

@@ -11,8 +11,9 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{map, opt};
 use nom::sequence::preceded;
+use query::Pos;
 
-use crate::ast::{BinaryOp, Pos, UnaryOp};
+use crate::ast::{BinaryOp, UnaryOp};
 use crate::lex::{Descriptor, Kind};
 use crate::parse::literal::{number_or_duration, signed};
 use crate::parse::metric::metric;

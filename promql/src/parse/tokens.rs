@@ -5,8 +5,9 @@
 //! ([`expected`]), or a finding with its message. The first finding ends parsing; it is the one that Prometheus shows.
 
 use nom::error::ErrorKind;
+use query::Pos;
 
-use crate::ast::{BinaryOp, Pos, UnaryOp};
+use crate::ast::{BinaryOp, UnaryOp};
 use crate::lex::{Kind, Lexed, Token, text};
 use crate::parse::Features;
 

@@ -7,12 +7,13 @@ use model::float::FloatG;
 use model::histogram::{FloatHistogram, Span};
 use model::sample::is_stale;
 use model::{Labels, Value};
+use query::value::Series;
+use query::{QueryValue, VectorSample};
 
 use crate::parse::SeriesValue;
 use crate::script::expect::{Expectations, ExpectedSeries};
 use crate::script::load::expand;
 use crate::script::parse::Times;
-use crate::value::{QueryValue, Series, VectorSample};
 
 /// Relative difference that counts as none.
 const EPSILON: f64 = 0.000_001;
@@ -219,8 +220,9 @@ fn layout(spans: &[Span]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use model::sample::STALE_NAN;
+
+    use super::*;
 
     #[test]
     fn almost_equal_floats() {

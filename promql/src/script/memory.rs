@@ -1,7 +1,6 @@
 //! Series in memory, for scripts and tests: a [`Store`] to load and a [`SeriesSource`] to query.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::histogram::{FloatHistogram, ResetHint};

@@ -1,10 +1,11 @@
 //! From script text to commands.
 
+use model::Labels;
+
 use crate::durations;
 use crate::lex::number;
 use crate::parse::{ParseErrors, SeriesDescription, SeriesValue, parse_series};
 use crate::script::expect::{Expectations, ExpectedSeries};
-use model::Labels;
 
 /// The commands of a script in order.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! Runs a script's commands against something that stores and evaluates.
 
 use model::Value;
+use query::value::{Scalar, Series};
+use query::{QueryValue, VectorSample};
 
 use crate::ast::Expr;
 use crate::parse::{Features, parse};
@@ -9,7 +11,6 @@ use crate::script::expect::{Expectations, Text};
 use crate::script::invariant::pin;
 use crate::script::load::{self, Store};
 use crate::script::parse::{Command, Eval, Script, Times};
-use crate::value::{QueryValue, Scalar, Series, VectorSample};
 
 /// What answers queries: the engine, or a server. Times are milliseconds since the Unix epoch.
 pub trait Evaluator {

@@ -3,7 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::engine::{Engine, EngineOptions, QueryContext, QueryError, QueryResult, RangeTimes};
+use query::{QueryError, RangeTimes};
+
+use crate::context::QueryContext;
+use crate::engine::{Engine, QueryResult};
+use crate::options::EngineOptions;
 use crate::parse::{Features, parse};
 use crate::script::load::{LoadedSeries, Store};
 use crate::script::memory::MemoryStore;

@@ -4,7 +4,8 @@ use model::labels::METRIC_NAME;
 use model::matcher::MatchOp;
 use model::regexp::Regexp;
 use model::{Labels, Value};
-use promql::ast::{Call, Expr, ExprKind, RangeMode, ValueType, VectorSelector};
+use promql::ast::{Call, Expr, ExprKind, RangeMode, VectorSelector};
+use query::ValueType;
 
 use super::classic::{Question, ask};
 use super::over_time::{apply, between, changed, was_reset};

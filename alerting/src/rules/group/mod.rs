@@ -13,7 +13,8 @@ use model::append::Appendable;
 use model::time::Clock;
 use parking_lot::Mutex;
 use promql::parse::{Features, parse};
-use promql::value::VectorSample;
+use query::VectorSample;
+use write::WrittenSeries;
 
 use crate::rules::alerting_rule::{Alerts, Durations, Expansion};
 use crate::rules::file::{Action, AlertSpec, GroupSpec, RuleSpec};
@@ -22,7 +23,6 @@ use crate::rules::view::Health;
 use crate::rules::{Metrics, Querier, QueryFailure, recording_rule};
 use crate::template::{Environment, Value, links};
 use crate::{Alert, AlertSink};
-use write::WrittenSeries;
 
 /// What all groups share.
 pub struct RuleContext {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use model::Labels;
 use model::append::{AppendError, Appender};
 use model::sample::STALE_NAN;
-use promql::value::VectorSample;
+use query::VectorSample;
 
 use super::Group;
 

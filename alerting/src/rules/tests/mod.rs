@@ -12,15 +12,15 @@ use model::Labels;
 use model::read::SeriesSource;
 use model::time::Clock;
 use parking_lot::Mutex;
-use promql::engine::{Engine, EngineOptions, QueryContext};
 use promql::parse::Features;
-use promql::value::VectorSample;
+use promql::{Engine, EngineOptions, QueryContext};
+use query::VectorSample;
+use store::{Snapshot, Store};
 
 use super::group::{Group, RuleContext};
 use super::view::Health;
 use super::*;
 use crate::{Alert, AlertSink};
-use store::{Snapshot, Store};
 
 struct EngineQuerier {
     store: Arc<Store>,

@@ -6,17 +6,16 @@ use std::collections::hash_map::Entry;
 
 use model::Labels;
 use model::labels::{METADATA_LABELS, METRIC_NAME};
+use query::interrupt::STAGE_EVALUATION;
+use query::label_subset::{KeyHasher, LabelSubset};
+use query::matrix::{Equals, Row, is_metadata_label, unite};
+use query::value::{ABSENT, is_absent};
+use query::{Annotations, Interrupt, QueryError};
 use rayon::prelude::*;
 
-use super::super::label_key::{KeyHasher, LabelSubset};
-use super::super::row::{Equals, Row, is_metadata_label, unite};
 use super::op::{Operands, changes_metric, float_op, value_op};
 use super::{VectorBinary, stepwise};
-use crate::annotations::Annotations;
 use crate::ast::{BinaryOp, Cardinality, Matching};
-use crate::engine::QueryError;
-use crate::limits::{Interrupt, STAGE_EVALUATION};
-use crate::value::{ABSENT, is_absent};
 
 /// Rows of both sides with the number of their signature.
 pub(crate) struct Sides {

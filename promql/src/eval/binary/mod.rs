@@ -5,12 +5,13 @@ mod op;
 mod set;
 mod stepwise;
 
-use super::label_key::LabelSubset;
+use query::label_subset::LabelSubset;
+use query::matrix::count_last;
+use query::{Pos, QueryError};
+
 use super::plan::{NodeId, ScopeId};
-use super::row::count_last;
 use super::{Evaluator, Val};
-use crate::ast::{BinaryOp, Matching, Pos};
-use crate::engine::QueryError;
+use crate::ast::{BinaryOp, Matching};
 
 pub(crate) use op::{Operands, changes_metric, float_op, scalar_op, value_op};
 

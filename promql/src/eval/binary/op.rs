@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::annotations::{Annotations, HistogramOp};
-use crate::ast::{BinaryOp, Pos};
 use model::Value;
 use model::histogram::{FloatHistogram, ResetHint};
+use query::{Annotations, Pos};
 
 use super::super::power::pow;
 use super::super::trigonometry::atan2;
+use crate::annotations::{Annotate, HistogramOp};
+use crate::ast::BinaryOp;
 
 /// Whether the result is another metric than the operands.
 pub(crate) fn changes_metric(op: BinaryOp) -> bool {

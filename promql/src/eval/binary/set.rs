@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::super::label_key::{KeyHasher, LabelSubset};
-use super::super::row::{Equals, Row, unite};
+use query::QueryError;
+use query::label_subset::{KeyHasher, LabelSubset};
+use query::matrix::{Equals, Row, unite};
+
 use crate::ast::BinaryOp;
-use crate::engine::QueryError;
 
 /// At which steps a signature occurs.
 type Presence = HashMap<Vec<u8>, Vec<bool>, KeyHasher>;
@@ -66,9 +67,10 @@ fn filter(subset: &LabelSubset, mut rows: Vec<Row>, present: &Presence, when_pre
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::value::ABSENT;
     use model::Labels;
+    use query::value::ABSENT;
+
+    use super::*;
 
     fn row(a: &str, b: &str, values: [f64; 3]) -> Row {
         Row::floats(Labels::from_pairs([("a", a), ("b", b)]), values.to_vec())

@@ -4,16 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use model::{Labels, Value};
+use query::label_subset::KeyHasher;
+use query::matrix::{Row, same_labels_error};
+use query::{Annotations, Interrupt, QueryError};
 
-use super::super::label_key::KeyHasher;
-use super::super::row::{Row, same_labels_error};
 use super::VectorBinary;
 use super::matching::{ResultLabels, Sides};
 use super::op::{Operands, value_op};
-use crate::annotations::Annotations;
 use crate::ast::Cardinality;
-use crate::engine::QueryError;
-use crate::limits::Interrupt;
 
 /// A row of one side, or `None` for the value filled in.
 type Side = Option<usize>;

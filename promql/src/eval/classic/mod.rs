@@ -6,19 +6,17 @@ mod bucket;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use bucket::{Bucket, bucket_fraction, bucket_quantile, parse_bound};
 use model::histogram::{FloatHistogram, NanNote};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use model::{Labels, Value};
+use query::label_subset::KeyHasher;
+use query::matrix::{Row, without_metadata};
+use query::value::is_absent;
+use query::{Annotations, Interrupt, Pos, QueryError};
 
-use super::label_key::KeyHasher;
 use super::number::format_open_metrics;
-use super::row::{Row, without_metadata};
-use crate::annotations::Annotations;
-use crate::ast::Pos;
-use crate::engine::QueryError;
-use crate::limits::Interrupt;
-use crate::value::is_absent;
-use bucket::{Bucket, bucket_fraction, bucket_quantile, parse_bound};
+use crate::annotations::Annotate;
 
 /// What is asked of the histograms.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! Random queries that parse and check, typed from the top down.
 
-use crate::ast::{AggregateOp, ValueType};
+use query::ValueType;
+
+use crate::ast::AggregateOp;
 use crate::functions::{FUNCTIONS, Function};
 use crate::script::random::{Metric, MetricKind, Rng, Vocabulary};
 

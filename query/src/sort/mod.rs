@@ -1,13 +1,15 @@
 //! `sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`. They matter for instant queries only: ranges are always
 //! ordered by labels.
 
+mod natural;
+
 use std::cmp::Ordering;
 
-use super::natural::precedes;
-use super::row::Row;
+use self::natural::precedes;
+use crate::matrix::Row;
 
 /// Orders the floats of a vector by value, NaN last; histograms are left out.
-pub(crate) fn by_value(mut rows: Vec<Row>, descending: bool) -> Vec<Row> {
+pub fn by_value(mut rows: Vec<Row>, descending: bool) -> Vec<Row> {
     for row in &mut rows {
         row.histograms = None;
     }
@@ -21,7 +23,7 @@ pub(crate) fn by_value(mut rows: Vec<Row>, descending: bool) -> Vec<Row> {
 }
 
 /// Orders a vector by the values of labels in natural order, then by all labels.
-pub(crate) fn by_labels(mut rows: Vec<Row>, labels: &[String], descending: bool) -> Vec<Row> {
+pub fn by_labels(mut rows: Vec<Row>, labels: &[String], descending: bool) -> Vec<Row> {
     let compare = |a: &Row, b: &Row| {
         for label in labels {
             let (x, y) = (a.labels.get(label).unwrap_or(""), b.labels.get(label).unwrap_or(""));
@@ -58,9 +60,10 @@ fn merge_sort<T: Clone>(items: &mut Vec<T>, compare: &impl Fn(&T, &T) -> Orderin
 
 #[cfg(test)]
 mod tests {
+    use model::Labels;
+
     use super::*;
     use crate::value::ABSENT;
-    use model::Labels;
 
     fn row(label: &str, v: f64) -> Row {
         Row::floats(Labels::from_pairs([("l", label)]), vec![v])

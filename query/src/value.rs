@@ -11,7 +11,40 @@ use model::histogram::FloatHistogram;
 use model::sample::{STALE_NAN, is_stale};
 use model::{Labels, Value};
 
-use crate::ast::ValueType;
+/// What an expression evaluates to; the type of a [`QueryValue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// One float.
+    Scalar,
+    /// One text.
+    String,
+    /// Series with one sample each.
+    Vector,
+    /// Series with a range of samples each.
+    Matrix,
+}
+
+impl ValueType {
+    /// The name in error messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+
+    /// The name in API answers.
+    pub fn api_name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+        }
+    }
+}
 
 /// What a query gave.
 #[derive(Clone, Debug)]
@@ -132,6 +165,7 @@ impl Floats {
     }
 
     /// The samples as pairs of time in milliseconds and value.
+    #[inline]
     pub fn iter(&self) -> FloatIter<'_> {
         FloatIter { floats: self, next: 0 }
     }
@@ -156,6 +190,7 @@ pub struct FloatIter<'a> {
 impl Iterator for FloatIter<'_> {
     type Item = (i64, f64);
 
+    #[inline]
     fn next(&mut self) -> Option<(i64, f64)> {
         match self.floats {
             Floats::Steps { start, interval, values } => loop {
@@ -176,11 +211,11 @@ impl Iterator for FloatIter<'_> {
 }
 
 /// Stands for "no sample" in columns that have a place for every step.
-pub(crate) const ABSENT: f64 = STALE_NAN;
+pub const ABSENT: f64 = STALE_NAN;
 
 /// Whether a place in a column holds no sample.
 #[inline]
-pub(crate) fn is_absent(v: f64) -> bool {
+pub fn is_absent(v: f64) -> bool {
     is_stale(v)
 }
 

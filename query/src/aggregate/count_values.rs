@@ -5,30 +5,25 @@ use std::collections::HashMap;
 use model::float::FloatF;
 use model::{Labels, Value};
 
-use super::super::label_key::{KeyHasher, LabelSubset};
-use super::super::row::Row;
-use super::AggregateNode;
-use crate::engine::QueryError;
-use crate::limits::Interrupt;
-use crate::text::{QuotedText, is_valid_name};
+use crate::label_subset::{KeyHasher, LabelSubset};
+use crate::matrix::Row;
 use crate::value::is_absent;
+use crate::{Interrupt, QueryError};
 
-/// Evaluates `count_values`.
-pub(super) fn evaluate(
-    node: &AggregateNode,
+/// How often each value occurs in a group at a step; the value becomes that of `label`.
+pub fn evaluate(
+    label: &str,
+    grouping: &[String],
+    without: bool,
     rows: &[Row],
     steps: usize,
     interrupt: &Interrupt<'_>,
 ) -> Result<Vec<Row>, QueryError> {
-    let label = node.text.as_deref().unwrap_or("");
-    if !is_valid_name(label) {
-        return Err(QueryError::Execution(format!("invalid label name {}", QuotedText(label))));
-    }
-    let mut grouping = node.grouping.clone();
-    if !node.without {
+    let mut grouping = grouping.to_vec();
+    if !without {
         grouping.push(label.to_owned());
     }
-    let subset = LabelSubset::new(!node.without, &grouping);
+    let subset = LabelSubset::new(!without, &grouping);
     let mut places: HashMap<Labels, usize, KeyHasher> = HashMap::with_hasher(KeyHasher);
     let mut results: Vec<Row> = Vec::new();
     for row in rows {

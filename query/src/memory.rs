@@ -1,25 +1,26 @@
-//! Memory that all queries of an engine share.
+//! MemoryBudget that all queries of an engine share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::QueryError;
+use crate::QueryError;
 
 /// How many bytes the queries that run take together, and may take.
 #[derive(Debug)]
-pub struct Memory {
-    pub(crate) taken: AtomicUsize,
+pub struct MemoryBudget {
+    taken: AtomicUsize,
     max: usize,
 }
 
-impl Memory {
-    /// So many bytes for all queries.
+impl MemoryBudget {
+    /// A budget of `max` bytes for all queries together.
     pub fn new(max: usize) -> Self {
         Self { taken: AtomicUsize::new(0), max }
     }
 
     /// Counts bytes as taken, also where it fails because they are too many: the query that is told so ends, and gives
     /// back all that it took.
-    pub(crate) fn take(&self, bytes: usize) -> Result<(), QueryError> {
+    #[inline]
+    pub fn take(&self, bytes: usize) -> Result<(), QueryError> {
         let taken = self.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if taken <= self.max {
             return Ok(());
@@ -31,8 +32,14 @@ impl Memory {
         )))
     }
 
+    /// How many bytes are taken now.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Counts bytes as given back.
-    pub(crate) fn give_back(&self, bytes: usize) {
+    #[inline]
+    pub fn give_back(&self, bytes: usize) {
         self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

@@ -1,25 +1,28 @@
-//! Compensated summation, with the very steps Prometheus takes, so that sums agree to the last bit.
+//! Compensated sums, means and variances, with the very steps Prometheus takes, so that sums agree to the last bit.
 //! Source: Prometheus `util/kahansum`.
 
 use model::histogram::{kahan_add, kahan_add_finite};
 
 /// A running sum and its compensation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Kahan {
-    pub(crate) sum: f64,
-    pub(crate) c: f64,
+pub struct Kahan {
+    /// The sum without the compensation.
+    pub sum: f64,
+    /// What the sum lost by rounding.
+    pub c: f64,
 }
 
 impl Kahan {
     /// A sum of one value.
-    pub(crate) fn of(v: f64) -> Self {
+    #[inline]
+    pub fn of(v: f64) -> Self {
         Self { sum: v, c: 0.0 }
     }
 
     /// The sum after one more value.
     #[inline]
     #[must_use]
-    pub(crate) fn plus(self, v: f64) -> Self {
+    pub fn plus(self, v: f64) -> Self {
         let (sum, c) = kahan_add(v, self.sum, self.c);
         Self { sum, c }
     }
@@ -27,39 +30,40 @@ impl Kahan {
     /// As [`Kahan::plus`], if the total is finite in the end.
     #[inline]
     #[must_use]
-    pub(crate) fn plus_finite(self, v: f64) -> Self {
+    pub fn plus_finite(self, v: f64) -> Self {
         let (sum, c) = kahan_add_finite(v, self.sum, self.c);
         Self { sum, c }
     }
 
     /// The compensated value.
     #[inline]
-    pub(crate) fn total(self) -> f64 {
+    pub fn total(self) -> f64 {
         self.sum + self.c
     }
 }
 
 /// A mean: of the compensated sum as long as that stays finite, else built up value by value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mean {
+pub struct Mean {
     /// Of how many values.
-    pub(crate) count: f64,
+    pub count: f64,
     /// The sum, or the mean itself once it is built up value by value.
-    pub(crate) state: Kahan,
+    pub state: Kahan,
     /// Whether it is.
-    pub(crate) incremental: bool,
+    pub incremental: bool,
 }
 
 impl Mean {
     /// The mean of one value.
-    pub(crate) fn of(v: f64) -> Self {
+    #[inline]
+    pub fn of(v: f64) -> Self {
         Self { count: 1.0, state: Kahan::of(v), incremental: false }
     }
 
     /// The mean after one more value.
     #[inline]
     #[must_use]
-    pub(crate) fn plus(self, v: f64) -> Self {
+    pub fn plus(self, v: f64) -> Self {
         let count = self.count + 1.0;
         let mut state = self.state;
         if !self.incremental {
@@ -75,13 +79,46 @@ impl Mean {
     }
 
     /// The compensated value.
-    pub(crate) fn total(self) -> f64 {
+    #[inline]
+    pub fn total(self) -> f64 {
         if self.incremental {
             self.state.total()
         } else {
             self.state.sum / self.count + self.state.c / self.count
         }
     }
+}
+
+/// The running variance of some values.
+#[derive(Clone, Copy, Default)]
+pub struct Variance {
+    count: f64,
+    mean: Kahan,
+    squares: Kahan,
+}
+
+impl Variance {
+    /// The variance after one more value.
+    #[inline]
+    #[must_use]
+    pub fn plus(self, v: f64) -> Self {
+        let count = self.count + 1.0;
+        let delta = v - self.mean.total();
+        let mean = self.mean.plus(delta / count);
+        let squares = self.squares.plus(delta * (v - mean.total()));
+        Self { count, mean, squares }
+    }
+
+    /// The variance; NaN of no values.
+    #[inline]
+    pub fn total(self) -> f64 {
+        self.squares.total() / self.count
+    }
+}
+
+/// The variance of values, in order.
+pub fn variance(values: &[f64]) -> f64 {
+    values.iter().fold(Variance::default(), |state, v| state.plus(*v)).total()
 }
 
 #[cfg(test)]

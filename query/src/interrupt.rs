@@ -1,25 +1,22 @@
-//! What bounds a query: cancellation, deadline, the number of samples it may hold at a time, and bytes.
+//! What ends a query early: cancellation, its deadline, and the bytes that it holds.
 //!
-//! Samples are counted as Prometheus counts them: a float is one, a histogram as many as its size in memory is worth.
-//! The counts describe the evaluation that Prometheus would do, step by step, so that a query is refused here when it
-//! is refused there, although this engine holds less at a time.
-//!
-//! Bytes are those that this engine holds: what operands, intermediate results and the final one take together. What
+//! Bytes are those that the evaluation holds: what operands, intermediate results and the final one take together. What
 //! grows while an operation is under way counts at once; when it ends, its result counts instead, and its operands no
 //! more.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::engine::QueryError;
-use crate::memory::Memory;
+use crate::QueryError;
+use crate::memory::MemoryBudget;
 
-/// Stage names in errors, as Prometheus writes them.
-pub(crate) const STAGE_EXECUTION: &str = "query execution";
-pub(crate) const STAGE_EVALUATION: &str = "expression evaluation";
+/// The stage of planning and of limits in errors, as Prometheus writes it.
+pub const STAGE_EXECUTION: &str = "query execution";
+/// The stage of evaluation in errors, as Prometheus writes it.
+pub const STAGE_EVALUATION: &str = "expression evaluation";
 
 /// Ends an evaluation early. Shared by the workers of one query.
-pub(crate) struct Interrupt<'a> {
+pub struct Interrupt<'a> {
     cancel: &'a AtomicBool,
     elapsed: &'a (dyn Fn() -> Duration + Sync),
     deadline: Option<Duration>,
@@ -29,7 +26,7 @@ pub(crate) struct Interrupt<'a> {
     kept: AtomicUsize,
     max_bytes: usize,
     /// Both are counted there too.
-    memory: &'a Memory,
+    memory: &'a MemoryBudget,
     work: AtomicU64,
     /// Whether other threads may help.
     parallel: bool,
@@ -39,12 +36,14 @@ pub(crate) struct Interrupt<'a> {
 const CHECK_EVERY: u64 = 1 << 20;
 
 impl<'a> Interrupt<'a> {
-    pub(crate) fn new(
+    /// Nothing taken and nothing worked yet. `cancel` is raised to end the query soon; `elapsed` is the time passed since
+    /// some fixed moment, which ends it at `deadline`; `max_bytes` bounds this query alone, `memory` all together.
+    pub fn new(
         cancel: &'a AtomicBool,
         elapsed: &'a (dyn Fn() -> Duration + Sync),
         deadline: Option<Duration>,
         max_bytes: usize,
-        memory: &'a Memory,
+        memory: &'a MemoryBudget,
     ) -> Self {
         Self {
             cancel,
@@ -60,24 +59,26 @@ impl<'a> Interrupt<'a> {
     }
 
     /// Keeps all work on the thread that does it.
-    pub(crate) fn on_one_thread(mut self) -> Self {
+    pub fn on_one_thread(mut self) -> Self {
         self.parallel = false;
         self
     }
 
     /// Whether other threads may help.
-    pub(crate) fn parallel(&self) -> bool {
+    #[inline]
+    pub fn parallel(&self) -> bool {
         self.parallel
     }
 
     /// How many items a thread takes at least, of which `len` would be worth its while: all of them when no other
     /// thread may help.
-    pub(crate) fn min_len(&self, len: usize) -> usize {
+    #[inline]
+    pub fn min_len(&self, len: usize) -> usize {
         if self.parallel { len } else { usize::MAX }
     }
 
     /// Fails when the query was cancelled or its time is over.
-    pub(crate) fn check(&self, stage: &'static str) -> Result<(), QueryError> {
+    pub fn check(&self, stage: &'static str) -> Result<(), QueryError> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(QueryError::Cancelled(stage));
         }
@@ -89,7 +90,7 @@ impl<'a> Interrupt<'a> {
 
     /// As [`Self::check`], for the `at`-th of many short pieces of work: looks at the clock at some of them only.
     #[inline]
-    pub(crate) fn check_at(&self, at: usize, stage: &'static str) -> Result<(), QueryError> {
+    pub fn check_at(&self, at: usize, stage: &'static str) -> Result<(), QueryError> {
         const PIECES: usize = 8;
         if at.is_multiple_of(PIECES) || self.cancel.load(Ordering::Relaxed) {
             return self.check(stage);
@@ -98,7 +99,8 @@ impl<'a> Interrupt<'a> {
     }
 
     /// Notes work done and checks now and then.
-    pub(crate) fn worked(&self, units: u64) -> Result<(), QueryError> {
+    #[inline]
+    pub fn worked(&self, units: u64) -> Result<(), QueryError> {
         let before = self.work.fetch_add(units, Ordering::Relaxed);
         if before / CHECK_EVERY == (before + units) / CHECK_EVERY {
             return Ok(());
@@ -108,27 +110,29 @@ impl<'a> Interrupt<'a> {
 
     /// Notes memory that the operation under way takes, before or when it does. Fails when the query's budget does not
     /// cover it beside all else that is held.
-    pub(crate) fn allocated(&self, bytes: usize) -> Result<(), QueryError> {
+    #[inline]
+    pub fn allocated(&self, bytes: usize) -> Result<(), QueryError> {
         let working = self.working.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let shared = self.memory.take(bytes);
         self.check_bytes(working.saturating_add(self.kept.load(Ordering::Relaxed)))?;
         shared
     }
 
-    /// Fails when the query's budget would not cover so many bytes, of which nothing is taken yet.
-    pub(crate) fn could_allocate(&self, bytes: usize) -> Result<(), QueryError> {
+    /// Fails when the query's budget would not cover `bytes` that are not taken yet.
+    pub fn could_allocate(&self, bytes: usize) -> Result<(), QueryError> {
         self.check_bytes(bytes)
     }
 
     /// Notes memory that the operation under way has given back.
-    pub(crate) fn freed(&self, bytes: usize) {
+    #[inline]
+    pub fn freed(&self, bytes: usize) {
         self.working.fetch_sub(bytes, Ordering::Relaxed);
         self.memory.give_back(bytes);
     }
 
-    /// Notes that the operation under way has ended: its result takes so many bytes, and operands that took `freed`
+    /// Notes that the operation under way has ended: its result takes `result` bytes, and operands that took `freed` bytes
     /// are gone.
-    pub(crate) fn ended(&self, result: usize, freed: usize) -> Result<(), QueryError> {
+    pub fn ended(&self, result: usize, freed: usize) -> Result<(), QueryError> {
         let working = self.working.swap(0, Ordering::Relaxed);
         self.kept.fetch_sub(freed, Ordering::Relaxed);
         let kept = self.kept.fetch_add(result, Ordering::Relaxed).saturating_add(result);
@@ -138,6 +142,7 @@ impl<'a> Interrupt<'a> {
         shared
     }
 
+    #[inline]
     fn check_bytes(&self, held: usize) -> Result<(), QueryError> {
         if held > self.max_bytes { Err(QueryError::TooManySamples(STAGE_EXECUTION)) } else { Ok(()) }
     }
@@ -149,56 +154,14 @@ impl Drop for Interrupt<'_> {
     }
 }
 
-/// Samples held now and at most, against the limit.
-#[derive(Clone, Debug)]
-pub(crate) struct SampleCount {
-    pub(crate) current: usize,
-    pub(crate) peak: usize,
-    max: usize,
-}
-
-impl SampleCount {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { current: 0, peak: 0, max }
-    }
-
-    /// Counts samples as held on top of the current ones for a moment.
-    pub(crate) fn touch(&mut self, more: usize) -> Result<(), QueryError> {
-        let now = self.current.saturating_add(more);
-        self.peak = self.peak.max(now);
-        if now > self.max { Err(QueryError::TooManySamples(STAGE_EXECUTION)) } else { Ok(()) }
-    }
-
-    /// Counts samples as held from now on.
-    pub(crate) fn hold(&mut self, more: usize) -> Result<(), QueryError> {
-        self.touch(more)?;
-        self.current += more;
-        Ok(())
-    }
-
-    /// Counts samples as given back.
-    pub(crate) fn release(&mut self, samples: usize) {
-        self.current = self.current.saturating_sub(samples);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn samples_against_the_limit() {
-        let mut count = SampleCount::new(10);
-        assert!(count.hold(6).is_ok() && count.touch(4).is_ok());
-        assert_eq!(count.hold(5), Err(QueryError::TooManySamples(STAGE_EXECUTION)));
-        count.release(6);
-        assert_eq!((count.current, count.peak), (0, 11));
-    }
-
-    #[test]
     fn bytes_count_in_sum() {
         let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
-        let memory = Memory::new(usize::MAX);
+        let memory = MemoryBudget::new(usize::MAX);
         let interrupt = Interrupt::new(&cancel, &elapsed, None, 100, &memory);
         // One operation, in parts; then another beside its result; then one that takes both as operands.
         assert!(interrupt.allocated(60).is_ok() && interrupt.allocated(50).is_err());
@@ -215,7 +178,7 @@ mod tests {
     fn deadline_and_cancel() {
         let cancel = AtomicBool::new(false);
         let elapsed = || Duration::from_millis(5);
-        let memory = Memory::new(usize::MAX);
+        let memory = MemoryBudget::new(usize::MAX);
         let interrupt = Interrupt::new(&cancel, &elapsed, Some(Duration::from_millis(6)), 100, &memory);
         assert!(interrupt.check("x").is_ok() && interrupt.worked(10).is_ok());
         cancel.store(true, Ordering::Relaxed);
@@ -229,7 +192,7 @@ mod tests {
     #[test]
     fn queries_share_memory_and_give_all_of_it_back() {
         let (cancel, elapsed) = (AtomicBool::new(false), || Duration::ZERO);
-        let memory = Memory::new(100);
+        let memory = MemoryBudget::new(100);
         let query = || Interrupt::new(&cancel, &elapsed, None, 90, &memory);
         let (one, two) = (query(), query());
         assert!(one.allocated(60).is_ok() && two.allocated(40).is_ok());
@@ -243,6 +206,6 @@ mod tests {
         assert!(query().allocated(85).is_ok());
         assert!(query().allocated(91).is_err());
         drop(one);
-        assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.taken(), 0);
     }
 }

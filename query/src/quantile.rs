@@ -7,7 +7,7 @@ const SMALL: usize = 128;
 
 /// The `q`-quantile, interpolated linearly; reorders the values. NaN for none or a NaN `q`, infinities for a `q` outside
 /// 0 to 1. NaN values count as the smallest.
-pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -29,20 +29,23 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
 }
 
 /// The `q`-quantile, `q` from 0 to 1, of values that ascend, of which there is one or more.
-pub(crate) fn of_sorted(q: f64, values: &[f64]) -> f64 {
+#[inline]
+pub fn of_sorted(q: f64, values: &[f64]) -> f64 {
     let (lower, weight) = rank(q, values.len());
     let upper = values[(lower + 1).min(values.len() - 1)];
     values[lower] * (1.0 - weight) + upper * weight
 }
 
 /// The place of the value below the quantile, and the weight of the next.
+#[inline]
 fn rank(q: f64, len: usize) -> (usize, f64) {
     let rank = q * (len as f64 - 1.0);
     (rank.floor().max(0.0) as usize, rank - rank.floor())
 }
 
 /// Ascending, with NaN first.
-pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
+#[inline]
+pub fn nan_first(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 

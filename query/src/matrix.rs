@@ -1,4 +1,4 @@
-//! Series as the evaluation passes them on: labels, and a column with a place for each step.
+//! Matrices under evaluation: a row for each series, with a place for each step of the grid.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,41 +6,44 @@ use std::sync::Arc;
 use model::histogram::FloatHistogram;
 use model::{Labels, Value};
 
-use super::label_key::KeyHasher;
-use crate::engine::QueryError;
+use crate::QueryError;
+use crate::label_subset::KeyHasher;
 use crate::value::{ABSENT, is_absent};
 
 /// A native histogram as queries share it.
-pub(crate) type SharedHistogram = Arc<FloatHistogram>;
+pub type SharedHistogram = Arc<FloatHistogram>;
 
 /// One series over the steps of a grid. Steps before `first` and after the column's end have no sample.
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
-    pub(crate) labels: Labels,
+pub struct Row {
+    /// Its labels.
+    pub labels: Labels,
     /// The name (and type and unit) must go; at once or at the very end, see [`Row::settle_name`].
-    pub(crate) drop_name: bool,
+    pub drop_name: bool,
     /// The step of the first place.
-    pub(crate) first: usize,
+    pub first: usize,
     /// Floats; absent where the step has no sample or a histogram.
-    pub(crate) values: Vec<f64>,
+    pub values: Vec<f64>,
     /// Histograms, as long as `values`; `None` for a series of floats only.
-    pub(crate) histograms: Option<Vec<Option<SharedHistogram>>>,
+    pub histograms: Option<Vec<Option<SharedHistogram>>>,
 }
 
 impl Row {
     /// A series of floats.
-    pub(crate) fn floats(labels: Labels, values: Vec<f64>) -> Self {
+    #[inline]
+    pub fn floats(labels: Labels, values: Vec<f64>) -> Self {
         Self { labels, drop_name: false, first: 0, values, histograms: None }
     }
 
     /// A column to be filled by [`Row::set`], starting at step 0.
-    pub(crate) fn blank(labels: Labels, steps: usize) -> Self {
+    #[inline]
+    pub fn blank(labels: Labels, steps: usize) -> Self {
         Self::floats(labels, vec![ABSENT; steps])
     }
 
     /// The float at a step, or the absent mark.
     #[inline]
-    pub(crate) fn float(&self, step: usize) -> f64 {
+    pub fn float(&self, step: usize) -> f64 {
         match step.checked_sub(self.first).and_then(|at| self.values.get(at)) {
             Some(v) => *v,
             None => ABSENT,
@@ -49,18 +52,19 @@ impl Row {
 
     /// The histogram at a step.
     #[inline]
-    pub(crate) fn histogram(&self, step: usize) -> Option<&SharedHistogram> {
+    pub fn histogram(&self, step: usize) -> Option<&SharedHistogram> {
         self.histograms.as_ref()?.get(step.checked_sub(self.first)?)?.as_ref()
     }
 
     /// Whether the step has a sample.
     #[inline]
-    pub(crate) fn has(&self, step: usize) -> bool {
+    pub fn has(&self, step: usize) -> bool {
         !is_absent(self.float(step)) || self.histogram(step).is_some()
     }
 
     /// The sample at a step.
-    pub(crate) fn value(&self, step: usize) -> Option<Value> {
+    #[inline]
+    pub fn value(&self, step: usize) -> Option<Value> {
         let v = self.float(step);
         if !is_absent(v) {
             return Some(Value::Float(v));
@@ -69,7 +73,8 @@ impl Row {
     }
 
     /// Sets the sample at a step of a column that reaches there.
-    pub(crate) fn set(&mut self, step: usize, value: Value) {
+    #[inline]
+    pub fn set(&mut self, step: usize, value: Value) {
         let at = step - self.first;
         match value {
             Value::Float(v) => self.values[at] = v,
@@ -81,7 +86,8 @@ impl Row {
     }
 
     /// Removes the sample at a step of a column that reaches there.
-    pub(crate) fn clear(&mut self, step: usize) {
+    #[inline]
+    pub fn clear(&mut self, step: usize) {
         let at = step - self.first;
         self.values[at] = ABSENT;
         if let Some(histograms) = &mut self.histograms {
@@ -90,17 +96,19 @@ impl Row {
     }
 
     /// The steps the column has places for.
-    pub(crate) fn span(&self) -> std::ops::Range<usize> {
+    #[inline]
+    pub fn span(&self) -> std::ops::Range<usize> {
         self.first..self.first + self.values.len()
     }
 
     /// The steps that have a sample.
-    pub(crate) fn present(&self) -> impl Iterator<Item = usize> + '_ {
+    #[inline]
+    pub fn present(&self) -> impl Iterator<Item = usize> + '_ {
         self.span().filter(|step| self.has(*step))
     }
 
     /// How many samples the row counts for.
-    pub(crate) fn samples(&self) -> usize {
+    pub fn samples(&self) -> usize {
         let floats = self.values.iter().filter(|v| !is_absent(**v)).count();
         let histograms =
             self.histograms.as_ref().map_or(0, |hs| hs.iter().flatten().map(|h| sample_size(h)).sum());
@@ -108,7 +116,7 @@ impl Row {
     }
 
     /// Cuts absent places off both ends and gives back the memory when much was cut. False when nothing is left.
-    pub(crate) fn trim(&mut self) -> bool {
+    pub fn trim(&mut self) -> bool {
         if self.histograms.as_ref().is_some_and(|hs| hs.iter().all(Option::is_none)) {
             self.histograms = None;
         }
@@ -135,7 +143,7 @@ impl Row {
     }
 
     /// About how many bytes the row takes. Labels count as its own, though rows and store may share them.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.labels.packed().len()
             + self.values.capacity() * size_of::<f64>()
@@ -146,7 +154,8 @@ impl Row {
     }
 
     /// Takes the name off the labels if it must go.
-    pub(crate) fn settle_name(&mut self) {
+    #[inline]
+    pub fn settle_name(&mut self) {
         if self.drop_name {
             self.labels = without_metadata(&self.labels);
             self.drop_name = false;
@@ -154,7 +163,7 @@ impl Row {
     }
 
     /// Takes over the samples of another row. False when both have a sample at a step.
-    pub(crate) fn absorb(&mut self, other: &Self) -> bool {
+    pub fn absorb(&mut self, other: &Self) -> bool {
         let (mine, theirs) = (self.span(), other.span());
         if theirs.start < mine.start || theirs.end > mine.end {
             let first = mine.start.min(theirs.start);
@@ -183,23 +192,26 @@ impl Row {
     }
 }
 
-/// How many rows have a sample at the last of so many steps.
-pub(crate) fn count_last(rows: &[Row], steps: usize) -> usize {
+/// How many rows have a sample at the last of `steps` steps.
+pub fn count_last(rows: &[Row], steps: usize) -> usize {
     steps.checked_sub(1).map_or(0, |last| rows.iter().filter(|row| row.has(last)).count())
 }
 
 /// How many samples a histogram counts for: its bytes in Prometheus's memory, with the time, in units of 16.
-pub(crate) fn sample_size(h: &FloatHistogram) -> usize {
+#[inline]
+pub fn sample_size(h: &FloatHistogram) -> usize {
     (h.size() + 8) / 16
 }
 
 /// The labels that describe a metric as such.
-pub(crate) fn is_metadata_label(name: &str) -> bool {
+#[inline]
+pub fn is_metadata_label(name: &str) -> bool {
     matches!(name, "__name__" | "__type__" | "__unit__")
 }
 
 /// The labels without name, type and unit.
-pub(crate) fn without_metadata(labels: &Labels) -> Labels {
+#[inline]
+pub fn without_metadata(labels: &Labels) -> Labels {
     if labels.iter().any(|(name, _)| is_metadata_label(name)) {
         Labels::from_sorted(labels.iter().filter(|(name, _)| !is_metadata_label(name)))
     } else {
@@ -208,13 +220,13 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
 }
 
 /// The error for two samples with the same labels at the same time.
-pub(crate) fn same_labels_error() -> QueryError {
+pub fn same_labels_error() -> QueryError {
     QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned())
 }
 
 /// What rows with equal labels mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Equals {
+pub enum Equals {
     /// An error in any case, as after functions over ranges.
     Refuse,
     /// One series, unless both have a sample at a step.
@@ -222,7 +234,7 @@ pub(crate) enum Equals {
 }
 
 /// Makes label sets unique.
-pub(crate) fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryError> {
+pub fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryError> {
     if rows.len() < 2 {
         return Ok(rows);
     }

@@ -2,39 +2,49 @@
 
 use std::cmp::Ordering;
 
-use model::float::FloatG;
 use model::{Labels, Value};
 use xxhash_rust::xxh64::xxh64;
 
-use super::super::row::Row;
-use super::{AggregateNode, Groups};
-use crate::annotations::Annotations;
-use crate::ast::AggregateOp;
-use crate::engine::QueryError;
-use crate::limits::Interrupt;
+use super::Groups;
+use crate::matrix::Row;
+use crate::{Interrupt, QueryError};
 
-/// The floats that convert to a 64-bit integer lie strictly between these.
-const INT_MAX: f64 = 9_223_372_036_854_774_784.0;
-const INT_MIN: f64 = -9_223_372_036_854_775_808.0;
+/// The operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopkOp {
+    /// `topk`: those with the greatest values.
+    Topk,
+    /// `bottomk`: those with the least values.
+    Bottomk,
+    /// `limitk`: any.
+    Limitk,
+    /// `limit_ratio`: a share, chosen by labels.
+    LimitRatio,
+}
 
-/// Evaluates the operators that pick. With `single`, rows come out in the order of rank.
-pub(super) fn evaluate(
-    node: &AggregateNode,
-    rows: Vec<Row>,
+impl TopkOp {
+    /// Whether values are ranked, which histograms cannot be.
+    pub fn ranks(self) -> bool {
+        matches!(self, Self::Topk | Self::Bottomk)
+    }
+}
+
+/// The chosen samples of all groups. `params` has the number or ratio of each step. With `single`, rows come out in the
+/// order of rank. `histogram_ignored` hears of series with histograms that would have been ranked.
+pub fn evaluate(
+    op: TopkOp,
+    mut groups: Groups,
+    rows: &[Row],
     params: &[f64],
-    steps: usize,
     single: bool,
     interrupt: &Interrupt<'_>,
-    annotations: &mut Annotations,
+    mut histogram_ignored: impl FnMut(),
 ) -> Result<Vec<Row>, QueryError> {
-    if !check(node, params, annotations)? {
-        return Ok(Vec::new());
-    }
-    let mut groups = Groups::new(&node.grouping, node.without, true);
+    let steps = params.len();
     let group_of: Vec<usize> = rows.iter().map(|row| groups.number(row).0).collect();
     let count = group_of.iter().max().map_or(0, |max| max + 1);
-    let offsets: Vec<f64> = match node.op {
-        AggregateOp::LimitRatio => rows.iter().map(|row| sample_offset(&row.labels)).collect(),
+    let offsets: Vec<f64> = match op {
+        TopkOp::LimitRatio => rows.iter().map(|row| sample_offset(&row.labels)).collect(),
         _ => Vec::new(),
     };
     let mut out: Vec<Option<Row>> = rows.iter().map(|_| None).collect();
@@ -46,11 +56,8 @@ pub(super) fn evaluate(
         let params = &params[first..steps.min(first + block)];
         picked.iter_mut().for_each(Vec::clear);
         for (at, row) in rows.iter().enumerate() {
-            if node.op != AggregateOp::LimitRatio
-                && node.op != AggregateOp::Limitk
-                && row.histograms.is_some()
-            {
-                note_ignored(node, row, first, params, annotations);
+            if op.ranks() && row.histograms.is_some() && would_rank(row, first, params) {
+                histogram_ignored();
             }
             for (step, param) in (first..).zip(params) {
                 if !row.has(step) {
@@ -58,19 +65,19 @@ pub(super) fn evaluate(
                 }
                 let heap = &mut picked[(step - first) * count + group_of[at]];
                 let limit = rank_limit(*param, rows.len());
-                match node.op {
-                    AggregateOp::LimitRatio => {
+                match op {
+                    TopkOp::LimitRatio => {
                         if ratio_takes(param.clamp(-1.0, 1.0), offsets[at]) {
                             push(heap, Picked { key: value_of(row, step), at });
                         }
                     }
-                    AggregateOp::Limitk => {
+                    TopkOp::Limitk => {
                         if heap.len() < limit {
                             push(heap, Picked { key: value_of(row, step), at });
                         }
                     }
                     _ if row.histogram(step).is_some() => {}
-                    AggregateOp::Topk => rank(heap, Picked { key: row.float(step), at }, limit),
+                    TopkOp::Topk => rank(heap, Picked { key: row.float(step), at }, limit),
                     _ => rank(heap, Picked { key: -row.float(step), at }, limit),
                 }
             }
@@ -78,7 +85,7 @@ pub(super) fn evaluate(
         for (index, heap) in picked.iter_mut().enumerate() {
             let step = first + index / count.max(1);
             // Stable, so that equal values come out as Prometheus's insertion sort leaves them.
-            if matches!(node.op, AggregateOp::Topk | AggregateOp::Bottomk) {
+            if op.ranks() {
                 heap.sort_by(|a, b| descending(a.key, b.key));
             }
             for &Picked { at, .. } in heap.iter() {
@@ -101,7 +108,7 @@ pub(super) fn evaluate(
     Ok(results)
 }
 
-/// How many heaps are kept at a time, for so many steps of all groups.
+/// How many heaps are kept at a time: one for each group, for as many steps as that allows.
 const HEAPS: usize = 1 << 16;
 
 /// How many samples of a group are picked at most.
@@ -109,18 +116,9 @@ fn rank_limit(param: f64, rows: usize) -> usize {
     (param as i64).clamp(0, rows as i64) as usize
 }
 
-/// Tells the user that histograms have no rank.
-fn note_ignored(
-    node: &AggregateNode,
-    row: &Row,
-    first: usize,
-    params: &[f64],
-    annotations: &mut Annotations,
-) {
-    let ranked = |(step, param): (usize, &f64)| *param >= 1.0 && row.histogram(step).is_some();
-    if (first..).zip(params).any(ranked) {
-        annotations.histogram_ignored_in_aggregation(node.op.as_str(), node.pos);
-    }
+/// Whether a histogram of the row stands at a step at which samples are ranked.
+fn would_rank(row: &Row, first: usize, params: &[f64]) -> bool {
+    (first..).zip(params).any(|(step, param)| *param >= 1.0 && row.histogram(step).is_some())
 }
 
 fn put(out: &mut Option<Row>, row: &Row, step: usize, value: Value) {
@@ -130,39 +128,6 @@ fn put(out: &mut Option<Row>, row: &Row, step: usize, value: Value) {
         ..Row::blank(row.labels.clone(), row.values.len())
     });
     out.set(step, value);
-}
-
-/// Checks the parameter of all steps. False when nothing will be picked at any.
-fn check(node: &AggregateNode, params: &[f64], annotations: &mut Annotations) -> Result<bool, QueryError> {
-    let has_nan = params.iter().any(|v| v.is_nan());
-    let max = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let min = params.iter().copied().fold(f64::INFINITY, f64::min);
-    let refuse = |text: String| Err(QueryError::Execution(text));
-    if node.op == AggregateOp::LimitRatio {
-        if has_nan {
-            return refuse("Ratio value is NaN".to_owned());
-        }
-        if max > 1.0 {
-            annotations.invalid_ratio(max, 1.0, node.param_pos);
-        }
-        if min < -1.0 {
-            annotations.invalid_ratio(min, -1.0, node.param_pos);
-        }
-        return Ok(max != 0.0 || min != 0.0);
-    }
-    if has_nan {
-        return refuse("Parameter value is NaN".to_owned());
-    }
-    if max < 1.0 {
-        return Ok(false);
-    }
-    if min <= INT_MIN {
-        return refuse(format!("Scalar value {} underflows int64", FloatG(min)));
-    }
-    if max >= INT_MAX {
-        return refuse(format!("Scalar value {} overflows int64", FloatG(max)));
-    }
-    Ok(true)
 }
 
 /// A row in a heap, and what orders it there.

@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::quantile::{nan_first, of_sorted, quantile};
-use super::windows::Windows;
+use super::Windows;
+use crate::quantile::{nan_first, of_sorted, quantile};
 
 /// Appends a quantile of each window.
-pub(super) fn quantiles(v: &[f64], windows: &Windows<'_>, q: f64, out: &mut Vec<f64>) {
+pub fn slide(v: &[f64], windows: &Windows<'_>, q: f64, out: &mut Vec<f64>) {
     // To keep them sorted pays where windows overlap much. Which of +0 and -0 is taken shows in the result.
     let held = windows.held();
     let has_negative_zero = || v.iter().fold(false, |any, v| any | (v.to_bits() == (-0.0f64).to_bits()));

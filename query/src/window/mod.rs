@@ -1,38 +1,44 @@
-//! Where the windows of successive steps begin and end among a series' samples.
+//! Windows of successive steps over the samples of a series: where they begin and end ([`Windows`]), and functions that
+//! slide over them in one pass.
+
+pub mod extremes;
+pub mod quantiles;
+pub mod sums;
 
 use crate::value::ABSENT;
 
 /// Windows of successive steps over one series: from which sample up to which, exclusive. Neither end ever goes back.
 #[derive(Clone, Copy)]
-pub(crate) struct Windows<'w> {
-    pub(crate) lo: &'w [u32],
-    /// As long as `lo`; nowhere less.
-    pub(crate) hi: &'w [u32],
+pub struct Windows<'w> {
+    /// The first sample of each window.
+    pub lo: &'w [u32],
+    /// The sample behind the last one of each window. As long as `lo`; nowhere less.
+    pub hi: &'w [u32],
     /// End of the first window's time, in milliseconds.
-    pub(crate) first_end: i64,
+    pub first_end: i64,
     /// From one window's end to the next.
-    pub(crate) interval: i64,
+    pub interval: i64,
     /// Width of the windows.
-    pub(crate) range: i64,
+    pub range: i64,
 }
 
 /// What windows hold, in samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Held {
+pub struct Held {
     /// All windows together.
-    pub(crate) total: u64,
+    pub total: u64,
     /// Those that no window before held.
-    pub(crate) fresh: u64,
+    pub fresh: u64,
     /// The largest window.
-    pub(crate) widest: usize,
+    pub widest: usize,
     /// The last window that holds any.
-    pub(crate) last: usize,
+    pub last: usize,
 }
 
 impl<'w> Windows<'w> {
-    /// Finds the windows after `end - range` up to `end`, for so many ends, among ascending times, of which there
-    /// must be less than 2^32. The places are kept in `scratch`.
-    pub(crate) fn find(
+    /// Finds the windows after `end - range` up to `end`, for `steps` ends, among ascending times, of which there must be
+    /// less than 2^32. The places are kept in `scratch`.
+    pub fn find(
         t: &[i64],
         first_end: i64,
         interval: i64,
@@ -55,28 +61,30 @@ impl<'w> Windows<'w> {
     }
 
     /// How many windows there are.
-    pub(crate) fn len(&self) -> usize {
+    #[inline]
+    pub fn steps(&self) -> usize {
         self.lo.len()
     }
 
     /// Some of the windows: at most `len`, from step `from`.
-    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
-        let to = self.len().min(from + len);
+    #[inline]
+    pub fn part(&self, from: usize, len: usize) -> Self {
+        let to = self.steps().min(from + len);
         let first_end = self.first_end + self.interval * from as i64;
         Self { lo: &self.lo[from..to], hi: &self.hi[from..to], first_end, ..*self }
     }
 
     /// First sample and the one behind the last, step by step.
     #[inline]
-    pub(crate) fn spans(&self) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone + 'w {
+    pub fn spans(&self) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone + 'w {
         self.lo.iter().zip(self.hi).map(|(lo, hi)| (*lo as usize, *hi as usize))
     }
 
     /// Appends the result of every window: absent without samples.
     #[inline(always)]
-    pub(crate) fn each(&self, out: &mut Vec<f64>, mut f: impl FnMut(usize, usize, i64) -> f64) {
+    pub fn each(&self, out: &mut Vec<f64>, mut f: impl FnMut(usize, usize, i64) -> f64) {
         let from = out.len();
-        out.resize(from + self.len(), ABSENT);
+        out.resize(from + self.steps(), ABSENT);
         let mut end = self.first_end;
         // A plain loop, so that what `f` keeps from window to window stays in registers.
         for ((place, lo), hi) in out[from..].iter_mut().zip(self.lo).zip(self.hi) {
@@ -88,7 +96,7 @@ impl<'w> Windows<'w> {
     }
 
     /// What the windows hold together.
-    pub(crate) fn held(&self) -> Held {
+    pub fn held(&self) -> Held {
         let (mut total, mut fresh, mut widest, mut seen) = (0, 0, 0, 0);
         for (lo, hi) in self.lo.iter().zip(self.hi) {
             total += u64::from(hi - lo);
@@ -103,7 +111,7 @@ impl<'w> Windows<'w> {
 }
 
 /// Finds how many of ascending times, less than 2^32, are not behind each of `len` moments, one or more.
-pub(crate) fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
+pub fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut Vec<u32>) {
     let mut at = t.partition_point(|t| *t <= first);
     let (mut stride, mut moment) = (0, first);
     let from = out.len();
@@ -130,8 +138,9 @@ pub(crate) fn bounds(t: &[i64], first: i64, interval: i64, len: usize, out: &mut
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]
@@ -145,7 +154,7 @@ mod tests {
             let t: Vec<i64> = gaps.iter().scan(0, |t, gap| { *t += gap; Some(*t) }).collect();
             let mut scratch = vec![7];
             let windows = Windows::find(&t, first_end, interval, range, steps, &mut scratch);
-            prop_assert_eq!(windows.len(), steps);
+            prop_assert_eq!(windows.steps(), steps);
             let mut held = Held::default();
             let mut seen = std::collections::HashSet::new();
             for (step, (lo, hi)) in windows.spans().enumerate() {

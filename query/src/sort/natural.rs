@@ -16,7 +16,7 @@ fn chunks(text: &str) -> Vec<&str> {
 }
 
 /// Whether `a` comes before `b`.
-pub(crate) fn precedes(a: &str, b: &str) -> bool {
+pub fn precedes(a: &str, b: &str) -> bool {
     let (a, b) = (chunks(a), chunks(b));
     for (at, left) in a.iter().enumerate() {
         let Some(right) = b.get(at) else {

@@ -2,18 +2,15 @@
 //! resets lie, is found once; a window then costs little or nothing for each of its samples. Sums that must be taken
 //! in order go through four windows at a time, so that their additions overlap.
 
-use super::extremes;
-use super::kahan::{Kahan, Mean};
-use super::over_time::{Variance, variance};
+use query::value::ABSENT;
+use query::window::{Windows, extremes, quantiles, sums};
+
 use super::range::{Floats, RangeFn};
 use super::rate::{Observed, extrapolation, is_counter, seconds};
 use super::regression::{self, Times, ValueSums};
-use super::sorted;
-use super::windows::Windows;
-use crate::value::ABSENT;
 
 /// A function ready for the windows of one series.
-pub(crate) enum FloatKernel {
+pub(crate) enum SlidingFn {
     /// `rate`, `increase`, `delta`; positions of samples less than the one before, where they matter.
     Rate {
         is_counter: bool,
@@ -48,7 +45,7 @@ pub(crate) enum FloatKernel {
     Present,
 }
 
-impl FloatKernel {
+impl SlidingFn {
     /// The kernel of a function, if it is a hot one, with its first argument if that is the same at all steps.
     pub(crate) fn new(func: RangeFn, range: i64, floats: Floats<'_>, param: Option<f64>) -> Option<Self> {
         Some(match func {
@@ -108,15 +105,15 @@ impl FloatKernel {
             Self::Transitions(counts) => {
                 windows.each(out, |lo, hi, _| f64::from(counts[hi - 1] - counts[lo]));
             }
-            Self::Total { is_mean } => totals(v, windows, *is_mean, out),
+            Self::Total { is_mean } => sums::totals(v, windows, *is_mean, out),
             Self::Extreme { is_max: true } => {
                 extremes::slide(v, windows, f64::NEG_INFINITY, |v, max| v > max, out);
             }
             Self::Extreme { is_max: false } => {
                 extremes::slide(v, windows, f64::INFINITY, |v, min| v < min, out);
             }
-            Self::Quantile(q) => sorted::quantiles(v, windows, *q, out),
-            Self::Spread { is_deviation } => spreads(v, windows, *is_deviation, out),
+            Self::Quantile(q) => quantiles::slide(v, windows, *q, out),
+            Self::Spread { is_deviation } => sums::spreads(v, windows, *is_deviation, out),
             Self::Slope(distance) => slopes(v, windows, *distance, out),
             Self::Count => windows.each(out, |lo, hi, _| (hi - lo) as f64),
             Self::First => windows.each(out, |lo, _, _| v[lo]),
@@ -209,70 +206,15 @@ fn with_resets(mut increase: f64, v: &[f64], resets: &[usize], lo: usize, hi: us
     increase
 }
 
-/// `sum_over_time`, `avg_over_time`.
-fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
-    let held = windows.held();
-    if held.total > 2 * held.fresh && sums_are_exact(v) {
-        // Nothing is lost in any order, so that compensations are zero, and a window's sum is a difference.
-        let mut sum = 0.0;
-        let mut up_to = Vec::with_capacity(v.len() + 1);
-        up_to.push(sum);
-        up_to.extend(v.iter().map(|v| {
-            sum += v;
-            sum
-        }));
-        windows.each(out, |lo, hi, _| {
-            let sum = up_to[hi] - up_to[lo];
-            if is_mean { sum / (hi - lo) as f64 } else { sum }
-        });
-        return;
-    }
-    if is_mean {
-        let one = |lo: usize, hi: usize| mean(&v[lo..hi]);
-        fours(windows, out, one, |four| {
-            let sums = sums(v, four.map(|(lo, hi)| (lo + 1, hi)), four.map(|(lo, _)| v[lo]));
-            std::array::from_fn(|i| {
-                let (Kahan { sum, c }, (lo, hi)) = (sums[i], four[i]);
-                let count = (hi - lo) as f64;
-                if sums[i].total().is_finite() { sum / count + c / count } else { mean(&v[lo..hi]) }
-            })
-        });
-    } else {
-        let one =
-            |lo: usize, hi: usize| v[lo..hi].iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total();
-        fours(windows, out, one, |four| {
-            let totals = sums(v, four, [0.0; 4]).map(Kahan::total);
-            std::array::from_fn(|i| if totals[i].is_finite() { totals[i] } else { one(four[i].0, four[i].1) })
-        });
-    }
-}
-
-/// `stddev_over_time`, `stdvar_over_time`.
-fn spreads(v: &[f64], windows: &Windows<'_>, is_deviation: bool, out: &mut Vec<f64>) {
-    let of_variance = |variance: f64| if is_deviation { variance.sqrt() } else { variance };
-    let one = |lo: usize, hi: usize| of_variance(variance(&v[lo..hi]));
-    fours(windows, out, one, |four| {
-        let mut states = [Variance::default(); 4];
-        let rest = in_step(v, four, |_, values| {
-            for (state, v) in states.iter_mut().zip(values) {
-                *state = state.plus(v);
-            }
-        });
-        std::array::from_fn(|i| {
-            of_variance(rest[i].iter().fold(states[i], |state, v| state.plus(*v)).total())
-        })
-    });
-}
-
 /// `deriv` of samples that are equally far apart.
 fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
     let mut times = Times::new(distance, windows.held().widest);
-    for at in (0..windows.len()).step_by(4) {
+    for at in (0..windows.steps()).step_by(4) {
         let part = windows.part(at, 4);
         let mut sums = [ValueSums::default(); 4];
-        if part.len() == 4 {
+        if part.steps() == 4 {
             let four: [_; 4] = std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize));
-            in_step(v, four, |at, values| {
+            sums::in_step(v, four, |at, values| {
                 let x = times.seconds(at);
                 for i in 0..4 {
                     sums[i] = sums[i].plus(x, values[i]);
@@ -285,78 +227,17 @@ fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
     }
 }
 
-/// Appends the results of windows, four at a time where four successive ones have samples.
-fn fours(
-    windows: &Windows<'_>,
-    out: &mut Vec<f64>,
-    one: impl Fn(usize, usize) -> f64,
-    four: impl Fn([(usize, usize); 4]) -> [f64; 4],
-) {
-    for at in (0..windows.len()).step_by(4) {
-        let part = windows.part(at, 4);
-        if part.len() < 4 || part.spans().any(|(lo, hi)| lo == hi) {
-            part.each(out, |lo, hi, _| one(lo, hi));
-        } else {
-            out.extend(four(std::array::from_fn(|i| (part.lo[i] as usize, part.hi[i] as usize))));
-        }
-    }
-}
-
-/// Whether every sum of some of the values, in any order, is exact: all are integers, and not too large together.
-fn sums_are_exact(v: &[f64]) -> bool {
-    /// From here on floats have no fractions.
-    const WHOLE: f64 = (1u64 << 52) as f64;
-    let limit = WHOLE / v.len() as f64;
-    let is_sound = |v: f64| {
-        let size = v.abs();
-        // A lone -0 is its own sum.
-        (size < limit) & ((size + WHOLE) - WHOLE == size) & (v.to_bits() != (-0.0f64).to_bits())
-    };
-    // Most series that are not sound show it at once; the others are looked at without an exit in the middle.
-    let (head, rest) = v.split_at(v.len().min(16));
-    head.iter().all(|v| is_sound(*v)) && rest.iter().fold(true, |sound, v| sound & is_sound(*v))
-}
-
-/// Adds the values of four windows to four sums, each in order; right where sums are finite in the end.
-fn sums(v: &[f64], spans: [(usize, usize); 4], mut sum: [f64; 4]) -> [Kahan; 4] {
-    let mut c = [0.0; 4];
-    let rest = in_step(v, spans, |_, values| {
-        // Arrays, so that two or four go into one register.
-        for i in 0..4 {
-            Kahan { sum: sum[i], c: c[i] } = Kahan { sum: sum[i], c: c[i] }.plus_finite(values[i]);
-        }
-    });
-    std::array::from_fn(|i| rest[i].iter().fold(Kahan { sum: sum[i], c: c[i] }, |sum, v| sum.plus_finite(*v)))
-}
-
-/// Goes through four windows at once, as far as the shortest reaches: what one waits for, the others do. `take` gets a
-/// place and the four values there. Gives what is left of the windows.
-#[inline(always)]
-fn in_step(v: &[f64], spans: [(usize, usize); 4], mut take: impl FnMut(usize, [f64; 4])) -> [&[f64]; 4] {
-    let windows = spans.map(|(lo, hi)| &v[lo..hi]);
-    let common = windows.iter().map(|window| window.len()).min().unwrap_or(0);
-    let [a, b, c, d] = windows.map(|window| &window[..common]);
-    for (at, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
-        take(at, [*a, *b, *c, *d]);
-    }
-    windows.map(|window| &window[common..])
-}
-
-fn mean(v: &[f64]) -> f64 {
-    v[1..].iter().fold(Mean::of(v[0]), |mean, v| mean.plus(*v)).total()
-}
-
 #[cfg(test)]
 mod tests {
+    use model::{Labels, Value};
+    use proptest::prelude::*;
+    use query::value::is_absent;
+    use query::{Annotations, Pos};
+
     use super::super::range::{Histograms, Window, WindowContext};
     use super::super::{over_time, rate, regression, transitions};
     use super::*;
-    use crate::annotations::Annotations;
-    use crate::ast::Pos;
     use crate::eval::plan::Extent;
-    use crate::value::is_absent;
-    use model::{Labels, Value};
-    use proptest::prelude::*;
 
     const FAST: [RangeFn; 19] = [
         RangeFn::Deriv,
@@ -416,7 +297,7 @@ mod tests {
                 // Windows that need not be where their times are, as far as the functions care.
                 let windows = Windows { lo: &lo, hi: &hi, first_end: 300_000, interval: 1_000, range: 290_000 };
                 let mut fast = Vec::new();
-                let kernel = FloatKernel::new(func, windows.range, floats, Some(q));
+                let kernel = SlidingFn::new(func, windows.range, floats, Some(q));
                 let Some(kernel) = kernel else {
                     prop_assert!(func == RangeFn::Deriv && (v.len() < 2 || !regular));
                     continue;

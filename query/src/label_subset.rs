@@ -1,4 +1,5 @@
-//! Keys of label subsets, for grouping and matching: computed once a series, without building label sets.
+//! Subsets of labels and their keys, for grouping and matching: computed once for each series, without building label
+//! sets.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -6,11 +7,11 @@ use model::Labels;
 use model::labels::METRIC_NAME;
 use xxhash_rust::xxh64::xxh64;
 
-use super::row::is_metadata_label;
+use crate::matrix::is_metadata_label;
 
 /// Which labels count.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum LabelSubset {
+pub enum LabelSubset {
     /// `by`, `on`: these, sorted.
     Only(Vec<String>),
     /// `without`, `ignoring`: all but these, sorted, and the name.
@@ -19,7 +20,7 @@ pub(crate) enum LabelSubset {
 
 impl LabelSubset {
     /// The subset that a clause with labels in any order names.
-    pub(crate) fn new(only: bool, names: &[String]) -> Self {
+    pub fn new(only: bool, names: &[String]) -> Self {
         let mut names = names.to_vec();
         if !only {
             names.push(METRIC_NAME.to_owned());
@@ -29,6 +30,7 @@ impl LabelSubset {
         if only { Self::Only(names) } else { Self::Except(names) }
     }
 
+    #[inline]
     fn takes(&self, name: &str) -> bool {
         match self {
             Self::Only(names) => names.binary_search_by(|n| n.as_str().cmp(name)).is_ok(),
@@ -37,13 +39,15 @@ impl LabelSubset {
     }
 
     /// Whether no label counts whatever the series.
-    pub(crate) fn is_nothing(&self) -> bool {
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Only(names) if names.is_empty())
     }
 
     /// Writes the key of a series; equal exactly when the counting labels are. With `nameless`, the labels that
     /// describe the metric count as absent.
-    pub(crate) fn key(&self, labels: &Labels, nameless: bool, key: &mut Vec<u8>) {
+    #[inline]
+    pub fn key(&self, labels: &Labels, nameless: bool, key: &mut Vec<u8>) {
         key.clear();
         for (name, value) in labels.iter() {
             if self.takes(name) && !(nameless && is_metadata_label(name)) {
@@ -56,7 +60,7 @@ impl LabelSubset {
     }
 
     /// The counting labels as a set.
-    pub(crate) fn labels(&self, labels: &Labels, nameless: bool) -> Labels {
+    pub fn labels(&self, labels: &Labels, nameless: bool) -> Labels {
         Labels::from_sorted(
             labels.iter().filter(|(name, _)| self.takes(name) && !(nameless && is_metadata_label(name))),
         )
@@ -66,32 +70,37 @@ impl LabelSubset {
 /// Hashes keys and label sets with XXH64. Not for keys that an attacker could choose to collide: a query's cost is
 /// bounded by its own limits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyHasher;
+pub struct KeyHasher;
 
 impl BuildHasher for KeyHasher {
     type Hasher = KeyHash;
 
+    #[inline]
     fn build_hasher(&self) -> KeyHash {
         KeyHash(0)
     }
 }
 
 /// The state of a [`KeyHasher`].
-pub(crate) struct KeyHash(u64);
+pub struct KeyHash(u64);
 
 impl Hasher for KeyHash {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxh64(bytes, self.0);
     }
 
+    #[inline]
     fn write_u8(&mut self, byte: u8) {
         self.0 = self.0.rotate_left(8) ^ u64::from(byte);
     }
 
+    #[inline]
     fn write_usize(&mut self, n: usize) {
         self.0 = (self.0 ^ n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

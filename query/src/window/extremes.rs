@@ -3,11 +3,11 @@
 //! The samples of a window are those before a fence, of which the best of every tail is known, and those from it on,
 //! of which the best so far is kept. When a window begins behind the fence, the fence moves to its end.
 
-use super::windows::Windows;
+use super::Windows;
 
 /// Appends the best value of each window: the one that nothing beats; of equal ones the first, NaN only if there is
 /// nothing else. `worst` is beaten by or equal to everything but NaN.
-pub(super) fn slide(
+pub fn slide(
     v: &[f64],
     windows: &Windows<'_>,
     worst: f64,

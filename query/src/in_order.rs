@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// Results that may wait to be taken. Whoever makes more waits for his turn to take some.
+/// Results that may wait to be taken. A thread that makes more waits for its turn to take some.
 const WAITING_MAX: usize = 32;
 
 /// Results that were made and not taken yet.
@@ -12,7 +12,7 @@ struct Waiting<T> {
     len: usize,
 }
 
-/// Who takes results, and which is next.
+/// What takes results, and which is next.
 struct Taking<F, E> {
     next: usize,
     take: F,
@@ -20,9 +20,9 @@ struct Taking<F, E> {
 }
 
 /// Makes `len` results on all threads, each of which works with a state of its own, and gives them to `take` in
-/// order, one at a time: tasks begin in order, and whoever has made one takes what is next in turn. Ends at the first
-/// error of `take`. `take` must not wait for work on other threads.
-pub(super) fn in_order<S, T: Send, E: Send, F: FnMut(T) -> Result<(), E> + Send>(
+/// order, one at a time: tasks begin in order, and the thread that has made one takes what is next in turn. Ends at the
+/// first error of `take`. `take` must not wait for work on other threads.
+pub fn in_order<S, T: Send, E: Send, F: FnMut(T) -> Result<(), E> + Send>(
     len: usize,
     state: impl Fn() -> S + Sync,
     make: impl Fn(&mut S, usize) -> T + Sync,
@@ -75,7 +75,7 @@ pub(super) fn in_order<S, T: Send, E: Send, F: FnMut(T) -> Result<(), E> + Send>
         (0..helpers).for_each(|_| scope.spawn(|_| work()));
         work();
     });
-    // What was made while somebody was about to stop taking.
+    // What was made while another thread was about to stop taking.
     take_ready(locked(&taking));
     taking.into_inner().unwrap_or_else(PoisonError::into_inner).result
 }
