@@ -2,6 +2,7 @@
 
 mod builtin;
 mod clock;
+mod host;
 mod log;
 mod process_metrics;
 mod server;

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::alerting::Alerting;
-use super::context::Context;
-use super::discovery::is_file_pattern;
-use super::fields::Fields;
-use super::global::{Global, NameValidation, Runtime};
-use super::otlp::{Otlp, Tracing};
-use super::remote::{RemoteRead, RemoteWrite};
-use super::scrape::ScrapeJob;
-use super::storage::Storage;
-use super::yaml::{Fault, Node, Pos};
+use crate::context::Context;
+use crate::sections::alerting::Alerting;
+use crate::sections::discovery::is_file_pattern;
+use crate::sections::global::{Global, NameValidation, Runtime};
+use crate::sections::otlp::{Otlp, Tracing};
+use crate::sections::remote::{RemoteRead, RemoteWrite};
+use crate::sections::scrape::ScrapeJob;
+use crate::sections::storage::Storage;
+use crate::yaml::fields::Fields;
+use crate::yaml::{Fault, Node, Pos};
 
 /// A checked configuration. Made by `load`; never changed afterwards.
 #[derive(Clone, Debug, PartialEq)]

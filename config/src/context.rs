@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use super::storage::Retention;
-use super::unsupported::{Place, Unsupported};
-use super::yaml::Pos;
+use crate::sections::storage::Retention;
+use crate::unsupported::{Place, Unsupported};
+use crate::yaml::Pos;
 
 /// What flags and features contribute to the configuration's defaults.
 #[derive(Clone, Debug, Default, PartialEq)]

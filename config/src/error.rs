@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::yaml::{Fault, Pos};
+use crate::yaml::{Fault, Pos};
 
 /// A configuration that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

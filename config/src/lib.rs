@@ -3,40 +3,32 @@
 //!
 //! Of the file, [`yaml`] holds what was written, with positions; [`configuration`] what it means, with every
 //! default applied; [`load`] goes from one to the other, [`reload`] does so for all files whole or not at all, and
-//! [`print`] writes the checked configuration as Prometheus prints it. Each section has a file of its own: its type,
-//! how it is read, what it refuses.
+//! [`print`] writes the checked configuration as Prometheus prints it. Each section has a file of its own in
+//! [`sections`]: its type, how it is read, what it refuses.
 
-pub mod alerting;
 pub mod configuration;
 pub mod context;
-pub mod discovery;
 pub mod error;
-pub mod fields;
 pub mod flags;
 pub mod glob;
-pub mod global;
-pub mod http_client;
 pub mod load;
-pub mod otlp;
 pub mod print;
-pub mod relabel;
 pub mod reload;
-pub mod remote;
-pub mod schema;
-pub mod scrape;
+pub mod secret;
+pub mod sections;
 pub mod size;
-pub mod storage;
 mod suggestion;
 pub mod unsupported;
 pub mod url;
 mod variables;
 pub mod yaml;
-mod yaml_writer;
 
 pub use configuration::Config;
 pub use context::Defaults;
 pub use error::ConfigError;
+pub use sections::{alerting, discovery, global, http_client, otlp, relabel, remote, scrape, storage};
 pub use unsupported::Unsupported;
+pub use yaml::fields;
 
 #[cfg(test)]
 mod tests;

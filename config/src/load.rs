@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::configuration::{Config, read_jobs};
-use super::context::{Context, Defaults};
-use super::error::ConfigError;
-use super::fields::Fields;
-use super::glob::glob;
-use super::scrape::ScrapeJob;
-use super::unsupported::Unsupported;
-use super::variables::expand;
-use super::yaml;
+use crate::configuration::{Config, read_jobs};
+use crate::context::{Context, Defaults};
+use crate::error::ConfigError;
+use crate::sections::scrape::ScrapeJob;
+use crate::unsupported::Unsupported;
+use crate::variables::expand;
+use crate::yaml;
+use crate::yaml::fields::Fields;
 
 /// Where files and environment variables come from.
 pub trait Host {
@@ -21,23 +20,6 @@ pub trait Host {
     fn glob(&self, pattern: &str) -> Result<Vec<String>, String>;
     /// An environment variable.
     fn env(&self, name: &str) -> Option<String>;
-}
-
-/// The machine that the process runs on.
-pub struct Machine;
-
-impl Host for Machine {
-    fn read(&self, path: &Path) -> std::io::Result<String> {
-        std::fs::read_to_string(path)
-    }
-
-    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        glob(pattern).map_err(|e| e.to_string())
-    }
-
-    fn env(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
 }
 
 /// A configuration with everything that it names, except rules.

@@ -3,11 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use super::context::Defaults;
-use super::error::ConfigError;
-use super::fields::Fields;
-use super::load::{Host, Loaded, load};
-use super::yaml;
+use crate::context::Defaults;
+use crate::error::ConfigError;
+use crate::load::{Host, Loaded, load};
+use crate::yaml;
+use crate::yaml::fields::Fields;
 
 /// A configuration with its rules, all checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub fn fingerprint(file: &Path, host: &dyn Host) -> Result<u64, ConfigError> {
     });
     let Ok((rule_files, job_files)) = patterns else { return Ok(hasher.finish()) };
     let defaults = Defaults::default();
-    let cx = super::context::Context::new(file, &defaults);
+    let cx = crate::context::Context::new(file, &defaults);
     for (kind, patterns) in [("rules", rule_files), ("jobs", job_files)] {
         for pattern in patterns {
             for path in host.glob(&cx.path(&pattern)).unwrap_or_default() {

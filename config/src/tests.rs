@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::load::{Host, Loaded, load};
-use super::reload::{fingerprint, load_all};
 use super::*;
+use crate::load::{Host, Loaded, load};
+use crate::reload::{fingerprint, load_all};
 
 /// Files and environment in memory. A pattern matches the files that start with what is before its `*`.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alerting::rules::{RuleFile, read_file};
 use api::door;
 use config::flags::{Flags, WalCompression};
-use config::load::{Host, Loaded, Machine};
+use config::load::{Host, Loaded};
 use config::reload::{fingerprint, load_all};
 use config::storage::FloatChunkEncoding;
 use config::{Config, ConfigError};
@@ -20,6 +20,7 @@ use storage::{
 
 use super::millis;
 use crate::builtin;
+use crate::host::Machine;
 
 /// Where the configuration is read from.
 pub enum Source {

@@ -16,7 +16,7 @@ pub use help::{documentation, help};
 pub use storage::{StorageFlags, WalCompression};
 pub use web::WebFlags;
 
-use crate::storage::Retention;
+use crate::sections::storage::Retention;
 use crate::{Defaults, Unsupported};
 use parse::{GivenFlags, Parsed};
 use storage::storage_flags;

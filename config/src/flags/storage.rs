@@ -2,7 +2,7 @@
 
 use super::value::Values;
 use super::{Notice, Severity};
-use crate::storage::Retention;
+use crate::sections::storage::Retention;
 
 /// How records of the write-ahead log are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use model::regexp::Regexp;
 
 use super::FlagsError;
 use super::value::Values;
-use crate::remote::REMOTE_WRITE_MESSAGES;
+use crate::sections::remote::REMOTE_WRITE_MESSAGES;
 use crate::url::GoUrl;
 
 /// `--web.*`

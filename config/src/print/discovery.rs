@@ -4,9 +4,9 @@ use model::time::DurationText;
 
 use super::http_client::{http_client, tls};
 use super::map::{Map, hidden, text_map};
-use crate::discovery::{SdConfig, StaticGroup};
-use crate::schema::{FieldValue, Section};
-use crate::yaml_writer::Tree;
+use crate::sections::discovery::{SdConfig, StaticGroup};
+use crate::sections::schema::{FieldValue, Section};
+use crate::yaml::writer::Tree;
 
 /// Discovery sections come last, sorted by name.
 pub(super) fn discovery(m: &mut Map, configs: &[SdConfig]) {

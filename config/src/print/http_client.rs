@@ -1,8 +1,10 @@
 //! How HTTP clients are printed.
 
 use super::map::{Map, hidden};
-use crate::http_client::{Auth, HttpClientConfig, OAuth2, ProxyConfig, Secret, SecretSource, TlsConfig};
-use crate::yaml_writer::Tree;
+use crate::sections::http_client::{
+    Auth, HttpClientConfig, OAuth2, ProxyConfig, Secret, SecretSource, TlsConfig,
+};
+use crate::yaml::writer::Tree;
 
 pub(super) fn http_client(m: &mut Map, http: &HttpClientConfig) {
     match &http.auth {

@@ -6,10 +6,10 @@ use model::relabel::Rule;
 use model::time::DurationText;
 
 use super::relabel;
-use crate::global::ScrapeProtocol;
-use crate::http_client::{Secret, SecretSource};
+use crate::sections::global::ScrapeProtocol;
+use crate::sections::http_client::{Secret, SecretSource};
 use crate::size::SizeText;
-use crate::yaml_writer::Tree;
+use crate::yaml::writer::Tree;
 
 /// A mapping under construction. As in Go's `omitempty`, most ways to add a field leave out a zero value.
 #[derive(Default)]

@@ -8,12 +8,12 @@ mod remote;
 
 use model::relabel::Spec;
 
-use super::alerting::{Alerting, AlertmanagerConfig};
-use super::configuration::Config;
-use super::global::{Global, ScrapeLimits, ScrapeProtocol};
-use super::scrape::ScrapeJob;
-use super::storage::Storage;
-use super::yaml_writer::{Tree, write};
+use crate::configuration::Config;
+use crate::sections::alerting::{Alerting, AlertmanagerConfig};
+use crate::sections::global::{Global, ScrapeLimits, ScrapeProtocol};
+use crate::sections::scrape::ScrapeJob;
+use crate::sections::storage::Storage;
+use crate::yaml::writer::{Tree, write};
 use discovery::{discovery, schema_section};
 use http_client::http_client;
 use map::{Map, labels};

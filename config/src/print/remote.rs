@@ -5,9 +5,9 @@ use model::time::DurationText;
 use super::discovery::schema_section;
 use super::http_client::{http_client, tls};
 use super::map::Map;
-use crate::otlp::{Otlp, Tracing};
-use crate::remote::{RemoteRead, RemoteWrite};
-use crate::yaml_writer::Tree;
+use crate::sections::otlp::{Otlp, Tracing};
+use crate::sections::remote::{RemoteRead, RemoteWrite};
+use crate::yaml::writer::Tree;
 
 pub(super) fn trace(t: &Tracing) -> Tree {
     let mut m = Map::default();

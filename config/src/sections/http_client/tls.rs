@@ -1,9 +1,9 @@
 //! Certificates and TLS versions.
 
-use super::secret::{SecretSource, read_source};
 use crate::context::Context;
-use crate::fields::Fields;
+use crate::secret::{SecretSource, read_source};
 use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// A TLS protocol version as `min_version` and `max_version` name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

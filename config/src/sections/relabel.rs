@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use model::relabel::{Action, RelabelError, Rule, Spec};
 
-use super::fields::Fields;
-use super::global::NameValidation;
-use super::yaml::{Fault, Node};
+use crate::sections::global::NameValidation;
+use crate::yaml::fields::Fields;
+use crate::yaml::{Fault, Node};
 
 const ACTIONS: [&str; 11] = [
     "replace",
@@ -112,8 +112,8 @@ fn at_field(f: &Fields<'_>, spec: &Spec, error: RelabelError) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml::parse;
     use super::*;
+    use crate::yaml::parse;
 
     fn read(text: &str, names: NameValidation) -> Result<Rule, Fault> {
         read_rule(&parse(text).unwrap(), "r[0]", names)

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::secret::{Secret, read_secrets};
 use crate::context::Context;
-use crate::fields::Fields;
+use crate::secret::{Secret, read_secrets};
 use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// One extra request header. Values go first, then secrets, then files' contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::fields::Fields;
+use crate::yaml::fields::Fields;
 use crate::yaml::{Fault, Node, Value};
 
 /// Text that must not be shown. Prints as `<secret>`.

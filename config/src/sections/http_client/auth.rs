@@ -1,10 +1,10 @@
 //! The ways of authentication: basic, `Authorization`, OAuth 2.0.
 
 use super::proxy::ProxyConfig;
-use super::secret::{SecretSource, read_source};
 use super::tls::TlsConfig;
 use crate::context::Context;
-use crate::fields::{Fields, Number, boolean, number};
+use crate::secret::{SecretSource, read_source};
+use crate::yaml::fields::{Fields, Number, boolean, number};
 use crate::yaml::{Fault, Node, Value};
 
 /// The one way of authentication that a client uses.

@@ -1,8 +1,8 @@
 //! The `storage` section.
 
-use super::context::Context;
-use super::fields::Fields;
-use super::yaml::Fault;
+use crate::context::Context;
+use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// Default size of the exemplar ring.
 pub const DEFAULT_MAX_EXEMPLARS: i64 = 100_000;

@@ -1,11 +1,11 @@
 //! Where targets come from: `static_configs` and every `*_sd_configs` section.
 
-use super::context::Context;
-use super::fields::Fields;
-use super::http_client::HttpClientConfig;
-use super::schema::tables;
-use super::url::GoUrl;
-use super::yaml::{Fault, Pos};
+use crate::context::Context;
+use crate::sections::http_client::HttpClientConfig;
+use crate::sections::schema::tables;
+use crate::url::GoUrl;
+use crate::yaml::fields::Fields;
+use crate::yaml::{Fault, Pos};
 
 /// Targets with common labels, as written in `static_configs`, discovery files and HTTP answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum SdConfig {
     /// An entry of `dns_sd_configs`.
     Dns(DnsSd),
     /// A kind that is known and checked, but finds no targets in this version.
-    Other(super::schema::Section),
+    Other(crate::sections::schema::Section),
 }
 
 /// An entry of `file_sd_configs`.

@@ -1,9 +1,9 @@
 //! The `otlp` and `tracing` sections: checked, and in this version not acted upon.
 
-use super::context::Context;
-use super::fields::Fields;
-use super::http_client::{TlsConfig, check_plain_headers};
-use super::yaml::Fault;
+use crate::context::Context;
+use crate::sections::http_client::{TlsConfig, check_plain_headers};
+use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// The `otlp` section: how received OTLP metrics become series.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,10 @@
 //! YAML as a tree of nodes with positions. Prometheus reads its files with Go's yaml.v2, whose dialect this is:
 //! anchors, aliases and merge keys; `yes` and `on` are booleans; only the first document counts; a key may stand only
 //! once. Which type a plain scalar has is decided by its reader, so a version `1.10` stays text where text is wanted.
+//! [`fields`] reads mappings into typed values, [`writer`] writes trees.
+
+pub mod fields;
+pub mod writer;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +28,7 @@ impl Pos {
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
-/// Something wrong at a place of a text; [`super::error::ConfigError`] adds the file and shows the line.
+/// Something wrong at a place of a text; [`crate::error::ConfigError`] adds the file and shows the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {

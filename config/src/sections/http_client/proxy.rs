@@ -1,9 +1,9 @@
 //! Proxies.
 
-use super::secret::{Secret, read_secrets};
-use crate::fields::Fields;
+use crate::secret::{Secret, read_secrets};
 use crate::url::GoUrl;
 use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// Proxy settings.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use model::relabel::Rule;
 
-use super::context::Context;
-use super::discovery::SdConfig;
-use super::fields::{Fields, text};
-use super::global::{Global, NameEscaping, NameValidation, ScrapeLimits, ScrapeProtocol};
-use super::http_client::HttpClientConfig;
-use super::relabel::read_rules;
-use super::yaml::{Fault, Node, Value};
+use crate::context::Context;
+use crate::sections::discovery::SdConfig;
+use crate::sections::global::{Global, NameEscaping, NameValidation, ScrapeLimits, ScrapeProtocol};
+use crate::sections::http_client::HttpClientConfig;
+use crate::sections::relabel::read_rules;
+use crate::yaml::fields::{Fields, text};
+use crate::yaml::{Fault, Node, Value};
 
 /// Whether a target is reached with or without TLS; text because relabelling may set it.
 pub const DEFAULT_SCHEME: &str = "http";

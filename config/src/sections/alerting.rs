@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use model::relabel::Rule;
 
-use super::context::Context;
-use super::discovery::SdConfig;
-use super::fields::Fields;
-use super::global::NameValidation;
-use super::http_client::{Auth, HttpClientConfig};
-use super::relabel::read_rules;
-use super::schema::Section;
-use super::schema::tables::SIGV4;
-use super::yaml::{Fault, Node};
+use crate::context::Context;
+use crate::sections::discovery::SdConfig;
+use crate::sections::global::NameValidation;
+use crate::sections::http_client::{Auth, HttpClientConfig};
+use crate::sections::relabel::read_rules;
+use crate::sections::schema::Section;
+use crate::sections::schema::tables::SIGV4;
+use crate::yaml::fields::Fields;
+use crate::yaml::{Fault, Node};
 
 /// The `alerting` section.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,9 +2,9 @@
 
 use model::Labels;
 
-use super::context::{Context, Defaults};
-use super::fields::{Fields, choice};
-use super::yaml::Fault;
+use crate::context::{Context, Defaults};
+use crate::yaml::Fault;
+use crate::yaml::fields::{Fields, choice};
 
 /// How names of metrics and labels are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

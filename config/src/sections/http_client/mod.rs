@@ -4,18 +4,17 @@
 mod auth;
 mod headers;
 mod proxy;
-mod secret;
 mod tls;
 
-use super::context::Context;
-use super::fields::Fields;
-use super::yaml::Fault;
+use crate::context::Context;
+use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 use headers::read_headers;
 
+pub use crate::secret::{Secret, SecretSource};
 pub use auth::{Auth, Authorization, BasicAuth, GRANT_TYPE_JWT_BEARER, OAuth2};
 pub use headers::{Header, check_plain_headers};
 pub use proxy::ProxyConfig;
-pub use secret::{Secret, SecretSource};
 pub use tls::{TlsConfig, TlsVersion};
 
 /// How an HTTP client behaves.

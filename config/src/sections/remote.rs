@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use model::relabel::Rule;
 
-use super::context::Context;
-use super::fields::Fields;
-use super::global::NameValidation;
-use super::http_client::{Auth, HttpClientConfig, check_plain_headers};
-use super::relabel::read_rules;
-use super::schema::Section;
-use super::schema::tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
-use super::url::GoUrl;
-use super::yaml::{Fault, Node};
+use crate::context::Context;
+use crate::sections::global::NameValidation;
+use crate::sections::http_client::{Auth, HttpClientConfig, check_plain_headers};
+use crate::sections::relabel::read_rules;
+use crate::sections::schema::Section;
+use crate::sections::schema::tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
+use crate::url::GoUrl;
+use crate::yaml::fields::Fields;
+use crate::yaml::{Fault, Node};
 
 /// The protobuf messages that remote write knows.
 pub const REMOTE_WRITE_MESSAGES: [&str; 2] = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];

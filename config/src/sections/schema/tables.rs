@@ -1,7 +1,7 @@
 //! The tables of sections that are checked but not acted upon: fields, defaults and rules of Prometheus 3.14.
 
 use super::{Field, Kind, Schema, Section};
-use crate::http_client::{Auth, HttpClientConfig};
+use crate::sections::http_client::{Auth, HttpClientConfig};
 use crate::url::GoUrl;
 use Kind::{
     Bool, Duration, Http, Inner, Int, List, Nested, OneOf, Path, Secret, Text, TextMap, Texts, Tls, Url,
@@ -409,7 +409,7 @@ pub static DISCOVERY: &[Schema] = &[
             Field::shown("port", Int(80)),
         ],
         |s| {
-            crate::discovery::check_http_url(s.text("url")).map_err(|e| ("url", e))?;
+            crate::sections::discovery::check_http_url(s.text("url")).map_err(|e| ("url", e))?;
             s.require("query", "query missing")
         },
     ),

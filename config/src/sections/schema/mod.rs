@@ -4,10 +4,10 @@
 pub mod tables;
 
 use crate::context::Context;
-use crate::fields::Fields;
-use crate::http_client::{Auth, HttpClientConfig, Secret, TlsConfig};
+use crate::sections::http_client::{Auth, HttpClientConfig, Secret, TlsConfig};
 use crate::url::GoUrl;
 use crate::yaml::Fault;
+use crate::yaml::fields::Fields;
 
 /// A checked entry of such a section.
 #[derive(Clone, Debug, PartialEq)]

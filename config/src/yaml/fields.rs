@@ -3,10 +3,10 @@
 
 use model::time::parse_duration;
 
-use super::http_client::Secret;
-use super::size::parse_size;
-use super::url::GoUrl;
-use super::yaml::{Entry, Fault, Node, Pos, Value};
+use crate::secret::Secret;
+use crate::size::parse_size;
+use crate::url::GoUrl;
+use crate::yaml::{Entry, Fault, Node, Pos, Value};
 
 /// The fields of one section, and which of them were asked for.
 pub struct Fields<'n> {
@@ -363,8 +363,8 @@ pub fn number(node: &Node) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml::parse;
     use super::*;
+    use crate::yaml::parse;
 
     #[test]
     fn numbers_are_yaml_v2s() {

@@ -1,11 +1,11 @@
 //! Writes a tree as YAML the way Go's yaml.v2 does: block style, lists not indented, quotes only where needed.
 
-use super::fields::{boolean, number};
-use super::yaml::Node;
+use crate::yaml::Node;
+use crate::yaml::fields::{boolean, number};
 
 /// A value to write.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
     /// `null`
     Null,
     /// A text, quoted if it would be read as something else.
@@ -33,7 +33,7 @@ impl Tree {
 }
 
 /// The text of a document.
-pub(super) fn write(root: &Tree) -> String {
+pub(crate) fn write(root: &Tree) -> String {
     let mut out = String::new();
     match root {
         Tree::Map(entries) if !entries.is_empty() => write_map(&mut out, entries, 0),
@@ -217,8 +217,8 @@ fn double_quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml::{Value, parse};
     use super::*;
+    use crate::yaml::{Value, parse};
     use proptest::prelude::*;
 
     #[test]
