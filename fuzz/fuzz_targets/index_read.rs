@@ -11,7 +11,7 @@ use storage_base::fs::Mapped;
 use storage_base::index::reader::IndexReader;
 use storage_base::index::select::LabelIndex;
 use storage_base::index::series_labels::SeriesLabels;
-use storage_base::index::wanted::Wanted;
+use storage_base::index::projection::Projection;
 
 const TOC_LEN: usize = 52;
 
@@ -26,8 +26,8 @@ fn read(bytes: Vec<u8>) {
     let Ok(index) = IndexReader::open(Mapped::from_vec(bytes), "index".into()) else { return };
     index.symbols().take_while(Result::is_ok).count();
     let hints = Hints { labels: Some(vec!["instance".to_owned()]), ..Hints::default() };
-    let mut all_labels = SeriesLabels::new(&index, Wanted::ALL);
-    let mut some_labels = SeriesLabels::new(&index, Wanted::of(&hints));
+    let mut all_labels = SeriesLabels::new(&index, Projection::ALL);
+    let mut some_labels = SeriesLabels::new(&index, Projection::of(&hints));
     if let Ok(all) = index.all() {
         for id in all.into_vec() {
             let Ok(entry) = index.series(id) else { continue };

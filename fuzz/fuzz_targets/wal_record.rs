@@ -17,8 +17,8 @@ fuzz_target!(|data: &[u8]| {
         Record::Exemplars(all) => batch.push(|out| record::put_exemplars(out, all)),
         Record::MmapMarkers(all) => batch.push(|out| record::put_mmap_markers(out, all)),
         Record::Metadata(all) => batch.push(|out| record::put_metadata(out, all)),
-        Record::LateCovered(place) => batch.push(|out| record::put_late_covered(out, *place)),
-        Record::LateFollows(records) => batch.push(|out| record::put_late_follows(out, *records)),
+        Record::OutOfOrderCovered(place) => batch.push(|out| record::put_out_of_order_covered(out, *place)),
+        Record::OutOfOrderFollows(records) => batch.push(|out| record::put_out_of_order_follows(out, *records)),
         // May become two records.
         Record::Histograms(all) => return record::put_histograms(&mut batch, all, start_t),
         Record::FloatHistograms(all) => return record::put_float_histograms(&mut batch, all, start_t),

@@ -14,7 +14,7 @@ use common::{CpuTime, Feed, INTERVAL};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use storage::block::{BlockSet, new_id};
 use storage::fs::RealDisk;
-use storage::metrics::Forms;
+use storage::metrics::ChunkEncodings;
 use storage::metrics::blocks::block::MetricsBlock;
 use storage::metrics::blocks::merge::merge;
 use storage::metrics::blocks::meta::BlockMeta;
@@ -44,7 +44,7 @@ fn three_blocks(c: &mut Criterion<CpuTime>) {
             |into| {
                 let disk = RealDisk::new(into.path());
                 let meta = BlockMeta::merged(new_id(0, 1), &metas);
-                merge(&disk, Path::new(""), &inputs, meta, Forms::default(), &mut |_| {
+                merge(&disk, Path::new(""), &inputs, meta, ChunkEncodings::default(), &mut |_| {
                     ControlFlow::Continue(())
                 })
                 .expect("a block");

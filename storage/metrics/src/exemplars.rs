@@ -12,7 +12,7 @@ use telemetry::{Collect, Counter, Gather, figures};
 /// Names and values of an exemplar's labels have at most so many characters. Source: OpenMetrics 1.0.
 const LABEL_CHARS_MAX: usize = 128;
 
-/// Which exemplars: of series that match any of the matcher sets, within bounds.
+/// Subset exemplars: of series that match any of the matcher sets, within bounds.
 #[derive(Clone, Debug)]
 pub struct ExemplarQuery {
     /// A series is chosen when all matchers of one set match it.

@@ -29,8 +29,8 @@ mod index_testing;
 #[cfg(test)]
 mod testing;
 
+pub use blocks::chunk_samples::{ChunkEncodings, samples as stored_samples};
 pub use blocks::info::BlockInfo;
-pub use blocks::recode::{Forms, samples as stored_samples};
 pub use exemplars::{ExemplarQuery, SeriesExemplars};
 pub use options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 pub use replay::progress::ReplayProgress;

@@ -10,7 +10,7 @@ pub struct Options {
     /// Samples that a head chunk aims at.
     pub samples_per_chunk: u16,
     /// Samples in an open out-of-order chunk before it is written out.
-    pub late_chunk_samples: u8,
+    pub out_of_order_chunk_samples: u8,
     /// Largest chunk segment file of a block in bytes.
     pub block_segment_bytes: u64,
     /// Whether metadata goes into the write-ahead log (`--enable-feature=metadata-wal-records`).
@@ -33,7 +33,7 @@ impl Default for Options {
             min_block: 2 * 3_600_000,
             max_block: 36 * 3_600_000,
             samples_per_chunk: 120,
-            late_chunk_samples: 32,
+            out_of_order_chunk_samples: 32,
             block_segment_bytes: 512 << 20,
             log_metadata: false,
             start_t: false,

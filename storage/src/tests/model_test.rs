@@ -32,7 +32,7 @@ use storage_base::fs::SimDisk;
 use storage_base::fs::sim::random::Random;
 use storage_base::store::Store;
 
-/// How late samples may be.
+/// How out-of-order samples may be.
 const WINDOW: i64 = 3 * HOUR;
 /// Operations of a run.
 const STEPS: u64 = 60;
@@ -154,7 +154,7 @@ impl Run {
             options.limits.metrics.floats = floats;
             options.metrics.start_t = start_t;
             options.metrics.histogram_start_t = start_t;
-            options.metrics.late_chunk_samples = 5;
+            options.metrics.out_of_order_chunk_samples = 5;
             options.metrics.samples_per_chunk = 12;
         });
         let (storage, heard) = open_with(&disk, options);
@@ -261,8 +261,8 @@ impl Run {
         for n in 0..1 + self.random.below(6) {
             let series = self.random.below(SERIES as u64) as usize;
             // One of them late. No time is used twice, and none that was deleted.
-            let late = n > 0 && self.random.one_in(4);
-            let t = if late {
+            let out_of_order = n > 0 && self.random.one_in(4);
+            let t = if out_of_order {
                 self.now - self.random.below(WINDOW as u64 - HOUR as u64) as i64
             } else {
                 self.now
@@ -270,7 +270,7 @@ impl Run {
             let taken = |map: &Map| map.contains(series, t);
             let gone = self.deleted.iter().any(|(of, a, b)| *of == series && (*a..=*b).contains(&t));
             // What is behind another sample of its commit is found late, and dropped when the disk is full.
-            let behind = late && !added.lacks(series);
+            let behind = out_of_order && !added.lacks(series);
             if behind || taken(&self.acked) || taken(&self.in_flight) || taken(&added) || gone {
                 continue;
             }

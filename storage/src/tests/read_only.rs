@@ -85,7 +85,7 @@ fn a_directory_in_use_is_read_and_not_changed() {
 fn histograms_keep_their_form() {
     let disk = SimDisk::new(0);
     let (storage, _) = open_with(&disk, window(HOUR));
-    // The second is late.
+    // The second is out of order.
     for (t, count) in [(2 * MINUTE, 2), (MINUTE, 1)] {
         let mut appender = storage.appender();
         let sample = HistogramSample::Integer(Arc::new(histogram(count)));

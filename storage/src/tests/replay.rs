@@ -128,10 +128,10 @@ fn an_appender_outlives_the_end_of_replay() {
     let (disk, mut want) = filled(4, options);
     let (storage, heard) = begin(&disk, options, Some(2));
     let histogram = HistogramSample::Integer(Histogram { sum: 1.0, ..Histogram::default() }.into());
-    let late = 2 * HOUR + MINUTE / 8;
+    let out_of_order = 2 * HOUR + MINUTE / 8;
     let mut appender = storage.appender();
     appender.append(None, &series("s1"), 4 * HOUR, 1.0, 0).unwrap();
-    appender.append(None, &series("s1"), late, 2.0, 0).unwrap();
+    appender.append(None, &series("s1"), out_of_order, 2.0, 0).unwrap();
     appender.append_histogram(None, &series("h"), 4 * HOUR, histogram, 0).unwrap();
     // A sample of another, committed after it, comes before.
     let mut overtaking = storage.appender();
@@ -146,7 +146,7 @@ fn an_appender_outlives_the_end_of_replay() {
     let committed = appender.commit().unwrap();
     assert_eq!((committed.samples, committed.dropped), (5, 0));
     for (name, t, v) in [
-        ("s1", late, 2f64),
+        ("s1", out_of_order, 2f64),
         ("s1", 4 * HOUR, 1.0),
         ("s2", 4 * HOUR - 1, 4.0),
         ("s2", 4 * HOUR, 3.0),

@@ -118,7 +118,7 @@ fn refusals() {
 }
 
 #[test]
-fn late_samples_are_refused_on_request() {
+fn out_of_order_samples_are_refused_on_request() {
     let disk = SimDisk::new(21);
     let storage = open_with(&disk, window(HOUR)).0;
     put(&storage, &[("a", 10 * HOUR, 1.0)]);
@@ -130,8 +130,8 @@ fn late_samples_are_refused_on_request() {
     assert_eq!(add(10 * HOUR, 2.0), Err(AppendError::Duplicate));
     assert_eq!(add(10 * HOUR + 1, 2.0), Ok(()));
     let histogram = || HistogramSample::Integer(Arc::default());
-    let late = appender.append_histogram(None, &series("a"), 10 * HOUR - 1, histogram(), 0);
-    assert_eq!(late.map(drop), Err(AppendError::OutOfOrder));
+    let out_of_order = appender.append_histogram(None, &series("a"), 10 * HOUR - 1, histogram(), 0);
+    assert_eq!(out_of_order.map(drop), Err(AppendError::OutOfOrder));
     appender.reject_out_of_order(false);
     let mut add = |t, v| appender.append(None, &series("a"), t, v, 0).map(drop);
     assert_eq!(add(10 * HOUR - 2, 3.0), Ok(()));
@@ -156,7 +156,7 @@ fn a_mark_never_means_another_chunk() {
     let disk = SimDisk::new(23);
     let options = options_with(|options| {
         options.limits.metrics.out_of_order_window = 20 * HOUR;
-        options.metrics.late_chunk_samples = 5;
+        options.metrics.out_of_order_chunk_samples = 5;
     });
     let storage = open_with(&disk, options).0;
     put(&storage, &[("a", 10 * HOUR, 0.0), ("b", 10 * HOUR, 0.0)]);
@@ -194,7 +194,7 @@ fn times_out_of_proportion_do_no_harm() {
     let options = options_with(|options| {
         options.limits.metrics.out_of_order_window = 3 * HOUR;
         options.limits.metrics.retention_time = 0;
-        options.metrics.late_chunk_samples = 5;
+        options.metrics.out_of_order_chunk_samples = 5;
     });
     for (log, times) in [
         ("wbl", &[FAR][..]),
@@ -243,7 +243,7 @@ fn times_out_of_proportion_do_no_harm() {
             assert_eq!(kept(&storage), 301, "{times:?} in {log}");
             let mut before = all(&storage);
             before.sort_unstable();
-            // What is late is written out only with what is old.
+            // What is out of order is written out only with what is old.
             let mut appender = storage.appender();
             let _ = appender.append(None, &series("a"), 13 * HOUR, 0.0, 0);
             let end = appender.append(None, &series("a"), i64::MAX, 0.0, 0);
@@ -314,7 +314,7 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
     let disk = SimDisk::new(22);
     let options = options_with(|options| {
         options.limits.metrics.out_of_order_window = 20 * HOUR;
-        options.metrics.late_chunk_samples = 5;
+        options.metrics.out_of_order_chunk_samples = 5;
         options.metrics.samples_per_chunk = 10;
     });
     let storage = open_with(&disk, options).0;
@@ -325,8 +325,8 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
     storage.close().unwrap();
     drop(storage);
     add_records(&disk, "wbl", |batch| {
-        batch.push(|out| record::put_late_covered(out, u64::MAX));
-        batch.push(|out| record::put_late_covered(out, 0x7fff_ffff << 32));
+        batch.push(|out| record::put_out_of_order_covered(out, u64::MAX));
+        batch.push(|out| record::put_out_of_order_covered(out, 0x7fff_ffff << 32));
         let markers = [0, 1, u64::MAX].map(|n| RefMmapMarker { series: LogRef(n), chunk: u64::MAX - n });
         batch.push(|out| record::put_mmap_markers(out, &markers));
     });
@@ -335,7 +335,7 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
         batch.push(|out| record::put_series(out, &[of(u64::MAX, "x"), of(u64::MAX - 1, "a"), of(0, "y")]));
         let sample = |n| RefSample { series: LogRef(n), t: 12 * HOUR, start_t: 0, v: 1.0 };
         batch.push(|out| record::put_samples(out, &[sample(u64::MAX), sample(0)], false));
-        batch.push(|out| record::put_late_follows(out, 6));
+        batch.push(|out| record::put_out_of_order_follows(out, 6));
         batch.push(|out| out.extend([2, 1]));
         batch.push(|out| record::put_samples(out, &[sample(1)], false));
     });
@@ -371,7 +371,7 @@ fn marks_and_numbers_out_of_proportion_do_no_harm() {
 }
 
 #[test]
-fn a_sample_that_was_overtaken_is_late_or_dropped() {
+fn a_sample_that_was_overtaken_is_out_of_order_or_dropped() {
     for (window, want) in [(0, [0, 1]), (HOUR, [1, 0])] {
         let disk = SimDisk::new(12);
         let options = super::window(window);
@@ -534,7 +534,7 @@ fn old_samples_move_into_blocks() {
 }
 
 #[test]
-fn late_samples_reach_blocks_and_survive_restarts() {
+fn out_of_order_samples_reach_blocks_and_survive_restarts() {
     let disk = SimDisk::new(6);
     let options = window(20 * HOUR);
     let (mut storage, _) = open_with(&disk, options);

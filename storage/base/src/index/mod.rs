@@ -8,12 +8,12 @@
 pub mod mem;
 pub mod pair_lists;
 pub mod postings;
+pub mod projection;
 pub mod reader;
 pub mod select;
 pub mod series;
 pub mod series_labels;
 mod symbols;
-pub mod wanted;
 pub mod writer;
 
 pub use symbols::Symbols;

@@ -421,8 +421,8 @@ pub(super) mod tests {
     use crate::fs::Disk;
     use crate::fs::SimDisk;
     use crate::index::ChunkMeta;
+    use crate::index::projection::Projection;
     use crate::index::series_labels::SeriesLabels;
-    use crate::index::wanted::Wanted;
     use crate::index::writer::IndexWriter;
     use crate::index_testing::{agrees_with_filter, label_set, matcher};
     use model::{Labels, MatchOp, Matcher};
@@ -457,7 +457,7 @@ pub(super) mod tests {
     }
 
     fn read_all(index: &IndexReader) -> Result<Vec<(u32, Series)>, StorageError> {
-        let (mut all, mut labels) = (Vec::new(), SeriesLabels::new(index, Wanted::ALL));
+        let (mut all, mut labels) = (Vec::new(), SeriesLabels::new(index, Projection::ALL));
         for id in index.all()?.iter() {
             let entry = index.series(id)?;
             let mut chunks = Vec::new();
@@ -556,7 +556,7 @@ pub(super) mod tests {
         for (i, (labels, _)) in series.iter().enumerate() {
             let at = index.find("a", &format!("{i:04}")).unwrap().unwrap();
             let ids: Vec<u32> = index.postings(at).unwrap().iter().collect();
-            let mut found = SeriesLabels::new(&index, Wanted::ALL);
+            let mut found = SeriesLabels::new(&index, Projection::ALL);
             assert_eq!(&found.of(&index.series(ids[0]).unwrap()).unwrap(), labels);
             assert_eq!(ids.len(), 1);
             assert_eq!(index.find("a", &format!("{i:04}x")).unwrap(), None);

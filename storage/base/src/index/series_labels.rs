@@ -3,15 +3,15 @@
 use hashbrown::HashMap;
 use model::Labels;
 
+use super::projection::Projection;
 use super::reader::IndexReader;
 use super::series::{SeriesEntry, SymbolPair};
-use super::wanted::Wanted;
 use crate::Corruption;
 
 /// Reads the labels of series of one index, as much of them as is wanted.
 pub struct SeriesLabels<'i> {
     index: &'i IndexReader,
-    wanted: Wanted<'i>,
+    wanted: Projection<'i>,
     /// The labels of the last series, by their place in it.
     last: Vec<Known<'i>>,
     pairs: Vec<SymbolPair>,
@@ -31,7 +31,7 @@ struct Known<'i> {
 
 impl<'i> SeriesLabels<'i> {
     /// A reader that has read nothing yet.
-    pub fn new(index: &'i IndexReader, wanted: Wanted<'i>) -> Self {
+    pub fn new(index: &'i IndexReader, wanted: Projection<'i>) -> Self {
         let (last, pairs, buffer, made) = (Vec::new(), Vec::new(), String::new(), HashMap::new());
         Self { index, wanted, last, pairs, buffer, made }
     }
@@ -116,7 +116,7 @@ mod tests {
             let index = open(write(&series, 100)).unwrap();
             let wanted = wanted.map(|wanted| wanted.into_iter().map(str::to_owned).collect::<Vec<_>>());
             let hints = Hints { labels: wanted.clone(), ..Hints::default() };
-            let mut labels = SeriesLabels::new(&index, Wanted::of(&hints));
+            let mut labels = SeriesLabels::new(&index, Projection::of(&hints));
             let ids = index.all().unwrap().into_vec();
             prop_assert_eq!(ids.len(), series.len());
             let mut numbers = Vec::from_iter(0..ids.len());

@@ -19,7 +19,7 @@ use crate::head::series::{Bounds, CutRule, Place};
 use crate::head::table::Pages;
 use crate::head::{Head, HeadOptions};
 use crate::options::Options;
-use crate::read::select::{HeadView, Which};
+use crate::read::select::{HeadView, Subset};
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::wal::writer::WriterOptions;
@@ -42,7 +42,7 @@ impl Backfill {
         let (chunks, _) = HeadChunks::open(scratch.clone(), |_| {})?;
         let head_options = HeadOptions {
             rule: CutRule::new(chunk_range, options.samples_per_chunk),
-            late_chunk_samples: usize::from(options.late_chunk_samples),
+            out_of_order_chunk_samples: usize::from(options.out_of_order_chunk_samples),
             log_metadata: false,
             zero_at_start: false,
             window: 0,
@@ -95,7 +95,7 @@ impl Backfill {
         let (min_t, max_t) = (times.min_t.load(SeqCst), times.max_t.load(SeqCst));
         let meta = BlockMeta::level_1(id, min_t, max_t.saturating_add(1));
         let view = HeadView::new(self.head.clone(), i64::MIN);
-        write_block(disk, parent, &view, meta, Which::All, self.segment_len, &mut |_| Ok(()))
+        write_block(disk, parent, &view, meta, Subset::All, self.segment_len, &mut |_| Ok(()))
     }
 }
 

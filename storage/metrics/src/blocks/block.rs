@@ -19,10 +19,10 @@ use storage_base::block::{Block, Ulid};
 use storage_base::format::INDEX_FILE;
 use storage_base::fs::Disk;
 use storage_base::index::ChunkMeta;
+use storage_base::index::projection::Projection;
 use storage_base::index::reader::IndexReader;
 use storage_base::index::select::{LabelIndex, label_values, select};
 use storage_base::index::series_labels::SeriesLabels;
-use storage_base::index::wanted::Wanted;
 use storage_base::{Corruption, StorageError};
 
 /// Series that one thread reads in a row.
@@ -138,7 +138,7 @@ impl MetricsBlock {
     /// it counts series of all blocks and the head together.
     pub fn select(&self, selection: &Selection) -> Result<BlockSelection<'_>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
-        Ok(BlockSelection { ids: ids.into_iter(), entries: Entries::new(self, selection, Wanted::ALL) })
+        Ok(BlockSelection { ids: ids.into_iter(), entries: Entries::new(self, selection, Projection::ALL) })
     }
 
     /// As [`MetricsBlock::select`], all at once, on several threads when they are many, with the labels that are wanted,
@@ -147,7 +147,7 @@ impl MetricsBlock {
     pub(crate) fn select_all<'b, T: Send, F: FnMut(BlockSeries) -> T>(
         &'b self,
         selection: &Selection,
-        wanted: Wanted<'b>,
+        wanted: Projection<'b>,
         make: impl Fn() -> F + Sync,
     ) -> Result<Vec<T>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
@@ -310,7 +310,7 @@ struct Entries<'b> {
 }
 
 impl<'b> Entries<'b> {
-    fn new(block: &'b MetricsBlock, selection: &Selection, wanted: Wanted<'b>) -> Self {
+    fn new(block: &'b MetricsBlock, selection: &Selection, wanted: Projection<'b>) -> Self {
         let Selection { min_t, max_t, ref hints, .. } = *selection;
         let labels = SeriesLabels::new(&block.index, wanted);
         Self { block, labels, chunks: Vec::new(), min_t, max_t, newest: hints.newest }
@@ -454,7 +454,7 @@ mod tests {
             assert!(whole.iter().all(|(_, times)| times.len() > 5 && times.last() == Some(&newest)));
             assert!(found.iter().all(|(_, times)| times.len() <= 5 && times.last() == Some(&newest)));
             let of = |series: BlockSeries| series.newest.map(|(t, _)| t);
-            assert_eq!(block.select_all(&selection, Wanted::ALL, || of).unwrap(), [Some(newest); 2]);
+            assert_eq!(block.select_all(&selection, Projection::ALL, || of).unwrap(), [Some(newest); 2]);
         }
         let names = |matchers| block.label_names(&selection(matchers, 0, 0)).unwrap();
         assert_eq!(names(vec![]), ["__name__", "i", "odd"]);

@@ -7,13 +7,13 @@ use storage_base::StorageError;
 use storage_base::fs::Disk;
 
 use super::block_writer::{BlockWriter, TimedChunk};
+use super::chunk_samples::{self, ChunkEncodings, EncodedChunk};
 use super::chunk_segments::Chunk;
 use super::meta::BlockMeta;
-use super::recode::{self, Forms, Recoded};
 use crate::codec::chunk::Encoding;
 use crate::head::head_chunks::ChunkBytes;
-use crate::read::pieces::Piece;
-use crate::read::select::{HeadView, Which};
+use crate::read::select::{HeadView, Subset};
+use crate::read::series_cursor::Piece;
 
 /// Series whose labels are in memory at a time.
 const BATCH: usize = 512;
@@ -25,14 +25,14 @@ pub(crate) fn write_block(
     parent: &Path,
     view: &HeadView,
     meta: BlockMeta,
-    which: Which,
+    subset: Subset,
     segment_len: u64,
     written: &mut dyn FnMut(&[TimedChunk<'_>]) -> Result<(), StorageError>,
 ) -> Result<Option<BlockMeta>, StorageError> {
     let (min_t, max_t) = (meta.min_time, meta.max_time.saturating_sub(1));
     let hints = model::read::Hints::default();
     let selection = Selection { matchers: Vec::new(), min_t, max_t, limit: 0, hints };
-    let series = view.references(&selection, which)?;
+    let series = view.references(&selection, subset)?;
     if series.is_empty() {
         return Ok(None);
     }
@@ -45,7 +45,7 @@ pub(crate) fn write_block(
         view.labels_of(series, &mut labels);
         for (reference, labels) in series.iter().zip(&labels) {
             pieces.clear();
-            view.pieces_of(*reference, min_t, max_t, which, &mut pieces);
+            view.pieces_of(*reference, min_t, max_t, subset, &mut pieces);
             let chunks = block_chunks(view, &mut pieces, min_t, max_t)?;
             let timed: Vec<_> = chunks.iter().map(BlockChunk::timed).collect();
             written(&timed)?;
@@ -60,7 +60,7 @@ enum BlockChunk {
     /// As the head has it.
     Whole { min_t: i64, max_t: i64, encoding: Encoding, bytes: ChunkBytes },
     /// Made anew.
-    Recoded(Recoded),
+    EncodedChunk(EncodedChunk),
 }
 
 impl BlockChunk {
@@ -72,7 +72,7 @@ impl BlockChunk {
                 chunk: Chunk { encoding: *encoding, data: bytes },
                 record: None,
             },
-            Self::Recoded(chunk) => TimedChunk {
+            Self::EncodedChunk(chunk) => TimedChunk {
                 min_t: chunk.min_t,
                 max_t: chunk.max_t,
                 chunk: Chunk { encoding: chunk.encoding, data: &chunk.data },
@@ -110,11 +110,11 @@ fn block_chunks(
             continue;
         }
         let mut samples = Vec::new();
-        let mut forms = Forms::default();
+        let mut encodings = ChunkEncodings::default();
         for piece in cluster {
             let Some((encoding, bytes)) = piece.bytes()? else { continue };
-            forms = forms.and(encoding);
-            let decoded = recode::samples(Chunk { encoding, data: &bytes })
+            encodings = encodings.and(encoding);
+            let decoded = chunk_samples::samples(Chunk { encoding, data: &bytes })
                 .map_err(|e| view.corruption(&piece.source, e.to_string()))?;
             let (first, last) = (piece.min_t.max(min_t), piece.max_t.min(max_t));
             samples
@@ -122,9 +122,9 @@ fn block_chunks(
         }
         samples.sort_by_key(|sample| sample.t);
         samples.dedup_by_key(|sample| sample.t);
-        let recoded = recode::encode(samples.iter(), forms)
+        let recoded = chunk_samples::encode(samples.iter(), encodings)
             .map_err(|e| StorageError::Internal(format!("encoding a chunk: {e}")))?;
-        chunks.extend(recoded.into_iter().map(BlockChunk::Recoded));
+        chunks.extend(recoded.into_iter().map(BlockChunk::EncodedChunk));
     }
     Ok(chunks)
 }

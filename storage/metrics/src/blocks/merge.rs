@@ -14,9 +14,9 @@ use std::path::Path;
 
 use crate::blocks::block::MetricsBlock;
 use crate::blocks::block_writer::{BlockWriter, TimedChunk};
+use crate::blocks::chunk_samples::{ChunkEncodings, EncodedChunk, encode, samples};
 use crate::blocks::chunk_segments::Chunk;
 use crate::blocks::meta::BlockMeta;
-use crate::blocks::recode::{Forms, Recoded, encode, samples};
 use crate::blocks::tombstones::{Interval, Intervals};
 use storage_base::fs::Disk;
 use storage_base::index::ChunkMeta;
@@ -55,7 +55,7 @@ pub fn merge(
     parent: &Path,
     inputs: &[&MetricsBlock],
     meta: BlockMeta,
-    forms: Forms,
+    encodings: ChunkEncodings,
     report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Merged, StorageError> {
     let maps = symbol_maps(inputs)?;
@@ -84,7 +84,7 @@ pub fn merge(
                 progress.done += 1;
             }
         }
-        series.write(&mut writer, forms)?;
+        series.write(&mut writer, encodings)?;
         if progress.done >= reported + REPORT_EVERY {
             reported = progress.done;
             if report(progress).is_break() {
@@ -144,7 +144,7 @@ struct Part<'a> {
 /// A chunk of the result.
 enum Piece<'a> {
     Copied { meta: ChunkMeta, chunk: Chunk<'a>, record: &'a [u8] },
-    Encoded(Recoded),
+    Encoded(EncodedChunk),
 }
 
 impl<'a> MergedSeries<'a> {
@@ -175,7 +175,7 @@ impl<'a> MergedSeries<'a> {
         Ok(())
     }
 
-    fn write(&mut self, writer: &mut BlockWriter<'_>, forms: Forms) -> Result<(), StorageError> {
+    fn write(&mut self, writer: &mut BlockWriter<'_>, encodings: ChunkEncodings) -> Result<(), StorageError> {
         self.parts.sort_by_key(|part| (part.meta.min_t, part.meta.max_t, part.input));
         let mut pieces = Vec::with_capacity(self.parts.len());
         let mut rest = &self.parts[..];
@@ -188,7 +188,7 @@ impl<'a> MergedSeries<'a> {
             });
             let (group, after) = rest.split_at(1 + overlapping.count());
             rest = after;
-            self.merge_group(group, forms, &mut pieces)?;
+            self.merge_group(group, encodings, &mut pieces)?;
         }
         let chunks: Vec<_> = pieces
             .iter()
@@ -211,7 +211,7 @@ impl<'a> MergedSeries<'a> {
     fn merge_group(
         &self,
         group: &[Part<'a>],
-        mut forms: Forms,
+        mut encodings: ChunkEncodings,
         pieces: &mut Vec<Piece<'a>>,
     ) -> Result<(), StorageError> {
         let mut records = Vec::with_capacity(group.len());
@@ -233,7 +233,7 @@ impl<'a> MergedSeries<'a> {
         }
         let mut merged: Vec<(Sample, usize)> = Vec::new();
         for (part, chunk, _) in records {
-            forms = forms.and(chunk.encoding);
+            encodings = encodings.and(chunk.encoding);
             let corrupt = |reason: String| part.block.chunks().corrupt(part.meta.at, reason);
             let deleted = self.deleted.get(part.input);
             let kept = samples(chunk).map_err(|e| corrupt(e.to_string()))?.into_iter();
@@ -242,7 +242,7 @@ impl<'a> MergedSeries<'a> {
         }
         merged.sort_by_key(|(sample, input)| (sample.t, *input));
         merged.dedup_by_key(|(sample, _)| sample.t);
-        let encoded = encode(merged.iter().map(|(sample, _)| sample), forms)
+        let encoded = encode(merged.iter().map(|(sample, _)| sample), encodings)
             .map_err(|e| StorageError::Internal(format!("merged samples cannot be encoded: {e}")))?;
         pieces.extend(encoded.into_iter().map(Piece::Encoded));
         Ok(())
@@ -352,7 +352,7 @@ mod tests {
 
     use super::*;
     use crate::blocks::block_writer::SymbolTable;
-    use crate::blocks::recode::tests::{Meaning, meaning, value};
+    use crate::blocks::chunk_samples::tests::{Meaning, meaning, value};
     use model::SampleValue;
     use storage_base::block::publish::remove_leftovers;
     use storage_base::block::{Block, BlockSet};
@@ -401,7 +401,7 @@ mod tests {
                 samples.iter().map(|(&t, value)| Sample { t, start_t: 0, value: value.clone() }).collect();
             let chunks: Vec<_> = samples
                 .chunks(input.chunk_len)
-                .flat_map(|part| encode(part.iter(), Forms::default()).unwrap())
+                .flat_map(|part| encode(part.iter(), ChunkEncodings::default()).unwrap())
                 .collect();
             let chunks: Vec<_> = chunks
                 .iter()
@@ -461,7 +461,9 @@ mod tests {
         let blocks: Vec<_> = set.blocks().iter().map(|block| &**block).collect();
         let metas: Vec<_> = blocks.iter().map(|block| block.meta()).collect();
         let meta = BlockMeta::merged(Ulid::from_parts(100, 0), &metas);
-        merge(disk, Path::new(""), &blocks, meta, Forms::default(), &mut |_| ControlFlow::Continue(()))
+        merge(disk, Path::new(""), &blocks, meta, ChunkEncodings::default(), &mut |_| {
+            ControlFlow::Continue(())
+        })
     }
 
     proptest! {
@@ -555,10 +557,11 @@ mod tests {
         let block = &*set.blocks()[0];
         let mut seen = Vec::new();
         let meta = block.meta().rewritten(Ulid::from_parts(9, 9));
-        let merged = merge(&disk, Path::new(""), &[block], meta, Forms::default(), &mut |progress| {
-            seen.push(progress);
-            ControlFlow::Break(())
-        });
+        let merged =
+            merge(&disk, Path::new(""), &[block], meta, ChunkEncodings::default(), &mut |progress| {
+                seen.push(progress);
+                ControlFlow::Break(())
+            });
         assert_eq!(merged.unwrap(), Merged::Cancelled);
         assert_eq!(seen, [Progress { done: 1, total: 1 }]);
         assert_eq!(disk_names(&disk), [block.meta().id.to_string()]);

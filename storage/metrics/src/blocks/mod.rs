@@ -3,10 +3,10 @@
 pub mod backfill;
 pub mod block;
 pub mod block_writer;
+pub mod chunk_samples;
 pub mod chunk_segments;
 pub mod head_block;
 pub mod info;
 pub mod merge;
 pub mod meta;
-pub mod recode;
 pub mod tombstones;

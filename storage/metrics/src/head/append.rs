@@ -2,7 +2,7 @@
 //!
 //! `commit` takes the commit lock, writes the log, and applies every sample before the commit becomes visible. A
 //! sample that looked fine when it was added may have been overtaken by another appender's since; it is then dropped
-//! and counted. Late samples are logged to the out-of-order log before the write-ahead log, so that a failure of
+//! and counted. OutOfOrder samples are logged to the out-of-order log before the write-ahead log, so that a failure of
 //! either leaves nothing behind.
 
 use std::collections::HashMap;
@@ -37,16 +37,16 @@ pub struct Pending {
     /// Series that were not in the log when they were met.
     pub(crate) unlogged: Vec<SeriesRef>,
     /// In order; a series has one kind of sample in each.
-    pub(crate) batches: Vec<Batch>,
+    pub(crate) batches: Vec<AppendRun>,
     /// For the out-of-order chunks.
-    pub(crate) late: Vec<PendingSample>,
+    pub(crate) out_of_order: Vec<PendingSample>,
     pub(crate) exemplars: Vec<(SeriesRef, LogRef, Exemplar)>,
     pub(crate) metadata: Vec<(SeriesRef, LogRef, Metadata)>,
 }
 
 /// Samples whose order among each other does not matter but by kind: floats come first.
 #[derive(Default)]
-pub struct Batch {
+pub struct AppendRun {
     pub(crate) floats: Vec<RefSample>,
     /// The series of each float.
     pub(crate) float_series: Vec<SeriesRef>,
@@ -73,7 +73,7 @@ enum Kind {
     Float { custom: bool },
 }
 
-impl Batch {
+impl AppendRun {
     pub(crate) fn clear(&mut self) {
         self.floats.clear();
         self.float_series.clear();
@@ -262,9 +262,15 @@ fn add_float(
         Place::Next => {
             pending.push_float(series, RefSample { series: log_ref, t, start_t, v });
         }
-        Place::Late => {
-            note_late(head, t, bounds);
-            pending.late.push(PendingSample { series, log_ref, t, start_t, value: SampleValue::Float(v) });
+        Place::OutOfOrder => {
+            note_out_of_order(head, t, bounds);
+            pending.out_of_order.push(PendingSample {
+                series,
+                log_ref,
+                t,
+                start_t,
+                value: SampleValue::Float(v),
+            });
         }
         Place::Same => {}
     }
@@ -282,12 +288,12 @@ fn refuse(head: &Head, error: AppendError, t: i64, bounds: &Bounds, histogram: b
     counter.of(histogram).inc();
     // With a window, a sample is out of order only by the appender's wish.
     if bounds.window == 0 || error != AppendError::OutOfOrder {
-        note_late(head, t, bounds);
+        note_out_of_order(head, t, bounds);
     }
     error
 }
 
-fn note_late(head: &Head, t: i64, bounds: &Bounds) {
+fn note_out_of_order(head: &Head, t: i64, bounds: &Bounds) {
     let by = bounds.head_max_t.saturating_sub(t);
     if by > 0 {
         head.traffic.out_of_order_by.observe(by as f64 / 1000.0);
@@ -295,9 +301,9 @@ fn note_late(head: &Head, t: i64, bounds: &Bounds) {
 }
 
 impl Pending {
-    fn batch(&mut self, fits: impl FnOnce(&Batch) -> bool) -> &mut Batch {
+    fn batch(&mut self, fits: impl FnOnce(&AppendRun) -> bool) -> &mut AppendRun {
         if !self.batches.last().is_some_and(fits) {
-            self.batches.push(Batch::default());
+            self.batches.push(AppendRun::default());
         }
         // There is one now.
         let last = self.batches.len() - 1;
@@ -394,9 +400,9 @@ impl Appender for HeadAppender {
                 drop(guard);
                 match place {
                     Place::Next => self.pending.push_histogram(sample, kind),
-                    Place::Late => {
-                        note_late(&self.head, t, &bounds);
-                        self.pending.late.push(sample);
+                    Place::OutOfOrder => {
+                        note_out_of_order(&self.head, t, &bounds);
+                        self.pending.out_of_order.push(sample);
                     }
                     Place::Same => {}
                 }

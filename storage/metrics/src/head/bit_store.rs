@@ -191,8 +191,8 @@ mod tests {
         fn chains_are_rows_of_words(steps in prop::collection::vec((0usize..5, any::<u32>(), 0u32..40), 1..80)) {
             let store = BitStore::default();
             let mut chains: [(Chain, Vec<u32>); 5] = Default::default();
-            for (which, word, more) in steps {
-                let (chain, want) = &mut chains[which];
+            for (subset, word, more) in steps {
+                let (chain, want) = &mut chains[subset];
                 if more == 0 {
                     store.release(chain, want.len() as u32);
                     want.clear();

@@ -12,8 +12,8 @@ use crate::codec::chunk::Encoding;
 use crate::head::Head;
 use crate::head::append::{Pending, PendingSample};
 use crate::head::isolation::Commit;
-use crate::head::late::LateSample;
 use crate::head::log::Logs;
+use crate::head::out_of_order::OutOfOrderSample;
 use crate::head::series::{Bounds, CutRule, Place, Series};
 use crate::head::table::Pages;
 use crate::record::{LogRef, RefSample, RefSeries};
@@ -64,8 +64,8 @@ impl Head {
                 apply.histogram(sample);
             }
         }
-        for sample in pending.late.drain(..) {
-            apply.late(sample);
+        for sample in pending.out_of_order.drain(..) {
+            apply.out_of_order(sample);
         }
         apply.overtaken(&mut logs);
         let Apply { commit, tally, .. } = apply;
@@ -76,8 +76,8 @@ impl Head {
         if let Some((min_t, max_t)) = tally.min_t {
             self.times.note(min_t, max_t);
         }
-        if let Some((min_t, max_t)) = tally.late_t {
-            self.times.note_late(min_t, max_t);
+        if let Some((min_t, max_t)) = tally.out_of_order_t {
+            self.times.note_out_of_order(min_t, max_t);
         }
         self.isolation.end(commit);
         drop(logs);
@@ -85,10 +85,11 @@ impl Head {
 
         self.traffic.appended.floats.add(tally.floats);
         self.traffic.appended.histograms.add(tally.histograms);
-        self.traffic.out_of_order_appended.floats.add(tally.late[0]);
-        self.traffic.out_of_order_appended.histograms.add(tally.late[1]);
+        self.traffic.out_of_order_appended.floats.add(tally.out_of_order[0]);
+        self.traffic.out_of_order_appended.histograms.add(tally.out_of_order[1]);
         Ok(Committed {
-            samples: (tally.floats + tally.histograms + tally.late[0] + tally.late[1]) as usize,
+            samples: (tally.floats + tally.histograms + tally.out_of_order[0] + tally.out_of_order[1])
+                as usize,
             dropped: tally.dropped as usize,
         })
     }
@@ -122,17 +123,17 @@ impl Head {
             logs.put_samples(&batch.histograms);
         }
         logs.put_exemplars(&pending.exemplars);
-        // Late samples are in both logs: the write-ahead log is what a remote reader follows.
-        logs.put_late(&pending.late);
-        let taken_back = if pending.late.is_empty() {
+        // OutOfOrder samples are in both logs: the write-ahead log is what a remote reader follows.
+        logs.put_out_of_order(&pending.out_of_order);
+        let taken_back = if pending.out_of_order.is_empty() {
             None
         } else {
-            let markers = self.make_room(pages, &pending.late);
-            Some(logs.write_late(&markers, &pending.late)?)
+            let markers = self.make_room(pages, &pending.out_of_order);
+            Some(logs.write_out_of_order(&markers, &pending.out_of_order)?)
         };
         if let Err(error) = logs.write() {
             if let Some(position) = taken_back {
-                logs.take_back_late(position);
+                logs.take_back_out_of_order(position);
             }
             return Err(error);
         }
@@ -144,17 +145,17 @@ impl Head {
         Ok(())
     }
 
-    /// Closes full open late chunks of the samples' series. Returns each series' number and the chunks' places.
+    /// Closes full open out-of-order chunks of the samples' series. Returns each series' number and the chunks' places.
     fn make_room(&self, pages: &Pages, samples: &[PendingSample]) -> Vec<(LogRef, u64)> {
         let mut markers = Vec::new();
-        let forms = self.cut_rule().forms;
+        let encodings = self.cut_rule().encodings;
         for sample in samples {
             let Some(mut series) = pages.lock(sample.series) else { continue };
             let log_ref = series.log_ref;
-            if let Some(late) = &mut series.late
-                && late.open.len() >= self.late_chunk_samples
+            if let Some(out_of_order) = &mut series.out_of_order
+                && out_of_order.open.len() >= self.out_of_order_chunk_samples
             {
-                let places = late.close(log_ref, forms, &self.chunks);
+                let places = out_of_order.close(log_ref, encodings, &self.chunks);
                 self.figures.chunks_added((places.len() as u64).saturating_sub(1));
                 markers.extend(places.into_iter().map(|place| (log_ref, place)));
             }
@@ -195,10 +196,10 @@ struct Apply<'c> {
 struct Tally {
     floats: u64,
     histograms: u64,
-    late: [u64; 2],
+    out_of_order: [u64; 2],
     dropped: u64,
     min_t: Option<(i64, i64)>,
-    late_t: Option<(i64, i64)>,
+    out_of_order_t: Option<(i64, i64)>,
 }
 
 /// Takes a time into a range.
@@ -275,7 +276,7 @@ impl Apply<'_> {
     /// A sample that was the next when it was added and is not any more.
     fn misplaced(&mut self, placed: Result<Place, AppendError>, sample: PendingSample) {
         match placed {
-            Ok(Place::Late) => self.overtaken.push(sample),
+            Ok(Place::OutOfOrder) => self.overtaken.push(sample),
             Ok(Place::Same | Place::Next) => {}
             Err(error) => {
                 self.tally.dropped += 1;
@@ -289,29 +290,29 @@ impl Apply<'_> {
         }
     }
 
-    fn late(&mut self, sample: PendingSample) {
+    fn out_of_order(&mut self, sample: PendingSample) {
         let Some(mut series) = self.pages.lock(sample.series) else {
             self.tally.dropped += 1;
             return;
         };
         series.pending = false;
         let histogram = matches!(sample.value, SampleValue::Histogram(_));
-        let new = series.late.is_none();
-        let late = series.late.get_or_insert_default();
-        late.settle(self.commit.oldest_view);
-        let opens = late.open.is_empty();
+        let new = series.out_of_order.is_none();
+        let out_of_order = series.out_of_order.get_or_insert_default();
+        out_of_order.settle(self.commit.oldest_view);
+        let opens = out_of_order.open.is_empty();
         let PendingSample { series: of, t, start_t, value, .. } = sample;
-        let sample = LateSample::new(t, start_t, value, self.commit.id, self.rule.forms);
-        if late.insert(sample) {
+        let sample = OutOfOrderSample::new(t, start_t, value, self.commit.id, self.rule.encodings);
+        if out_of_order.insert(sample) {
             self.head.figures.chunks_added(u64::from(opens));
-            self.tally.late[usize::from(histogram)] += 1;
-            widen(&mut self.tally.late_t, t);
+            self.tally.out_of_order[usize::from(histogram)] += 1;
+            widen(&mut self.tally.out_of_order_t, t);
         } else {
             self.tally.dropped += 1;
         }
         drop(series);
         if new {
-            self.head.late_series.lock().insert(of);
+            self.head.out_of_order_series.lock().insert(of);
         }
     }
 
@@ -322,12 +323,12 @@ impl Apply<'_> {
             return;
         }
         let markers = self.head.make_room(self.pages, &samples);
-        if logs.write_late(&markers, &samples).is_err() {
+        if logs.write_out_of_order(&markers, &samples).is_err() {
             self.tally.dropped += samples.len() as u64;
             return;
         }
         for sample in samples {
-            self.late(sample);
+            self.out_of_order(sample);
         }
     }
 }
@@ -348,7 +349,7 @@ pub(crate) fn stale_mark(series: &Series, v: f64) -> Option<HistogramSample> {
 impl Pending {
     fn is_empty(&self) -> bool {
         self.batches.iter().all(|batch| batch.floats.is_empty() && batch.histograms.is_empty())
-            && self.late.is_empty()
+            && self.out_of_order.is_empty()
             && self.exemplars.is_empty()
             && self.metadata.is_empty()
             && self.unlogged.is_empty()
@@ -361,7 +362,7 @@ impl Pending {
             batch.clear();
         }
         self.unlogged.clear();
-        self.late.clear();
+        self.out_of_order.clear();
         self.exemplars.clear();
         self.metadata.clear();
     }
@@ -369,7 +370,7 @@ impl Pending {
     /// Tells the series that nothing is coming.
     pub(crate) fn release(&self, pages: &Pages) {
         let floats = self.batches.iter().flat_map(|batch| batch.float_series.iter().copied());
-        let others = self.batches.iter().flat_map(|batch| &batch.histograms).chain(&self.late);
+        let others = self.batches.iter().flat_map(|batch| &batch.histograms).chain(&self.out_of_order);
         let series = floats.chain(others.map(|sample| sample.series)).chain(self.unlogged.iter().copied());
         for series in series {
             if let Some(mut guard) = pages.lock(series) {

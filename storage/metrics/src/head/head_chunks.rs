@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::codec::chunk::{self, Encoding};
 use crate::head::bit_store::BitStore;
-use crate::head::closed::ClosedChunk;
+use crate::head::closed_chunks::ClosedChunk;
 use storage_base::bytes::crc::Crc32c;
 use storage_base::bytes::reader::ByteReader;
 use storage_base::bytes::varint::put_uvarint;
@@ -36,7 +36,7 @@ const BUFFER: usize = 256 << 10;
 /// Series reference, first and last time, encoding.
 const CHUNK_HEAD: usize = 25;
 /// Marks an out-of-order chunk in the encoding byte.
-const LATE_BIT: u8 = 0x80;
+const OUT_OF_ORDER_BIT: u8 = 0x80;
 /// Files with higher numbers are not ours, so that counting on from the last never ends.
 const NUMBER_MAX: u32 = u32::MAX / 2;
 /// So many files may be missing behind the last one, because a power cut took their names. Together they would hold
@@ -71,7 +71,7 @@ pub struct FoundChunk {
     /// Its series' number in the write-ahead log.
     pub log_ref: LogRef,
     /// Whether it holds out-of-order samples.
-    pub late: bool,
+    pub out_of_order: bool,
     /// Where and what it is.
     pub chunk: ClosedChunk,
 }
@@ -195,7 +195,7 @@ impl HeadChunks {
         min_t: i64,
         max_t: i64,
         encoding: Encoding,
-        late: bool,
+        out_of_order: bool,
         bytes: &[u8],
     ) -> u64 {
         let mut writer = self.writer.lock();
@@ -210,7 +210,7 @@ impl HeadChunks {
         writer.current.buffer.extend_from_slice(&log_ref.0.to_be_bytes());
         writer.current.buffer.extend_from_slice(&min_t.to_be_bytes());
         writer.current.buffer.extend_from_slice(&max_t.to_be_bytes());
-        writer.current.buffer.push(encoding as u8 | if late { LATE_BIT } else { 0 });
+        writer.current.buffer.push(encoding as u8 | if out_of_order { OUT_OF_ORDER_BIT } else { 0 });
         put_uvarint(&mut writer.current.buffer, bytes.len() as u64);
         writer.current.buffer.extend_from_slice(bytes);
         let crc = Crc32c::of(&writer.current.buffer[start..]).to_bytes();
@@ -485,7 +485,7 @@ struct Parsed<'a> {
     min_t: i64,
     max_t: i64,
     encoding: Encoding,
-    late: bool,
+    out_of_order: bool,
     bytes: &'a [u8],
     /// Where `bytes` begin, from the chunk's start.
     offset: usize,
@@ -522,13 +522,14 @@ fn parse(file: &[u8]) -> Result<Parsed<'_>, Unparsed> {
     if stored.0 != computed.0 {
         return Err(Unparsed::Damaged(format!("checksum is {:08x}, expected {:08x}", stored.0, computed.0)));
     }
-    let encoding = Encoding::try_from(kind & !LATE_BIT).map_err(|e| Unparsed::Damaged(e.to_string()))?;
+    let encoding =
+        Encoding::try_from(kind & !OUT_OF_ORDER_BIT).map_err(|e| Unparsed::Damaged(e.to_string()))?;
     Ok(Parsed {
         log_ref,
         min_t,
         max_t,
         encoding,
-        late: kind & LATE_BIT != 0,
+        out_of_order: kind & OUT_OF_ORDER_BIT != 0,
         bytes,
         offset,
         len: covered + 4,
@@ -569,7 +570,7 @@ fn scan(file: &[u8], number: u32, mut found: impl FnMut(FoundChunk)) -> Result<(
             chunk::count(chunk.encoding, chunk.bytes).map_err(|e| (offset as u64, e.to_string()))?;
         found(FoundChunk {
             log_ref: chunk.log_ref,
-            late: chunk.late,
+            out_of_order: chunk.out_of_order,
             chunk: ClosedChunk {
                 at: place(number, offset as u64),
                 min_t: chunk.min_t,

@@ -26,7 +26,7 @@ impl LabelIndex for HeadIndex<'_> {
         };
         let pairs = {
             let series = cell.lock();
-            if series.epoch == 0 {
+            if series.generation == 0 {
                 return Ok("");
             }
             series.pairs

@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 /// Numbers commits and keeps the living snapshots.
 #[derive(Debug, Default)]
 pub struct Isolation {
-    state: Mutex<State>,
+    state: Mutex<Commits>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Commits {
     /// Newest commit that is applied in full.
     visible: u64,
     /// How many snapshots live at each number.
@@ -70,7 +70,7 @@ impl Isolation {
     }
 }
 
-impl State {
+impl Commits {
     fn oldest(&self) -> u64 {
         self.live.keys().next().copied().unwrap_or(u64::MAX)
     }

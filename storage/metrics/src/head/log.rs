@@ -34,7 +34,7 @@ pub struct Logs {
     /// The commit's records, gathered for one write.
     records: Batch,
     /// As `records`, for the out-of-order log.
-    late_records: Batch,
+    out_of_order_records: Batch,
     /// Numbers that no series of the head goes by and that records may have.
     spare_refs: HashMap<LogRef, Spare>,
     /// Whether samples are written with their start timestamps.
@@ -50,7 +50,7 @@ enum End {
     Poisoned(String),
 }
 
-/// Which records may have a number.
+/// Subset records may have a number.
 #[derive(Clone, Copy, Debug)]
 struct Spare {
     /// The last segment with any.
@@ -75,7 +75,7 @@ impl Logs {
             wal: None,
             wbl: None,
             records: Batch::new(),
-            late_records: Batch::new(),
+            out_of_order_records: Batch::new(),
             spare_refs: HashMap::new(),
             start_t,
             end: None,
@@ -160,18 +160,18 @@ impl Logs {
         put_samples(&mut self.records, samples, self.start_t);
     }
 
-    /// Adds late samples, marked as such.
-    pub fn put_late(&mut self, samples: &[PendingSample]) {
-        self.late_records.clear();
-        put_samples(&mut self.late_records, samples, self.start_t);
+    /// Adds out-of-order samples, marked as such.
+    pub fn put_out_of_order(&mut self, samples: &[PendingSample]) {
+        self.out_of_order_records.clear();
+        put_samples(&mut self.out_of_order_records, samples, self.start_t);
         // At most five.
-        let records = self.late_records.records().len() as u8;
+        let records = self.out_of_order_records.records().len() as u8;
         if records > 0 {
             // An announcement at the end of a segment counts for nothing: a crash may have left it there.
             self.records.keep_together();
-            self.records.push(|out| record::put_late_follows(out, records));
+            self.records.push(|out| record::put_out_of_order_follows(out, records));
         }
-        for record in self.late_records.records() {
+        for record in self.out_of_order_records.records() {
             self.records.push(|out| out.extend_from_slice(record));
         }
     }
@@ -217,9 +217,9 @@ impl Logs {
         }
     }
 
-    /// Writes late samples to the out-of-order log, behind the places of the chunks that were closed to make room for
+    /// Writes out-of-order samples to the out-of-order log, behind the places of the chunks that were closed to make room for
     /// them. Returns where the log ended before.
-    pub fn write_late(
+    pub fn write_out_of_order(
         &mut self,
         markers: &[(LogRef, u64)],
         samples: &[PendingSample],
@@ -228,27 +228,27 @@ impl Logs {
             .iter()
             .map(|(log_ref, chunk)| RefMmapMarker { series: *log_ref, chunk: *chunk })
             .collect();
-        self.late_records.clear();
-        self.late_records.push(|out| record::put_mmap_markers(out, &markers));
-        put_samples(&mut self.late_records, samples, self.start_t);
+        self.out_of_order_records.clear();
+        self.out_of_order_records.push(|out| record::put_mmap_markers(out, &markers));
+        put_samples(&mut self.out_of_order_records, samples, self.start_t);
         if self.wbl.is_none() {
             self.wbl = Some(Writer::open(self.disk.clone(), Path::new(WBL_DIR), self.options)?);
         }
         let Some(wbl) = &mut self.wbl else { return Err(StorageError::Closed) };
         let before = wbl.position();
-        wbl.log(&self.late_records)?;
+        wbl.log(&self.out_of_order_records)?;
         Ok(before)
     }
 
-    /// Notes in the out-of-order log that late chunks below a place are in blocks.
-    pub fn write_late_covered(&mut self, place: u64) -> Result<(), StorageError> {
-        self.late_records.clear();
-        self.late_records.push(|out| record::put_late_covered(out, place));
-        self.wbl.as_mut().ok_or(StorageError::Closed)?.log(&self.late_records)
+    /// Notes in the out-of-order log that out-of-order chunks below a place are in blocks.
+    pub fn write_out_of_order_covered(&mut self, place: u64) -> Result<(), StorageError> {
+        self.out_of_order_records.clear();
+        self.out_of_order_records.push(|out| record::put_out_of_order_covered(out, place));
+        self.wbl.as_mut().ok_or(StorageError::Closed)?.log(&self.out_of_order_records)
     }
 
     /// Takes back what was written to the out-of-order log from a position on.
-    pub fn take_back_late(&mut self, position: Position) {
+    pub fn take_back_out_of_order(&mut self, position: Position) {
         if let Some(wbl) = &mut self.wbl {
             wbl.take_back(position);
         }

@@ -5,7 +5,7 @@
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 //!
 //! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
-//! [`head_chunks`], and, when they came out of order, in [`late`] chunks. Commits are numbered by [`isolation`].
+//! [`head_chunks`], and, when they came out of order, in [`out_of_order`] chunks. Commits are numbered by [`isolation`].
 
 use crate::record::LogRef;
 use std::collections::{HashMap, HashSet};
@@ -17,11 +17,11 @@ use model::metadata::Metadata;
 use model::read::Columns;
 use parking_lot::{Mutex, RwLock};
 
-use crate::blocks::recode::Forms;
+use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::blocks::tombstones::Tombstones;
 use crate::codec::chunk;
 use crate::exemplars::ExemplarRing;
-use crate::head::closed::ClosedChunk;
+use crate::head::closed_chunks::ClosedChunk;
 use crate::head::figures::{SeriesFigures, TrafficFigures};
 use crate::head::head_chunks::HeadChunks;
 use crate::head::isolation::Isolation;
@@ -29,21 +29,21 @@ use crate::head::log::Logs;
 use crate::head::series::{Bounds, CutRule};
 use crate::head::table::SeriesTable;
 use crate::options::FloatEncoding;
-use crate::replay::interim::Translation;
+use crate::replay::interim_head::Translation;
 
 pub mod append;
 pub mod bit_store;
-pub mod closed;
+pub mod closed_chunks;
 pub mod commit;
+pub(crate) mod constant_run;
 pub mod figures;
 pub mod head_chunks;
 pub(crate) mod head_index;
 pub mod isolation;
-pub mod late;
 pub mod log;
 pub mod open_floats;
 pub mod open_histogram;
-pub(crate) mod repeats;
+pub mod out_of_order;
 pub mod series;
 pub mod table;
 
@@ -57,13 +57,13 @@ pub struct Head {
     pub(crate) tombstones: RwLock<Arc<Tombstones>>,
     pub(crate) exemplars: Mutex<ExemplarRing>,
     pub(crate) metadata: Mutex<HashMap<SeriesRef, Arc<Metadata>>>,
-    /// Series that have late samples. Taken before any series' lock.
-    pub(crate) late_series: Mutex<HashSet<SeriesRef>>,
+    /// Series that have out-of-order samples. Taken before any series' lock.
+    pub(crate) out_of_order_series: Mutex<HashSet<SeriesRef>>,
     pub(crate) times: Times,
     pub(crate) figures: SeriesFigures,
     pub(crate) traffic: Arc<TrafficFigures>,
     pub(crate) rule: CutRule,
-    pub(crate) late_chunk_samples: usize,
+    pub(crate) out_of_order_chunk_samples: usize,
     pub(crate) log_metadata: bool,
     /// Whether a sample of 0 is stored where a cumulative series began.
     pub(crate) zero_at_start: bool,
@@ -88,10 +88,10 @@ pub struct Times {
     pub max_t: AtomicI64,
     /// In-order samples before this belong to blocks.
     pub min_valid_t: AtomicI64,
-    /// Oldest late sample; `i64::MAX` while there is none.
-    pub late_min_t: AtomicI64,
-    /// Newest late sample; `i64::MIN` while there is none.
-    pub late_max_t: AtomicI64,
+    /// Oldest out-of-order sample; `i64::MAX` while there is none.
+    pub out_of_order_min_t: AtomicI64,
+    /// Newest out-of-order sample; `i64::MIN` while there is none.
+    pub out_of_order_max_t: AtomicI64,
 }
 
 impl Default for Times {
@@ -101,8 +101,8 @@ impl Default for Times {
             since_min_t: AtomicI64::new(i64::MAX),
             max_t: AtomicI64::new(i64::MIN),
             min_valid_t: AtomicI64::new(i64::MIN),
-            late_min_t: AtomicI64::new(i64::MAX),
-            late_max_t: AtomicI64::new(i64::MIN),
+            out_of_order_min_t: AtomicI64::new(i64::MAX),
+            out_of_order_max_t: AtomicI64::new(i64::MIN),
         }
     }
 }
@@ -116,10 +116,10 @@ impl Times {
         self.min_t.fetch_min(min_t, Ordering::SeqCst);
     }
 
-    /// Takes late samples into account.
-    pub fn note_late(&self, min_t: i64, max_t: i64) {
-        self.late_min_t.fetch_min(min_t, Ordering::SeqCst);
-        self.late_max_t.fetch_max(max_t, Ordering::SeqCst);
+    /// Takes out-of-order samples into account.
+    pub fn note_out_of_order(&self, min_t: i64, max_t: i64) {
+        self.out_of_order_min_t.fetch_min(min_t, Ordering::SeqCst);
+        self.out_of_order_max_t.fetch_max(max_t, Ordering::SeqCst);
     }
 
     /// A truncation begins to look at all series. Called under the commit lock.
@@ -137,11 +137,11 @@ impl Times {
         self.max_t.fetch_max(found, Ordering::SeqCst);
     }
 
-    /// Notes what late samples span. Called under the commit lock.
-    pub(crate) fn set_late(&self, late_t: Option<(i64, i64)>) {
-        let (first, last) = late_t.unwrap_or((i64::MAX, i64::MIN));
-        self.late_min_t.store(first, Ordering::SeqCst);
-        self.late_max_t.store(last, Ordering::SeqCst);
+    /// Notes what out-of-order samples span. Called under the commit lock.
+    pub(crate) fn set_out_of_order(&self, out_of_order_t: Option<(i64, i64)>) {
+        let (first, last) = out_of_order_t.unwrap_or((i64::MAX, i64::MIN));
+        self.out_of_order_min_t.store(first, Ordering::SeqCst);
+        self.out_of_order_max_t.store(last, Ordering::SeqCst);
     }
 
     /// Whether the head has ever had a sample.
@@ -155,8 +155,8 @@ impl Times {
 pub struct HeadOptions {
     /// When chunks are cut.
     pub rule: CutRule,
-    /// Samples of an open late chunk.
-    pub late_chunk_samples: usize,
+    /// Samples of an open out-of-order chunk.
+    pub out_of_order_chunk_samples: usize,
     /// Whether metadata goes into the log.
     pub log_metadata: bool,
     /// Whether a sample of 0 is stored where a cumulative series began.
@@ -178,16 +178,16 @@ impl Head {
             tombstones: RwLock::default(),
             exemplars: Mutex::new(ExemplarRing::new(options.exemplars, options.window)),
             metadata: Mutex::default(),
-            late_series: Mutex::default(),
+            out_of_order_series: Mutex::default(),
             times: Times::default(),
             figures: SeriesFigures::default(),
             traffic: Arc::default(),
             rule: options.rule,
-            late_chunk_samples: options.late_chunk_samples,
+            out_of_order_chunk_samples: options.out_of_order_chunk_samples,
             log_metadata: options.log_metadata,
             zero_at_start: options.zero_at_start,
             window: AtomicI64::new(options.window),
-            xor2: AtomicBool::new(options.rule.forms.xor2),
+            xor2: AtomicBool::new(options.rule.encodings.xor2),
             successor: OnceLock::new(),
             translation: RwLock::default(),
         };
@@ -197,8 +197,8 @@ impl Head {
 
     /// When chunks are cut, and what new ones are.
     pub(crate) fn cut_rule(&self) -> CutRule {
-        let forms = Forms { xor2: self.xor2.load(Ordering::Relaxed), ..self.rule.forms };
-        CutRule { forms, ..self.rule }
+        let encodings = ChunkEncodings { xor2: self.xor2.load(Ordering::Relaxed), ..self.rule.encodings };
+        CutRule { encodings, ..self.rule }
     }
 
     /// Changes what new float chunks are.
@@ -223,32 +223,32 @@ impl Head {
         self.times.truncated(cut, min_t);
     }
 
-    /// Whether any series has late samples.
-    pub(crate) fn has_late(&self) -> bool {
-        !self.late_series.lock().is_empty()
+    /// Whether any series has out-of-order samples.
+    pub(crate) fn has_out_of_order(&self) -> bool {
+        !self.out_of_order_series.lock().is_empty()
     }
 
-    /// Writes all open late chunks out. Called under the commit lock.
-    pub(crate) fn close_late(&self) {
+    /// Writes all open out-of-order chunks out. Called under the commit lock.
+    pub(crate) fn close_out_of_order(&self) {
         let pages = self.table.pages();
-        let forms = self.cut_rule().forms;
-        for reference in self.late_series.lock().iter() {
+        let encodings = self.cut_rule().encodings;
+        for reference in self.out_of_order_series.lock().iter() {
             let Some(mut series) = pages.lock(*reference) else { continue };
             let log_ref = series.log_ref;
-            if let Some(late) = &mut series.late
-                && !late.open.is_empty()
+            if let Some(out_of_order) = &mut series.out_of_order
+                && !out_of_order.open.is_empty()
             {
-                let chunks = late.close(log_ref, forms, &self.chunks).len() as u64;
+                let chunks = out_of_order.close(log_ref, encodings, &self.chunks).len() as u64;
                 self.figures.chunks_added(chunks.saturating_sub(1));
             }
         }
     }
 
-    /// Time of the oldest late sample at or after `from` in full chunks below a place. A chunk that cannot be read
+    /// Time of the oldest out-of-order sample at or after `from` in full chunks below a place. A chunk that cannot be read
     /// counts as one at `from`: who reads it will say so.
-    pub(crate) fn next_late(&self, from: i64, below: u64) -> Option<i64> {
+    pub(crate) fn next_out_of_order(&self, from: i64, below: u64) -> Option<i64> {
         let pages = self.table.pages();
-        let late = self.late_series.lock();
+        let out_of_order = self.out_of_order_series.lock();
         let next_in = |chunk: &ClosedChunk| {
             if chunk.min_t >= from || chunk.max_t < from {
                 return (chunk.max_t >= from).then_some(chunk.min_t);
@@ -264,28 +264,29 @@ impl Head {
         };
         let next_of = |series: &SeriesRef| {
             let series = pages.lock(*series)?;
-            let chunks = series.late.as_ref()?.closed.iter().map(|late| &late.chunk);
+            let chunks = series.out_of_order.as_ref()?.closed.iter().map(|out_of_order| &out_of_order.chunk);
             chunks.filter(|chunk| chunk.at < below).filter_map(next_in).min()
         };
-        late.iter().filter_map(next_of).min()
+        out_of_order.iter().filter_map(next_of).min()
     }
 
-    /// First and last time of late samples.
-    pub(crate) fn late_range(&self) -> Option<(i64, i64)> {
+    /// First and last time of out-of-order samples.
+    pub(crate) fn out_of_order_range(&self) -> Option<(i64, i64)> {
         let pages = self.table.pages();
-        let late = self.late_series.lock();
-        let ranges = late.iter().filter_map(|series| pages.lock(*series)?.late.as_ref()?.range());
+        let out_of_order = self.out_of_order_series.lock();
+        let ranges =
+            out_of_order.iter().filter_map(|series| pages.lock(*series)?.out_of_order.as_ref()?.range());
         ranges.reduce(|(a, b), (first, last)| (a.min(first), b.max(last)))
     }
 
-    /// Forgets which series had late samples, where they have none any more or are gone.
-    pub(crate) fn forget_late(&self, removed: &[(SeriesRef, LogRef)]) {
+    /// Forgets which series had out-of-order samples, where they have none any more or are gone.
+    pub(crate) fn forget_out_of_order(&self, removed: &[(SeriesRef, LogRef)]) {
         let pages = self.table.pages();
-        let mut late = self.late_series.lock();
+        let mut out_of_order = self.out_of_order_series.lock();
         for (series, _) in removed {
-            late.remove(series);
+            out_of_order.remove(series);
         }
-        late.retain(|series| pages.lock(*series).is_some_and(|series| series.late.is_some()));
+        out_of_order.retain(|series| pages.lock(*series).is_some_and(|series| series.out_of_order.is_some()));
     }
 
     /// The numbers of all series in the log, ascending.

@@ -10,7 +10,7 @@ use crate::codec::bits::PutBits;
 use crate::codec::gorilla::put_dod;
 use crate::codec::xor_value::XorValue;
 use crate::head::bit_store::{BitStore, Chain, LastCell, WORD_BITS};
-use crate::head::repeats::Repeats;
+use crate::head::constant_run::ConstantRun;
 use storage_base::bytes::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
 
 /// Bytes before the bit stream: the count of samples.
@@ -307,9 +307,9 @@ impl OpenFloats {
 
     /// The samples, if they are all equal and equally far apart.
     #[inline]
-    pub fn repeats(&self) -> Option<Repeats> {
+    pub fn repeats(&self) -> Option<ConstantRun> {
         let Self { delta, count, last_v: bits, .. } = *self;
-        (self.is_flat() && count > 0).then(|| Repeats { first_t: self.first_t(), delta, count, bits })
+        (self.is_flat() && count > 0).then(|| ConstantRun { first_t: self.first_t(), delta, count, bits })
     }
 
     /// The chunk so far.

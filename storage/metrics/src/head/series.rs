@@ -8,16 +8,16 @@ use model::SampleValue;
 use model::append::{AppendError, HistogramSample};
 use model::sample::is_stale;
 
+use crate::blocks::chunk_samples::{self, ChunkEncodings};
 use crate::blocks::chunk_segments::Chunk;
-use crate::blocks::recode::{self, Forms};
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::xor2::Xor2Appender;
-use crate::head::closed::{ClosedChunk, ClosedChunks, SPAN_END};
+use crate::head::closed_chunks::{ClosedChunk, ClosedChunks, SPAN_END};
 use crate::head::head_chunks::HeadChunks;
 use crate::head::isolation::{Commit, Versions};
-use crate::head::late::Late;
 use crate::head::open_floats::OpenFloats;
 use crate::head::open_histogram::OpenHistogram;
+use crate::head::out_of_order::OutOfOrder;
 use storage_base::index::pair_lists::PairList;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
@@ -38,13 +38,13 @@ pub struct CutRule {
     /// Samples that a float chunk aims at.
     pub samples: u16,
     /// What new chunks are.
-    pub forms: Forms,
+    pub encodings: ChunkEncodings,
 }
 
 impl CutRule {
     /// A rule for chunks without start timestamps.
     pub const fn new(range: i64, samples: u16) -> Self {
-        Self { range, samples, forms: Forms { xor2: false, histogram_start_t: false } }
+        Self { range, samples, encodings: ChunkEncodings { xor2: false, histogram_start_t: false } }
     }
 }
 
@@ -61,15 +61,15 @@ pub enum Open<'s> {
     /// Floats.
     Floats(&'s OpenFloats),
     /// Floats with start timestamps.
-    Started(&'s Xor2Appender),
+    Xor2(&'s Xor2Appender),
     /// Native histograms.
     Histograms(&'s OpenHistogram),
 }
 
 /// An open chunk of a rarer kind, and where it is cut.
 #[derive(Debug)]
-struct RareChunk {
-    chunk: Rare,
+struct BoxedOpen {
+    chunk: BoxedChunk,
     /// First time in it.
     min_t: i64,
     /// A sample at or after this begins another chunk.
@@ -79,12 +79,12 @@ struct RareChunk {
 }
 
 #[derive(Debug)]
-enum Rare {
+enum BoxedChunk {
     Histograms(OpenHistogram),
-    Started(Xor2Appender),
+    Xor2(Xor2Appender),
 }
 
-/// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is rare is in
+/// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is boxed is in
 /// boxes, and what an append needs lies together.
 #[derive(Debug, Default)]
 pub struct Series {
@@ -93,7 +93,7 @@ pub struct Series {
     /// A float so long after the open chunk's first, in milliseconds, begins another chunk.
     next_cut: u32,
     /// The table's round of garbage collection in which the series was created; 0 for a vacant slot.
-    pub(crate) epoch: u32,
+    pub(crate) generation: u32,
     /// Its number in write-ahead log and chunks_head.
     pub(crate) log_ref: LogRef,
     /// The newest commits.
@@ -107,9 +107,9 @@ pub struct Series {
     /// Full chunks, ascending in time.
     pub(crate) closed: ClosedChunks,
     /// The open chunk of histograms, or of floats with start timestamps.
-    rare: Option<Box<RareChunk>>,
+    boxed: Option<Box<BoxedOpen>>,
     /// Out-of-order samples.
-    pub(crate) late: Option<Box<Late>>,
+    pub(crate) out_of_order: Option<Box<OutOfOrder>>,
 }
 
 /// What a series ends in.
@@ -129,7 +129,7 @@ pub enum Place {
     /// Equal to the newest sample: nothing to do.
     Same,
     /// Before the newest sample or the head's bound, within the out-of-order window.
-    Late,
+    OutOfOrder,
 }
 
 /// What appends are measured against; the same for all samples of one appender.
@@ -141,18 +141,18 @@ pub struct Bounds {
     pub head_max_t: i64,
     /// How much older than that out-of-order samples may be; 0 refuses them.
     pub window: i64,
-    /// Whether late samples are refused even within the window.
+    /// Whether out-of-order samples are refused even within the window.
     pub refuse_late: bool,
 }
 
 impl Bounds {
     /// Where a sample that cannot be the next goes.
-    pub(crate) fn place_late(&self, t: i64) -> Result<Place, AppendError> {
+    pub(crate) fn place_out_of_order(&self, t: i64) -> Result<Place, AppendError> {
         if self.window > 0 {
             if t < self.head_max_t.saturating_sub(self.window) {
                 return Err(AppendError::TooOld);
             }
-            return if self.refuse_late { Err(AppendError::OutOfOrder) } else { Ok(Place::Late) };
+            return if self.refuse_late { Err(AppendError::OutOfOrder) } else { Ok(Place::OutOfOrder) };
         }
         Err(if t < self.min_valid_t { AppendError::OutOfBounds } else { AppendError::OutOfOrder })
     }
@@ -160,8 +160,8 @@ impl Bounds {
 
 impl Series {
     /// A series without samples.
-    pub(crate) fn new(epoch: u32, log_ref: LogRef, pairs: PairList) -> Self {
-        Self { epoch, log_ref, pairs, ..Self::default() }
+    pub(crate) fn new(generation: u32, log_ref: LogRef, pairs: PairList) -> Self {
+        Self { generation, log_ref, pairs, ..Self::default() }
     }
 
     /// Time of the newest in-order sample; `i64::MIN` without one.
@@ -169,7 +169,7 @@ impl Series {
     pub fn last_t(&self) -> i64 {
         match self.open() {
             Open::Floats(chunk) => chunk.last_t(),
-            Open::Started(chunk) => chunk.last_t(),
+            Open::Xor2(chunk) => chunk.last_t(),
             Open::Histograms(chunk) => chunk.last_t(),
             Open::None => self.closed.last().map_or(i64::MIN, |chunk| chunk.max_t),
         }
@@ -178,10 +178,10 @@ impl Series {
     /// The open chunk.
     #[inline]
     pub fn open(&self) -> Open<'_> {
-        match self.rare.as_ref().map(|open| &open.chunk) {
+        match self.boxed.as_ref().map(|open| &open.chunk) {
             _ if self.floats.count() > 0 => Open::Floats(&self.floats),
-            Some(Rare::Histograms(chunk)) => Open::Histograms(chunk),
-            Some(Rare::Started(chunk)) => Open::Started(chunk),
+            Some(BoxedChunk::Histograms(chunk)) => Open::Histograms(chunk),
+            Some(BoxedChunk::Xor2(chunk)) => Open::Xor2(chunk),
             None => Open::None,
         }
     }
@@ -194,7 +194,7 @@ impl Series {
 
     /// First time in the open chunk; `i64::MAX` without one.
     pub fn open_min_t(&self) -> i64 {
-        match &self.rare {
+        match &self.boxed {
             _ if self.floats.count() > 0 => self.floats.first_t(),
             Some(open) => open.min_t,
             None => i64::MAX,
@@ -216,7 +216,7 @@ impl Series {
         };
         match self.open() {
             Open::None => None,
-            Open::Started(chunk) => put(Encoding::Xor2, chunk.bytes()),
+            Open::Xor2(chunk) => put(Encoding::Xor2, chunk.bytes()),
             Open::Histograms(chunk) => put(chunk.encoding(), chunk.bytes()),
             Open::Floats(chunk) => {
                 chunk.put_bytes(&chunks.open, out);
@@ -240,19 +240,19 @@ impl Series {
     /// Chunks of the series, in order and late.
     pub fn chunks(&self) -> usize {
         let open = usize::from(!matches!(self.open(), Open::None));
-        self.closed.len() + open + self.late.as_ref().map_or(0, |late| late.chunks())
+        self.closed.len() + open + self.out_of_order.as_ref().map_or(0, |out_of_order| out_of_order.chunks())
     }
 
     /// Whether it holds no sample.
     pub fn is_empty(&self) -> bool {
-        matches!(self.open(), Open::None) && self.closed.is_empty() && self.late.is_none()
+        matches!(self.open(), Open::None) && self.closed.is_empty() && self.out_of_order.is_none()
     }
 
     /// What its newest in-order sample is.
     pub fn tail(&self) -> Tail {
         match self.open() {
             Open::Floats(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
-            Open::Started(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
+            Open::Xor2(chunk) => Tail { stale: is_stale(chunk.last_v()), buckets: None },
             Open::Histograms(chunk) => {
                 Tail { stale: is_stale(chunk.last_sum()), buckets: Some(chunk.last_buckets()) }
             }
@@ -277,7 +277,7 @@ impl Series {
             if t == last_t {
                 let same = match self.open() {
                     Open::Floats(chunk) => chunk.last_v().to_bits() == v.to_bits(),
-                    Open::Started(chunk) => chunk.last_v().to_bits() == v.to_bits(),
+                    Open::Xor2(chunk) => chunk.last_v().to_bits() == v.to_bits(),
                     Open::Histograms(_) => false,
                     Open::None => match self.last_closed(chunks) {
                         Some(SampleValue::Float(last)) => last.to_bits() == v.to_bits(),
@@ -287,7 +287,7 @@ impl Series {
                 return if same { Ok(Place::Same) } else { Err(AppendError::Duplicate) };
             }
         }
-        bounds.place_late(t)
+        bounds.place_out_of_order(t)
     }
 
     /// Where a histogram sample belongs, or why it is refused.
@@ -305,7 +305,7 @@ impl Series {
             }
             if t == last_t {
                 let same = match self.open() {
-                    Open::Floats(_) | Open::Started(_) => false,
+                    Open::Floats(_) | Open::Xor2(_) => false,
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
                         (
@@ -322,7 +322,7 @@ impl Series {
                 return if same { Ok(Place::Same) } else { Err(AppendError::Duplicate) };
             }
         }
-        bounds.place_late(t)
+        bounds.place_out_of_order(t)
     }
 
     /// The last sample of the last full chunk, where the series was brought back without an open one. `None` when
@@ -330,14 +330,14 @@ impl Series {
     #[cold]
     fn last_closed(&self, chunks: &HeadChunks) -> Option<SampleValue> {
         let (encoding, bytes) = chunks.read(self.closed.last()?.at).ok()?;
-        Some(recode::samples(Chunk { encoding, data: &bytes }).ok()?.pop()?.value)
+        Some(chunk_samples::samples(Chunk { encoding, data: &bytes }).ok()?.pop()?.value)
     }
 
     /// How the chunk is encoded that has the newest in-order sample.
     pub(crate) fn last_encoding(&self) -> Encoding {
         match self.open() {
             Open::Floats(_) => Encoding::Xor,
-            Open::Started(_) => Encoding::Xor2,
+            Open::Xor2(_) => Encoding::Xor2,
             Open::Histograms(chunk) => chunk.encoding(),
             Open::None => self.closed.last().map_or(Encoding::None, |chunk| chunk.encoding),
         }
@@ -355,24 +355,24 @@ impl Series {
     ) -> Result<bool, AppendError> {
         self.versions.advance(commit, self.last_t());
         let refused = |e: ChunkError| AppendError::InvalidHistogram(e.to_string());
-        if let Some(open) = &mut self.rare
+        if let Some(open) = &mut self.boxed
             && open.fits_histogram(t, v, rule)
-            && let Rare::Histograms(chunk) = &mut open.chunk
+            && let BoxedChunk::Histograms(chunk) = &mut open.chunk
         {
             let Some(full) = chunk.push(t, v, start_t).map_err(refused)? else { return Ok(false) };
-            let closed = write_out(self.log_ref, open.min_t, &Rare::Histograms(full), chunks);
+            let closed = write_out(self.log_ref, open.min_t, &BoxedChunk::Histograms(full), chunks);
             self.closed.insert(closed);
             (open.min_t, open.next_cut, open.predicted) = (t, range_end(t, rule.range), false);
             return Ok(true);
         }
         let previous = match self.open() {
             Open::Histograms(previous) => Some(previous),
-            Open::Floats(_) | Open::Started(_) | Open::None => None,
+            Open::Floats(_) | Open::Xor2(_) | Open::None => None,
         };
-        let start_t = rule.forms.histogram_start_t.then_some(start_t);
+        let start_t = rule.encodings.histogram_start_t.then_some(start_t);
         let next = OpenHistogram::begin(previous, t, v, start_t).map_err(refused)?;
         self.close_open(chunks);
-        self.rare = Some(RareChunk::begin(Rare::Histograms(next), t, rule));
+        self.boxed = Some(BoxedOpen::begin(BoxedChunk::Histograms(next), t, rule));
         Ok(true)
     }
 
@@ -391,17 +391,17 @@ impl Series {
         if !self.is_cut_at(t, rule) && self.floats.append(t, v, &chunks.open).is_ok() {
             return Ok(false);
         }
-        if let Some(open) = &mut self.rare
+        if let Some(open) = &mut self.boxed
             && open.fits_started(t, rule)
-            && let Rare::Started(chunk) = &mut open.chunk
+            && let BoxedChunk::Xor2(chunk) = &mut open.chunk
         {
             return chunk.append(t, v, start_t).map(|()| false).map_err(|_| AppendError::OutOfOrder);
         }
         self.close_open(chunks);
-        if rule.forms.xor2 {
+        if rule.encodings.xor2 {
             let mut chunk = Xor2Appender::new();
             chunk.append(t, v, start_t).map_err(|_| AppendError::OutOfOrder)?;
-            self.rare = Some(RareChunk::begin(Rare::Started(chunk), t, rule));
+            self.boxed = Some(BoxedOpen::begin(BoxedChunk::Xor2(chunk), t, rule));
         } else {
             self.floats = OpenFloats::begin(t, v);
             self.next_cut = saturated(range_end(t, rule.range).saturating_sub(t));
@@ -474,15 +474,15 @@ impl Series {
     }
 
     /// Drops chunks that end before `min_t`, and late ones below a place.
-    pub(crate) fn truncate(&mut self, min_t: i64, late_below: u64, chunks: &HeadChunks) {
+    pub(crate) fn truncate(&mut self, min_t: i64, out_of_order_below: u64, chunks: &HeadChunks) {
         self.closed.truncate(min_t);
         if self.last_t() < min_t {
             self.drop_open(chunks);
         }
-        if let Some(late) = &mut self.late {
-            late.closed.retain(|late| late.chunk.at >= late_below);
-            if late.chunks() == 0 {
-                self.late = None;
+        if let Some(out_of_order) = &mut self.out_of_order {
+            out_of_order.closed.retain(|out_of_order| out_of_order.chunk.at >= out_of_order_below);
+            if out_of_order.chunks() == 0 {
+                self.out_of_order = None;
             }
         }
     }
@@ -491,18 +491,18 @@ impl Series {
     pub(crate) fn clear(&mut self, chunks: &HeadChunks) {
         self.drop_open(chunks);
         self.closed = ClosedChunks::default();
-        self.late = None;
+        self.out_of_order = None;
         self.versions = Versions::default();
     }
 
     fn drop_open(&mut self, chunks: &HeadChunks) {
         self.floats.release(&chunks.open);
-        self.rare = None;
+        self.boxed = None;
     }
 
     /// Writes the open chunk out.
     pub(crate) fn close_open(&mut self, chunks: &HeadChunks) {
-        if let Some(open) = self.rare.take() {
+        if let Some(open) = self.boxed.take() {
             self.closed.insert(write_out(self.log_ref, open.min_t, &open.chunk, chunks));
         }
         if self.floats.count() > 0 {
@@ -516,9 +516,9 @@ impl Series {
     }
 }
 
-impl RareChunk {
+impl BoxedOpen {
     /// A chunk whose first sample is at `t`.
-    fn begin(chunk: Rare, t: i64, rule: CutRule) -> Box<Self> {
+    fn begin(chunk: BoxedChunk, t: i64, rule: CutRule) -> Box<Self> {
         Box::new(Self { chunk, min_t: t, next_cut: range_end(t, rule.range), predicted: false })
     }
 
@@ -529,7 +529,7 @@ impl RareChunk {
 
     /// Whether the next histogram belongs into the chunk, by form, size and time.
     fn fits_histogram(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
-        let Rare::Histograms(chunk) = &self.chunk else { return false };
+        let BoxedChunk::Histograms(chunk) = &self.chunk else { return false };
         let (bytes, samples) = (chunk.bytes().len(), chunk.count());
         let end = if self.predicted { range_end(self.min_t, rule.range) } else { self.next_cut };
         if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
@@ -538,14 +538,14 @@ impl RareChunk {
             self.predicted = true;
         }
         let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
-        let of_form = chunk.takes(v) && chunk.encoding().has_start_t() == rule.forms.histogram_start_t;
+        let of_form = chunk.takes(v) && chunk.encoding().has_start_t() == rule.encodings.histogram_start_t;
         of_form && self.is_near(t) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
     }
 
     /// Whether the next float belongs into the chunk. One with start timestamps goes on to its end where new ones would
     /// have none.
     fn fits_started(&mut self, t: i64, rule: CutRule) -> bool {
-        let Rare::Started(chunk) = &self.chunk else { return false };
+        let BoxedChunk::Xor2(chunk) = &self.chunk else { return false };
         if chunk.count() == rule.samples / 4 {
             self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, 4.0);
         }
@@ -556,10 +556,10 @@ impl RareChunk {
 }
 
 /// Writes a chunk out that began at `min_t`.
-fn write_out(log_ref: LogRef, min_t: i64, chunk: &Rare, chunks: &HeadChunks) -> ClosedChunk {
+fn write_out(log_ref: LogRef, min_t: i64, chunk: &BoxedChunk, chunks: &HeadChunks) -> ClosedChunk {
     let (encoding, bytes, max_t, samples) = match chunk {
-        Rare::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
-        Rare::Started(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),
+        BoxedChunk::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
+        BoxedChunk::Xor2(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),
     };
     let at = chunks.write(log_ref, min_t, max_t, encoding, false, bytes);
     ClosedChunk { at, min_t, max_t, encoding, samples }

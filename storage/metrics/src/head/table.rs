@@ -73,15 +73,15 @@ struct Slots {
     /// Vacated in this round.
     resting: Vec<u32>,
     /// Current round, counted from 1.
-    epoch: u32,
+    generation: u32,
 }
 
 /// The table has no room: 2^32 series, or 16 GiB of label pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
-fn reference(epoch: u32, slot: u32) -> SeriesRef {
-    SeriesRef(u64::from(epoch) << 32 | u64::from(slot))
+fn reference(generation: u32, slot: u32) -> SeriesRef {
+    SeriesRef(u64::from(generation) << 32 | u64::from(slot))
 }
 
 /// The slot that a reference names.
@@ -109,14 +109,14 @@ impl Pages {
     #[inline]
     pub fn lock_ahead(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
         self.prefetch_behind(reference(0, slot));
-        Some(self.slot(slot)?.lock()).filter(|series| series.epoch != 0)
+        Some(self.slot(slot)?.lock()).filter(|series| series.generation != 0)
     }
 
     /// The series of a reference, locked; `None` when it is gone or the list is too old.
     #[inline]
     pub fn lock(&self, series: SeriesRef) -> Option<MutexGuard<'_, Series>> {
         let guard = self.slot(slot_of(series))?.lock();
-        (guard.epoch != 0 && guard.epoch == (series.0 >> 32) as u32).then_some(guard)
+        (guard.generation != 0 && guard.generation == (series.0 >> 32) as u32).then_some(guard)
     }
 }
 
@@ -125,7 +125,7 @@ impl Default for SeriesTable {
         Self {
             pages: RwLock::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            slots: Mutex::new(Slots { len: 0, free: Vec::new(), resting: Vec::new(), epoch: 1 }),
+            slots: Mutex::new(Slots { len: 0, free: Vec::new(), resting: Vec::new(), generation: 1 }),
             last_log_ref: AtomicU64::new(0),
             index: RwLock::default(),
         }
@@ -133,10 +133,10 @@ impl Default for SeriesTable {
 }
 
 impl SeriesTable {
-    /// An empty table that counts its rounds from `epoch` on, above 0.
-    pub fn from_epoch(epoch: u32) -> Self {
+    /// An empty table that counts its rounds from `generation` on, above 0.
+    pub fn from_generation(generation: u32) -> Self {
         let mut table = Self::default();
-        table.slots.get_mut().epoch = epoch;
+        table.slots.get_mut().generation = generation;
         table
     }
 
@@ -177,7 +177,7 @@ impl SeriesTable {
         if !self.index.read().has_room() {
             return Err(TableFull);
         }
-        let (slot, epoch) = self.take_slot()?;
+        let (slot, generation) = self.take_slot()?;
         let log_ref = log_ref
             .unwrap_or_else(|| LogRef(self.last_log_ref.fetch_add(1, Ordering::Relaxed).wrapping_add(1)));
         self.reserve_log_ref(log_ref);
@@ -186,11 +186,11 @@ impl SeriesTable {
         {
             let mut index = self.index.write();
             let pairs = index.add(slot, labels);
-            *cell.lock() = Series::new(epoch, log_ref, pairs);
+            *cell.lock() = Series::new(generation, log_ref, pairs);
         }
         let key = Key { hash: hash as u32, slot };
         shard.insert_unique(Key::spread(key.hash), key, |key| Key::spread(key.hash));
-        Ok((reference(epoch, slot), true))
+        Ok((reference(generation, slot), true))
     }
 
     /// The series with these labels.
@@ -217,7 +217,7 @@ impl SeriesTable {
             let same = pairs.len() == labels.len()
                 && labels.iter().zip(pairs).all(|(label, pair)| index.pair(pair) == Some(label));
             if same {
-                found = Some(reference(series.epoch, key.slot));
+                found = Some(reference(series.generation, key.slot));
             }
             same
         });
@@ -227,7 +227,7 @@ impl SeriesTable {
     fn take_slot(&self) -> Result<(u32, u32), TableFull> {
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.free.pop() {
-            return Ok((slot, slots.epoch));
+            return Ok((slot, slots.generation));
         }
         let slot = slots.len;
         slots.len = slot.checked_add(1).ok_or(TableFull)?;
@@ -239,7 +239,7 @@ impl SeriesTable {
             list.push(page);
             *pages = Pages(Arc::new(list));
         }
-        Ok((slot, slots.epoch))
+        Ok((slot, slots.generation))
     }
 
     /// Every series with its reference, as of now, in no order of labels. Series that come meanwhile may be missed.
@@ -249,8 +249,8 @@ impl SeriesTable {
         slots
             .into_iter()
             .filter_map(|slot| {
-                let epoch = pages.slot(slot)?.lock().epoch;
-                (epoch != 0).then(|| reference(epoch, slot))
+                let generation = pages.slot(slot)?.lock().generation;
+                (generation != 0).then(|| reference(generation, slot))
             })
             .collect()
     }
@@ -262,7 +262,7 @@ impl SeriesTable {
 
     /// The reference of the series in a slot; `None` when it is vacant.
     pub fn reference_of(slot: u32, series: &Series) -> Option<SeriesRef> {
-        (series.epoch != 0).then(|| reference(series.epoch, slot))
+        (series.generation != 0).then(|| reference(series.generation, slot))
     }
 
     /// A series' labels.
@@ -309,7 +309,7 @@ impl SeriesTable {
             removed.iter().map(|(series, _)| slot_of(*series)).collect(),
         );
         slots.free.extend(resting);
-        slots.epoch += 1;
+        slots.generation += 1;
         removed
     }
 }

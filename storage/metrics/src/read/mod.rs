@@ -1,6 +1,6 @@
 //! Reading: from a selection to series, of head and blocks together.
 
-mod find;
-pub mod pieces;
 pub mod read_only;
+mod search;
 pub mod select;
+pub mod series_cursor;

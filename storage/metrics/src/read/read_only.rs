@@ -11,9 +11,9 @@ use model::read::{Selection, Series};
 
 use crate::blocks::block::MetricsBlock;
 use crate::options::{Limits, Options};
-use crate::read::pieces::PieceCursor;
 use crate::read::select::{HeadView, Selected, Snapshot};
-use crate::replay::restore::whole_head;
+use crate::read::series_cursor::SeriesCursor;
+use crate::replay::replay_state::whole_head;
 use crate::store::{ROOT, in_order_end};
 use crate::stored_samples;
 use storage_base::block::{Block, BlockSet, block_id};
@@ -31,7 +31,7 @@ pub struct ReadOnly {
 pub struct StoredSeries(Selected);
 
 /// Reads the samples of a [`StoredSeries`] front to back.
-pub struct StoredRuns(PieceCursor);
+pub struct StoredRuns(SeriesCursor);
 
 impl ReadOnly {
     /// Opens a directory for what is at or before `max_t`: when blocks end behind that, the head is left out. `scratch`
@@ -52,8 +52,8 @@ impl ReadOnly {
         let wal = Path::new(crate::format::WAL_DIR);
         disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
         let head = whole_head(&disk, &Options::default(), &Limits::default(), end, observer)?;
-        // As chunks, late samples keep their form.
-        head.close_late();
+        // As chunks, out-of-order samples keep their form.
+        head.close_out_of_order();
         let blocks = Arc::new(blocks);
         let snapshot = Snapshot::new(blocks.clone(), [HeadView::new(Arc::new(head), end)], None);
         Ok(Self { snapshot, blocks })

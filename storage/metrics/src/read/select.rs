@@ -20,37 +20,37 @@ use crate::blocks::block::{BlockSeries, MetricsBlock, SharedBlock};
 use crate::blocks::tombstones::{Intervals, Tombstones};
 use crate::codec::chunk::{self, Encoding};
 use crate::head::Head;
-use crate::head::closed::ClosedChunk;
+use crate::head::closed_chunks::ClosedChunk;
+use crate::head::constant_run::ConstantRun;
 use crate::head::head_chunks::ChunkBytes;
 use crate::head::head_index::HeadIndex;
 use crate::head::isolation::View;
-use crate::head::late::{LateChunk, LateSample};
-use crate::head::repeats::Repeats;
+use crate::head::out_of_order::{OutOfOrderChunk, OutOfOrderSample};
 use crate::head::series::{Open, Series};
 use crate::head::table::Pages;
-use crate::read::find::{FEW, Found};
-use crate::read::pieces::{Piece, PieceCursor, Source};
+use crate::read::search::{FEW, FoundSeries};
+use crate::read::series_cursor::{Piece, SeriesCursor, Source};
 use storage_base::StorageError;
 use storage_base::block::set::BlockSet;
 use storage_base::index::ChunkMeta;
 use storage_base::index::mem::MemIndex;
+use storage_base::index::projection::Projection;
 use storage_base::index::select;
-use storage_base::index::wanted::Wanted;
 
 thread_local! {
     /// Memory for the places of a series' chunks and the bytes of its open one, kept from one series to the next.
     static SCRATCH: Cell<(Vec<u64>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
-/// Which samples of the head.
+/// Subset samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum Subset {
     /// All.
     All,
     /// Those that came in order.
     InOrder,
-    /// Those that came late and are in full chunks below a place.
-    Late {
+    /// Those that came out of order and are in full chunks below a place.
+    OutOfOrder {
         /// The place.
         below: u64,
     },
@@ -66,7 +66,7 @@ pub struct HeadView {
     from: i64,
     /// Oldest in-order sample of the head, be it in blocks too or not.
     first_t: i64,
-    /// What in-order and late samples span; never less, but maybe more.
+    /// What in-order and out-of-order samples span; never less, but maybe more.
     spans: [(i64, i64); 2],
 }
 
@@ -110,23 +110,23 @@ impl HeadView {
         let first_t = times.min_t.load(SeqCst);
         let spans = [
             (first_t.min(from), times.max_t.load(SeqCst)),
-            (times.late_min_t.load(SeqCst), times.late_max_t.load(SeqCst)),
+            (times.out_of_order_min_t.load(SeqCst), times.out_of_order_max_t.load(SeqCst)),
         ];
         Self { head, view, pages, tombstones, from, first_t, spans }
     }
 
     /// Matching series with chunks in the selected time, ascending by labels.
     pub fn select(&self, selection: &Selection) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
-        self.select_of(selection, Which::All)
+        self.select_of(selection, Subset::All)
     }
 
     /// As [`HeadView::select`], of some samples only.
     pub fn select_of(
         &self,
         selection: &Selection,
-        which: Which,
+        subset: Subset,
     ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
-        let found = self.found(selection, which, Wanted::ALL)?;
+        let found = self.found(selection, subset, Projection::ALL)?;
         Ok(found.into_iter().map(|found| (found.labels, found.series)).collect())
     }
 
@@ -168,12 +168,12 @@ impl HeadView {
         /// What is still to be decoded of the open chunk.
         enum Rest {
             None,
-            Repeats(Repeats),
+            ConstantRun(ConstantRun),
             Bytes(Encoding),
         }
         let (closed, bytes, rest, min_t, max_t) = {
             let Some(series) = self.pages.lock(reference) else { return Ok(true) };
-            if series.late.is_some() {
+            if series.out_of_order.is_some() {
                 return Ok(false);
             }
             let Some((min_t, max_t)) = self.in_order(&series, min_t, max_t) else { return Ok(true) };
@@ -183,7 +183,7 @@ impl HeadView {
             closed.extend(series.closed.iter().filter(wanted).map(|chunk| chunk.at));
             let rest = match series.open() {
                 _ if series.open_min_t() > max_t || series.last_t() < min_t => Rest::None,
-                Open::Floats(chunk) if let Some(repeats) = chunk.repeats() => Rest::Repeats(repeats),
+                Open::Floats(chunk) if let Some(repeats) = chunk.repeats() => Rest::ConstantRun(repeats),
                 _ => match series.put_open_bytes(&self.head.chunks, &mut bytes) {
                     Some(encoding) => Rest::Bytes(encoding),
                     None => Rest::None,
@@ -194,7 +194,7 @@ impl HeadView {
         self.head.chunks.decode(&closed, min_t, max_t, out)?;
         match rest {
             Rest::None => {}
-            Rest::Repeats(repeats) => repeats.read(min_t, max_t, out),
+            Rest::ConstantRun(repeats) => repeats.read(min_t, max_t, out),
             Rest::Bytes(encoding) => chunk::decode(encoding, &bytes, min_t, max_t, out)
                 .map_err(|e| StorageError::Internal(format!("an open chunk cannot be decoded: {e}")))?,
         }
@@ -209,10 +209,10 @@ impl HeadView {
         (range.0 <= range.1).then_some(range)
     }
 
-    pub(crate) fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, which: Which) -> bool {
-        let bounds = match which {
-            Which::All | Which::InOrder => self.in_order(series, min_t, max_t),
-            Which::Late { .. } => None,
+    pub(crate) fn overlaps(&self, series: &Series, min_t: i64, max_t: i64, subset: Subset) -> bool {
+        let bounds = match subset {
+            Subset::All | Subset::InOrder => self.in_order(series, min_t, max_t),
+            Subset::OutOfOrder { .. } => None,
         };
         let in_order = bounds.is_some_and(|(min_t, max_t)| {
             let open = !matches!(series.open(), Open::None);
@@ -220,26 +220,29 @@ impl HeadView {
             (open && series.open_min_t() <= max_t && series.last_t() >= min_t)
                 || closed.any(|chunk| chunk.min_t <= max_t && chunk.max_t >= min_t)
         });
-        let (open, below) = match which {
-            Which::All => (true, u64::MAX),
-            Which::InOrder => return in_order,
-            Which::Late { below } => (false, below),
+        let (open, below) = match subset {
+            Subset::All => (true, u64::MAX),
+            Subset::InOrder => return in_order,
+            Subset::OutOfOrder { below } => (false, below),
         };
         in_order
-            || series.late.as_ref().is_some_and(|late| {
+            || series.out_of_order.as_ref().is_some_and(|out_of_order| {
                 let view = self.view.at();
-                let seen = |s: &LateSample| s.commit <= view && (min_t..=max_t).contains(&s.t);
-                let overlaps = |late: &LateChunk| {
-                    let LateChunk { chunk, .. } = late;
-                    chunk.at < below && chunk.min_t <= max_t && chunk.max_t >= min_t && late.visible(view)
+                let seen = |s: &OutOfOrderSample| s.commit <= view && (min_t..=max_t).contains(&s.t);
+                let overlaps = |out_of_order: &OutOfOrderChunk| {
+                    let OutOfOrderChunk { chunk, .. } = out_of_order;
+                    chunk.at < below
+                        && chunk.min_t <= max_t
+                        && chunk.max_t >= min_t
+                        && out_of_order.visible(view)
                 };
-                (open && late.open.iter().any(seen)) || late.closed.iter().any(overlaps)
+                (open && out_of_order.open.iter().any(seen)) || out_of_order.closed.iter().any(overlaps)
             })
     }
 
     /// A series' samples as pieces.
     pub fn pieces(&self, reference: SeriesRef, min_t: i64, max_t: i64, out: &mut Vec<Piece>) {
-        self.pieces_of(reference, min_t, max_t, Which::All, out);
+        self.pieces_of(reference, min_t, max_t, Subset::All, out);
     }
 
     /// As [`HeadView::pieces`], of some samples only.
@@ -248,7 +251,7 @@ impl HeadView {
         reference: SeriesRef,
         min_t: i64,
         max_t: i64,
-        which: Which,
+        subset: Subset,
         out: &mut Vec<Piece>,
     ) {
         let Some(series) = self.pages.lock(reference) else {
@@ -263,9 +266,9 @@ impl HeadView {
                 out.push(Piece { min_t: first, max_t: last, whole, deleted: deleted.clone(), source });
             }
         };
-        let in_order = match which {
-            Which::All | Which::InOrder => self.in_order(&series, min_t, max_t),
-            Which::Late { .. } => None,
+        let in_order = match subset {
+            Subset::All | Subset::InOrder => self.in_order(&series, min_t, max_t),
+            Subset::OutOfOrder { .. } => None,
         };
         if let Some((min_t, max_t)) = in_order {
             for chunk in series.closed.iter() {
@@ -280,20 +283,20 @@ impl HeadView {
                 add(of, min_t, max_t, Source::Open(encoding, ChunkBytes::Owned(Arc::from(bytes))));
             }
         }
-        let below = match which {
-            Which::All => u64::MAX,
-            Which::InOrder => return,
-            Which::Late { below } => below,
+        let below = match subset {
+            Subset::All => u64::MAX,
+            Subset::InOrder => return,
+            Subset::OutOfOrder { below } => below,
         };
-        let Some(late) = &series.late else { return };
+        let Some(out_of_order) = &series.out_of_order else { return };
         let view = self.view.at();
-        for late in &late.closed {
-            let chunk = &late.chunk;
-            if chunk.at >= below || !late.visible(view) {
+        for out_of_order in &out_of_order.closed {
+            let chunk = &out_of_order.chunk;
+            if chunk.at >= below || !out_of_order.visible(view) {
                 continue;
             }
             let unseen = |commits: &&Arc<[u64]>| commits.iter().any(|commit| *commit > view);
-            let seen = late
+            let seen = out_of_order
                 .commits
                 .as_ref()
                 .filter(unseen)
@@ -301,10 +304,10 @@ impl HeadView {
             let source = Source::Head(self.head.chunks.clone(), chunk.at, seen);
             add((chunk.min_t, chunk.max_t), min_t, max_t, source);
         }
-        if which != Which::All {
+        if subset != Subset::All {
             return;
         }
-        let columns = late.open_columns(view);
+        let columns = out_of_order.open_columns(view);
         let times = columns.float_t.iter().chain(&columns.histogram_t);
         if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
             let of = (*first, *last);
@@ -331,8 +334,8 @@ impl HeadView {
 
     /// First and last time of all samples; `None` without any.
     pub fn span(&self) -> Option<(i64, i64)> {
-        let [in_order, late] = self.spans;
-        let span = (self.first_t.max(self.from).min(late.0), in_order.1.max(late.1));
+        let [in_order, out_of_order] = self.spans;
+        let span = (self.first_t.max(self.from).min(out_of_order.0), in_order.1.max(out_of_order.1));
         (span.0 <= span.1).then_some(span)
     }
 
@@ -394,7 +397,7 @@ impl SelectedSeries for Selected {
 
 impl Selected {
     /// Its samples.
-    pub(crate) fn pieces(&self) -> PieceCursor {
+    pub(crate) fn pieces(&self) -> SeriesCursor {
         let mut pieces = Vec::new();
         for part in self.parts() {
             match part {
@@ -408,7 +411,7 @@ impl Selected {
                 Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
             }
         }
-        PieceCursor::new(pieces, self.min_t, self.max_t)
+        SeriesCursor::new(pieces, self.min_t, self.max_t)
     }
 
     /// Its number in the log, if any of its samples are in the head.
@@ -466,7 +469,7 @@ impl Selected {
     fn add(&mut self, other: Self) {
         self.more.push(other.first);
         self.more.extend(other.more);
-        // Which of the newest samples is the newest shows when they are read.
+        // Subset of the newest samples is the newest shows when they are read.
         self.newest = None;
     }
 }
@@ -503,7 +506,7 @@ impl Snapshot {
         // Series of several sources are told apart by all of their labels, and are put together in their order.
         let sources = self.blocks(selection).count() + self.heads(selection).count();
         let sole = sources == 1 && selection.limit == 0;
-        let wanted = if sole { Wanted::of(&selection.hints) } else { Wanted::ALL };
+        let wanted = if sole { Projection::of(&selection.hints) } else { Projection::ALL };
         for block in self.blocks(selection) {
             let found = block.select_all(selection, wanted, || {
                 let block = Arc::new(block.clone());
@@ -516,8 +519,8 @@ impl Snapshot {
             selected = merge(selected, found);
         }
         for head in self.heads(selection) {
-            let found = head.found(selection, Which::All, wanted)?;
-            let part = |found: Found| {
+            let found = head.found(selection, Subset::All, wanted)?;
+            let part = |found: FoundSeries| {
                 let part = Part::Head(head.clone(), found.series);
                 Box::new(Selected::new(found.labels, part, found.newest, selection))
             };

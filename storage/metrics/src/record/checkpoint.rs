@@ -64,7 +64,7 @@ pub fn create(
             batch: Batch::new(),
             metadata: HashMap::new(),
             stats: CheckpointStats::default(),
-            late: 0,
+            out_of_order: 0,
             passed_over,
         };
         for (dir, reader) in covered {
@@ -83,8 +83,8 @@ struct Filter<'a> {
     /// The newest metadata of each series.
     metadata: HashMap<LogRef, Metadata>,
     stats: CheckpointStats,
-    /// Records of late samples that follow; the out-of-order log has them.
-    late: u8,
+    /// Records of out-of-order samples that follow; the out-of-order log has them.
+    out_of_order: u8,
     passed_over: &'a mut dyn FnMut(Corruption),
 }
 
@@ -96,7 +96,7 @@ impl Filter<'_> {
         while let Some(raw) = reader.next_stored()? {
             if segment.replace(raw.segment) != Some(raw.segment) {
                 // A crash may have left the announcement without what it announced.
-                self.late = 0;
+                self.out_of_order = 0;
             }
             let decompressed = compress::decompress(raw.codec, raw.stored, &mut bytes);
             match decompressed.and_then(|()| decoder.decode(&bytes).map_err(|e| e.to_string())) {
@@ -116,12 +116,12 @@ impl Filter<'_> {
     }
 
     fn add(&mut self, record: Record, start_t: bool) {
-        if self.late > 0 {
-            self.late -= 1;
+        if self.out_of_order > 0 {
+            self.out_of_order -= 1;
             return;
         }
-        if let Record::LateFollows(records) = record {
-            self.late = records;
+        if let Record::OutOfOrderFollows(records) = record {
+            self.out_of_order = records;
             return;
         }
         let Self { keep: Keep { series: keep, min_t }, batch, metadata, stats, .. } = self;
@@ -161,8 +161,10 @@ impl Filter<'_> {
                 }
             }
             // Marks belong to the out-of-order log, which has no checkpoints; the unknown is not needed.
-            Record::MmapMarkers(_) | Record::LateCovered(_) | Record::LateFollows(_) | Record::Unknown(_) => {
-            }
+            Record::MmapMarkers(_)
+            | Record::OutOfOrderCovered(_)
+            | Record::OutOfOrderFollows(_)
+            | Record::Unknown(_) => {}
         }
     }
 

@@ -15,8 +15,8 @@ use model::metadata::Metadata;
 pub use histograms::{HistogramBody, put_float_histograms, put_histograms};
 pub use samples::{put_exemplars, put_exemplars_body, put_samples, read_exemplars_body};
 pub use series::{
-    put_late_covered, put_late_follows, put_metadata, put_mmap_markers, put_series, put_tombstones,
-    read_labels,
+    put_metadata, put_mmap_markers, put_out_of_order_covered, put_out_of_order_follows, put_series,
+    put_tombstones, read_labels,
 };
 
 use storage_base::bytes::reader::{ByteReader, Truncated};
@@ -36,11 +36,11 @@ const SAMPLES_V2: u8 = 11;
 const HISTOGRAMS_V2: u8 = 12;
 const FLOAT_HISTOGRAMS_V2: u8 = 13;
 /// Ours, in the out-of-order log only: u64 place. Prometheus passes over kinds that it does not know.
-const LATE_COVERED: u8 = 200;
+const OUT_OF_ORDER_COVERED: u8 = 200;
 /// Ours, in the write-ahead log: u8 number of records. Passed over as well.
-const LATE_FOLLOWS: u8 = 201;
-/// Records of late samples of one commit: one of floats and two of each kind of histogram.
-const LATE_RECORDS_MAX: u8 = 5;
+const OUT_OF_ORDER_FOLLOWS: u8 = 201;
+/// Records of out-of-order samples of one commit: one of floats and two of each kind of histogram.
+const OUT_OF_ORDER_RECORDS_MAX: u8 = 5;
 
 /// The number by which records and head chunk files name a series. It stays the same for as long as the log has any of
 /// them, over restarts; what appenders are given is [`SeriesRef`](model::append::SeriesRef), which means the series in
@@ -149,10 +149,10 @@ pub enum Record {
     Histograms(Vec<RefHistogram>),
     /// Float histogram samples.
     FloatHistograms(Vec<RefFloatHistogram>),
-    /// Late head chunks below a place lie in blocks as well.
-    LateCovered(u64),
-    /// The next so many records hold late samples, which are in the out-of-order log too.
-    LateFollows(u8),
+    /// OutOfOrder head chunks below a place lie in blocks as well.
+    OutOfOrderCovered(u64),
+    /// The next so many records hold out-of-order samples, which are in the out-of-order log too.
+    OutOfOrderFollows(u8),
     /// A kind that this version does not know, to be passed over.
     Unknown(u8),
 }
@@ -168,8 +168,8 @@ impl Record {
             Self::MmapMarkers(_) => "mmapmarkers",
             Self::Metadata(_) => "metadata",
             Self::Histograms(_) | Self::FloatHistograms(_) => "histograms",
-            Self::LateCovered(_) => "latecovered",
-            Self::LateFollows(_) => "latefollows",
+            Self::OutOfOrderCovered(_) => "latecovered",
+            Self::OutOfOrderFollows(_) => "latefollows",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -184,9 +184,9 @@ pub enum RecordError {
     /// Text is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// More records of late samples are announced than one commit writes.
-    #[error("{0} records of late samples are announced")]
-    LateFollows(u8),
+    /// More records of out-of-order samples are announced than one commit writes.
+    #[error("{0} records of out-of-order samples are announced")]
+    OutOfOrderFollows(u8),
     /// A histogram makes no sense.
     #[error("invalid histogram: {0}")]
     Histogram(String),
@@ -222,10 +222,10 @@ impl Decoder {
             FLOAT_HISTOGRAMS_V2 => {
                 Record::FloatHistograms(histograms::read_v2(&mut r, &mut self.skipped_histograms)?)
             }
-            LATE_COVERED => Record::LateCovered(r.u64()?),
-            LATE_FOLLOWS => match r.u8()? {
-                records @ ..=LATE_RECORDS_MAX => Record::LateFollows(records),
-                records => return Err(RecordError::LateFollows(records)),
+            OUT_OF_ORDER_COVERED => Record::OutOfOrderCovered(r.u64()?),
+            OUT_OF_ORDER_FOLLOWS => match r.u8()? {
+                records @ ..=OUT_OF_ORDER_RECORDS_MAX => Record::OutOfOrderFollows(records),
+                records => return Err(RecordError::OutOfOrderFollows(records)),
             },
             unknown => Record::Unknown(unknown),
         })

@@ -4,8 +4,8 @@ use model::Labels;
 use model::metadata::{Metadata, MetricType};
 
 use super::{
-    LATE_COVERED, LATE_FOLLOWS, LogRef, METADATA, MMAP_MARKERS, RecordError, RefMetadata, RefMmapMarker,
-    RefSeries, RefTombstone, SERIES, TOMBSTONES,
+    LogRef, METADATA, MMAP_MARKERS, OUT_OF_ORDER_COVERED, OUT_OF_ORDER_FOLLOWS, RecordError, RefMetadata,
+    RefMmapMarker, RefSeries, RefTombstone, SERIES, TOMBSTONES,
 };
 use storage_base::bytes::reader::ByteReader;
 use storage_base::bytes::varint::{put_uvarint, put_varint};
@@ -131,15 +131,15 @@ pub(super) fn read_mmap_markers(r: &mut ByteReader<'_>) -> Result<Vec<RefMmapMar
 }
 
 /// Appends a record that says that late head chunks below a place lie in blocks as well.
-pub fn put_late_covered(out: &mut Vec<u8>, place: u64) {
-    out.push(LATE_COVERED);
+pub fn put_out_of_order_covered(out: &mut Vec<u8>, place: u64) {
+    out.push(OUT_OF_ORDER_COVERED);
     out.extend_from_slice(&place.to_be_bytes());
 }
 
-/// Appends a record that says that the next `records` hold late samples, so that replay leaves them to the
+/// Appends a record that says that the next `records` hold out-of-order samples, so that replay leaves them to the
 /// out-of-order log: by their times alone they cannot be told apart when what they were late for is gone.
-pub fn put_late_follows(out: &mut Vec<u8>, records: u8) {
-    out.extend_from_slice(&[LATE_FOLLOWS, records]);
+pub fn put_out_of_order_follows(out: &mut Vec<u8>, records: u8) {
+    out.extend_from_slice(&[OUT_OF_ORDER_FOLLOWS, records]);
 }
 
 /// Appends a record of metadata. Nothing when there is none.

@@ -3,30 +3,30 @@
 use crate::record::LogRef;
 use hashbrown::{HashMap, HashSet};
 
-use crate::head::closed::ClosedChunk;
+use crate::head::closed_chunks::ClosedChunk;
 use crate::head::head_chunks::FoundChunk;
 
 /// Chunks by their series' number in the log.
 #[derive(Default)]
 pub struct FoundChunks {
     pub(crate) in_order: HashMap<LogRef, Vec<ClosedChunk>>,
-    pub(crate) late: HashMap<LogRef, Vec<ClosedChunk>>,
-    pub(crate) late_places: HashSet<u64>,
+    pub(crate) out_of_order: HashMap<LogRef, Vec<ClosedChunk>>,
+    pub(crate) out_of_order_places: HashSet<u64>,
 }
 
 impl FoundChunks {
     /// Takes a chunk that was found.
     pub fn add(&mut self, found: FoundChunk) {
-        if found.late {
-            self.late_places.insert(found.chunk.at);
+        if found.out_of_order {
+            self.out_of_order_places.insert(found.chunk.at);
         }
-        let chunks = if found.late { &mut self.late } else { &mut self.in_order };
+        let chunks = if found.out_of_order { &mut self.out_of_order } else { &mut self.in_order };
         chunks.entry(found.log_ref).or_default().push(found.chunk);
     }
 
     /// The numbers of the series that have any.
     pub fn numbers(&self) -> impl Iterator<Item = LogRef> {
-        self.in_order.keys().chain(self.late.keys()).copied()
+        self.in_order.keys().chain(self.out_of_order.keys()).copied()
     }
 
     /// Time of the newest in-order sample.

@@ -2,13 +2,13 @@
 //!
 //! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
 //! holds, or a block, are passed over. Threads read ahead ([`crate::replay::read_ahead`]) and recognise what is laid out
-//! alike; another finds the series and fills a [`Batch`], which is then stored by all cores while reading goes on, and
+//! alike; another finds the series and fills a [`ColumnBatch`], which is then stored by all cores while reading goes on, and
 //! reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing, and so whole
 //! records. The logs may be written meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when
 //! it is called again.
 //!
 //! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read ahead
-//! ([`crate::replay::read_ahead`]), values and samples that are stored together ([`Batch`]), layouts ([`Layouts`]).
+//! ([`crate::replay::read_ahead`]), values and samples that are stored together ([`ColumnBatch`]), layouts ([`RecordLayouts`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,30 +27,30 @@ use crate::head::isolation::Commit;
 use crate::head::series::{END_OF_TIME, Series};
 use crate::head::table::{Pages, SeriesTable};
 use crate::record::{self, LogRef, Record, RefSample, RefSeries};
-use crate::replay::batch::{Batch, FloatOf};
+use crate::replay::column_batch::{ColumnBatch, FloatOf};
 use crate::replay::found_chunks::FoundChunks;
-use crate::replay::layout::{Layout, Layouts};
-use crate::replay::numbers::Numbers;
+use crate::replay::log_scan::LogScan;
+use crate::replay::log_slots::LogSlots;
 use crate::replay::progress::Progress;
-use crate::replay::read_ahead::{Ahead, Content, Desk};
-use crate::replay::survey::Survey;
+use crate::replay::read_ahead::{Content, ReadAhead, Workspace};
+use crate::replay::record_layout::{RecordLayout, RecordLayouts};
 use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
 use storage_base::wal::{Position, Reader, segment};
 use storage_base::{Corruption, StorageError};
 
-pub mod batch;
+pub mod column_batch;
 pub mod found_chunks;
-pub mod gather;
-pub mod interim;
-pub mod layout;
-pub mod numbers;
+pub mod interim_head;
+pub mod log_scan;
+pub mod log_slots;
 pub mod progress;
 mod read_ahead;
-mod replay_late;
+pub mod record_layout;
+mod replay_out_of_order;
 mod replay_series;
-pub mod restore;
-pub mod survey;
+pub mod replay_state;
+pub mod samples_by_series;
 
 #[cfg(test)]
 mod replay_naive_test;
@@ -68,7 +68,7 @@ pub struct Replayed {
     pub wal_unknown: Vec<(&'static str, u64)>,
     /// Records of the out-of-order log by kind whose series is unknown.
     pub wbl_unknown: Vec<(&'static str, u64)>,
-    /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under it.
+    /// LogSlots in the log that no series of the head goes by, each with the newest time that records may have under it.
     pub spare_refs: Vec<(LogRef, i64)>,
 }
 
@@ -98,15 +98,15 @@ pub struct Replay<'r> {
     progress: &'r Progress,
     pub(crate) min_valid_t: i64,
     pub(crate) found: FoundChunks,
-    pub(crate) survey: Survey,
+    pub(crate) survey: LogScan,
     /// Where the logs were read to.
     wal: Position,
     wbl: Position,
     /// Series by their numbers in the log.
-    pub(crate) numbers: Numbers,
+    pub(crate) numbers: LogSlots,
     /// How records of floats are laid out; the readers'.
-    layouts: Layouts,
-    pub(crate) batch: Batch,
+    layouts: RecordLayouts,
+    pub(crate) batch: ColumnBatch,
     /// What stored records leave to the readers.
     free: Vec<Vec<u64>>,
     done: Vec<Vec<RefSeries>>,
@@ -123,10 +123,10 @@ pub struct Replay<'r> {
     pub(crate) deleted: bool,
     /// Chunks written from now on must lie here or above.
     pub(crate) chunks_from: u64,
-    /// Late chunks below this are in blocks.
-    pub(crate) late_covered: u64,
-    /// Records of late samples that follow in the write-ahead log.
-    late_follows: u8,
+    /// OutOfOrder chunks below this are in blocks.
+    pub(crate) out_of_order_covered: u64,
+    /// Records of out-of-order samples that follow in the write-ahead log.
+    out_of_order_follows: u8,
     /// The segment that the observer was last told of.
     announced: Option<u64>,
     /// Nobody is told any more: commits wait.
@@ -143,11 +143,11 @@ impl<'r> Replay<'r> {
         observer: &'r dyn Observer,
         progress: &'r Progress,
         found: FoundChunks,
-        survey: Survey,
+        survey: LogScan,
     ) -> Self {
         found.numbers().for_each(|number| head.table.reserve_log_ref(number));
-        let covered = survey.late_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
-        let late_covered = covered.copied().max().unwrap_or(0);
+        let covered = survey.out_of_order_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
+        let out_of_order_covered = covered.copied().max().unwrap_or(0);
         progress.bytes_total.store(survey.bytes, Relaxed);
         let first = survey.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.segment + 1);
         progress.first.store(first, Relaxed);
@@ -160,9 +160,9 @@ impl<'r> Replay<'r> {
             found,
             wal: Position { segment: first, offset: 0 },
             wbl: Position::default(),
-            numbers: Numbers::from(survey.numbers.map_or(LogRef(0), |(first, _)| first)),
-            layouts: Layouts::default(),
-            batch: Batch::default(),
+            numbers: LogSlots::from(survey.numbers.map_or(LogRef(0), |(first, _)| first)),
+            layouts: RecordLayouts::default(),
+            batch: ColumnBatch::default(),
             free: Vec::new(),
             done: Vec::new(),
             floats: Vec::new(),
@@ -173,8 +173,8 @@ impl<'r> Replay<'r> {
             tombstones: Tombstones::new(),
             deleted: false,
             chunks_from: 0,
-            late_covered,
-            late_follows: 0,
+            out_of_order_covered,
+            out_of_order_follows: 0,
             announced: None,
             catching_up: false,
             result: Replayed {
@@ -227,7 +227,7 @@ impl<'r> Replay<'r> {
     fn read_log(&mut self, log: Log, dir: &Path, from: Position, to: Position) -> Result<u64, StorageError> {
         let reader = Reader::open_between(self.disk.clone(), dir, from, to)?;
         let last = reader.last_segment().unwrap_or(0);
-        let ahead = Ahead::new(reader, log, std::mem::take(&mut self.layouts));
+        let ahead = ReadAhead::new(reader, log, std::mem::take(&mut self.layouts));
         // The thread that replays reads too when there is nothing to replay.
         let readers = (rayon::current_num_threads() - 1).clamp(1, READERS_MAX);
         let (mut at, mut bytes, mut stopped) = (None, 0, false);
@@ -241,8 +241,8 @@ impl<'r> Replay<'r> {
                     .map_err(StorageError::doing("starting", "a replay thread"))
             };
             let readers: Vec<_> = (0..readers).map(spawn).collect::<Result<_, _>>()?;
-            let mut desk = Desk::default();
-            while let Some(block) = ahead.next(&mut desk) {
+            let mut workspace = Workspace::default();
+            while let Some(block) = ahead.next(&mut workspace) {
                 stopped = self.progress.stop.load(Relaxed);
                 if stopped {
                     break;
@@ -253,7 +253,7 @@ impl<'r> Replay<'r> {
                 for item in block.items {
                     if at.replace(item.segment) != Some(item.segment) {
                         // A crash may have left the announcement without what it announced.
-                        self.late_follows = 0;
+                        self.out_of_order_follows = 0;
                         self.enter(item.segment, last);
                     }
                     let applied = match (item.content, log) {
@@ -264,7 +264,7 @@ impl<'r> Replay<'r> {
                         }
                         (Content::Record(record), Log::Wal) => record.and_then(|record| self.apply(record)),
                         (Content::Record(record), Log::Wbl) => {
-                            record.and_then(|record| self.apply_late(record))
+                            record.and_then(|record| self.apply_out_of_order(record))
                         }
                     };
                     if let Err(reason) = applied {
@@ -357,13 +357,13 @@ impl<'r> Replay<'r> {
     }
 
     pub(crate) fn series(&self, slot: u32) -> Option<MutexGuard<'_, Series>> {
-        self.pages.slot(slot).map(|cell| cell.lock()).filter(|series| series.epoch != 0)
+        self.pages.slot(slot).map(|cell| cell.lock()).filter(|series| series.generation != 0)
     }
 
     /// Takes the samples of a record of floats one by one.
     fn apply_floats(&mut self, record: &[u8]) -> Result<(), String> {
-        if self.late_follows > 0 {
-            self.late_follows -= 1;
+        if self.out_of_order_follows > 0 {
+            self.out_of_order_follows -= 1;
             return Ok(());
         }
         // Ten bytes at least for each.
@@ -391,9 +391,9 @@ impl<'r> Replay<'r> {
     }
 
     /// Takes a record of floats of a known layout; its values begin at `at` of a block.
-    fn apply_laid_out(&mut self, layout: &Arc<Layout>, base_t: i64, block: &Arc<Vec<u64>>, at: usize) {
-        if self.late_follows > 0 {
-            self.late_follows -= 1;
+    fn apply_laid_out(&mut self, layout: &Arc<RecordLayout>, base_t: i64, block: &Arc<Vec<u64>>, at: usize) {
+        if self.out_of_order_follows > 0 {
+            self.out_of_order_follows -= 1;
             return;
         }
         if self.batch.is_full(layout.samples()) {
@@ -435,8 +435,8 @@ impl<'r> Replay<'r> {
 
     /// An error says that the record makes no sense and that nothing of it was taken.
     fn apply(&mut self, record: Record) -> Result<(), String> {
-        if self.late_follows > 0 {
-            self.late_follows -= 1;
+        if self.out_of_order_follows > 0 {
+            self.out_of_order_follows -= 1;
             return Ok(());
         }
         let kind = record.kind();
@@ -479,9 +479,12 @@ impl<'r> Replay<'r> {
                     }
                 }
             }
-            Record::LateFollows(records) => self.late_follows = records,
+            Record::OutOfOrderFollows(records) => self.out_of_order_follows = records,
             // Floats come as they are encoded.
-            Record::Samples(_) | Record::MmapMarkers(_) | Record::LateCovered(_) | Record::Unknown(_) => {}
+            Record::Samples(_)
+            | Record::MmapMarkers(_)
+            | Record::OutOfOrderCovered(_)
+            | Record::Unknown(_) => {}
         }
         Ok(())
     }
@@ -490,20 +493,20 @@ impl<'r> Replay<'r> {
     fn settle(&mut self) -> Result<Replayed, StorageError> {
         let head = self.head;
         head.chunks.skip_to(self.chunks_from)?;
-        self.tombstones.drop_before(self.min_valid_t.min(head.times.late_min_t.load(SeqCst)));
+        self.tombstones.drop_before(self.min_valid_t.min(head.times.out_of_order_min_t.load(SeqCst)));
         self.deleted = true;
         self.store();
         let mut empty = Vec::new();
         {
-            let mut late_series = head.late_series.lock();
+            let mut out_of_order_series = head.out_of_order_series.lock();
             for series in head.table.references() {
                 self.pages.prefetch_behind(series);
                 let Some(mut guard) = self.pages.lock(series) else { continue };
-                if guard.late.as_ref().is_some_and(|late| late.chunks() == 0) {
-                    guard.late = None;
+                if guard.out_of_order.as_ref().is_some_and(|out_of_order| out_of_order.chunks() == 0) {
+                    guard.out_of_order = None;
                 }
-                if guard.late.is_some() {
-                    late_series.insert(series);
+                if guard.out_of_order.is_some() {
+                    out_of_order_series.insert(series);
                 }
                 if guard.is_empty() {
                     empty.push(series);
@@ -514,8 +517,8 @@ impl<'r> Replay<'r> {
         head.figures.series_dropped(removed.len() as u64);
         let spare = self.numbers.iter().filter_map(|(number, slot)| match self.series(slot) {
             Some(guard) if guard.log_ref == number => None,
-            // Late samples may be of any time.
-            Some(guard) if guard.late.is_some() => Some((number, i64::MAX)),
+            // OutOfOrder samples may be of any time.
+            Some(guard) if guard.out_of_order.is_some() => Some((number, i64::MAX)),
             Some(guard) => Some((number, guard.last_t())),
             None => Some((number, i64::MIN)),
         });

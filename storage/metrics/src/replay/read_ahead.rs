@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::record::{self, Decoder, Record, RefSeries};
 use crate::replay::Log;
-use crate::replay::layout::{Layout, Layouts};
+use crate::replay::record_layout::{RecordLayout, RecordLayouts};
 use storage_base::StorageError;
 use storage_base::wal::compress::Codec;
 use storage_base::wal::{Reader, compress};
@@ -57,7 +57,7 @@ pub enum Content {
     /// Float samples, still encoded, as a range of the block's.
     Floats(Range<usize>),
     /// Float samples of a known layout: their base time, and where their values begin among the block's.
-    LaidOut(Arc<Layout>, i64, usize),
+    LaidOut(Arc<RecordLayout>, i64, usize),
     /// Anything else, or what makes no sense about it.
     Record(Result<Record, String>),
 }
@@ -70,7 +70,7 @@ impl Block {
 
 /// What one thread works with.
 #[derive(Default)]
-pub struct Desk {
+pub struct Workspace {
     decoder: Decoder,
     /// Records that were read and are not decompressed yet.
     stored: Vec<u8>,
@@ -87,11 +87,11 @@ struct Stored {
 }
 
 /// A log from which blocks are made, those on their way to who replays them, and memory on its way back.
-pub struct Ahead {
+pub struct ReadAhead {
     log: Log,
     source: Mutex<Source>,
-    layouts: Mutex<Layouts>,
-    state: Mutex<State>,
+    layouts: Mutex<RecordLayouts>,
+    state: Mutex<Queue>,
     changed: Condvar,
 }
 
@@ -104,7 +104,7 @@ struct Source {
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     /// Blocks from the one on that is handed out next; `None` while one is being made.
     blocks: VecDeque<Option<Block>>,
     /// Blocks that were handed out.
@@ -122,7 +122,7 @@ struct State {
 }
 
 /// Lets all threads end when it is dropped.
-pub struct End<'a>(&'a Ahead);
+pub struct End<'a>(&'a ReadAhead);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
@@ -131,7 +131,7 @@ impl Drop for End<'_> {
 }
 
 /// Lets all threads end when one panics, so that nobody waits for its block for ever.
-struct EndOnPanic<'a>(&'a Ahead);
+struct EndOnPanic<'a>(&'a ReadAhead);
 
 impl Drop for EndOnPanic<'_> {
     fn drop(&mut self) {
@@ -143,19 +143,24 @@ impl Drop for EndOnPanic<'_> {
 
 impl Source {
     /// Reads what becomes a block. Returns the block's number; `None` at the end.
-    fn read(&mut self, desk: &mut Desk) -> Option<u64> {
-        desk.stored.clear();
-        desk.records.clear();
+    fn read(&mut self, workspace: &mut Workspace) -> Option<u64> {
+        workspace.stored.clear();
+        workspace.records.clear();
         while let Some(reader) = &mut self.reader
-            && desk.stored.len() < STORED_BYTES
-            && desk.records.len() < BLOCK_RECORDS
+            && workspace.stored.len() < STORED_BYTES
+            && workspace.records.len() < BLOCK_RECORDS
         {
             let ended = match reader.next_stored() {
                 Ok(Some(raw)) => {
-                    let start = desk.stored.len();
-                    desk.stored.extend_from_slice(raw.stored);
+                    let start = workspace.stored.len();
+                    workspace.stored.extend_from_slice(raw.stored);
                     let (segment, offset, codec) = (raw.segment, raw.offset, raw.codec);
-                    desk.records.push(Stored { segment, offset, codec, range: start..desk.stored.len() });
+                    workspace.records.push(Stored {
+                        segment,
+                        offset,
+                        codec,
+                        range: start..workspace.stored.len(),
+                    });
                     continue;
                 }
                 Ok(None) => Ok(()),
@@ -163,7 +168,7 @@ impl Source {
             };
             (self.reader, self.outcome) = (None, ended);
         }
-        if desk.records.is_empty() {
+        if workspace.records.is_empty() {
             return None;
         }
         self.blocks += 1;
@@ -171,9 +176,9 @@ impl Source {
     }
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Blocks of what a reader reads of a log.
-    pub fn new(reader: Reader, log: Log, layouts: Layouts) -> Self {
+    pub fn new(reader: Reader, log: Log, layouts: RecordLayouts) -> Self {
         let source = Mutex::new(Source { reader: Some(reader), blocks: 0, outcome: Ok(()) });
         let (layouts, state, changed) = (Mutex::new(layouts), Mutex::default(), Condvar::new());
         Self { log, source, layouts, state, changed }
@@ -185,7 +190,7 @@ impl Ahead {
     }
 
     /// Whether reading has failed, and the layouts.
-    pub fn finish(self) -> (Result<(), StorageError>, Layouts) {
+    pub fn finish(self) -> (Result<(), StorageError>, RecordLayouts) {
         (self.source.into_inner().outcome, self.layouts.into_inner())
     }
 
@@ -197,8 +202,8 @@ impl Ahead {
     /// Makes blocks until there are no more, or nobody takes them any more.
     pub fn work(&self) {
         let _end = EndOnPanic(self);
-        let mut desk = Desk::default();
-        while self.wait_for_room() && self.make_block(&mut desk) {}
+        let mut workspace = Workspace::default();
+        while self.wait_for_room() && self.make_block(&mut workspace) {}
     }
 
     fn wait_for_room(&self) -> bool {
@@ -210,7 +215,7 @@ impl Ahead {
     }
 
     /// The next block; `None` at the end. Makes blocks until it is there.
-    pub fn next(&self, desk: &mut Desk) -> Option<Block> {
+    pub fn next(&self, workspace: &mut Workspace) -> Option<Block> {
         let mut state = self.state.lock();
         loop {
             if let Some(block) = state.blocks.front_mut().and_then(Option::take) {
@@ -232,23 +237,23 @@ impl Ahead {
                 continue;
             }
             drop(state);
-            self.make_block(desk);
+            self.make_block(workspace);
             state = self.state.lock();
         }
     }
 
     /// Makes one block. False at the end.
-    fn make_block(&self, desk: &mut Desk) -> bool {
+    fn make_block(&self, workspace: &mut Workspace) -> bool {
         let number = {
             let mut source = self.source.lock();
-            let number = source.read(desk);
+            let number = source.read(workspace);
             if number.is_none() {
                 self.state.lock().total = Some(source.blocks);
             }
             number
         };
         if let Some(number) = number {
-            let block = self.decode(desk);
+            let block = self.decode(workspace);
             let mut state = self.state.lock();
             state.weight += block.weight();
             let at = (number - state.taken) as usize;
@@ -262,20 +267,20 @@ impl Ahead {
     }
 
     /// Makes a block of what was read.
-    fn decode(&self, desk: &mut Desk) -> Block {
+    fn decode(&self, workspace: &mut Workspace) -> Block {
         let mut block = self.block();
-        block.stored = desk.stored.len() as u64;
-        block.items.reserve_exact(desk.records.len());
-        for Stored { segment, offset, codec, range } in desk.records.drain(..) {
-            let stored = desk.stored.get(range).unwrap_or(&[]);
-            let content = match compress::decompress(codec, stored, &mut desk.record) {
+        block.stored = workspace.stored.len() as u64;
+        block.items.reserve_exact(workspace.records.len());
+        for Stored { segment, offset, codec, range } in workspace.records.drain(..) {
+            let stored = workspace.stored.get(range).unwrap_or(&[]);
+            let content = match compress::decompress(codec, stored, &mut workspace.record) {
                 Err(reason) => Content::Record(Err(reason)),
-                Ok(()) if self.log == Log::Wal && is_floats(&desk.record) => {
-                    self.floats(&mut block, &desk.record)
+                Ok(()) if self.log == Log::Wal && is_floats(&workspace.record) => {
+                    self.floats(&mut block, &workspace.record)
                 }
                 Ok(()) => {
-                    block.decoded += DECODED * desk.record.len();
-                    Content::Record(desk.decoder.decode(&desk.record).map_err(|e| e.to_string()))
+                    block.decoded += DECODED * workspace.record.len();
+                    Content::Record(workspace.decoder.decode(&workspace.record).map_err(|e| e.to_string()))
                 }
             };
             block.items.push(Item { segment, offset, content });
@@ -364,9 +369,9 @@ mod tests {
         disk
     }
 
-    fn ahead(disk: &Arc<dyn Disk>) -> Ahead {
+    fn ahead(disk: &Arc<dyn Disk>) -> ReadAhead {
         let reader = Reader::open_all(disk.clone(), Path::new(DIR)).unwrap();
-        Ahead::new(reader, Log::Wal, Layouts::default())
+        ReadAhead::new(reader, Log::Wal, RecordLayouts::default())
     }
 
     /// Series, time and value of each sample of a record.
@@ -391,8 +396,8 @@ mod tests {
         std::thread::scope(|scope| {
             let _end = ahead.end();
             (0..threads).for_each(|_| drop(scope.spawn(|| ahead.work())));
-            let mut desk = Desk::default();
-            while let Some(block) = ahead.next(&mut desk) {
+            let mut workspace = Workspace::default();
+            while let Some(block) = ahead.next(&mut workspace) {
                 for Item { segment, offset, content } in block.items {
                     let content = match content {
                         Content::LaidOut(layout, base_t, start) => {
@@ -463,7 +468,7 @@ mod tests {
                 std::thread::yield_now();
             }
             for _ in 0..10 {
-                ahead.next(&mut Desk::default()).unwrap();
+                ahead.next(&mut Workspace::default()).unwrap();
             }
             assert!(ahead.state.lock().weight <= BYTES_AHEAD + 2 * 22 * STORED_BYTES);
             drop(end);

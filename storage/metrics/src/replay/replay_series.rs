@@ -1,9 +1,9 @@
 //! Replay of what concerns whole series: they come, with the head chunks that were found of them, and go.
 
 use crate::blocks::tombstones::Interval;
-use crate::head::closed::ClosedChunk;
+use crate::head::closed_chunks::ClosedChunk;
 use crate::head::commit::widen;
-use crate::head::late::LateChunk;
+use crate::head::out_of_order::OutOfOrderChunk;
 use crate::head::series::Series;
 use crate::head::table::slot_of;
 use crate::record::{RefSeries, RefTombstone};
@@ -30,7 +30,7 @@ impl Replay<'_> {
             self.deleted = true;
         }
         let in_order = self.found.in_order.remove(&number).unwrap_or_default();
-        let late = self.found.late.remove(&number).unwrap_or_default();
+        let out_of_order = self.found.out_of_order.remove(&number).unwrap_or_default();
         let is_empty = || self.pages.lock(series).is_none_or(|series| series.is_empty());
         if !created && (!in_order.is_empty() || is_empty()) {
             // What the series has under another number comes first, and keeps it that number: all full chunks of a
@@ -42,12 +42,12 @@ impl Replay<'_> {
         if guard.is_empty() {
             guard.log_ref = number;
         }
-        if in_order.is_empty() && late.is_empty() {
+        if in_order.is_empty() && out_of_order.is_empty() {
             return;
         }
         let last_t = guard.last_t();
         guard.versions.advance(self.commit, last_t);
-        let span = self.attach(&mut guard, in_order, late);
+        let span = self.attach(&mut guard, in_order, out_of_order);
         let last_t = guard.last_t();
         drop(guard);
         self.batch.pass_over(slot_of(series), last_t);
@@ -62,7 +62,7 @@ impl Replay<'_> {
         &self,
         series: &mut Series,
         in_order: Vec<ClosedChunk>,
-        late: Vec<ClosedChunk>,
+        out_of_order: Vec<ClosedChunk>,
     ) -> Option<(i64, i64)> {
         let chunks_before = series.chunks();
         let mut span = None;
@@ -72,10 +72,10 @@ impl Replay<'_> {
                 widen(&mut span, chunk.max_t);
             }
         }
-        for chunk in late.into_iter().filter(|chunk| chunk.at >= self.late_covered) {
-            self.head.times.note_late(chunk.min_t, chunk.max_t);
+        for chunk in out_of_order.into_iter().filter(|chunk| chunk.at >= self.out_of_order_covered) {
+            self.head.times.note_out_of_order(chunk.min_t, chunk.max_t);
             let commits = Some([self.commit.id].into());
-            series.late.get_or_insert_default().closed.push(LateChunk { chunk, commits });
+            series.out_of_order.get_or_insert_default().closed.push(OutOfOrderChunk { chunk, commits });
         }
         self.head.figures.chunks_added((series.chunks() - chunks_before) as u64);
         span
@@ -101,7 +101,7 @@ impl Replay<'_> {
             }
             return;
         }
-        // Late samples may be older than any in-order one.
+        // OutOfOrder samples may be older than any in-order one.
         if let Some(series) = self.find_reference(number, kind) {
             self.tombstones.add(series.0, Interval { min_t, max_t });
             self.deleted = true;

@@ -36,9 +36,9 @@ impl MetricsStore {
             let pages = head.table.pages();
             let Some(series) = pages.lock(reference) else { continue };
             // Not beyond what is there, so that later samples are not hidden.
-            let late = series.late.as_ref().and_then(|late| late.range());
-            let first = late.map_or(i64::MAX, |late| late.0).min(series.first_t());
-            let last = late.map_or(i64::MIN, |late| late.1).max(series.last_t());
+            let out_of_order = series.out_of_order.as_ref().and_then(|out_of_order| out_of_order.range());
+            let first = out_of_order.map_or(i64::MAX, |out_of_order| out_of_order.0).min(series.first_t());
+            let last = out_of_order.map_or(i64::MIN, |out_of_order| out_of_order.1).max(series.last_t());
             let interval = Interval { min_t: min_t.max(first), max_t: max_t.min(last) };
             if interval.min_t <= interval.max_t {
                 stones.push((reference, series.log_ref, interval));

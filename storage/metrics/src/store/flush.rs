@@ -15,7 +15,7 @@ use crate::blocks::block_writer::TimedChunk;
 use crate::blocks::head_block::write_block;
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
 use crate::head::series::range_end;
-use crate::read::select::{HeadView, Which};
+use crate::read::select::{HeadView, Subset};
 
 /// Part of the head that goes into a block.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Cut {
     pub(crate) min_t: i64,
     /// Last millisecond, exclusive.
     pub(crate) max_t: i64,
-    /// Which samples.
-    pub(crate) which: Which,
+    /// Subset samples.
+    pub(crate) subset: Subset,
     /// The block's hint, if it has one.
     pub(crate) hint: Option<&'static str>,
 }
@@ -39,7 +39,7 @@ impl MetricsStore {
         min_t <= max_t && max_t.saturating_sub(min_t) > range / 2 * 3
     }
 
-    /// Writes the oldest range of the head as a block, and what came late after that.
+    /// Writes the oldest range of the head as a block, and what came out of order after that.
     pub(crate) fn flush(&self, work: &mut Work) -> Result<(), StorageError> {
         let mut flushed = false;
         while self.is_flush_due() && !self.is_stopping() {
@@ -47,9 +47,9 @@ impl MetricsStore {
             flushed = true;
         }
         if flushed && !self.is_stopping() {
-            self.flush_late(work)?;
+            self.flush_out_of_order(work)?;
         }
-        // Only now: deletions are needed until the late samples that they hide are out.
+        // Only now: deletions are needed until the out-of-order samples that they hide are out.
         self.truncate(work)
     }
 
@@ -62,7 +62,7 @@ impl MetricsStore {
             self.head.times.min_valid_t.fetch_max(max_t, SeqCst);
         }
         let view = HeadView::new(self.head.clone(), i64::MIN);
-        let cut = Cut { min_t, max_t, which: Which::InOrder, hint: None };
+        let cut = Cut { min_t, max_t, subset: Subset::InOrder, hint: None };
         self.write_cut(&view, Path::new(ROOT), &cut)?;
         drop(view);
         self.publish(work, Truncation { min_t: max_t, ..Truncation::default() })?;
@@ -70,31 +70,31 @@ impl MetricsStore {
         Ok(())
     }
 
-    /// Writes late samples as blocks, one for each range that they touch.
-    fn flush_late(&self, work: &mut Work) -> Result<(), StorageError> {
-        let (late_below, wbl_below) = {
+    /// Writes out-of-order samples as blocks, one for each range that they touch.
+    fn flush_out_of_order(&self, work: &mut Work) -> Result<(), StorageError> {
+        let (out_of_order_below, wbl_below) = {
             let mut logs = self.head.logs.lock();
-            if !self.head.has_late() {
+            if !self.head.has_out_of_order() {
                 return Ok(());
             }
             let Some(wbl) = logs.wbl() else { return Ok(()) };
             let wbl_below = wbl.next_segment()?;
-            self.head.close_late();
+            self.head.close_out_of_order();
             (self.head.chunks.cut(), wbl_below)
         };
         let view = HeadView::new(self.head.clone(), i64::MIN);
-        let which = Which::Late { below: late_below };
+        let subset = Subset::OutOfOrder { below: out_of_order_below };
         let range = self.head.rule.range;
         let mut from = i64::MIN;
         // From sample to sample: a time far from the others must not be reached range by range.
-        while let Some(t) = self.head.next_late(from, late_below) {
+        while let Some(t) = self.head.next_out_of_order(from, out_of_order_below) {
             let (min_t, max_t) = (t.div_euclid(range).saturating_mul(range), range_end(t, range));
-            let cut = Cut { min_t, max_t, which, hint: Some(FROM_OUT_OF_ORDER) };
+            let cut = Cut { min_t, max_t, subset, hint: Some(FROM_OUT_OF_ORDER) };
             self.write_cut(&view, Path::new(ROOT), &cut)?;
             from = max_t;
         }
         drop(view);
-        self.publish(work, Truncation { late_below, wbl_below, ..Truncation::default() })
+        self.publish(work, Truncation { out_of_order_below, wbl_below, ..Truncation::default() })
     }
 
     /// Serves what was written, and notes what can be freed when older snapshots are gone.
@@ -104,7 +104,7 @@ impl MetricsStore {
         let merged = earlier.fold(truncation, |merged, earlier| Truncation {
             commit: 0,
             min_t: merged.min_t.max(earlier.min_t),
-            late_below: merged.late_below.max(earlier.late_below),
+            out_of_order_below: merged.out_of_order_below.max(earlier.out_of_order_below),
             wbl_below: merged.wbl_below.max(earlier.wbl_below),
         });
         let commit = {
@@ -155,7 +155,7 @@ impl MetricsStore {
             meta.add_hint(hint);
         }
         let segment_len = self.options.block_segment_bytes;
-        write_block(&*self.disk, parent, view, meta, cut.which, segment_len, &mut |chunks| {
+        write_block(&*self.disk, parent, view, meta, cut.subset, segment_len, &mut |chunks| {
             if self.is_stopping() {
                 return Err(StorageError::Stopping);
             }

@@ -17,7 +17,7 @@ use crate::format::WAL_DIR;
 use crate::head::Head;
 use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::read::select::{HeadView, Snapshot};
-use crate::replay::restore::Restore;
+use crate::replay::replay_state::ReplayState;
 use storage_base::StorageError;
 use storage_base::block::BlockSet;
 use storage_base::block::publish::{remove_block, remove_leftovers};
@@ -66,7 +66,7 @@ pub struct MetricsStore {
     pub(crate) figures: BlockFigures,
     /// Syncs of the logs that were asked for here; the writers count those of their own.
     wal_syncs: Summary,
-    pub(crate) restore: Restore,
+    pub(crate) restore: ReplayState,
     /// Set when the store closes: long work breaks off.
     stopping: AtomicBool,
 }
@@ -87,15 +87,15 @@ pub(crate) struct Truncation {
     pub(crate) commit: u64,
     /// In-order samples before this are in blocks.
     pub(crate) min_t: i64,
-    /// Late chunks below this place are in blocks.
-    pub(crate) late_below: u64,
+    /// OutOfOrder chunks below this place are in blocks.
+    pub(crate) out_of_order_below: u64,
     /// Segments of the out-of-order log below this are in blocks.
     pub(crate) wbl_below: u64,
 }
 
 impl Default for Truncation {
     fn default() -> Self {
-        Self { commit: 0, min_t: i64::MIN, late_below: 0, wbl_below: 0 }
+        Self { commit: 0, min_t: i64::MIN, out_of_order_below: 0, wbl_below: 0 }
     }
 }
 
@@ -121,7 +121,7 @@ impl MetricsStore {
         let min_valid_t = in_order_end(&blocks);
 
         let (head, interim, restore) =
-            Restore::begin(&disk, wal, &options, &limits, min_valid_t, &*observer, start)?;
+            ReplayState::begin(&disk, wal, &options, &limits, min_valid_t, &*observer, start)?;
         let published = Published { blocks: Arc::new(blocks), from: min_valid_t, live: interim };
         let store = Self {
             disk,

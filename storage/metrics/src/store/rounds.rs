@@ -15,9 +15,9 @@ use storage_base::{StorageError, Ulid};
 
 use super::{MetricsStore, ROOT};
 use crate::blocks::block::MetricsBlock;
+use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::blocks::merge::{Merged, merge};
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
-use crate::blocks::recode::Forms;
 use crate::format::{WAL_DIR, WBL_DIR};
 use crate::head::log::Logs;
 
@@ -132,7 +132,7 @@ impl MetricsStore {
         Ok(())
     }
 
-    /// The blocks that may be merged. Blocks of late samples in a time whose in-order samples the head still has are
+    /// The blocks that may be merged. Blocks of out-of-order samples in a time whose in-order samples the head still has are
     /// not: merged with others they would pass for all of that time, and replay would take the head's for stored.
     fn mergeable(&self) -> Vec<Candidate> {
         let published = self.published.read();
@@ -152,8 +152,8 @@ impl MetricsStore {
         let ids: Vec<Ulid> = parents.iter().map(|block| block.meta().id).collect();
         self.figures.populating_block.set(1);
         // Histograms keep the form that they have.
-        let forms = Forms { histogram_start_t: false, ..self.head.cut_rule().forms };
-        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, forms, &mut |_| {
+        let encodings = ChunkEncodings { histogram_start_t: false, ..self.head.cut_rule().encodings };
+        let merged = merge(&*self.disk, Path::new(ROOT), &inputs, meta, encodings, &mut |_| {
             if self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         self.figures.populating_block.set(0);

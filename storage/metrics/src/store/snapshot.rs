@@ -8,7 +8,7 @@ use storage_base::block::publish::link_block;
 
 use super::MetricsStore;
 use super::flush::Cut;
-use crate::read::select::{HeadView, Which};
+use crate::read::select::{HeadView, Subset};
 
 impl MetricsStore {
     /// Makes a directory one that a store can open.
@@ -21,11 +21,11 @@ impl MetricsStore {
             {
                 // A mark is not needed: replay finds the samples twice, and a series has each time once.
                 let _commits = self.head.logs.lock();
-                self.head.close_late();
+                self.head.close_out_of_order();
             }
             let view = HeadView::new(self.head.clone(), self.published.read().from);
             if let Some((min_t, last_t)) = view.span() {
-                let cut = Cut { min_t, max_t: last_t.saturating_add(1), which: Which::All, hint: None };
+                let cut = Cut { min_t, max_t: last_t.saturating_add(1), subset: Subset::All, hint: None };
                 self.write_cut(&view, dir, &cut)?;
             }
         }

@@ -25,14 +25,14 @@ impl MetricsStore {
         let start = Instant::now();
         self.figures.truncations.inc();
         work.truncation = None;
-        let truncated = self.cover_late(&truncation).and_then(|()| {
+        let truncated = self.cover_out_of_order(&truncation).and_then(|()| {
             let removed = self.truncate_memory(&truncation)?;
             self.truncate_logs(&truncation)?;
             Ok(removed)
         });
         let series_removed = truncated.inspect_err(|_| {
             self.figures.truncations_failed.inc();
-            // Deletions must not leave the log before the late samples that they hide.
+            // Deletions must not leave the log before the out-of-order samples that they hide.
             work.failed = Some(truncation);
         })?;
         let min_t = self.head.times.min_t.load(SeqCst);
@@ -40,12 +40,12 @@ impl MetricsStore {
         Ok(())
     }
 
-    /// Notes for good which late chunks are in blocks. Their files may have to stay for other chunks' sake.
-    fn cover_late(&self, truncation: &Truncation) -> Result<(), StorageError> {
-        if truncation.late_below == 0 {
+    /// Notes for good which out-of-order chunks are in blocks. Their files may have to stay for other chunks' sake.
+    fn cover_out_of_order(&self, truncation: &Truncation) -> Result<(), StorageError> {
+        if truncation.out_of_order_below == 0 {
             return Ok(());
         }
-        self.head.logs.lock().write_late_covered(truncation.late_below)?;
+        self.head.logs.lock().write_out_of_order_covered(truncation.out_of_order_below)?;
         self.sync_logs(true)
     }
 
@@ -58,24 +58,28 @@ impl MetricsStore {
         for reference in head.table.references() {
             let Some(mut series) = pages.lock(reference) else { continue };
             let (chunks, before) = (series.chunks(), series.tail());
-            series.truncate(truncation.min_t, truncation.late_below, &head.chunks);
+            series.truncate(truncation.min_t, truncation.out_of_order_below, &head.chunks);
             head.figures.chunks_dropped((chunks - series.chunks()) as u64);
             head.figures.tail_changed(before, series.tail());
             if series.is_empty() {
                 empty.push(reference);
                 continue;
             }
-            let late = series.late.iter().flat_map(|late| &late.closed).map(|late| late.chunk);
+            let out_of_order = series
+                .out_of_order
+                .iter()
+                .flat_map(|out_of_order| &out_of_order.closed)
+                .map(|out_of_order| out_of_order.chunk);
             lowest_place =
-                series.closed.iter().chain(late).map(|chunk| chunk.at).fold(lowest_place, u64::min);
+                series.closed.iter().chain(out_of_order).map(|chunk| chunk.at).fold(lowest_place, u64::min);
         }
         let removed = head.table.remove(&empty, |series| series.is_empty() && !series.pending);
         head.figures.series_dropped(removed.len() as u64);
         {
             let mut logs = head.logs.lock();
             logs.spare(removed.iter().map(|(_, log_ref)| (*log_ref, i64::MIN)));
-            head.forget_late(&removed);
-            head.times.set_late(head.late_range());
+            head.forget_out_of_order(&removed);
+            head.times.set_out_of_order(head.out_of_order_range());
         }
         head.chunks.truncate(lowest_place)?;
         {
@@ -96,7 +100,7 @@ impl MetricsStore {
     /// Deletions that end before this hide nothing in the head, now or after a restart. That begins where the blocks end,
     /// which is before `min_t` when all that was flushed last had been deleted, so that there was no block to write.
     fn deletions_needed_from(&self, min_t: i64) -> i64 {
-        min_t.min(self.head.times.late_min_t.load(SeqCst)).min(in_order_end(&self.block_set()))
+        min_t.min(self.head.times.out_of_order_min_t.load(SeqCst)).min(in_order_end(&self.block_set()))
     }
 
     fn truncate_logs(&self, truncation: &Truncation) -> Result<(), StorageError> {

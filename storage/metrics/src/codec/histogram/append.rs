@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, Span};
 use model::sample::is_stale;
 
+use super::bucket_layout::{BucketLayout, bucket_count};
 use super::form::{Bucket, Form, HistogramIn, Misfit};
-use super::layout::{Layout, bucket_count};
-use super::numbers::{Coder, DeltaCoder, Numbers};
+use super::sample_codes::{Coder, DeltaCoder, SampleCodes};
 use super::samples::{Last, Samples};
 use super::spans::{Difference, compare, fewest, widen};
 use super::{Flags, HEADER, MAX_SAMPLES_ST};
@@ -34,7 +34,7 @@ pub struct Appender<F: Form> {
     count: u16,
     flags: Flags,
     start: Option<StartTimes>,
-    layout: Layout,
+    layout: BucketLayout,
     /// `None` before the first sample.
     last: Option<Last<F>>,
 }
@@ -57,7 +57,7 @@ impl<F: Form> Appender<F> {
             count: 0,
             flags: Flags::Unknown,
             start: start_t.then(StartTimes::default),
-            layout: Layout::default(),
+            layout: BucketLayout::default(),
             last: None,
         }
     }
@@ -141,10 +141,10 @@ impl<F: Form> Appender<F> {
         let w = &mut self.w;
         let previous_t = match &mut self.last {
             None => {
-                self.layout = Layout::of(h);
+                self.layout = BucketLayout::of(h);
                 self.layout.write(w);
                 let t = DeltaCoder::write_first(w, t);
-                self.last = Some((t, Numbers::write_first(w, h)));
+                self.last = Some((t, SampleCodes::write_first(w, h)));
                 i64::MIN
             }
             Some((last_t, numbers)) => {
@@ -185,13 +185,13 @@ impl<F: Form> Appender<F> {
             return Ok(None);
         }
         if last.is_stale() {
-            return Err(Misfit::Layout);
+            return Err(Misfit::BucketLayout);
         }
         if !gauge && h.count < last.count.value() {
             return Err(Misfit::Reset);
         }
         if h.schema != self.layout.schema || h.zero_threshold != self.layout.zero_threshold {
-            return Err(Misfit::Layout);
+            return Err(Misfit::BucketLayout);
         }
         if h.schema == CUSTOM_BUCKETS_SCHEMA && h.custom_values != self.layout.custom_values {
             return Err(Misfit::Reset);

@@ -3,7 +3,7 @@
 use model::histogram::{EXPONENTIAL_SCHEMA_MAX, FloatHistogram, HistogramError, HistogramOf};
 
 use super::Flags;
-use super::numbers::{Coder, CountCoder, DeltaCoder};
+use super::sample_codes::{Coder, CountCoder, DeltaCoder};
 use crate::codec::chunk::Encoding;
 use crate::codec::xor_value::XorValue;
 
@@ -48,7 +48,7 @@ pub enum Misfit {
     /// The chunk holds gauge histograms and the sample is none, or the other way round.
     Gauge,
     /// The sample's layout cannot be expressed, or the chunk's last sample is stale.
-    Layout,
+    BucketLayout,
 }
 
 /// The integer form.
@@ -86,7 +86,7 @@ impl Form for Integer {
         match why {
             Misfit::Reset => Flags::Reset,
             Misfit::Gauge => Flags::NotReset,
-            Misfit::Layout => Flags::Unknown,
+            Misfit::BucketLayout => Flags::Unknown,
         }
     }
 

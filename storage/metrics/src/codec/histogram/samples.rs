@@ -5,9 +5,9 @@ use std::sync::Arc;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::read::Columns;
 
+use super::bucket_layout::BucketLayout;
 use super::form::{Form, HistogramIn, reduced};
-use super::layout::Layout;
-use super::numbers::{Coder, DeltaCoder, Numbers};
+use super::sample_codes::{Coder, DeltaCoder, SampleCodes};
 use super::{Flags, HEADER, MAX_SAMPLES_ST};
 use crate::codec::bits::BitReader;
 use crate::codec::chunk::{ChunkError, Trim};
@@ -70,7 +70,7 @@ pub fn stored_samples<F: Form>(
 }
 
 /// Timestamp and numbers of the last sample.
-pub(super) type Last<F> = (DeltaCoder, Numbers<<F as Form>::Count, <F as Form>::Bucket>);
+pub(super) type Last<F> = (DeltaCoder, SampleCodes<<F as Form>::Count, <F as Form>::Bucket>);
 
 /// Walks over the samples of a chunk.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub(super) struct Samples<'a, F: Form> {
     pub(super) total: u16,
     pub(super) read: u16,
     pub(super) start: Option<StartTimes>,
-    pub(super) layout: Layout,
+    pub(super) layout: BucketLayout,
     /// What was read last; `None` before the first.
     pub(super) last: Option<Last<F>>,
 }
@@ -95,7 +95,7 @@ impl<'a, F: Form> Samples<'a, F> {
             total: if start_t { count & MAX_SAMPLES_ST } else { count },
             read: 0,
             start: start_t.then(|| StartTimes::from_header(bytes[start_t::AT])),
-            layout: Layout::default(),
+            layout: BucketLayout::default(),
             last: None,
         })
     }
@@ -108,11 +108,11 @@ impl<'a, F: Form> Samples<'a, F> {
         let r = &mut self.r;
         let (previous_t, t) = match &mut self.last {
             None => {
-                self.layout = Layout::read(r)?;
+                self.layout = BucketLayout::read(r)?;
                 // Each bucket takes a bit at least.
                 let buckets = self.layout.bucket_counts(r.bits_left())?;
                 let t = DeltaCoder::read_first(r);
-                self.last = Some((t, Numbers::read_first(r, buckets)));
+                self.last = Some((t, SampleCodes::read_first(r, buckets)));
                 (i64::MIN, t.value())
             }
             Some((t, numbers)) => {

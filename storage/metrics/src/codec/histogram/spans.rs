@@ -1,4 +1,4 @@
-//! Which buckets two layouts share, and bringing a histogram to a wider layout.
+//! Subset buckets two layouts share, and bringing a histogram to a wider layout.
 
 use std::cmp::Ordering;
 

@@ -17,7 +17,7 @@ const THRESHOLD_FULL: u64 = 255;
 
 /// The layout of a chunk.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Layout {
+pub(super) struct BucketLayout {
     pub(super) schema: i32,
     pub(super) zero_threshold: f64,
     /// Positive, negative.
@@ -25,7 +25,7 @@ pub(super) struct Layout {
     pub(super) custom_values: Vec<f64>,
 }
 
-impl Layout {
+impl BucketLayout {
     pub(super) fn of<C, B>(h: &HistogramOf<C, B>) -> Self {
         Self {
             schema: h.schema,
@@ -195,9 +195,11 @@ mod tests {
         w.write(0, 8);
         varbit::write_int(&mut w, 3);
         varbit::write_uint(&mut w, u64::MAX);
-        assert_eq!(Layout::read(&mut BitReader::new(w.bytes())), Err(ChunkError::Truncated));
-        let layout =
-            Layout { spans: [vec![Span { offset: 0, length: u32::MAX }; 3], vec![]], ..Layout::default() };
+        assert_eq!(BucketLayout::read(&mut BitReader::new(w.bytes())), Err(ChunkError::Truncated));
+        let layout = BucketLayout {
+            spans: [vec![Span { offset: 0, length: u32::MAX }; 3], vec![]],
+            ..BucketLayout::default()
+        };
         assert_eq!(layout.bucket_counts(1000), Err(ChunkError::Truncated));
     }
 }

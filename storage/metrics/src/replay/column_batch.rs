@@ -1,7 +1,7 @@
 //! Samples of the log that are stored together.
 //!
 //! Of records whose layout is known only the values are kept, one row behind the other in a [`Column`] of their layout,
-//! and they are stored series by series. The samples of all others are [`Gathered`]. What is gathered is stored first: a
+//! and they are stored series by series. The samples of all others are [`SamplesBySeries`]. What is gathered is stored first: a
 //! series that has a column gets no sample any other way before that column is given up and its samples are gathered
 //! too. So each series gets its samples in the order of the log.
 
@@ -17,9 +17,9 @@ use crate::head::commit::widen;
 use crate::head::isolation::Commit;
 use crate::head::series::{CutRule, Series};
 use crate::head::table::Pages;
-use crate::replay::gather::{Gathered, Tally, push_float};
-use crate::replay::layout::Layout;
-use crate::replay::numbers::Numbers;
+use crate::replay::log_slots::LogSlots;
+use crate::replay::record_layout::RecordLayout;
+use crate::replay::samples_by_series::{SamplesBySeries, Tally, push_float};
 use storage_base::bytes::prefetch::prefetch;
 
 /// Values of records that are kept until they are stored, 16 MiB; one block may exceed it. Tests have less data.
@@ -46,8 +46,8 @@ pub struct FloatOf {
 
 /// Samples of the log, by the columns of their layouts or gathered.
 #[derive(Debug, Default)]
-pub struct Batch {
-    gathered: Gathered,
+pub struct ColumnBatch {
+    gathered: SamplesBySeries,
     columns: Vec<Column>,
     /// What the columns' rows are in.
     blocks: Vec<Arc<Vec<u64>>>,
@@ -62,7 +62,7 @@ pub struct Batch {
 /// Records of one layout.
 #[derive(Debug)]
 struct Column {
-    layout: Arc<Layout>,
+    layout: Arc<RecordLayout>,
     /// Slots of the layout's series.
     slots: Arc<[u32]>,
     rows: Vec<Row>,
@@ -80,7 +80,7 @@ struct Row {
     at: u32,
 }
 
-impl Batch {
+impl ColumnBatch {
     /// Samples of a slot up to a time need not be taken: they would not be stored.
     pub fn pass_over(&mut self, slot: u32, until: i64) {
         self.gathered.pass_over(slot, until);
@@ -100,8 +100,8 @@ impl Batch {
     /// when they must go another way, because a series is unknown or has two samples.
     pub fn take(
         &mut self,
-        layout: &Arc<Layout>,
-        numbers: &Numbers,
+        layout: &Arc<RecordLayout>,
+        numbers: &LogSlots,
         (base_t, last_t): (i64, i64),
         block: &Arc<Vec<u64>>,
         at: usize,
@@ -120,7 +120,7 @@ impl Batch {
     }
 
     /// The column of a layout.
-    fn column(&mut self, layout: &Arc<Layout>, numbers: &Numbers) -> Option<usize> {
+    fn column(&mut self, layout: &Arc<RecordLayout>, numbers: &LogSlots) -> Option<usize> {
         let mut state = layout.state.lock();
         let slots = layout.slots(&mut state, numbers);
         let known = state.column.filter(|(batch, _)| *batch == self.number).map(|(_, column)| column);
@@ -230,7 +230,7 @@ impl Batch {
 }
 
 impl Row {
-    fn values<'b>(&self, blocks: &'b [Arc<Vec<u64>>], layout: &Layout) -> &'b [u64] {
+    fn values<'b>(&self, blocks: &'b [Arc<Vec<u64>>], layout: &RecordLayout) -> &'b [u64] {
         let (block, at) = (blocks.get(self.block as usize), self.at as usize);
         block.and_then(|block| block.get(at..at + layout.samples())).unwrap_or(&[])
     }

@@ -1,6 +1,6 @@
 //! Records of floats that are laid out alike: a target shows the same series in the same order again and again, so all
-//! of its record but the base time and the values is byte for byte that of the scrape before. A [`Layout`] is what
-//! such records have in common; [`Layouts`] recognises them by one comparison, without decoding them.
+//! of its record but the base time and the values is byte for byte that of the scrape before. A [`RecordLayout`] is what
+//! such records have in common; [`RecordLayouts`] recognises them by one comparison, without decoding them.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::record::{self, FloatPlace, LogRef};
-use crate::replay::numbers::Numbers;
+use crate::replay::log_slots::LogSlots;
 
 /// Shorter records are decoded as fast as they are recognised. Tests have few series.
 const RECORD_LEN_MIN: usize = if cfg!(test) { 45 } else { 128 };
 /// Memory of all layouts. They are of 400,000 series or more.
 const BYTES_MAX: usize = 24 << 20;
-/// Layouts that records of the same length and base may have.
+/// RecordLayouts that records of the same length and base may have.
 const CANDIDATES: usize = 4;
 /// Records that are passed by at most before another attempt at a layout is made.
 const PATIENCE: u32 = 63;
@@ -26,26 +26,26 @@ const SWEEP_EVERY: usize = 1 << 12;
 
 /// What records of one kind have in common.
 #[derive(Debug)]
-pub struct Layout {
+pub struct RecordLayout {
     /// Such a record, with zeros for what differs.
     template: Box<[u8]>,
     /// Ones where records are equal.
     mask: Box<[u8]>,
     /// Where the values are.
     at: Box<[u32]>,
-    /// Numbers of the series.
+    /// LogSlots of the series.
     numbers: Box<[LogRef]>,
     /// Milliseconds from the base time to each sample's; none when there is no distance.
     dt: Option<Box<[i64]>>,
     /// Least and greatest of these.
     dt_span: (i64, i64),
     /// What replay knows of the series.
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<HeadColumns>,
 }
 
 /// A layout's series in the head.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct HeadColumns {
     slots: Option<Slots>,
     /// Number of the batch in which there is a column for it, and the column's.
     pub(crate) column: Option<(u64, usize)>,
@@ -59,7 +59,7 @@ struct Slots {
     of_samples: Option<Arc<[u32]>>,
 }
 
-impl Layout {
+impl RecordLayout {
     /// The layout of a record; `None` for one that makes no sense or is not of the common form.
     fn of(record: &[u8]) -> Option<Self> {
         let mut template: Box<[u8]> = record.into();
@@ -130,7 +130,7 @@ impl Layout {
     }
 
     /// The slots of the series, one for each sample; `None` when a series is unknown or has two samples.
-    pub(crate) fn slots(&self, state: &mut State, numbers: &Numbers) -> Option<Arc<[u32]>> {
+    pub(crate) fn slots(&self, state: &mut HeadColumns, numbers: &LogSlots) -> Option<Arc<[u32]>> {
         let versions = numbers.versions();
         if let Some(slots) = &state.slots
             && slots.versions.0 == versions.0
@@ -157,14 +157,14 @@ fn differs(a: &[u8], b: &[u8], mask: &[u8]) -> u8 {
 
 /// What records of a length and base were found to be.
 #[derive(Debug)]
-struct Kind {
+struct Pattern {
     candidates: Vec<Candidate>,
     /// Records to be passed by before the next attempt, and how many it were the last time.
     wait: u32,
     patience: u32,
 }
 
-impl Default for Kind {
+impl Default for Pattern {
     /// A record that comes once is not worth a layout.
     fn default() -> Self {
         Self { candidates: Vec::new(), wait: 1, patience: 0 }
@@ -173,25 +173,25 @@ impl Default for Kind {
 
 #[derive(Debug)]
 struct Candidate {
-    layout: Arc<Layout>,
+    layout: Arc<RecordLayout>,
     /// Since it was last asked for.
     used: bool,
 }
 
 /// Recognises records.
 #[derive(Debug, Default)]
-pub struct Layouts {
+pub struct RecordLayouts {
     /// By length and base.
-    kinds: HashMap<(usize, [u8; 8]), Kind>,
+    kinds: HashMap<(usize, [u8; 8]), Pattern>,
     /// Memory of the layouts.
     bytes: usize,
     /// Looks since what was not used was forgotten.
     looks: usize,
 }
 
-impl Layouts {
+impl RecordLayouts {
     /// The layout of a record, if there were others like it.
-    pub fn find(&mut self, record: &[u8]) -> Option<Arc<Layout>> {
+    pub fn find(&mut self, record: &[u8]) -> Option<Arc<RecordLayout>> {
         let base = record::base_series(record).filter(|_| record.len() >= RECORD_LEN_MIN)?;
         self.looks += 1;
         if (self.bytes > BYTES_MAX || self.kinds.len() > KINDS_MAX)
@@ -212,7 +212,7 @@ impl Layouts {
         // Where each is different from the last, attempts become rare.
         kind.patience = (2 * kind.patience + 1).min(PATIENCE);
         kind.wait = kind.patience;
-        let layout = Arc::new(Layout::of(record)?);
+        let layout = Arc::new(RecordLayout::of(record)?);
         if kind.candidates.len() == CANDIDATES {
             let oldest = kind.candidates.remove(0);
             self.bytes -= oldest.layout.bytes();
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_second_of_a_kind_is_recognised() {
-        let mut layouts = Layouts::default();
+        let mut layouts = RecordLayouts::default();
         assert!(layouts.find(&record(100..140, 1000, 0.0)).is_none());
         let layout = layouts.find(&record(100..140, 2000, 1.0)).unwrap();
         for t in [i64::MIN, 0, 3000, i64::MAX - 2] {
@@ -272,9 +272,9 @@ mod tests {
                 .is_some_and(|other| !Arc::ptr_eq(&other, &layout))
         );
         assert!(layouts.find(&record(100..102, 1, 1.0)).is_none(), "too short");
-        let mut numbers = Numbers::default();
+        let mut numbers = LogSlots::default();
         let slots =
-            |numbers: &Numbers| layout.slots(&mut layout.state.lock(), numbers).map(|slots| slots.to_vec());
+            |numbers: &LogSlots| layout.slots(&mut layout.state.lock(), numbers).map(|slots| slots.to_vec());
         assert_eq!(slots(&numbers), None);
         for n in 100..140 {
             numbers.insert(LogRef(n), n as u32 - 100);
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_always_differs_is_hardly_tried() {
-        let mut layouts = Layouts::default();
+        let mut layouts = RecordLayouts::default();
         let made = (0..1000u64)
             .filter(|n| layouts.find(&record((0..40).map(|at| at * (n + 2) % 61), 0, 0.0)).is_some());
         assert!(made.count() < 250);
@@ -317,7 +317,7 @@ mod tests {
             }).collect();
             let mut bytes = Vec::new();
             put_samples(&mut bytes, &samples, false);
-            let layout = Layout::of(&bytes).unwrap();
+            let layout = RecordLayout::of(&bytes).unwrap();
             prop_assert!(layout.is_of(&bytes));
             let mut values = vec![7];
             layout.values(&bytes, &mut values);
@@ -333,7 +333,7 @@ mod tests {
             changed[at] ^= byte;
             let is_value = |at: usize| (0..layout.samples()).any(|n| (layout.at[n] as usize..layout.at[n] as usize + 8).contains(&at));
             prop_assert_eq!(layout.is_of(&changed), byte == 0 || record::BASE_T.contains(&at) || is_value(at));
-            prop_assert!(Layout::of(&bytes[..bytes.len() - 1]).is_none());
+            prop_assert!(RecordLayout::of(&bytes[..bytes.len() - 1]).is_none());
         }
     }
 }

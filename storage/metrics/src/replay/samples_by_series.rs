@@ -33,14 +33,14 @@ struct Entry {
 
 /// Samples of the log.
 #[derive(Debug, Default)]
-pub struct Gathered {
+pub struct SamplesBySeries {
     base_t: i64,
     /// By groups of slots, and within one in the order of the log.
     groups: Vec<Vec<Entry>>,
     /// Samples in all groups.
     len: usize,
     /// Histograms, and floats of a time that is far from the base or with a start timestamp.
-    others: Vec<Other>,
+    others: Vec<UnpackedSample>,
     /// What the others weigh beyond their number.
     weight: usize,
     /// Up to which time each slot has what the log has, where that is known.
@@ -49,7 +49,7 @@ pub struct Gathered {
 
 /// A sample that an entry has no room for.
 #[derive(Debug)]
-struct Other {
+struct UnpackedSample {
     t: i64,
     start_t: i64,
     value: SampleValue,
@@ -70,7 +70,7 @@ pub(crate) struct Tally {
     pub(crate) span: Option<(i64, i64)>,
 }
 
-impl Gathered {
+impl SamplesBySeries {
     /// Samples of a slot up to a time need not be gathered: they would not be stored.
     pub fn pass_over(&mut self, slot: u32, until: i64) {
         let slot = slot as usize;
@@ -91,7 +91,7 @@ impl Gathered {
         }
         match t.checked_sub(self.base_t).and_then(|dt| i32::try_from(dt).ok()) {
             Some(dt) if dt != OTHER => self.push(Entry { slot, dt, bits: v.to_bits() }),
-            _ => self.push_other(slot, Other { t, start_t: 0, value: SampleValue::Float(v) }),
+            _ => self.push_other(slot, UnpackedSample { t, start_t: 0, value: SampleValue::Float(v) }),
         }
     }
 
@@ -100,7 +100,7 @@ impl Gathered {
     pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
         match start_t {
             0 => self.push_float(slot, t, v),
-            _ => self.push_other(slot, Other { t, start_t, value: SampleValue::Float(v) }),
+            _ => self.push_other(slot, UnpackedSample { t, start_t, value: SampleValue::Float(v) }),
         }
     }
 
@@ -111,11 +111,11 @@ impl Gathered {
                 HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
                 HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
             };
-        self.push_other(slot, Other { t, start_t, value: SampleValue::Histogram(v) });
+        self.push_other(slot, UnpackedSample { t, start_t, value: SampleValue::Histogram(v) });
     }
 
     #[cold]
-    fn push_other(&mut self, slot: u32, other: Other) {
+    fn push_other(&mut self, slot: u32, other: UnpackedSample) {
         self.push(Entry { slot, dt: OTHER, bits: self.others.len() as u64 });
         self.others.push(other);
     }
@@ -184,7 +184,7 @@ impl Gathered {
         if entry.dt != OTHER {
             return (self.base_t + i64::from(entry.dt), 0, Sample::Float(f64::from_bits(entry.bits)));
         }
-        let Other { t, start_t, value } = &self.others[entry.bits as usize];
+        let UnpackedSample { t, start_t, value } = &self.others[entry.bits as usize];
         match value {
             SampleValue::Float(v) => (*t, *start_t, Sample::Float(*v)),
             SampleValue::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
@@ -201,7 +201,7 @@ impl Gathered {
         tally: &mut Tally,
     ) {
         // A vacant slot.
-        if series.epoch == 0 {
+        if series.generation == 0 {
             return;
         }
         let before: Tail = series.tail();
@@ -292,7 +292,7 @@ mod tests {
         fn sorting_keeps_the_order_within_a_slot(
             slots in prop::collection::vec(prop_oneof![0u32..5, 0u32..3000, Just(2_000_000)], 0..4000),
         ) {
-            let mut gathered = Gathered::default();
+            let mut gathered = SamplesBySeries::default();
             for (n, slot) in slots.iter().enumerate() {
                 gathered.push_float(*slot, n as i64, 0.0);
             }

@@ -1,5 +1,5 @@
 //! The store while its log is replayed: it serves what is there, takes commits into an interim head, and lets
-//! everything else wait. See [`crate::replay::interim`] for how the two heads become one.
+//! everything else wait. See [`crate::replay::interim_head`] for how the two heads become one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::blocks::recode::Forms;
+use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::head::head_chunks::HeadChunks;
 use crate::head::log::Logs;
 use crate::head::series::CutRule;
 use crate::head::{Head, HeadOptions};
 use crate::options::{FloatEncoding, Limits, Options};
 use crate::replay::found_chunks::FoundChunks;
+use crate::replay::log_scan::{LogScan, survey};
 use crate::replay::progress::{Progress, ReplayProgress};
-use crate::replay::survey::{Survey, survey};
 use crate::replay::{END, Replay, Replayed};
 use crate::store::MetricsStore;
 use storage_base::StorageError;
@@ -30,16 +30,16 @@ const CAUGHT_UP_BYTES: u64 = 64 << 10;
 const PASSES_MAX: usize = 16;
 
 /// How far the store's restoration is.
-pub(crate) struct Restore {
+pub(crate) struct ReplayState {
     pub(crate) progress: Progress,
     task: Mutex<Option<Task>>,
-    state: Mutex<State>,
+    state: Mutex<Phase>,
     changed: Condvar,
     /// What replay met, and how long it took.
     outcome: Mutex<(Replayed, Duration)>,
 }
 
-enum State {
+enum Phase {
     Running,
     Done,
     /// Whoever asks first is told why.
@@ -50,7 +50,7 @@ enum State {
 struct Task {
     interim: Arc<Head>,
     found: FoundChunks,
-    survey: Survey,
+    survey: LogScan,
     start: Instant,
 }
 
@@ -76,13 +76,13 @@ fn empty_head(
 fn head_options(options: &Options, limits: &Limits) -> HeadOptions {
     HeadOptions {
         rule: CutRule {
-            forms: Forms {
+            encodings: ChunkEncodings {
                 xor2: limits.floats == FloatEncoding::Xor2,
                 histogram_start_t: options.histogram_start_t,
             },
             ..CutRule::new(options.min_block, options.samples_per_chunk)
         },
-        late_chunk_samples: usize::from(options.late_chunk_samples.max(1)),
+        out_of_order_chunk_samples: usize::from(options.out_of_order_chunk_samples.max(1)),
         log_metadata: options.log_metadata,
         zero_at_start: options.zero_at_start,
         window: limits.out_of_order_window,
@@ -110,7 +110,7 @@ pub(crate) fn whole_head(
     Ok(head)
 }
 
-impl Restore {
+impl ReplayState {
     /// The head that is to last, still empty, the interim one, and what there is to do that one becomes the other.
     pub(crate) fn begin(
         disk: &Arc<dyn Disk>,
@@ -121,17 +121,17 @@ impl Restore {
         observer: &dyn Observer,
         start: Instant,
     ) -> Result<(Arc<Head>, Arc<Head>, Self), StorageError> {
-        let late = limits.out_of_order_window > 0;
+        let out_of_order = limits.out_of_order_window > 0;
         // Both look at all that there is, at different files.
         let unopened_logs = || Logs::new(disk.clone(), wal, options.start_t);
         let head_options = head_options(options, limits);
         let (survey, head) = rayon::join(
-            || survey(disk, late, observer),
+            || survey(disk, out_of_order, observer),
             || empty_head(disk, unopened_logs(), head_options, min_valid_t, observer),
         );
         let (mut survey, (head, found)) = (survey?, head?);
         found.numbers().for_each(|number| survey.note_number(number));
-        if late {
+        if out_of_order {
             survey.max_t = survey.max_t.max(found.max_t());
         }
         let mut logs = unopened_logs();
@@ -142,14 +142,14 @@ impl Restore {
         let restore = Self {
             progress: Progress::default(),
             task: Mutex::new(Some(task)),
-            state: Mutex::new(State::Running),
+            state: Mutex::new(Phase::Running),
             changed: Condvar::new(),
             outcome: Mutex::default(),
         };
         Ok((Arc::new(head), interim, restore))
     }
 
-    fn end(&self, state: State) {
+    fn end(&self, state: Phase) {
         *self.state.lock() = state;
         self.changed.notify_all();
     }
@@ -166,7 +166,7 @@ impl MetricsStore {
         let Some(task) = self.restore.task.lock().take() else { return };
         let done = catch_unwind(AssertUnwindSafe(|| self.try_replay(task)));
         let failed = match done {
-            Ok(Ok(())) => return self.restore.end(State::Done),
+            Ok(Ok(())) => return self.restore.end(Phase::Done),
             Ok(Err(e)) => e,
             Err(panic) => {
                 let reason = panic_text(&*panic);
@@ -178,7 +178,7 @@ impl MetricsStore {
             let reason = format!("replay of the write-ahead log failed: {failed}");
             self.with_logs(|logs| logs.poison(&reason));
         }
-        self.restore.end(State::Failed(Some(failed)));
+        self.restore.end(Phase::Failed(Some(failed)));
     }
 
     fn try_replay(&self, Task { interim, found, survey, start }: Task) -> Result<(), StorageError> {
@@ -207,7 +207,7 @@ impl MetricsStore {
 
     /// How far replay of the logs is; `None` when it is done.
     pub fn replay_progress(&self) -> Option<ReplayProgress> {
-        let done = matches!(*self.restore.state.lock(), State::Done);
+        let done = matches!(*self.restore.state.lock(), Phase::Done);
         (!done).then(|| self.restore.progress.now())
     }
 
@@ -224,9 +224,9 @@ impl MetricsStore {
         let mut state = self.restore.state.lock();
         loop {
             match &mut *state {
-                State::Running => self.restore.changed.wait(&mut state),
-                State::Done => return Ok(()),
-                State::Failed(reason) => {
+                Phase::Running => self.restore.changed.wait(&mut state),
+                Phase::Done => return Ok(()),
+                Phase::Failed(reason) => {
                     let told = || StorageError::Poisoned("replay of the write-ahead log failed".into());
                     return Err(reason.take().unwrap_or_else(told));
                 }

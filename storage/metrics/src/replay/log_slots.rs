@@ -1,20 +1,20 @@
-//! Which series the log means by a number.
+//! Subset series the log means by a number.
 
 use crate::record::LogRef;
 
 /// Slots of series by their numbers in the log.
 #[derive(Debug, Default)]
-pub struct Numbers {
+pub struct LogSlots {
     /// Number of the first in `dense`.
     first: u64,
-    /// Numbers are given by counting, so nearly all are here.
+    /// LogSlots are given by counting, so nearly all are here.
     dense: Vec<u32>,
     /// Those that are far from the others.
     sparse: hashbrown::HashMap<u64, u32>,
     len: usize,
     /// Known numbers that were forgotten or given another slot, so far.
     changed: u64,
-    /// Numbers that were noted, so far.
+    /// LogSlots that were noted, so far.
     noted: u64,
 }
 
@@ -24,7 +24,7 @@ const NONE: u32 = u32::MAX;
 const PLACES: usize = 8;
 const PLACES_MIN: usize = 1 << 16;
 
-impl Numbers {
+impl LogSlots {
     /// No number yet; most will not be below `first`.
     pub fn from(LogRef(first): LogRef) -> Self {
         Self { first, ..Self::default() }
@@ -100,7 +100,7 @@ mod tests {
             first in prop_oneof![Just(0u64), Just(1 << 40), Just(u64::MAX)],
             steps in prop::collection::vec((any::<bool>(), prop_oneof![0u64..50, (1u64 << 40)..(1 << 40) + 300_000, any::<u64>()], prop_oneof![0u32..9, Just(NONE)]), 0..60),
         ) {
-            let (mut numbers, mut want) = (Numbers::from(LogRef(first)), BTreeMap::new());
+            let (mut numbers, mut want) = (LogSlots::from(LogRef(first)), BTreeMap::new());
             for (insert, number, slot) in steps {
                 match insert {
                     true => prop_assert_eq!(numbers.insert(LogRef(number), slot), want.insert(number, slot)),

@@ -16,13 +16,13 @@ use rayon::prelude::*;
 use crate::blocks::block_writer::SymbolTable;
 use crate::head::series::{Open, Series};
 use crate::head::table::SeriesTable;
-use crate::read::select::{HeadView, Which};
+use crate::read::select::{HeadView, Subset};
 use storage_base::StorageError;
 use storage_base::bytes::prefetch::prefetch;
 use storage_base::index::mem::{MemIndex, NameId, PairId};
 use storage_base::index::pair_lists::PairList;
+use storage_base::index::projection::Projection;
 use storage_base::index::select;
-use storage_base::index::wanted::Wanted;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
@@ -32,7 +32,7 @@ const AHEAD: usize = 6;
 pub(crate) const FEW: usize = 4 * BATCH;
 
 /// A series found in the head.
-pub(crate) struct Found {
+pub(crate) struct FoundSeries {
     pub(crate) labels: Labels,
     pub(crate) series: SeriesRef,
     /// The only sample that counts, where that is known.
@@ -42,7 +42,7 @@ pub(crate) struct Found {
 /// What is the same for all series of a selection.
 struct Search<'s> {
     selection: &'s Selection,
-    which: Which,
+    subset: Subset,
     ordered: bool,
     /// The names of the labels wanted; `None` for all.
     names: Option<Vec<NameId>>,
@@ -50,10 +50,10 @@ struct Search<'s> {
     ranks: Option<std::sync::Arc<[u32]>>,
 }
 
-/// Found series, and by what to order them: the ranks of their pairs, or else the pairs.
+/// FoundSeries series, and by what to order them: the ranks of their pairs, or else the pairs.
 #[derive(Default)]
 struct Part {
-    found: Vec<Found>,
+    found: Vec<FoundSeries>,
     keys: Vec<u32>,
     /// Where the keys of each series end.
     ends: Vec<usize>,
@@ -64,9 +64,9 @@ impl HeadView {
     pub(crate) fn found(
         &self,
         selection: &Selection,
-        which: Which,
-        wanted: Wanted<'_>,
-    ) -> Result<Vec<Found>, StorageError> {
+        subset: Subset,
+        wanted: Projection<'_>,
+    ) -> Result<Vec<FoundSeries>, StorageError> {
         let (slots, search) = {
             let index = self.index();
             let slots = select::select(&self.labelled(&index), &selection.matchers)?.into_vec();
@@ -77,7 +77,7 @@ impl HeadView {
             };
             let names = wanted.labels().map(names);
             let ranks = if ordered { index.ranks(slots.len()) } else { None };
-            (slots, Search { selection, which, ordered, names, ranks })
+            (slots, Search { selection, subset, ordered, names, ranks })
         };
         if slots.len() <= FEW {
             return Ok(self.in_order_of_labels(vec![self.part(&slots, &search)], &search));
@@ -91,9 +91,9 @@ impl HeadView {
     pub(crate) fn references(
         &self,
         selection: &Selection,
-        which: Which,
+        subset: Subset,
     ) -> Result<Vec<SeriesRef>, StorageError> {
-        let found = self.found(selection, which, Wanted::ORDER)?;
+        let found = self.found(selection, subset, Projection::ORDER)?;
         Ok(found.into_iter().map(|found| found.series).collect())
     }
 
@@ -130,7 +130,7 @@ impl HeadView {
 
     /// Those of some slots that have chunks in the selected time.
     fn part(&self, slots: &[u32], search: &Search<'_>) -> Part {
-        let Search { selection, which, ordered, names, ranks } = search;
+        let Search { selection, subset, ordered, names, ranks } = search;
         let mut part = Part::default();
         part.found.reserve(slots.len());
         let mut labels_of = LabelsOf::new(names.as_deref());
@@ -142,13 +142,13 @@ impl HeadView {
                 }
                 let Some(series) = self.slot(slot).map(|cell| cell.lock()) else { continue };
                 let Some(reference) = SeriesTable::reference_of(slot, &series) else { continue };
-                if !self.overlaps(&series, selection.min_t, selection.max_t, *which) {
+                if !self.overlaps(&series, selection.min_t, selection.max_t, *subset) {
                     continue;
                 }
                 let newest =
                     if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
                 let labels = labels_of.list(&index, series.pairs);
-                part.found.push(Found { labels, series: reference, newest });
+                part.found.push(FoundSeries { labels, series: reference, newest });
                 if *ordered {
                     let key = |pair: PairId| match ranks {
                         Some(ranks) => ranks.get(pair.at()).copied().unwrap_or(0),
@@ -166,13 +166,13 @@ impl HeadView {
     fn newest(&self, reference: SeriesRef, series: &Series, selection: &Selection) -> Option<(i64, f64)> {
         let Open::Floats(chunk) = series.open() else { return None };
         let (min_t, max_t) = self.in_order(series, selection.min_t, selection.max_t)?;
-        let plain = series.late.is_none() && !self.deletes_of(reference);
+        let plain = series.out_of_order.is_none() && !self.deletes_of(reference);
         let is_in_time = (min_t..=max_t).contains(&chunk.last_t());
         (plain && is_in_time).then(|| (chunk.last_t(), chunk.last_v()))
     }
 
     /// Puts parts together, in the order of labels if that is wanted.
-    fn in_order_of_labels(&self, parts: Vec<Part>, search: &Search<'_>) -> Vec<Found> {
+    fn in_order_of_labels(&self, parts: Vec<Part>, search: &Search<'_>) -> Vec<FoundSeries> {
         let len = parts.iter().map(|part| part.found.len()).sum();
         let mut found = Vec::with_capacity(len);
         if !search.ordered {
@@ -203,7 +203,7 @@ impl HeadView {
             }
         }
         let order: Vec<usize> = order.into_iter().map(|(_, _, at)| at).collect();
-        let mut unordered: Vec<Option<Found>> =
+        let mut unordered: Vec<Option<FoundSeries>> =
             parts.into_iter().flat_map(|part| part.found).map(Some).collect();
         found.extend(order.into_iter().filter_map(|at| unordered[at].take()));
         found

@@ -4,7 +4,7 @@ use model::read::Columns;
 
 /// Samples of one value at even distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Repeats {
+pub struct ConstantRun {
     /// The first timestamp, in milliseconds.
     pub first_t: i64,
     /// Between two timestamps; it counts for nothing with one sample.
@@ -15,7 +15,7 @@ pub struct Repeats {
     pub bits: u64,
 }
 
-impl Repeats {
+impl ConstantRun {
     /// Appends the samples from `min_t` to `max_t`, both inclusive, to `out`.
     pub fn read(&self, min_t: i64, max_t: i64, out: &mut Columns) {
         let Self { first_t, delta, count, bits } = *self;
@@ -53,7 +53,7 @@ mod tests {
             out.push_float(-1000, 1.0, i64::from(started));
             let mut want = out.clone();
             let (min_t, max_t) = bounds;
-            Repeats { first_t, delta, count, bits: 7.0f64.to_bits() }.read(min_t, max_t, &mut out);
+            ConstantRun { first_t, delta, count, bits: 7.0f64.to_bits() }.read(min_t, max_t, &mut out);
             let times = (0..i64::from(count)).map(|n| first_t + n * i64::from(delta));
             times.filter(|t| (min_t..=max_t).contains(t)).for_each(|t| want.push_float(t, 7.0, 0));
             prop_assert_eq!(format!("{out:?}"), format!("{want:?}"));

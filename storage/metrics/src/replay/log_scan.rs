@@ -1,4 +1,4 @@
-//! A first look at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
+//! A first scanner at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
 //! can follow what is sound, and what must be known before a sample is taken or a query answered is gathered.
 //!
 //! All checksums are verified, by all cores; of the write-ahead log nothing is decompressed but series and deletions.
@@ -23,43 +23,43 @@ use storage_base::wal::{Position, Reader, StoredRecord, compress, parts, segment
 
 /// What the logs say of themselves.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct LogScan {
     /// Stands for the segments before it.
     pub checkpoint: Option<Checkpoint>,
     /// Repairs of the write-ahead log.
     pub wal_corruptions: u64,
     /// Repairs of the out-of-order log.
     pub wbl_corruptions: u64,
-    /// Numbers by which records name series, and that nobody else may get: lowest and highest.
+    /// LogSlots by which records name series, and that nobody else may get: lowest and highest.
     pub numbers: Option<(LogRef, LogRef)>,
     /// Time of the newest sample in the write-ahead log, if that was asked for and there is one.
     pub max_t: Option<i64>,
     /// Deleted times by the series' number, but for series that were dropped as a whole.
     pub deletions: HashMap<LogRef, Vec<Interval>>,
-    /// Late head chunks below any of these places are in blocks, if it is a place at all.
-    pub late_covered: Vec<u64>,
+    /// OutOfOrder head chunks below any of these places are in blocks, if it is a place at all.
+    pub out_of_order_covered: Vec<u64>,
     /// Bytes of records in both logs, as they are stored.
     pub bytes: u64,
 }
 
-/// Looks at the logs of a data directory and repairs them. `times` asks for [`Survey::max_t`], which takes reading all
+/// Looks at the logs of a data directory and repairs them. `times` asks for [`LogScan::max_t`], which takes reading all
 /// samples.
-pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<Survey, StorageError> {
-    let mut look = Look::new(disk, observer, times);
+pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<LogScan, StorageError> {
+    let mut scanner = Scanner::new(disk, observer, times);
     let wal = Path::new(WAL_DIR);
     let checkpoint = checkpoint::last(&**disk, wal)?;
     let mut first = 0;
     if let Some(checkpoint) = &checkpoint {
         first = checkpoint.segment + 1;
-        look.survey.wal_corruptions += u64::from(look.log(&checkpoint.dir, 0, Look::wal_record)?);
+        scanner.survey.wal_corruptions += u64::from(scanner.log(&checkpoint.dir, 0, Scanner::wal_record)?);
     }
-    look.survey.wal_corruptions += u64::from(look.gap(wal, first, checkpoint.as_ref())?);
-    look.survey.wal_corruptions += u64::from(look.log(wal, first, Look::wal_record)?);
-    look.survey.wbl_corruptions += u64::from(look.log(Path::new(WBL_DIR), 0, Look::wbl_record)?);
-    Ok(Survey { checkpoint, ..look.survey })
+    scanner.survey.wal_corruptions += u64::from(scanner.gap(wal, first, checkpoint.as_ref())?);
+    scanner.survey.wal_corruptions += u64::from(scanner.log(wal, first, Scanner::wal_record)?);
+    scanner.survey.wbl_corruptions += u64::from(scanner.log(Path::new(WBL_DIR), 0, Scanner::wbl_record)?);
+    Ok(LogScan { checkpoint, ..scanner.survey })
 }
 
-impl Survey {
+impl LogScan {
     /// Takes a number into account.
     pub fn note_number(&mut self, number: LogRef) {
         note_number(&mut self.numbers, number);
@@ -73,27 +73,27 @@ impl Survey {
         for (number, deletions) in part.deletions {
             self.deletions.entry(number).or_default().extend(deletions);
         }
-        self.late_covered.extend(part.late_covered);
+        self.out_of_order_covered.extend(part.out_of_order_covered);
         self.bytes += part.bytes;
     }
 }
 
 /// What to do with each record.
-type See<'l> = fn(&mut Look<'l>, &StoredRecord<'_>);
+type Visit<'l> = fn(&mut Scanner<'l>, &StoredRecord<'_>);
 
-struct Look<'l> {
+struct Scanner<'l> {
     disk: &'l Arc<dyn Disk>,
     observer: &'l dyn Observer,
     times: bool,
     decoder: Decoder,
     /// The last record that was decompressed.
     record: Vec<u8>,
-    survey: Survey,
+    survey: LogScan,
 }
 
-impl<'l> Look<'l> {
+impl<'l> Scanner<'l> {
     fn new(disk: &'l Arc<dyn Disk>, observer: &'l dyn Observer, times: bool) -> Self {
-        let survey = Survey::default();
+        let survey = LogScan::default();
         Self { disk, observer, times, decoder: Decoder::default(), record: Vec::new(), survey }
     }
 
@@ -114,14 +114,14 @@ impl<'l> Look<'l> {
     }
 
     /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
-    fn log(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<bool, StorageError> {
-        let first = self.sound_segments(dir, first, see)?;
+    fn log(&mut self, dir: &Path, first: u64, visit: Visit<'l>) -> Result<bool, StorageError> {
+        let first = self.sound_segments(dir, first, visit)?;
         let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let damage = loop {
             match reader.next_stored() {
                 Ok(Some(stored)) => {
                     self.survey.bytes += stored.stored.len() as u64;
-                    see(self, &stored);
+                    visit(self, &stored);
                 }
                 Ok(None) => return Ok(false),
                 Err(ReadLogError::Storage(e)) => return Err(e),
@@ -138,7 +138,7 @@ impl<'l> Look<'l> {
 
     /// Reads the segments of a log from one on, by all cores, up to the first that is damaged or has none behind it
     /// where one is missing. Returns the number of the segment to go on with.
-    fn sound_segments(&mut self, dir: &Path, first: u64, see: See<'l>) -> Result<u64, StorageError> {
+    fn sound_segments(&mut self, dir: &Path, first: u64, visit: Visit<'l>) -> Result<u64, StorageError> {
         let mut segments = segment::list(&**self.disk, dir)?;
         segments.retain(|segment| segment.number >= first);
         let gap = segments.windows(2).position(|pair| pair[0].number + 1 != pair[1].number);
@@ -148,16 +148,16 @@ impl<'l> Look<'l> {
             cut.extend(parts::of_segment(&**self.disk, segment)?);
         }
         let (disk, observer, times) = (self.disk, self.observer, self.times);
-        let look = |&(from, to): &(Position, Position)| {
+        let scanner = |&(from, to): &(Position, Position)| {
             let mut reader = Reader::open_between(disk.clone(), dir, from, to).ok()?;
-            let mut look = Look::new(disk, observer, times);
+            let mut scanner = Scanner::new(disk, observer, times);
             while let Some(stored) = reader.next_stored().ok()? {
-                look.survey.bytes += stored.stored.len() as u64;
-                see(&mut look, &stored);
+                scanner.survey.bytes += stored.stored.len() as u64;
+                visit(&mut scanner, &stored);
             }
-            Some(look.survey)
+            Some(scanner.survey)
         };
-        let surveys: Vec<Option<Survey>> = cut.par_iter().with_max_len(1).map(look).collect();
+        let surveys: Vec<Option<LogScan>> = cut.par_iter().with_max_len(1).map(scanner).collect();
         let parts: Vec<_> = cut.iter().zip(surveys).collect();
         let damaged = parts.iter().find(|(_, survey)| survey.is_none()).map(|((from, _), _)| from.segment);
         let end = damaged.unwrap_or(segments.last().map_or(first, |last| last.number + 1));
@@ -223,7 +223,7 @@ impl<'l> Look<'l> {
             Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series)),
             Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series)),
             Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series)),
-            Record::LateCovered(place) => self.survey.late_covered.push(place),
+            Record::OutOfOrderCovered(place) => self.survey.out_of_order_covered.push(place),
             _ => {}
         }
     }

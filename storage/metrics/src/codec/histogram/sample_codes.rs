@@ -150,7 +150,7 @@ impl Coder for XorValue {
 
 /// All numbers of a histogram but its timestamp.
 #[derive(Clone, Debug)]
-pub(super) struct Numbers<C, B> {
+pub(super) struct SampleCodes<C, B> {
     pub(super) count: C,
     pub(super) zero_count: C,
     pub(super) sum: XorValue,
@@ -158,7 +158,7 @@ pub(super) struct Numbers<C, B> {
     pub(super) buckets: [Vec<B>; 2],
 }
 
-impl<C: Coder, B: Coder> Numbers<C, B> {
+impl<C: Coder, B: Coder> SampleCodes<C, B> {
     /// A stale first sample has no buckets.
     pub(super) fn write_first(w: &mut BitWriter, h: &HistogramOf<C::Value, B::Value>) -> Self {
         let side =

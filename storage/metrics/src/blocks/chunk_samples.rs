@@ -15,9 +15,9 @@ use crate::codec::xor2::Xor2Appender;
 /// Samples of an encoded chunk. Source: Prometheus `storage/series.go`, `seriesToChunkEncoderSplit`.
 const SAMPLES_MAX: usize = 120;
 
-/// Which encodings new chunks have. A sample that has a start timestamp gets a chunk that can hold it in any case.
+/// Subset encodings new chunks have. A sample that has a start timestamp gets a chunk that can hold it in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Forms {
+pub struct ChunkEncodings {
     /// XOR2 for floats; else XOR.
     pub xor2: bool,
     /// Histograms with start timestamps; else without.
@@ -26,7 +26,7 @@ pub struct Forms {
 
 /// A chunk made of samples.
 #[derive(Clone, Debug)]
-pub(crate) struct Recoded {
+pub(crate) struct EncodedChunk {
     pub min_t: i64,
     pub max_t: i64,
     pub encoding: Encoding,
@@ -69,19 +69,19 @@ fn histograms<F: Form>(
 /// Chunks that hold ascending samples.
 pub(crate) fn encode<'s>(
     samples: impl Iterator<Item = &'s Sample>,
-    forms: Forms,
-) -> Result<Vec<Recoded>, ChunkError> {
+    encodings: ChunkEncodings,
+) -> Result<Vec<EncodedChunk>, ChunkError> {
     let mut chunks = Vec::new();
     let mut open: Option<OpenChunk> = None;
     for sample in samples {
         open = Some(match open.take() {
-            Some(mut chunk) if chunk.takes(sample, forms) => {
+            Some(mut chunk) if chunk.takes(sample, encodings) => {
                 chunks.extend(chunk.push(sample)?);
                 chunk
             }
             full => {
                 chunks.extend(full.map(OpenChunk::finish).transpose()?);
-                let mut chunk = OpenChunk::new(sample, forms);
+                let mut chunk = OpenChunk::new(sample, encodings);
                 chunk.push(sample)?;
                 chunk
             }
@@ -91,7 +91,7 @@ pub(crate) fn encode<'s>(
     Ok(chunks)
 }
 
-impl Forms {
+impl ChunkEncodings {
     /// Also what a chunk of this encoding holds.
     pub fn and(self, encoding: Encoding) -> Self {
         let histogram_start_t = encoding.is_histogram() && encoding.has_start_t();
@@ -126,8 +126,8 @@ enum Builder {
 
 impl OpenChunk {
     /// An empty chunk of the kind that a sample needs.
-    fn new(first: &Sample, forms: Forms) -> Self {
-        let Forms { xor2, histogram_start_t: start } = forms.of(first);
+    fn new(first: &Sample, encodings: ChunkEncodings) -> Self {
+        let ChunkEncodings { xor2, histogram_start_t: start } = encodings.of(first);
         let builder = match first.value {
             SampleValue::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
             SampleValue::Float(_) => Builder::Xor(Vec::with_capacity(SAMPLES_MAX)),
@@ -140,8 +140,8 @@ impl OpenChunk {
     }
 
     /// Whether the chunk has room for a sample and is of its kind.
-    fn takes(&self, sample: &Sample, forms: Forms) -> bool {
-        let start = forms.of(sample).histogram_start_t;
+    fn takes(&self, sample: &Sample, encodings: ChunkEncodings) -> bool {
+        let start = encodings.of(sample).histogram_start_t;
         let kind = match (&self.builder, &sample.value) {
             (Builder::Xor(_), SampleValue::Float(_)) => sample.start_t == 0,
             (Builder::Xor2(_), SampleValue::Float(_)) => true,
@@ -158,7 +158,7 @@ impl OpenChunk {
 
     /// Appends a sample that the chunk takes. A histogram that does not fit begins the chunk anew; then the chunk as it
     /// was is returned.
-    fn push(&mut self, sample: &Sample) -> Result<Option<Recoded>, ChunkError> {
+    fn push(&mut self, sample: &Sample) -> Result<Option<EncodedChunk>, ChunkError> {
         let Sample { t, start_t, .. } = *sample;
         let done = match (&mut self.builder, &sample.value) {
             (Builder::Xor(samples), SampleValue::Float(v)) => {
@@ -185,14 +185,14 @@ impl OpenChunk {
         Ok(done)
     }
 
-    fn finish(self) -> Result<Recoded, ChunkError> {
+    fn finish(self) -> Result<EncodedChunk, ChunkError> {
         let (encoding, data) = match self.builder {
             Builder::Xor(samples) => (Encoding::Xor, gorilla::encode(&samples)?),
             Builder::Xor2(chunk) => (Encoding::Xor2, chunk.into_bytes()),
             Builder::Histogram(chunk) => (chunk.encoding(), chunk.into_bytes()),
             Builder::FloatHistogram(chunk) => (chunk.encoding(), chunk.into_bytes()),
         };
-        Ok(Recoded { min_t: self.min_t, max_t: self.max_t, encoding, data })
+        Ok(EncodedChunk { min_t: self.min_t, max_t: self.max_t, encoding, data })
     }
 }
 
@@ -318,7 +318,7 @@ pub(crate) mod tests {
                     all.push(Sample { t, start_t: if started { t - 5 } else { 0 }, value: value.clone() });
                 }
             }
-            let chunks = encode(all.iter(), Forms { xor2, histogram_start_t }).unwrap();
+            let chunks = encode(all.iter(), ChunkEncodings { xor2, histogram_start_t }).unwrap();
             let mut read = Vec::new();
             for chunk in &chunks {
                 prop_assert!(!(xor2 && chunk.encoding == Encoding::Xor));

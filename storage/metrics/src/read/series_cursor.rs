@@ -24,7 +24,7 @@ use storage_base::index::ChunkMeta;
 pub enum Source {
     /// A chunk of a block; what is deleted there is left out.
     Block(SharedBlock, ChunkMeta, Option<Arc<Intervals>>),
-    /// A full chunk of the head, and, for one of late samples, which of them are seen.
+    /// A full chunk of the head, and, for one of out-of-order samples, which of them are seen.
     Head(Arc<HeadChunks>, u64, Option<Arc<[bool]>>),
     /// The bytes of an open chunk.
     Open(Encoding, ChunkBytes),
@@ -163,7 +163,7 @@ fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     t: i64,
-    /// Which of several columns.
+    /// Subset of several columns.
     of: usize,
     histogram: bool,
     at: usize,
@@ -192,14 +192,14 @@ fn push(from: &Columns, sample: Sample, out: &mut Columns) {
 }
 
 /// Reads pieces as one series.
-pub struct PieceCursor {
+pub struct SeriesCursor {
     /// Descending by first time: the next is the last. Each with its place among those given.
     pieces: Vec<(usize, Piece)>,
     min_t: i64,
     max_t: i64,
 }
 
-impl PieceCursor {
+impl SeriesCursor {
     /// A cursor over the samples from `min_t` to `max_t`. Of pieces that overlap, the first given counts.
     pub fn new(pieces: Vec<Piece>, min_t: i64, max_t: i64) -> Self {
         let mut pieces: Vec<_> = pieces.into_iter().enumerate().collect();
@@ -273,7 +273,7 @@ fn forget_resets(histograms: &mut [Arc<FloatHistogram>]) {
     }
 }
 
-impl Cursor for PieceCursor {
+impl Cursor for SeriesCursor {
     fn next_run(&mut self, out: &mut Columns) -> Result<bool, ReadError> {
         let before = out.len();
         while let Some(cluster) = self.next_cluster() {

@@ -5,13 +5,13 @@ use model::read::Hints;
 
 /// Which labels of series are wanted, and in what order the series.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'h> {
+pub struct Projection<'h> {
     /// The labels beside those that describe the metric; `None` for all.
     labels: Option<&'h [String]>,
     ordered: bool,
 }
 
-impl<'h> Wanted<'h> {
+impl<'h> Projection<'h> {
     /// All labels, in order.
     pub const ALL: Self = Self { labels: None, ordered: true };
 

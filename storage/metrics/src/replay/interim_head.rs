@@ -5,7 +5,7 @@
 //! start at that moment would have made it, the interim head goes, and whoever still holds one of its appenders or
 //! references is sent on.
 //!
-//! Full chunks stay in memory, late samples in open chunks: both are in the logs, and the places of head chunk files
+//! Full chunks stay in memory, out-of-order samples in open chunks: both are in the logs, and the places of head chunk files
 //! belong to the lasting head.
 
 use crate::record::LogRef;
@@ -22,12 +22,12 @@ use crate::head::log::Logs;
 use crate::head::series::Bounds;
 use crate::head::table::{SeriesTable, slot_of};
 use crate::head::{Head, HeadOptions};
-use crate::replay::survey::Survey;
+use crate::replay::log_scan::LogScan;
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 
 /// The first round of an interim head's series: no lasting head gets that far, so their references never meet.
-const FIRST_EPOCH: u32 = 1 << 31;
+const FIRST_GENERATION: u32 = 1 << 31;
 
 /// References of an interim head's series, and what the lasting head calls them.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ const TRANSLATION_KEPT: Duration = Duration::from_secs(3600);
 impl Translation {
     /// What the lasting head calls a series.
     fn get(&self, of: SeriesRef) -> Option<SeriesRef> {
-        if (of.0 >> 32) as u32 != FIRST_EPOCH {
+        if (of.0 >> 32) as u32 != FIRST_GENERATION {
             return None;
         }
         let found = *self.references.get(slot_of(of) as usize)?;
@@ -60,12 +60,12 @@ impl Head {
         logs: Logs,
         min_valid_t: i64,
         options: HeadOptions,
-        survey: &Survey,
+        survey: &LogScan,
     ) -> Self {
-        let options = HeadOptions { late_chunk_samples: usize::MAX, ..options };
+        let options = HeadOptions { out_of_order_chunk_samples: usize::MAX, ..options };
         let mut head = Self::new(HeadChunks::in_memory(disk), logs, min_valid_t, options);
         head.traffic = self.traffic.clone();
-        head.table = SeriesTable::from_epoch(FIRST_EPOCH);
+        head.table = SeriesTable::from_generation(FIRST_GENERATION);
         if let Some((_, last)) = survey.numbers {
             head.table.reserve_log_ref(last);
         }
@@ -145,7 +145,7 @@ impl Head {
                 dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
             }
         }
-        for sample in pending.late.drain(..) {
+        for sample in pending.out_of_order.drain(..) {
             dropped += usize::from(!add(sample.series, (sample.t, sample.start_t), sample.value));
         }
         for (series, _, exemplar) in pending.exemplars.drain(..) {

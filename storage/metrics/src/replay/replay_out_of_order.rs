@@ -3,19 +3,19 @@
 use model::SampleValue;
 use model::append::HistogramSample;
 
-use crate::head::late::LateSample;
+use crate::head::out_of_order::OutOfOrderSample;
 use crate::head::series::END_OF_TIME;
 use crate::record::{LogRef, Record};
 use crate::replay::Replay;
 
 impl Replay<'_> {
     /// As [`Replay::apply`], for the out-of-order log.
-    pub(crate) fn apply_late(&mut self, record: Record) -> Result<(), String> {
+    pub(crate) fn apply_out_of_order(&mut self, record: Record) -> Result<(), String> {
         let kind = record.kind();
         match record {
             Record::Samples(samples) => {
                 for sample in samples {
-                    self.insert_late(
+                    self.insert_out_of_order(
                         sample.series,
                         kind,
                         (sample.t, sample.start_t),
@@ -26,19 +26,19 @@ impl Replay<'_> {
             Record::Histograms(samples) => {
                 for sample in samples {
                     let value = SampleValue::Histogram(HistogramSample::Integer(sample.v));
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
+                    self.insert_out_of_order(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
                     let value = SampleValue::Histogram(HistogramSample::Float(sample.v));
-                    self.insert_late(sample.series, kind, (sample.t, sample.start_t), value);
+                    self.insert_out_of_order(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::MmapMarkers(markers) => {
                 // A mark counts when its chunk is there. 0 stands for samples that went into a block.
                 for marker in markers {
-                    if marker.chunk != 0 && !self.found.late_places.contains(&marker.chunk) {
+                    if marker.chunk != 0 && !self.found.out_of_order_places.contains(&marker.chunk) {
                         // A power cut took the chunk, and maybe its file: the mark must not mean another one day.
                         let behind = (marker.chunk >> 32 << 32).saturating_add(1 << 32);
                         if self.head.chunks.could_begin_at(behind) {
@@ -48,15 +48,15 @@ impl Replay<'_> {
                     }
                     if let Some(slot) = self.find(marker.series, kind)
                         && let Some(mut guard) = self.series(slot)
-                        && let Some(late) = &mut guard.late
-                        && !late.open.is_empty()
+                        && let Some(out_of_order) = &mut guard.out_of_order
+                        && !out_of_order.open.is_empty()
                     {
-                        late.open = Vec::new();
+                        out_of_order.open = Vec::new();
                         self.head.figures.chunks_dropped(1);
                     }
                 }
             }
-            Record::LateCovered(place) => {
+            Record::OutOfOrderCovered(place) => {
                 if !self.head.chunks.could_begin_at(place) {
                     return Err(format!("no head chunk file begins at {place:#x}"));
                 }
@@ -64,8 +64,8 @@ impl Replay<'_> {
                 for (_, slot) in self.numbers.iter() {
                     let Some(mut guard) = self.series(slot) else { continue };
                     let before = guard.chunks();
-                    if let Some(late) = &mut guard.late {
-                        late.closed.retain(|late| late.chunk.at >= place);
+                    if let Some(out_of_order) = &mut guard.out_of_order {
+                        out_of_order.closed.retain(|out_of_order| out_of_order.chunk.at >= place);
                     }
                     self.head.figures.chunks_dropped((before - guard.chunks()) as u64);
                 }
@@ -75,7 +75,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn insert_late(
+    fn insert_out_of_order(
         &mut self,
         number: LogRef,
         kind: &'static str,
@@ -84,12 +84,12 @@ impl Replay<'_> {
     ) {
         let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
         let Some(mut guard) = self.series(slot) else { return };
-        let forms = self.head.cut_rule().forms;
-        let late = guard.late.get_or_insert_default();
-        let opens = late.open.is_empty();
-        if late.insert(LateSample::new(t, start_t, value, self.commit.id, forms)) {
+        let encodings = self.head.cut_rule().encodings;
+        let out_of_order = guard.out_of_order.get_or_insert_default();
+        let opens = out_of_order.open.is_empty();
+        if out_of_order.insert(OutOfOrderSample::new(t, start_t, value, self.commit.id, encodings)) {
             self.head.figures.chunks_added(u64::from(opens));
-            self.head.times.note_late(t, t);
+            self.head.times.note_out_of_order(t, t);
         }
     }
 }
