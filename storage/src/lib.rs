@@ -1,8 +1,8 @@
 //! One data directory: its lock, its stores, the worker that does their background work and the retention over all.
 //!
 //! A [`Storage`] owns one data directory, in Prometheus's formats. Samples enter through its appender; queries read a
-//! [`Storage::snapshot`]. All that works while the logs of the run before are still being replayed, in the background. A
-//! store of another signal is one that implements [`storage_base::Store`] and is listed in [`Storage::open`].
+//! [`Storage::snapshot`]. All that works while the logs of the run before are still being replayed, in the background.
+//! A store of another signal is one that implements [`storage_base::Store`] and is listed in [`Storage::open`].
 
 use std::path::Path;
 use std::sync::Arc;

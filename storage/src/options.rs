@@ -1,4 +1,4 @@
-//! What a data directory is told when it opens, and what may change while it is open.
+//! Settings of a data directory: those that stay while it is open, and those that may change.
 
 use storage_base::retention::SizeLimit;
 use storage_base::wal::WriterOptions;

@@ -26,7 +26,7 @@ impl Clock for Still {
     }
 }
 
-/// Keeps what happened, and holds replay up where it is told to.
+/// Keeps what happened, and holds replay up where the test asks for it.
 #[derive(Default)]
 pub(crate) struct Heard {
     events: Mutex<Vec<Event>>,

@@ -22,7 +22,7 @@ pub const TMP: &str = ".tmp";
 
 // --- Write-ahead log ---
 
-/// A log segment consists of pages of so many bytes; no fragment crosses one. Source: Prometheus `tsdb/wlog/wlog.go`.
+/// A log segment consists of pages of this many bytes; no fragment crosses one. Source: Prometheus `tsdb/wlog/wlog.go`.
 pub const WAL_PAGE: usize = 32 << 10;
 /// Bytes before a fragment's data: type, length, checksum.
 pub const WAL_FRAGMENT_HEADER: usize = 7;

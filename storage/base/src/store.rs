@@ -35,8 +35,8 @@ pub struct RetainedBlock {
     pub len: u64,
 }
 
-/// A store of one signal. [`Store::replay`] has a thread of its own; the worker's thread calls the others, one at a time,
-/// but for [`Store::stop`], and [`Store::close`] after the end of both.
+/// A store of one signal. [`Store::replay`] has a thread of its own; the worker's thread calls the others, one at a
+/// time, but for [`Store::stop`], and [`Store::close`] after the end of both.
 pub trait Store: Send + Sync {
     /// Reads the log of the run before. Called once, when the store has been opened.
     fn replay(&self);

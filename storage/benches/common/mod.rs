@@ -116,7 +116,7 @@ pub struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// Of so many series.
+    /// Number of series.
     pub fn new(scrapes: &'a Scrapes, series: usize) -> Self {
         let labels = label_sets(scrapes, series);
         Self { scrapes, refs: vec![None; labels.len()], labels, next: 0, step: 0 }

@@ -9,7 +9,7 @@ use model::sample::Exemplar;
 use model::{Labels, Matcher};
 use telemetry::{Collect, Counter, Gather, figures};
 
-/// Names and values of an exemplar's labels have at most so many characters. Source: OpenMetrics 1.0.
+/// The most characters that names and values of an exemplar's labels have together. Source: OpenMetrics 1.0.
 const LABEL_CHARS_MAX: usize = 128;
 
 /// Subset exemplars: of series that match any of the matcher sets, within bounds.
@@ -115,7 +115,7 @@ impl ExemplarRing {
             && kept.last().is_some_and(|newest| t < time(&newest.exemplar))
             && kept.binary_search_by_key(&t, |kept| time(&kept.exemplar)).is_ok()
         {
-            // A late one at a time that is taken counts as duplicate.
+            // An out-of-order one at a time that is taken counts as a duplicate.
             return Err(AppendError::ExemplarDuplicate);
         }
         if self.arrivals.len() >= self.capacity {

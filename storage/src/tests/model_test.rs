@@ -6,8 +6,8 @@
 //!
 //! Runs share the cores. Reading takes most of their time: after a restart all that is stored is read, and now and then
 //! after other operations, otherwise two of the series; and now and then in every way there is to read, which must give
-//! the same. A run that fails is repeated with all series read in all ways after each operation, so that the one that did
-//! the harm is the last of those named.
+//! the same. A run that fails is repeated with all series read in all ways after each operation, so that the one that
+//! did the harm is the last of those named.
 //!
 //! `MODEL_RUNS` sets how many seeds are run, `MODEL_SEED` the first, `MODEL_THREADS` how many at a time.
 
@@ -61,7 +61,7 @@ struct Run {
     synced: Map,
     /// Not acknowledged, because the disk failed meanwhile.
     in_flight: Map,
-    /// Deleted times of each series; nothing late is put there.
+    /// Deleted times of each series; nothing is put there out of order.
     deleted: Vec<(usize, i64, i64)>,
     /// Deleted since the last sync: a power cut may bring them back.
     deleted_unsynced: Vec<(usize, i64, i64)>,
@@ -260,7 +260,7 @@ impl Run {
         let mut appender = storage.appender();
         for n in 0..1 + self.random.below(6) {
             let series = self.random.below(SERIES as u64) as usize;
-            // One of them late. No time is used twice, and none that was deleted.
+            // One of them out of order. No time is used twice, and none that was deleted.
             let out_of_order = n > 0 && self.random.one_in(4);
             let t = if out_of_order {
                 self.now - self.random.below(WINDOW as u64 - HOUR as u64) as i64
@@ -269,7 +269,8 @@ impl Run {
             };
             let taken = |map: &Map| map.contains(series, t);
             let gone = self.deleted.iter().any(|(of, a, b)| *of == series && (*a..=*b).contains(&t));
-            // What is behind another sample of its commit is found late, and dropped when the disk is full.
+            // What is behind another sample of its commit is found to be out of order, and dropped when the disk is
+            // full.
             let behind = out_of_order && !added.lacks(series);
             if behind || taken(&self.acked) || taken(&self.in_flight) || taken(&added) || gone {
                 continue;

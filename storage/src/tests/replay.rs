@@ -174,8 +174,8 @@ fn an_appender_outlives_the_end_of_replay() {
 
 #[test]
 fn what_the_log_has_newer_is_refused_in_the_end() {
-    // Without a window, a sample that is not newer than its series in the log cannot be told from others until the log
-    // is read. It is then dropped, as a start after a crash drops it.
+    // Without a window, a sample that is not newer than its series in the log cannot be distinguished from others until
+    // the log is read. It is then dropped, as a start after a crash drops it.
     let (disk, mut want) = filled(5, options());
     let (storage, heard) = begin(&disk, options(), Some(0));
     put(&storage, &[("s1", HOUR + MINUTE / 8, 1.0), ("s2", HOUR, 2.0), ("s3", 4 * HOUR, 3.0)]);

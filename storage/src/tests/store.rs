@@ -266,7 +266,7 @@ fn times_out_of_proportion_do_no_harm() {
 }
 
 #[test]
-fn missing_segments_are_told_and_what_follows_is_kept() {
+fn missing_segments_are_reported_and_what_follows_is_kept() {
     let disk = SimDisk::new(29);
     for n in 0..3 {
         // A restart begins a segment.
@@ -542,7 +542,7 @@ fn out_of_order_samples_reach_blocks_and_survive_restarts() {
     for n in 0..200 {
         put(&storage, &[("a", 10 * HOUR - (n * 7 % 200) * MINUTE - 1, n as f64)]);
     }
-    put(&storage, &[("late only", 9 * HOUR - 1, 5.0)]);
+    put(&storage, &[("out of order only", 9 * HOUR - 1, 5.0)]);
     let want = all(&storage);
     assert_eq!(want["a"].len(), 201);
     for kill in [true, false, true] {

@@ -1,8 +1,8 @@
 //! Blocks: immutable directories, each holding one stretch of time of one store.
 //!
-//! A block's name is its id, a ULID. [`publish`] makes a new one appear whole or not at all; [`set`] is the list of those
-//! being served; [`plan`] decides what to merge. None of these knows what a block holds: a store says of each of its
-//! blocks what they need to know.
+//! A block's name is its id, a ULID. [`publish`] makes a new one appear whole or not at all; [`set`] is the list of
+//! those being served; [`plan`] decides what to merge. None of these knows what a block holds: a store says of each of
+//! its blocks what they need to know.
 
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;

@@ -8,12 +8,14 @@ pub struct Crc32c(pub u32);
 
 impl Crc32c {
     /// The sum of some bytes.
+    #[inline]
     pub fn of(bytes: &[u8]) -> Self {
         // The algorithm's sums have 32 bits.
         Self(crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32)
     }
 
     /// The sum of several pieces as if they were one.
+    #[inline]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
         for part in parts {
@@ -23,6 +25,7 @@ impl Crc32c {
     }
 
     /// As all files store it: four bytes, big-endian.
+    #[inline]
     pub fn to_bytes(self) -> [u8; 4] {
         self.0.to_be_bytes()
     }

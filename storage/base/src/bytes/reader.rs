@@ -15,21 +15,25 @@ pub struct ByteReader<'a> {
 
 impl<'a> ByteReader<'a> {
     /// Starts at the front.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read yet.
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// How many bytes have not been read yet.
+    #[inline]
     pub fn len(&self) -> usize {
         self.rest.len()
     }
 
     /// Whether everything has been read.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -107,7 +111,7 @@ impl<'a> ByteReader<'a> {
         if count > self.rest.len() / min_size.max(1) { Err(Truncated) } else { Ok(count) }
     }
 
-    /// A length as variable-length integer, and so many bytes.
+    /// A length as variable-length integer, and that number of bytes.
     #[inline]
     pub fn length_prefixed(&mut self) -> Result<&'a [u8], Truncated> {
         let len = self.count(1)?;

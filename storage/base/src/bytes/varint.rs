@@ -5,6 +5,7 @@
 pub const MAX_LEN: usize = 10;
 
 /// Appends an unsigned integer.
+#[inline]
 pub fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -21,6 +22,7 @@ pub fn uvarint_len(value: u64) -> usize {
 }
 
 /// Appends a signed integer.
+#[inline]
 pub fn put_varint(out: &mut Vec<u8>, value: i64) {
     put_uvarint(out, zigzag(value));
 }

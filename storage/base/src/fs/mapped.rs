@@ -28,6 +28,7 @@ impl Mapped {
 impl Deref for Mapped {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Source::Memory(bytes) => bytes,

@@ -33,11 +33,13 @@ pub struct PairId(pub(super) u32);
 
 impl PairId {
     /// The pair with a number.
+    #[inline]
     pub fn of(at: u32) -> Self {
         Self(at)
     }
 
     /// Its number.
+    #[inline]
     pub fn at(self) -> usize {
         self.0 as usize
     }
@@ -117,16 +119,19 @@ impl MemIndex {
     }
 
     /// How many series the index has.
+    #[inline]
     pub fn len(&self) -> u64 {
         self.all.len()
     }
 
     /// Whether the index has no series.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// Whether another series can be added.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.lists.has_room()
     }
@@ -166,18 +171,20 @@ impl MemIndex {
     }
 
     /// A label name's number.
+    #[inline]
     pub fn name_id(&self, text: &str) -> Option<NameId> {
         let is_it = |&name: &u32| self.names.get(name).is_some_and(|name| &*name.text == text);
         self.names_by_text.find(self.hasher.hash_one(text), is_it).copied().map(NameId)
     }
 
     /// The name of a pair.
+    #[inline]
     pub fn name_of(&self, PairId(pair): PairId) -> Option<NameId> {
         self.pairs.get(pair).map(|pair| NameId(pair.name))
     }
 
     /// The rank of each pair by its number: label sets are ordered as the ranks of their pairs are. Above 0. `None`
-    /// where ranking the pairs would take longer than ordering so many series by their texts.
+    /// where ranking the pairs would take longer than ordering that number of series by their texts.
     pub fn ranks(&self, series: usize) -> Option<Arc<[u32]>> {
         // Ranking a pair takes a fraction of the time of ordering a series.
         const PAIRS_A_SERIES: usize = 8;
@@ -219,6 +226,7 @@ impl MemIndex {
         RwLockWriteGuard::downgrade(changing)
     }
 
+    #[inline]
     fn value(&self, pair: u32) -> &str {
         self.pairs.get(pair).map_or("", |pair| &*pair.value)
     }
@@ -232,6 +240,7 @@ impl MemIndex {
         name
     }
 
+    #[inline]
     fn pair_id(&self, name: &str, value: &str) -> Option<u32> {
         let NameId(name) = self.name_id(name)?;
         let is_it =
@@ -285,11 +294,13 @@ impl MemIndex {
     }
 
     /// The pairs of a series.
+    #[inline]
     pub fn pairs(&self, list: PairList) -> Pairs<'_> {
         self.lists.get(list)
     }
 
     /// A series' labels.
+    #[inline]
     pub fn labels(&self, list: PairList) -> Labels {
         self.labels_in(&mut String::with_capacity(128), self.pairs(list))
     }
@@ -300,6 +311,7 @@ impl MemIndex {
     }
 
     /// Name and value of a pair.
+    #[inline]
     pub fn pair(&self, PairId(pair): PairId) -> Option<(&str, &str)> {
         let pair = self.pairs.get(pair)?;
         Some((&self.names.get(pair.name)?.text, &pair.value))

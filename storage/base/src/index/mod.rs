@@ -31,6 +31,7 @@ pub struct ChunkMeta {
 
 impl ChunkMeta {
     /// Whether it has a part in `min_t..=max_t`.
+    #[inline]
     pub fn overlaps(&self, min_t: i64, max_t: i64) -> bool {
         self.min_t <= max_t && min_t <= self.max_t
     }

@@ -11,7 +11,7 @@ const WORD: usize = 4;
 /// Words of a page; the bits of a list's number that say where in its page it begins.
 const PAGE_BITS: u32 = 14;
 const PAGE: usize = WORD << PAGE_BITS;
-/// So many pages at the end of the numbers are not begun with: 16 GiB are in use then.
+/// Pages at the end of the numbers that are never begun: 16 GiB are in use then.
 const RESERVE: usize = 1 << 8;
 
 /// Where a list begins.
@@ -40,6 +40,7 @@ pub struct Pairs<'l> {
 
 impl PairLists {
     /// Whether there is room for another list.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.pages.len() < (1 << (u32::BITS - PAGE_BITS)) - RESERVE
     }
@@ -75,6 +76,7 @@ impl PairLists {
     }
 
     /// A list's pairs. A list that was removed gives those of the one in its place.
+    #[inline]
     pub fn get(&self, list: PairList) -> Pairs<'_> {
         let (page, at) = split(list);
         let mut pairs =
@@ -97,6 +99,7 @@ impl PairLists {
     }
 }
 
+#[inline]
 fn split(PairList(list): PairList) -> (usize, usize) {
     ((list >> PAGE_BITS) as usize, WORD * (list as usize % (1 << PAGE_BITS)))
 }
@@ -126,6 +129,7 @@ impl Iterator for Pairs<'_> {
         self.number().map(PairId)
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left as usize, Some(self.left as usize))
     }

@@ -21,11 +21,13 @@ pub enum Postings<'a> {
 
 impl<'a> Postings<'a> {
     /// The set without numbers.
+    #[inline]
     pub fn empty() -> Self {
         Self::List(Cow::Borrowed(&[]))
     }
 
     /// How many numbers the set has.
+    #[inline]
     pub fn len(&self) -> u64 {
         match self {
             Self::List(list) => list.len() as u64,
@@ -35,6 +37,7 @@ impl<'a> Postings<'a> {
     }
 
     /// Whether the set has no number.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         match self {
             Self::List(list) => list.is_empty(),
@@ -44,6 +47,7 @@ impl<'a> Postings<'a> {
     }
 
     /// The numbers, ascending.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
         match self {
             Self::List(list) => Iter::List(list.iter()),
@@ -73,12 +77,14 @@ impl<'a> Postings<'a> {
     }
 
     /// Whether the two sets share a number.
+    #[inline]
     pub fn intersects(&self, other: &Postings<'_>) -> bool {
         let (small, large) = if self.len() <= other.len() { (self, other) } else { (other, self) };
         let mut probe = Probe::new(large);
         small.iter().any(|id| probe.has(id))
     }
 
+    #[inline]
     fn last(&self) -> Option<u32> {
         match self {
             Self::List(list) => list.last().copied(),
@@ -102,6 +108,7 @@ pub enum Iter<'a> {
 impl Iterator for Iter<'_> {
     type Item = u32;
 
+    #[inline]
     fn next(&mut self) -> Option<u32> {
         match self {
             Self::List(list) => list.next().copied(),
@@ -110,6 +117,7 @@ impl Iterator for Iter<'_> {
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         match self {
             Self::List(list) => list.size_hint(),
@@ -214,6 +222,7 @@ enum Probe<'s> {
 }
 
 impl<'s> Probe<'s> {
+    #[inline]
     fn new(set: &'s Postings<'_>) -> Self {
         match set {
             Postings::List(list) => Self::List(list),

@@ -624,7 +624,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_its_place() {
+    fn damage_is_reported_with_its_place() {
         let series = vec![(Labels::from_pairs([("a", "b")]), Vec::new())];
         let good = write(&series, 100);
         let reason = |at: usize| {

@@ -58,7 +58,7 @@ pub trait LabelIndex {
     ) -> Result<(), StorageError>;
 }
 
-/// Looking at a label of a series takes about as long as putting together the postings of so many.
+/// Looking at a label of a series takes about as long as merging the postings of this many.
 const LABEL_COST: u64 = 4;
 
 /// The series that satisfy all matchers; all series when there is none.
@@ -113,7 +113,7 @@ pub fn select<'a, I: LabelIndex>(index: &'a I, matchers: &[Matcher]) -> Result<P
 }
 
 /// An upper bound of the series that satisfy all matchers and of the values that finding them looks at; takes a few
-/// look-ups. Few series are found and counted if it is to be told `closely`.
+/// look-ups. Few series are found and counted if the answer is to be close (`closely`).
 pub fn at_most<I: LabelIndex>(index: &I, matchers: &[Matcher], closely: bool) -> Result<u64, StorageError> {
     const FEW: u64 = 2048;
     let bound = bound(index, matchers)?;

@@ -52,11 +52,13 @@ impl Symbols {
     }
 
     /// How many symbols there are.
+    #[inline]
     pub fn len(&self) -> u32 {
         self.count
     }
 
     /// Whether there is no symbol.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

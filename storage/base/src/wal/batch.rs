@@ -26,11 +26,13 @@ impl Batch {
     }
 
     /// From here on, records must lie in one segment of the log.
+    #[inline]
     pub fn keep_together(&mut self) {
         self.together_from = Some(self.ends.len());
     }
 
     /// The first record of those that must lie in one segment.
+    #[inline]
     pub fn together_from(&self) -> Option<usize> {
         self.together_from
     }
@@ -44,16 +46,19 @@ impl Batch {
     }
 
     /// Whether there is no record.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
     /// Bytes of all records.
+    #[inline]
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Drops the records and keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();

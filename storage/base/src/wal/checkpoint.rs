@@ -81,8 +81,9 @@ fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
 
 /// Creates the checkpoint that covers everything up to segment `to`, inclusive, from the newest checkpoint and the
 /// segments after it. No writer may be in segment `to` or before. `fill` copies what is still needed from what is
-/// covered, oldest first, to the new log, and closes that. The caller then removes the segments up to `to` and the older
-/// checkpoints. Returns `None` and does nothing when there is such a checkpoint. When it fails, the log is as before.
+/// covered, oldest first, to the new log, and closes that. The caller then removes the segments up to `to` and the
+/// older checkpoints. Returns `None` and does nothing when there is such a checkpoint. When it fails, the log is as
+/// before.
 pub fn create<T>(
     disk: &Arc<dyn Disk>,
     dir: &Path,

@@ -55,6 +55,7 @@ pub fn put(out: &mut Vec<u8>, offset: u64, codec: Codec, record: &[u8]) -> usize
 }
 
 /// Bytes from an offset of a segment to the end of its page; a whole page at a page's start.
+#[inline]
 pub fn room(offset: u64) -> usize {
     PAGE - (offset % PAGE as u64) as usize
 }
@@ -116,16 +117,19 @@ pub struct Assembler {
 
 impl Assembler {
     /// Starts at an offset of a segment at which a record begins.
+    #[inline]
     pub fn new(offset: u64) -> Self {
         Self { offset, start: offset, ..Self::default() }
     }
 
     /// Where the next fragment begins.
+    #[inline]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Where the record begins that the last [`Assembler::take`] gave or failed in.
+    #[inline]
     pub fn record_start(&self) -> u64 {
         self.start
     }
@@ -144,6 +148,7 @@ impl Assembler {
     }
 
     /// Whether a record has begun and not ended.
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.open
     }

@@ -1,7 +1,7 @@
 //! Reads a block of metrics: index, chunks and tombstones, all mapped.
 //!
 //! A block never changes. Deleting from it writes new tombstones and gives another [`MetricsBlock`] that shares index
-//! and chunks; who reads the old one goes on seeing what was there.
+//! and chunks; readers of the old one go on seeing what was there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use storage_base::{Corruption, StorageError};
 
 /// Series that one thread reads in a row.
 const PARALLEL_BATCH: usize = 512;
-/// The chunk of so many series behind the one looked at is loaded ahead.
+/// How many series behind the one looked at have their chunk loaded ahead.
 const AHEAD: usize = 8;
 
 /// A block of metrics, open for reading.
@@ -141,9 +141,9 @@ impl MetricsBlock {
         Ok(BlockSelection { ids: ids.into_iter(), entries: Entries::new(self, selection, Projection::ALL) })
     }
 
-    /// As [`MetricsBlock::select`], all at once, on several threads when they are many, with the labels that are wanted,
-    /// and newest samples where only those count. `make` is asked, for series that one thread reads, what makes something
-    /// of each.
+    /// As [`MetricsBlock::select`], all at once, on several threads when they are many, with the labels that are
+    /// wanted, and newest samples where only those count. `make` is asked, for series that one thread reads, what makes
+    /// something of each.
     pub(crate) fn select_all<'b, T: Send, F: FnMut(BlockSeries) -> T>(
         &'b self,
         selection: &Selection,
@@ -167,7 +167,8 @@ impl MetricsBlock {
         Ok(batches?.into_iter().flatten().collect())
     }
 
-    /// Reads the newest samples of series whose last chunk is known. What cannot be read is left to who reads the series.
+    /// Reads the newest samples of series whose last chunk is known. What cannot be read is left to the reader of the
+    /// series.
     fn find_newest(&self, found: &mut [BlockSeries], selection: &Selection) {
         let mut columns = Columns::default();
         for at in 0..found.len() {

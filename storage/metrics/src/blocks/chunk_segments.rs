@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_its_place() {
+    fn damage_is_reported_with_its_place() {
         let (disk, places) = write(&[(1, vec![0, 1, 2]), (1, vec![0, 2, 3])], 1000);
         let path = Path::new("chunks/000001");
         let good = disk.read(path).unwrap();

@@ -47,9 +47,9 @@ pub enum Merged {
     Cancelled,
 }
 
-/// Merges `inputs`, which come in the order of [`storage_base::block::set::BlockSet::blocks`], into a block with the id, times
-/// and lineage of `meta` inside `parent`. Samples outside these times are left out. `report` is called now and then, and
-/// may break the merge off.
+/// Merges `inputs`, which come in the order of [`storage_base::block::set::BlockSet::blocks`], into a block with the
+/// id, times and lineage of `meta` inside `parent`. Samples outside these times are left out. `report` is called now
+/// and then, and may break the merge off.
 pub fn merge(
     disk: &dyn Disk,
     parent: &Path,
@@ -568,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_chunk_is_told_with_its_place() {
+    fn a_broken_chunk_is_reported_with_its_place() {
         let disk = SimDisk::new(0);
         let content = Content::from([(name(1), BTreeMap::from([(1, SampleValue::Float(2.0))]))]);
         write(&disk, 1, &Input { content, chunk_len: 1, deleted: None });

@@ -21,7 +21,7 @@ const WORDS: u32 = 15;
 const CELL_BITS: u32 = 12;
 const PAGE_BITS: u32 = 10;
 const GROUP_BITS: u32 = 32 - CELL_BITS - PAGE_BITS;
-/// So many cells at the end of the numbers are not begun with: 256 GiB are in use then.
+/// Cells at the end of the numbers that are never begun: 256 GiB are in use then.
 const RESERVE: u32 = 1 << 16;
 
 /// One line of the processor's cache.

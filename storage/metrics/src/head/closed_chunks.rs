@@ -19,7 +19,7 @@ pub struct ClosedChunk {
     pub samples: u16,
 }
 
-/// A chunk spans less than so many milliseconds, which are 34 years.
+/// A chunk spans fewer milliseconds than this, which are 34 years.
 pub const SPAN_END: i64 = 1 << 40;
 
 /// Chunks that do not overlap, ascending in time.

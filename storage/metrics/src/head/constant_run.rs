@@ -1,4 +1,5 @@
-//! Samples of one value at even distances, told by their first and last: what an open chunk is while nothing changes.
+//! Samples of one value at even distances, kept as the first, the distance and the number: what an open chunk is while
+//! nothing changes.
 
 use model::read::Columns;
 

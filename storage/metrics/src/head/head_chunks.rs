@@ -39,7 +39,7 @@ const CHUNK_HEAD: usize = 25;
 const OUT_OF_ORDER_BIT: u8 = 0x80;
 /// Files with higher numbers are not ours, so that counting on from the last never ends.
 const NUMBER_MAX: u32 = u32::MAX / 2;
-/// So many files may be missing behind the last one, because a power cut took their names. Together they would hold
+/// Files that may be missing behind the last one, because a power cut took their names. Together they would hold
 /// 128 GiB of chunks.
 const MISSING_MAX: u32 = 1024;
 /// Chunks are not longer than this; what says so is damaged.
@@ -460,8 +460,8 @@ fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
     disk.map(&path(number)).map_err(StorageError::doing("mapping", disk.display(&path(number))))
 }
 
-/// Cuts the first of the files at `offset` and empties the others, or makes them. They stay, because numbers must have no gaps, and
-/// a number that is given again would let an old mark in the out-of-order log stand for a new chunk.
+/// Cuts the first of the files at `offset` and empties the others, or makes them. They stay, because numbers must have
+/// no gaps, and a number that is given again would let an old mark in the out-of-order log stand for a new chunk.
 fn cut(disk: &dyn Disk, numbers: RangeInclusive<u32>, offset: u64) -> Result<(), StorageError> {
     for (at, number) in numbers.enumerate() {
         let shown = disk.display(&path(number));

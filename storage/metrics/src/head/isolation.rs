@@ -1,4 +1,4 @@
-//! Who sees what: commits are numbered, a snapshot sees the commits up to its number.
+//! Isolation of snapshots: commits are numbered, a snapshot sees the commits up to its number.
 //!
 //! Commits are applied one after the other, in the order in which the write-ahead log holds them, so "everything up
 //! to number n" is all there is to a view. A series remembers the newest commits that touched it and the time it

@@ -217,8 +217,8 @@ impl Logs {
         }
     }
 
-    /// Writes out-of-order samples to the out-of-order log, behind the places of the chunks that were closed to make room for
-    /// them. Returns where the log ended before.
+    /// Writes out-of-order samples to the out-of-order log, behind the places of the chunks that were closed to make
+    /// room for them. Returns where the log ended before.
     pub fn write_out_of_order(
         &mut self,
         markers: &[(LogRef, u64)],

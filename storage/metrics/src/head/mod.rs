@@ -1,11 +1,12 @@
 //! The head: recent samples of all series, in memory, behind the write-ahead log.
 //!
-//! Three kinds of work meet here. Appenders commit one after the other under the commit lock, which orders log,
-//! memory and numbers of commits alike. Readers take a [`View`](crate::head::isolation::View) and lock one series at a time
+//! Three kinds of work meet here. Appenders commit one after the other under the commit lock, which orders log, memory
+//! and numbers of commits alike. Readers take a [`View`](crate::head::isolation::View) and lock one series at a time
 //! for as long as it takes to copy its open chunk. The worker moves what is old into blocks and then truncates.
 //!
 //! A series lives in a slot of the [`table`]; its samples are in an open chunk, in full chunks written to
-//! [`head_chunks`], and, when they came out of order, in [`out_of_order`] chunks. Commits are numbered by [`isolation`].
+//! [`head_chunks`], and, when they came out of order, in [`out_of_order`] chunks. Commits are numbered by
+//! [`isolation`].
 
 use crate::record::LogRef;
 use std::collections::{HashMap, HashSet};
@@ -110,7 +111,7 @@ impl Default for Times {
 impl Times {
     /// Takes in-order samples into account.
     pub fn note(&self, min_t: i64, max_t: i64) {
-        // The newest first: who finds an oldest time finds a newest one too.
+        // The newest first: where an oldest time is found, there is a newest one too.
         self.max_t.fetch_max(max_t, Ordering::SeqCst);
         self.since_min_t.fetch_min(min_t, Ordering::SeqCst);
         self.min_t.fetch_min(min_t, Ordering::SeqCst);
@@ -244,8 +245,8 @@ impl Head {
         }
     }
 
-    /// Time of the oldest out-of-order sample at or after `from` in full chunks below a place. A chunk that cannot be read
-    /// counts as one at `from`: who reads it will say so.
+    /// Time of the oldest out-of-order sample at or after `from` in full chunks below a place. A chunk that cannot be
+    /// read counts as one at `from`: reading it reports the damage.
     pub(crate) fn next_out_of_order(&self, from: i64, below: u64) -> Option<i64> {
         let pages = self.table.pages();
         let out_of_order = self.out_of_order_series.lock();
@@ -305,7 +306,7 @@ impl Head {
             self.times.note(t, t);
         }
         let max_t = self.times.max_t.load(Ordering::SeqCst);
-        // Half a range is left to late commits, so that what is being written to a block takes no more samples.
+        // Half a range is left to slow commits, so that what is being written to a block takes no more samples.
         let ahead_of_flush = max_t.saturating_sub(self.rule.range / 2);
         Bounds {
             min_valid_t: ahead_of_flush.max(self.times.min_valid_t.load(Ordering::SeqCst)),

@@ -19,7 +19,7 @@ const HEADER: usize = 2;
 const VALUE_BITS: u32 = 64;
 /// Bits are counted up to this, a sample's length below what 16 bits can count.
 const BITS_MAX: u32 = 65_000;
-/// So many zeros fit into the 64 bits that are written at once, beside the head of a value.
+/// Zeros that fit into the 64 bits that are written at once, beside the head of a value.
 const ZEROS_JOINED: u32 = 64 - 13;
 
 /// An open chunk of floats, with one sample or more.
@@ -209,7 +209,7 @@ impl OpenFloats {
         differs.unwrap_or(times.len().min(values.len()))
     }
 
-    /// Adds so many samples that repeat the last one, up to a time.
+    /// Adds a number of samples that repeat the last one, up to a time.
     #[inline]
     fn repeat(&mut self, samples: usize, last_t: i64) {
         if self.written > 0 {

@@ -1,7 +1,7 @@
 //! Out-of-order samples of one series: an open chunk that takes them in any order, and full ones written out.
 //!
-//! OutOfOrder samples are few and rarely last, so they stay plain until their chunk is full. A sample remembers its commit,
-//! because time does not tell what a snapshot may see of them.
+//! OutOfOrder samples are few and rarely last, so they stay plain until their chunk is full. A sample remembers its
+//! commit, because time does not tell what a snapshot may see of them.
 
 use crate::record::LogRef;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use storage_base::index::pair_lists::PairList;
 const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
 /// A histogram chunk's length aimed at.
 const HISTOGRAM_CHUNK_BYTES: usize = 1024;
-/// A histogram chunk has at least so many samples, unless its range ends.
+/// The fewest samples of a histogram chunk, unless its range ends.
 const HISTOGRAM_CHUNK_SAMPLES_MIN: u16 = 10;
 
 /// No sample is at this time: the end of a block is behind its last sample.
@@ -237,7 +237,7 @@ impl Series {
         self.closed.first().map_or_else(|| self.open_min_t(), |chunk| chunk.min_t)
     }
 
-    /// Chunks of the series, in order and late.
+    /// Chunks of the series, in order and out of order.
     pub fn chunks(&self) -> usize {
         let open = usize::from(!matches!(self.open(), Open::None));
         self.closed.len() + open + self.out_of_order.as_ref().map_or(0, |out_of_order| out_of_order.chunks())
@@ -473,7 +473,7 @@ impl Series {
         chunk.max_t < self.open_min_t() && self.closed.insert(chunk)
     }
 
-    /// Drops chunks that end before `min_t`, and late ones below a place.
+    /// Drops chunks that end before `min_t`, and out-of-order ones below a place.
     pub(crate) fn truncate(&mut self, min_t: i64, out_of_order_below: u64, chunks: &HeadChunks) {
         self.closed.truncate(min_t);
         if self.last_t() < min_t {

@@ -3,7 +3,7 @@
 //! A slot holds one series behind its own lock. A [`SeriesRef`] is the slot's number and the round of garbage
 //! collection in which the series came, so an old reference never meets the series that took its slot. Slots are
 //! used again one round later. Series are found by a hash of their labels; a look-up by reference takes no shared
-//! lock: whoever needs many takes a copy of the page list once.
+//! lock: a caller that needs many takes a copy of the page list once.
 
 use crate::record::LogRef;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use storage_base::index::select::LabelIndex;
 
 /// Slots of a page.
 const PAGE: usize = 512;
-/// So many slots behind the one in use are loaded ahead.
+/// How many slots behind the one in use are loaded ahead.
 const PREFETCH: usize = 8;
 /// Numbers in the log beyond this were not given by counting: they are not counted on from.
 pub(crate) const LOG_REF_MAX: LogRef = LogRef(u64::MAX / 2);

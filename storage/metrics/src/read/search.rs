@@ -26,9 +26,9 @@ use storage_base::index::select;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
-/// So many series behind the one looked at are loaded ahead.
+/// How many series behind the one looked at are loaded ahead.
 const AHEAD: usize = 6;
-/// So many series are found before another thread would be awake.
+/// Series that are found before another thread would be awake.
 pub(crate) const FEW: usize = 4 * BATCH;
 
 /// A series found in the head.

@@ -503,7 +503,7 @@ impl Snapshot {
     #[expect(clippy::vec_box, reason = "as for `merge`")]
     pub(crate) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
-        // Series of several sources are told apart by all of their labels, and are put together in their order.
+        // Series of several sources are distinguished by all of their labels, and are put together in their order.
         let sources = self.blocks(selection).count() + self.heads(selection).count();
         let sole = sources == 1 && selection.limit == 0;
         let wanted = if sole { Projection::of(&selection.hints) } else { Projection::ALL };

@@ -47,8 +47,8 @@ pub struct Dropped {
     pub dropped: usize,
 }
 
-/// Creates the checkpoint that covers everything up to segment `to`, inclusive, as [`checkpoint::create`]. A record whose
-/// checksum is right and that makes no sense is left out, as replay does, and handed to `passed_over`.
+/// Creates the checkpoint that covers everything up to segment `to`, inclusive, as [`checkpoint::create`]. A record
+/// whose checksum is right and that makes no sense is left out, as replay does, and handed to `passed_over`.
 pub fn create(
     disk: &Arc<dyn Disk>,
     dir: &Path,

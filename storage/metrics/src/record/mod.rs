@@ -151,7 +151,7 @@ pub enum Record {
     FloatHistograms(Vec<RefFloatHistogram>),
     /// OutOfOrder head chunks below a place lie in blocks as well.
     OutOfOrderCovered(u64),
-    /// The next so many records hold out-of-order samples, which are in the out-of-order log too.
+    /// As many records as this that follow hold out-of-order samples, which are in the out-of-order log too.
     OutOfOrderFollows(u8),
     /// A kind that this version does not know, to be passed over.
     Unknown(u8),

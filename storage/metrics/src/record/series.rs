@@ -130,14 +130,14 @@ pub(super) fn read_mmap_markers(r: &mut ByteReader<'_>) -> Result<Vec<RefMmapMar
     Ok(markers)
 }
 
-/// Appends a record that says that late head chunks below a place lie in blocks as well.
+/// Appends a record that says that out-of-order head chunks below a place lie in blocks as well.
 pub fn put_out_of_order_covered(out: &mut Vec<u8>, place: u64) {
     out.push(OUT_OF_ORDER_COVERED);
     out.extend_from_slice(&place.to_be_bytes());
 }
 
 /// Appends a record that says that the next `records` hold out-of-order samples, so that replay leaves them to the
-/// out-of-order log: by their times alone they cannot be told apart when what they were late for is gone.
+/// out-of-order log: by their times alone they cannot be told apart when what they came behind is gone.
 pub fn put_out_of_order_follows(out: &mut Vec<u8>, records: u8) {
     out.extend_from_slice(&[OUT_OF_ORDER_FOLLOWS, records]);
 }

@@ -1,9 +1,9 @@
 //! Samples of the log that are stored together.
 //!
 //! Of records whose layout is known only the values are kept, one row behind the other in a [`Column`] of their layout,
-//! and they are stored series by series. The samples of all others are [`SamplesBySeries`]. What is gathered is stored first: a
-//! series that has a column gets no sample any other way before that column is given up and its samples are gathered
-//! too. So each series gets its samples in the order of the log.
+//! and they are stored series by series. The samples of all others are [`SamplesBySeries`]. What is gathered is stored
+//! first: a series that has a column gets no sample any other way before that column is given up and its samples are
+//! gathered too. So each series gets its samples in the order of the log.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use storage_base::bytes::prefetch::prefetch;
 
 /// Values of records that are kept until they are stored, 16 MiB; one block may exceed it. Tests have less data.
 const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 2 << 20 };
-/// So many series of a column are stored in one piece of work.
+/// Series of a column that are stored in one piece of work.
 const PIECE: usize = 256;
 /// Values of a record that the processor's cache loads at once.
 const LINE: usize = 8;

@@ -2,11 +2,11 @@
 //!
 //! Its commits are logged as always, in segments behind those that are replayed, under numbers that the log has not
 //! used. Replay goes on into those segments, and when it has caught up the lasting head takes over: it is then what a
-//! start at that moment would have made it, the interim head goes, and whoever still holds one of its appenders or
+//! start at that moment would have made it, the interim head goes, and what still holds one of its appenders or
 //! references is sent on.
 //!
-//! Full chunks stay in memory, out-of-order samples in open chunks: both are in the logs, and the places of head chunk files
-//! belong to the lasting head.
+//! Full chunks stay in memory, out-of-order samples in open chunks: both are in the logs, and the places of head chunk
+//! files belong to the lasting head.
 
 use crate::record::LogRef;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Head {
             head.table.reserve_log_ref(last);
         }
         if let Some(max_t) = survey.max_t {
-            // What is not newer than the log may be late in the lasting head, and must go into its log as such.
+            // What is not newer than the log may be out of order in the lasting head, and must go into its log as such.
             head.times.note(max_t, max_t);
             head.times.min_valid_t.fetch_max(max_t.saturating_add(1), SeqCst);
         }

@@ -20,7 +20,7 @@ pub struct LogSlots {
 
 /// No slot.
 const NONE: u32 = u32::MAX;
-/// So many places for each number that is known are made.
+/// Places that are made for each number that is known.
 const PLACES: usize = 8;
 const PLACES_MIN: usize = 1 << 16;
 

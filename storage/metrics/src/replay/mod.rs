@@ -1,14 +1,15 @@
 //! Brings a head back from disk: head chunk files, the newest checkpoint, the write-ahead log, the out-of-order log.
 //!
 //! Records name series by numbers that the log gave them; a label set may have had several. Samples that a head chunk
-//! holds, or a block, are passed over. Threads read ahead ([`crate::replay::read_ahead`]) and recognise what is laid out
-//! alike; another finds the series and fills a [`ColumnBatch`], which is then stored by all cores while reading goes on, and
-//! reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing, and so whole
-//! records. The logs may be written meanwhile: [`Replay::advance`] reads up to given places, and goes on from there when
-//! it is called again.
+//! holds, or a block, are passed over. Threads read ahead ([`crate::replay::read_ahead`]) and recognise what is laid
+//! out alike; another finds the series and fills a [`ColumnBatch`], which is then stored by all cores while reading
+//! goes on, and reads too rather than wait. What is stored together is a commit: a snapshot sees all of it or nothing,
+//! and so whole records. The logs may be written meanwhile: [`Replay::advance`] reads up to given places, and goes on
+//! from there when it is called again.
 //!
-//! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read ahead
-//! ([`crate::replay::read_ahead`]), values and samples that are stored together ([`ColumnBatch`]), layouts ([`RecordLayouts`]).
+//! Beside what stays, replay takes at most some 110 MB, and a single record may exceed that: blocks that were read
+//! ahead ([`crate::replay::read_ahead`]), values and samples that are stored together ([`ColumnBatch`]), layouts
+//! ([`RecordLayouts`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +69,8 @@ pub struct Replayed {
     pub wal_unknown: Vec<(&'static str, u64)>,
     /// Records of the out-of-order log by kind whose series is unknown.
     pub wbl_unknown: Vec<(&'static str, u64)>,
-    /// LogSlots in the log that no series of the head goes by, each with the newest time that records may have under it.
+    /// LogSlots in the log that no series of the head goes by, each with the newest time that records may have under
+    /// it.
     pub spare_refs: Vec<(LogRef, i64)>,
 }
 
@@ -78,7 +80,7 @@ pub type Ends = (Option<Position>, Option<Position>);
 /// Behind all that is there.
 pub const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
 
-/// So many threads read ahead at most; the others are for storing.
+/// The most threads that read ahead; the others are for storing.
 const READERS_MAX: usize = 4;
 
 /// One of the two logs.
@@ -127,9 +129,9 @@ pub struct Replay<'r> {
     pub(crate) out_of_order_covered: u64,
     /// Records of out-of-order samples that follow in the write-ahead log.
     out_of_order_follows: u8,
-    /// The segment that the observer was last told of.
+    /// The segment that was last reported to the observer.
     announced: Option<u64>,
-    /// Nobody is told any more: commits wait.
+    /// Progress is not reported any more: commits wait.
     catching_up: bool,
     result: Replayed,
 }

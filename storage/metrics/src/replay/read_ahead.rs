@@ -1,7 +1,7 @@
-//! Reads a log ahead of who replays it: verifies, decompresses, decodes, and recognises records that are laid out alike.
+//! Reads a log ahead of replay: verifies, decompresses, decodes, and recognises records that are laid out alike.
 //!
 //! Records are read in turns, some at once, and each thread makes a [`Block`] of what it read. Blocks are handed out in
-//! the order of the log. Who replays them makes some too rather than wait for the others.
+//! the order of the log. The replaying thread makes some too rather than wait for the others.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -16,15 +16,15 @@ use storage_base::StorageError;
 use storage_base::wal::compress::Codec;
 use storage_base::wal::{Reader, compress};
 
-/// No more is read for a block beyond so many stored bytes. Tests have less data.
+/// Stored bytes after which no more is read for a block. Tests have less data.
 const STORED_BYTES: usize = if cfg!(test) { 2 << 10 } else { 128 << 10 };
-/// A block has at most so many records.
+/// The most records of a block.
 const BLOCK_RECORDS: usize = 1024;
 /// Values for which a block has room from the first of them on; more than this is not kept for the next block.
 const BLOCK_VALUES: usize = STORED_BYTES / 4;
 /// Bytes of blocks that wait to be replayed; one block of each thread may exceed it. Tests have less data.
 const BYTES_AHEAD: usize = if cfg!(test) { 32 << 10 } else { 16 << 20 };
-/// A decoded record takes so many times as many bytes as an encoded one.
+/// How many times as many bytes a decoded record takes as an encoded one.
 const DECODED: usize = 4;
 
 /// Part of a log as it was read.
@@ -86,7 +86,7 @@ struct Stored {
     range: Range<usize>,
 }
 
-/// A log from which blocks are made, those on their way to who replays them, and memory on its way back.
+/// A log from which blocks are made, those on their way to the replaying thread, and memory on its way back.
 pub struct ReadAhead {
     log: Log,
     source: Mutex<Source>,

@@ -1,6 +1,6 @@
 //! Records of floats that are laid out alike: a target shows the same series in the same order again and again, so all
-//! of its record but the base time and the values is byte for byte that of the scrape before. A [`RecordLayout`] is what
-//! such records have in common; [`RecordLayouts`] recognises them by one comparison, without decoding them.
+//! of its record but the base time and the values is byte for byte that of the scrape before. A [`RecordLayout`] is
+//! what such records have in common; [`RecordLayouts`] recognises them by one comparison, without decoding them.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ const CANDIDATES: usize = 4;
 const PATIENCE: u32 = 63;
 /// Kinds of records (length and base) that are remembered.
 const KINDS_MAX: usize = 1 << 16;
-/// After so many looks, at the earliest, what was not used is forgotten once more. Each kind has come several times
-/// then.
+/// The number of look-ups after which, at the earliest, what was not used is forgotten once more. Each kind has come
+/// several times then.
 const SWEEP_EVERY: usize = 1 << 12;
 
 /// What records of one kind have in common.

@@ -26,10 +26,10 @@ use storage_base::worker::panic_text;
 
 /// A pass of replay that read no more than this was the last before commits are held.
 const CAUGHT_UP_BYTES: u64 = 64 << 10;
-/// So many passes at most: whoever writes faster than replay reads has to wait for the rest.
+/// The most passes: commits that come faster than replay reads have to wait for the rest.
 const PASSES_MAX: usize = 16;
 
-/// How far the store's restoration is.
+/// How far replay is, and what it waits for.
 pub(crate) struct ReplayState {
     pub(crate) progress: Progress,
     task: Mutex<Option<Task>>,
@@ -42,7 +42,7 @@ pub(crate) struct ReplayState {
 enum Phase {
     Running,
     Done,
-    /// Whoever asks first is told why.
+    /// The first caller gets the reason.
     Failed(Option<StorageError>),
 }
 
@@ -227,8 +227,8 @@ impl MetricsStore {
                 Phase::Running => self.restore.changed.wait(&mut state),
                 Phase::Done => return Ok(()),
                 Phase::Failed(reason) => {
-                    let told = || StorageError::Poisoned("replay of the write-ahead log failed".into());
-                    return Err(reason.take().unwrap_or_else(told));
+                    let known = || StorageError::Poisoned("replay of the write-ahead log failed".into());
+                    return Err(reason.take().unwrap_or_else(known));
                 }
             }
         }

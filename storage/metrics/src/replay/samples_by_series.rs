@@ -14,7 +14,7 @@ use crate::head::table::Pages;
 
 /// Samples gathered before they are stored; one record may exceed it.
 const SAMPLES_MAX: usize = 1 << 20;
-/// Histograms weigh as much as so many floats, and one more for each bucket.
+/// A histogram weighs as much as this number of floats, and one more for each bucket.
 const HISTOGRAM_WEIGHT: usize = 16;
 /// Slots of a group. What a core sorts at once, and the places it sorts to, stay in its cache.
 const GROUP: usize = 2048;

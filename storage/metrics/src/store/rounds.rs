@@ -132,8 +132,9 @@ impl MetricsStore {
         Ok(())
     }
 
-    /// The blocks that may be merged. Blocks of out-of-order samples in a time whose in-order samples the head still has are
-    /// not: merged with others they would pass for all of that time, and replay would take the head's for stored.
+    /// The blocks that may be merged. Blocks of out-of-order samples in a time whose in-order samples the head still
+    /// has are not: merged with others they would pass for all of that time, and replay would take the head's for
+    /// stored.
     fn mergeable(&self) -> Vec<Candidate> {
         let published = self.published.read();
         let metas = published.blocks.blocks().iter().map(|block| block.meta());

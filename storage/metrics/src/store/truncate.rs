@@ -97,8 +97,9 @@ impl MetricsStore {
         Ok(removed.len())
     }
 
-    /// Deletions that end before this hide nothing in the head, now or after a restart. That begins where the blocks end,
-    /// which is before `min_t` when all that was flushed last had been deleted, so that there was no block to write.
+    /// Deletions that end before this hide nothing in the head, now or after a restart. That begins where the blocks
+    /// end, which is before `min_t` when all that was flushed last had been deleted, so that there was no block to
+    /// write.
     fn deletions_needed_from(&self, min_t: i64) -> i64 {
         min_t.min(self.head.times.out_of_order_min_t.load(SeqCst)).min(in_order_end(&self.block_set()))
     }

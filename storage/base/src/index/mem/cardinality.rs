@@ -18,7 +18,7 @@ pub struct Cardinality {
 }
 
 impl MemIndex {
-    /// The `limit` greatest of each kind. Metrics are told apart by the label `metric_label`, usually `__name__`.
+    /// The `limit` greatest of each kind. Metrics are distinguished by the label `metric_label`, usually `__name__`.
     pub fn cardinality(&self, metric_label: &str, limit: usize) -> Cardinality {
         let metric_name = self.name_id(metric_label).map(|NameId(name)| name);
         let mut metrics = Top::new(limit);

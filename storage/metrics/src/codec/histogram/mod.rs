@@ -7,9 +7,9 @@
 //! bits: layout | sample | sample | ...
 //! ```
 //!
-//! All samples of a chunk share one [`bucket_layout`]; a sample is then its [`sample_codes`] alone. A sample with other buckets
-//! widens the chunk, is widened itself, or begins a new chunk ([`spans`], [`append`]). [`form`] is what the integer
-//! and the float form differ in; [`samples`] reads.
+//! All samples of a chunk share one [`bucket_layout`]; a sample is then its [`sample_codes`] alone. A sample with other
+//! buckets widens the chunk, is widened itself, or begins a new chunk ([`spans`], [`append`]). [`form`] is what the
+//! integer and the float form differ in; [`samples`] reads.
 
 mod append;
 mod bucket_layout;
