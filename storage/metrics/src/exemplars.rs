@@ -12,7 +12,7 @@ use telemetry::{Collect, Counter, Gather, figures};
 /// The most characters that names and values of an exemplar's labels have together. Source: OpenMetrics 1.0.
 const LABEL_CHARS_MAX: usize = 128;
 
-/// Subset exemplars: of series that match any of the matcher sets, within bounds.
+/// Which exemplars: of series that match any of the matcher sets, within bounds.
 #[derive(Clone, Debug)]
 pub struct ExemplarQuery {
     /// A series is chosen when all matchers of one set match it.

@@ -7,11 +7,13 @@ use storage_base::fs::SimDisk;
 
 use crate::{Options, Storage};
 
+mod blocks;
+mod commits;
+mod damage;
 mod model_test;
 mod read_only;
 mod replay;
 mod start_t;
-mod store;
 mod worker;
 
 #[path = "../../testing/store.rs"]

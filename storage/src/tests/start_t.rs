@@ -145,7 +145,7 @@ fn xor_loses_start_timestamps() {
 fn a_zero_where_a_series_began() {
     let disk = SimDisk::new(4);
     let zeros = options_with(|options| options.metrics.zero_at_start = true);
-    let (storage, _) = open_with(&disk, zeros.clone());
+    let (storage, _) = open_with(&disk, zeros);
     let append = |t: i64, v: f64, start_t: i64| {
         let mut appender = storage.appender();
         appender.append(None, &series("f"), t, v, start_t).unwrap();

@@ -15,7 +15,7 @@ use crate::codec::xor2::Xor2Appender;
 /// Samples of an encoded chunk. Source: Prometheus `storage/series.go`, `seriesToChunkEncoderSplit`.
 const SAMPLES_MAX: usize = 120;
 
-/// Subset encodings new chunks have. A sample that has a start timestamp gets a chunk that can hold it in any case.
+/// Which encodings new chunks have. A sample that has a start timestamp gets a chunk that can hold it in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChunkEncodings {
     /// XOR2 for floats; else XOR.

@@ -528,7 +528,7 @@ mod tests {
             if let Some(count) = count {
                 bytes[..2].copy_from_slice(&(count % 400).to_be_bytes());
             }
-            // Subset of several faults is told may differ.
+            // Which of several faults is told may differ.
             prop_assert_eq!(decoded(&bytes, i64::MIN, i64::MAX).ok(), one_by_one(&bytes).ok());
         }
     }

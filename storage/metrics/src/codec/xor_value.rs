@@ -117,7 +117,7 @@ impl XorValue {
         self.take_window(head << 2, new);
         let before = if new { 13 } else { 2 };
         let (start, n) = (position + before, self.significant);
-        // Subset it is hardly ever changes within a chunk.
+        // Which it is hardly ever changes within a chunk.
         let xor = if n <= Self::HEAD - 13 { head << before >> (64 - n) } else { bits.read(start, n) };
         self.bits ^= xor.wrapping_shl(self.trailing);
         start + n as usize

@@ -50,7 +50,7 @@ enum End {
     Poisoned(String),
 }
 
-/// Subset records may have a number.
+/// Which records may have a number.
 #[derive(Clone, Copy, Debug)]
 struct Spare {
     /// The last segment with any.

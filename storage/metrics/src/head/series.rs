@@ -84,7 +84,7 @@ enum BoxedChunk {
     Xor2(Xor2Appender),
 }
 
-/// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is boxed is in
+/// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is rare is in
 /// boxes, and what an append needs lies together.
 #[derive(Debug, Default)]
 pub struct Series {
@@ -392,7 +392,7 @@ impl Series {
             return Ok(false);
         }
         if let Some(open) = &mut self.boxed
-            && open.fits_started(t, rule)
+            && open.fits_xor2(t, rule)
             && let BoxedChunk::Xor2(chunk) = &mut open.chunk
         {
             return chunk.append(t, v, start_t).map(|()| false).map_err(|_| AppendError::OutOfOrder);
@@ -544,7 +544,7 @@ impl BoxedOpen {
 
     /// Whether the next float belongs into the chunk. One with start timestamps goes on to its end where new ones would
     /// have none.
-    fn fits_started(&mut self, t: i64, rule: CutRule) -> bool {
+    fn fits_xor2(&mut self, t: i64, rule: CutRule) -> bool {
         let BoxedChunk::Xor2(chunk) = &self.chunk else { return false };
         if chunk.count() == rule.samples / 4 {
             self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, 4.0);

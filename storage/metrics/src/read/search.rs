@@ -50,7 +50,7 @@ struct Search<'s> {
     ranks: Option<std::sync::Arc<[u32]>>,
 }
 
-/// FoundSeries series, and by what to order them: the ranks of their pairs, or else the pairs.
+/// Found series, and by what to order them: the ranks of their pairs, or else the pairs.
 #[derive(Default)]
 struct Part {
     found: Vec<FoundSeries>,
@@ -287,7 +287,7 @@ mod tests {
             for hints in [
                 Hints::default(),
                 Hints { labels: Some(vec!["zone".to_owned(), "nowhere".to_owned()]), ..Hints::default() },
-                Hints { labels: Some(Vec::new()), newest: true, unordered: true, ..Hints::default() },
+                Hints { labels: Some(Vec::new()), newest: true, unordered: true },
             ] {
                 let kept = |labels: &Labels| match &hints.labels {
                     Some(names) => labels.keep(&[&["__name__".to_owned()], &names[..]].concat()),

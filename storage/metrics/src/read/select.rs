@@ -42,7 +42,7 @@ thread_local! {
     static SCRATCH: Cell<(Vec<u64>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
-/// Subset samples of the head.
+/// Which samples of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subset {
     /// All.
@@ -469,7 +469,7 @@ impl Selected {
     fn add(&mut self, other: Self) {
         self.more.push(other.first);
         self.more.extend(other.more);
-        // Subset of the newest samples is the newest shows when they are read.
+        // Which of the newest samples is the newest shows when they are read.
         self.newest = None;
     }
 }

@@ -163,7 +163,7 @@ fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     t: i64,
-    /// Subset of several columns.
+    /// Which of several columns.
     of: usize,
     histogram: bool,
     at: usize,

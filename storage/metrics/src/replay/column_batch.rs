@@ -175,7 +175,7 @@ impl ColumnBatch {
     #[inline]
     pub fn push_float(&mut self, FloatOf { slot, t, start_t, v }: FloatOf) {
         self.dissolve_owner(slot);
-        self.gathered.push_started(slot, t, start_t, v);
+        self.gathered.push_with_start_t(slot, t, start_t, v);
     }
 
     /// Adds a histogram; `start_t` 0 for unknown.

@@ -1,4 +1,4 @@
-//! A first scanner at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
+//! A first look at the logs, before anything of them is replayed: damage is found and repaired, so that new segments
 //! can follow what is sound, and what must be known before a sample is taken or a query answered is gathered.
 //!
 //! All checksums are verified, by all cores; of the write-ahead log nothing is decompressed but series and deletions.
@@ -30,7 +30,7 @@ pub struct LogScan {
     pub wal_corruptions: u64,
     /// Repairs of the out-of-order log.
     pub wbl_corruptions: u64,
-    /// LogSlots by which records name series, and that nobody else may get: lowest and highest.
+    /// Numbers by which records name series, and that no other series may get: lowest and highest.
     pub numbers: Option<(LogRef, LogRef)>,
     /// Time of the newest sample in the write-ahead log, if that was asked for and there is one.
     pub max_t: Option<i64>,

@@ -1,4 +1,4 @@
-//! Subset series the log means by a number.
+//! The slots of series by their numbers in the log.
 
 use crate::record::LogRef;
 
@@ -7,14 +7,14 @@ use crate::record::LogRef;
 pub struct LogSlots {
     /// Number of the first in `dense`.
     first: u64,
-    /// LogSlots are given by counting, so nearly all are here.
+    /// Numbers are given by counting, so nearly all are here.
     dense: Vec<u32>,
     /// Those that are far from the others.
     sparse: hashbrown::HashMap<u64, u32>,
     len: usize,
     /// Known numbers that were forgotten or given another slot, so far.
     changed: u64,
-    /// LogSlots that were noted, so far.
+    /// Numbers that were noted, so far.
     noted: u64,
 }
 

@@ -69,7 +69,7 @@ pub struct Replayed {
     pub wal_unknown: Vec<(&'static str, u64)>,
     /// Records of the out-of-order log by kind whose series is unknown.
     pub wbl_unknown: Vec<(&'static str, u64)>,
-    /// LogSlots in the log that no series of the head goes by, each with the newest time that records may have under
+    /// Numbers in the log that no series of the head goes by, each with the newest time that records may have under
     /// it.
     pub spare_refs: Vec<(LogRef, i64)>,
 }

@@ -14,7 +14,7 @@ use crate::replay::log_slots::LogSlots;
 const RECORD_LEN_MIN: usize = if cfg!(test) { 45 } else { 128 };
 /// Memory of all layouts. They are of 400,000 series or more.
 const BYTES_MAX: usize = 24 << 20;
-/// RecordLayouts that records of the same length and base may have.
+/// Layouts that records of the same length and base may have.
 const CANDIDATES: usize = 4;
 /// Records that are passed by at most before another attempt at a layout is made.
 const PATIENCE: u32 = 63;
@@ -33,7 +33,7 @@ pub struct RecordLayout {
     mask: Box<[u8]>,
     /// Where the values are.
     at: Box<[u32]>,
-    /// LogSlots of the series.
+    /// Numbers of the series.
     numbers: Box<[LogRef]>,
     /// Milliseconds from the base time to each sample's; none when there is no distance.
     dt: Option<Box<[i64]>>,

@@ -14,7 +14,7 @@ use storage_base::fs::SimDisk;
 use storage_base::wal::Batch;
 use storage_base::wal::writer::{Writer, WriterOptions};
 
-/// LogSlots that the log uses; the last ones are unknown at first.
+/// Numbers that the log uses; the last ones are unknown at first.
 const NUMBERS: u64 = 60;
 const KNOWN: u64 = 50;
 /// Fewer names than numbers: some series have two.

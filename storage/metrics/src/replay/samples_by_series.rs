@@ -97,7 +97,7 @@ impl SamplesBySeries {
 
     /// Adds a float with its start timestamp, 0 for unknown.
     #[inline(always)]
-    pub fn push_started(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
+    pub fn push_with_start_t(&mut self, slot: u32, t: i64, start_t: i64, v: f64) {
         match start_t {
             0 => self.push_float(slot, t, v),
             _ => self.push_other(slot, UnpackedSample { t, start_t, value: SampleValue::Float(v) }),

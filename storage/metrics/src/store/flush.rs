@@ -24,7 +24,7 @@ pub(crate) struct Cut {
     pub(crate) min_t: i64,
     /// Last millisecond, exclusive.
     pub(crate) max_t: i64,
-    /// Subset samples.
+    /// Which samples.
     pub(crate) subset: Subset,
     /// The block's hint, if it has one.
     pub(crate) hint: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! Subset buckets two layouts share, and bringing a histogram to a wider layout.
+//! Which buckets two layouts share, and bringing a histogram to a wider layout.
 
 use std::cmp::Ordering;
 
