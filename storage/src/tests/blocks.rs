@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::Matcher;
 use storage_base::block::BlockSet;
-use storage_base::fs::{Disk, SimDisk};
+use storage_base::fs::SimDisk;
 use storage_metrics::blocks::block::MetricsBlock;
 
 use super::*;

@@ -8,7 +8,7 @@ use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
 use model::read::{Columns, Hints, Selection};
 use model::sample::{Exemplar, STALE_NAN};
 use model::{Labels, MatchOp, Matcher};
-use storage_base::fs::{Disk, SimDisk};
+use storage_base::fs::SimDisk;
 
 use super::*;
 use crate::{Event, ExemplarQuery, Observer, StorageError};

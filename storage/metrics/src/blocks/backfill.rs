@@ -19,7 +19,7 @@ use crate::head::series::{Bounds, CutRule, Place};
 use crate::head::table::Pages;
 use crate::head::{Head, HeadOptions};
 use crate::options::Options;
-use crate::read::select::{HeadView, Subset};
+use crate::read::head_view::{HeadView, Subset};
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::wal::writer::WriterOptions;

@@ -12,7 +12,7 @@ use super::chunk_segments::Chunk;
 use super::meta::BlockMeta;
 use crate::codec::chunk::Encoding;
 use crate::head::head_chunks::ChunkBytes;
-use crate::read::select::{HeadView, Subset};
+use crate::read::head_view::{HeadView, Subset};
 use crate::read::series_cursor::Piece;
 
 /// Series whose labels are in memory at a time.

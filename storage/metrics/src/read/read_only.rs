@@ -11,8 +11,10 @@ use model::read::{Selection, Series};
 
 use crate::blocks::block::MetricsBlock;
 use crate::options::{Limits, Options};
-use crate::read::select::{HeadView, Selected, Snapshot};
+use crate::read::head_view::HeadView;
+use crate::read::selected::Selected;
 use crate::read::series_cursor::SeriesCursor;
+use crate::read::snapshot::Snapshot;
 use crate::replay::replay_state::whole_head;
 use crate::store::{ROOT, in_order_end};
 use crate::stored_samples;

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::blocks::block_writer::SymbolTable;
 use crate::head::series::{Open, Series};
 use crate::head::table::SeriesTable;
-use crate::read::select::{HeadView, Subset};
+use crate::read::head_view::{HeadView, Subset};
 use storage_base::StorageError;
 use storage_base::bytes::prefetch::prefetch;
 use storage_base::index::mem::{MemIndex, NameId, PairId};

@@ -9,7 +9,7 @@ use storage_base::StorageError;
 
 use super::MetricsStore;
 use crate::blocks::tombstones::{Interval, Tombstones};
-use crate::read::select::HeadView;
+use crate::read::head_view::HeadView;
 
 impl MetricsStore {
     /// Hides samples of matching series.

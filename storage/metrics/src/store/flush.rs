@@ -15,7 +15,7 @@ use crate::blocks::block_writer::TimedChunk;
 use crate::blocks::head_block::write_block;
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
 use crate::head::series::range_end;
-use crate::read::select::{HeadView, Subset};
+use crate::read::head_view::{HeadView, Subset};
 
 /// Part of the head that goes into a block.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use storage_base::block::publish::link_block;
 
 use super::MetricsStore;
 use super::flush::Cut;
-use crate::read::select::{HeadView, Subset};
+use crate::read::head_view::{HeadView, Subset};
 
 impl MetricsStore {
     /// Makes a directory one that a store can open.
