@@ -38,6 +38,7 @@ pub mod closed_chunks;
 pub mod commit;
 pub(crate) mod constant_run;
 pub mod figures;
+mod head_chunk_file;
 pub mod head_chunks;
 pub(crate) mod head_index;
 pub mod isolation;
