@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use promql::script::{EngineTarget, Script, run};
+use testkit::script::{Script, run};
+use testkit::{EngineTarget, PromQl};
 
 fn main() -> ExitCode {
     let Some(path) = std::env::args_os().nth(1).map(PathBuf::from) else {
@@ -47,7 +48,7 @@ fn scripts(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn run_file(file: &Path) -> (usize, usize) {
     let script = std::fs::read_to_string(file)
         .map_err(|error| error.to_string())
-        .and_then(|text| Script::parse(&text).map_err(|error| error.to_string()));
+        .and_then(|text| Script::<PromQl>::parse(&text).map_err(|error| error.to_string()));
     match script {
         Ok(script) => {
             let report = run(&script, &mut EngineTarget::new(EngineTarget::script_options()));

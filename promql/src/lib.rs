@@ -1,21 +1,19 @@
-//! PromQL: parser, checker, columnar engine, test script language. Knows no store, no HTTP, no clock.
+//! PromQL: parser, checker, printer and columnar engine. Knows no store, no HTTP, no clock.
 
 mod annotations;
 pub mod ast;
 mod check;
 mod context;
-pub mod durations;
+pub mod duration_literal;
 mod engine;
 mod eval;
 pub mod functions;
-pub mod json;
 mod lex;
+pub mod literal;
 mod options;
 pub mod parse;
 pub mod print;
-pub mod script;
 mod stats;
-pub mod text;
 
 pub use context::QueryContext;
 pub use engine::{Engine, Prepared, QueryResult};

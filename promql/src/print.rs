@@ -12,8 +12,8 @@ use crate::ast::{
     Aggregate, At, Binary, Cardinality, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, Matching,
     MatrixSelector, NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
-use crate::durations::to_i64;
-use crate::text::QuotedText;
+use crate::duration_literal::to_i64;
+use crate::literal::QuotedText;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -14,10 +14,10 @@ use model::histogram::FloatHistogram;
 use model::{Labels, Value};
 use naive::{Failure, Grid, Naive};
 use promql::ast::Expr;
-use promql::script::random::{Dialect, Queries, Rng, Vocabulary, data};
-use promql::script::{MemoryStore, Store};
 use promql::{Engine, EngineOptions, Features, QueryContext, parse};
 use query::{QueryValue, RangeTimes};
+use testkit::random::{Dialect, Queries, Rng, Vocabulary, data};
+use testkit::{MemoryStore, Store};
 
 /// Points by time and labels.
 type Points = BTreeMap<(i64, Labels), Value>;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use model::Value;
 use model::read::{Hints, ReadError, Selection, SeriesSet, SeriesSource};
-use promql::script::{Command, MemoryStore, Script, Store, load};
 use promql::{Engine, EngineOptions, Features, QueryContext, QueryResult, StepCount, parse};
 use query::{QueryError, QueryValue, RangeTimes, Threads, Times};
+use testkit::script::{Command, Script};
+use testkit::series::load;
+use testkit::{MemoryStore, PromQl, Store};
 
 /// Ten counters with a sample each 10 seconds, and a gauge.
 fn store() -> MemoryStore {
@@ -19,7 +21,7 @@ fn store() -> MemoryStore {
     }
     text += "  level 1 2 3 4 5\n";
     let mut store = MemoryStore::default();
-    let script = Script::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let script = Script::<PromQl>::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     for (_, command) in script.commands {
         if let Command::Load(command) = command {
             let series = load::series(&command, 0).unwrap_or_else(|error| panic!("{error}"));

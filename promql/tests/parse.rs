@@ -2,8 +2,7 @@
 
 use promql::ast::{ExprKind, MAX_HEIGHT};
 use promql::print::pretty;
-use promql::{Features, json, parse, parse_metric, parse_selector};
-use serde_json::json;
+use promql::{Features, parse, parse_metric, parse_selector};
 
 fn printed(query: &str) -> String {
     match parse(query, &Features::ALL) {
@@ -306,56 +305,6 @@ topk(
 }
 
 #[test]
-fn trees_as_json() {
-    let tree = |query: &str| json::to_json(&parse(query, &Features::ALL).unwrap());
-    assert_eq!(
-        tree("-x{a!='1'} @ end() offset 5m"),
-        json!({
-            "type": "unaryExpr",
-            "op": "-",
-            "expr": {
-                "type": "vectorSelector",
-                "name": "x",
-                "offset": 300_000,
-                "offsetExpr": null,
-                "matchers": [
-                    { "name": "a", "value": "1", "type": "!=" },
-                    { "name": "__name__", "value": "x", "type": "=" },
-                ],
-                "timestamp": null,
-                "startOrEnd": "end",
-                "anchored": false,
-                "smoothed": false,
-            },
-        })
-    );
-    assert_eq!(
-        tree("x[(5m):step()]")["rangeExpr"],
-        json!({
-            "type": "durationExpr",
-            "op": "+",
-            "lhs": null,
-            "rhs": { "type": "numberLiteral", "val": "300", "duration": true },
-            "wrapped": true,
-        })
-    );
-    assert_eq!(
-        tree("a and b")["matching"],
-        json!({
-            "card": "many-to-many",
-            "labels": [],
-            "on": false,
-            "include": [],
-            "fillValues": { "lhs": null, "rhs": null },
-        })
-    );
-    assert_eq!(
-        tree("round(x, 1)")["func"],
-        json!({ "name": "round", "argTypes": ["vector", "scalar"], "variadic": 1, "returnType": "vector" })
-    );
-}
-
-#[test]
 fn selectors_and_metrics_alone() {
     let shown = |text: &str| match parse_selector(text) {
         Ok(matchers) => matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
@@ -399,7 +348,6 @@ fn hostile_nesting_gives_an_error() {
         let expr = parse(&long, &Features::ALL).unwrap();
         assert_eq!(expr.to_string(), long);
         assert!(!pretty(&expr).is_empty());
-        assert!(json::to_json(&expr).is_object());
         assert!(parse(&nested("(", "x", ")", 100), &Features::ALL).is_ok());
     };
     // Without optimisation stack frames are several times larger than in the server.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use promql::script::{EngineTarget, Failure, Report, Script, ScriptError, run};
+use testkit::script::{Failure, Report, Script, ScriptError, run};
+use testkit::{EngineTarget, PromQl};
 
 fn run_text(text: &str) -> Report {
     let mut target = EngineTarget::new(EngineTarget::script_options());
-    match Script::parse(text) {
+    match Script::<PromQl>::parse(text) {
         Ok(script) => run(&script, &mut target),
         Err(ScriptError { line, message }) => Report { passed: 0, failures: vec![Failure { line, message }] },
     }
@@ -85,7 +86,7 @@ fn scripts_that_cannot_be_read_say_where() {
         ("eval instant at 1m a\n  a 1 2", "line 2: expecting multiple values"),
         ("eval instant at 1m a\n  expect string x", "line 2: expected string literal"),
     ] {
-        let message = match Script::parse(text) {
+        let message = match Script::<PromQl>::parse(text) {
             Ok(script) => panic!("{text} was read as {script:?}"),
             Err(error) => error.to_string(),
         };

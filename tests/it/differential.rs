@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use model::append::Appendable;
 use model::time::Clock;
-use promql::script::random::{Dialect, MetricKind, Queries, Rng, Vocabulary, data};
 use serde_json::{Value, json};
 use storage::fs::RealDisk;
 use storage::observer::Silent;
 use storage::{Options, Storage};
+use testkit::random::{Dialect, MetricKind, Queries, Rng, Vocabulary, data};
 
 use crate::harness::http;
 use crate::harness::programs::{find, prometheus_3, prometheus_at};

@@ -3,6 +3,7 @@
 
 mod admin;
 mod alerts;
+mod ast_json;
 mod exemplars;
 pub mod params;
 mod query;

@@ -10,6 +10,7 @@ use promql::{QueryResult, QueryStats, StepCount};
 use query::{QueryError, QueryValue, RangeTimes, Times};
 use tokio::sync::oneshot;
 
+use super::ast_json::to_json;
 use super::params::Params;
 use super::query_result::{text_len, write_result};
 use super::reply::{ApiError, ApiResult, ErrorKind, Reply, WrittenReply};
@@ -239,5 +240,5 @@ pub async fn format_query(State(api): State<Arc<Api>>, params: Params) -> ApiRes
 
 /// `/api/v1/parse_query`
 pub async fn parse_query(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
-    Reply::json(&promql::json::to_json(&parse(&api, params.get("query"))?))
+    Reply::json(&to_json(&parse(&api, params.get("query"))?))
 }

@@ -11,7 +11,7 @@ use query::{Annotations, Pos, QueryError};
 use super::plan::{Input, ScalarRef, ScopeId};
 use super::{Evaluator, ScalarColumn, Val};
 use crate::annotations::{Annotate, HistogramOp};
-use crate::text::{QuotedText, is_valid_name};
+use crate::literal::{QuotedText, is_valid_name};
 
 /// What an aggregation does.
 #[derive(Clone, Debug)]

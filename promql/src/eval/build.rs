@@ -9,7 +9,6 @@ use query::{Grid, Pos, QueryError, ValueType};
 
 use super::aggregate::{AggregateNode, Operator};
 use super::binary::VectorBinary;
-use super::duration::{QueryShape, Sign, resolve};
 use super::map::Stage;
 use super::moment::{Moment, subquery_grid};
 use super::needs;
@@ -17,6 +16,7 @@ use super::plan::{
     Extent, Input, InstantGives, InstantSelector, Node, NodeId, Op, Plan, RangeInput, RangeSamples,
     ScalarRef, Scope, ScopeId, Source, Stream,
 };
+use super::resolve_duration::{QueryShape, Sign, resolve};
 use crate::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, RangeMode,
     Subquery, UnaryOp, VectorSelector,

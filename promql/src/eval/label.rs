@@ -8,7 +8,7 @@ use query::label_subset::KeyHasher;
 use query::matrix::{Equals, Row, unite};
 use query::{Interrupt, QueryError};
 
-use crate::text::is_valid_name;
+use crate::literal::is_valid_name;
 
 /// What a value made here may have, in bytes: values made of values could otherwise grow without end.
 const MAX_VALUE: usize = 1 << 20;

@@ -14,7 +14,7 @@ use super::math::{go_max, go_min, round_to};
 use super::plan::ScalarRef;
 use super::{ScalarColumn, Val};
 use crate::ast::BinaryOp;
-use crate::durations::to_i64;
+use crate::duration_literal::to_i64;
 
 /// Something done to each series.
 #[derive(Clone, Debug)]

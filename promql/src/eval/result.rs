@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::plan::{Extent, RangeInput, RangeSamples, ScopeId};
 use super::range::SeriesSamples;
 use super::{Evaluator, Val};
-use crate::text::lossy;
+use crate::literal::lossy;
 
 impl Evaluator<'_> {
     /// Evaluates a range selector or subquery that is the query's result.

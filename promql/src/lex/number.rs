@@ -9,7 +9,7 @@ const DECIMAL: &str = "0123456789";
 const HEXADECIMAL: &str = "0123456789abcdefABCDEF";
 
 impl Scanner<'_> {
-    /// Scans a number, which need not be valid; [`parse`] finds out.
+    /// Scans a number, which need not be valid; [`parse_number`] finds out.
     pub(super) fn number(&mut self) -> Result<(), String> {
         if !self.take_number() {
             return Err(format!("bad number syntax: {}", Quoted(self.word())));
@@ -94,7 +94,7 @@ impl Scanner<'_> {
 
 /// The value of a number literal: decimal, hexadecimal, octal (a leading zero), underscores between digits, `Inf` and
 /// `NaN` in any case. The error is Go's text.
-pub(crate) fn parse(text: &str) -> Result<f64, String> {
+pub fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(value) = parse_integer(text) {
         return Ok(value as f64);
     }
@@ -160,9 +160,9 @@ mod tests {
             ("9223372036854775808", 9223372036854775808.0),
             ("iNf", f64::INFINITY),
         ] {
-            assert_eq!(parse(text), Ok(want), "{text}");
+            assert_eq!(parse_number(text), Ok(want), "{text}");
         }
-        assert!(parse("NaN").unwrap().is_nan());
+        assert!(parse_number("NaN").unwrap().is_nan());
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
             ("0x", "strconv.ParseFloat: parsing \"0x\": invalid syntax"),
             ("1__0", "strconv.ParseFloat: parsing \"1__0\": invalid syntax"),
         ] {
-            assert_eq!(parse(text), Err(want.to_owned()));
+            assert_eq!(parse_number(text), Err(want.to_owned()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use query::Pos;
 
 use crate::ast::BinaryOp;
-use crate::lex::text::QuotedChar;
+use crate::lex::string::QuotedChar;
 use crate::lex::token::{Kind, Token};
 
 /// The tokens of a text; the last one is [`Kind::Eof`] or [`Kind::Error`].

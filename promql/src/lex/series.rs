@@ -5,7 +5,7 @@ use model::labels::Quoted;
 
 use crate::ast::BinaryOp;
 use crate::lex::scan::{HistogramState, Scanner, State, Step, is_alpha, is_space};
-use crate::lex::text::QuotedChar;
+use crate::lex::string::QuotedChar;
 use crate::lex::token::{Descriptor, Kind};
 
 impl Scanner<'_> {

@@ -7,7 +7,7 @@ use query::Pos;
 use crate::ast::{
     BinaryOp, Duration, DurationExpr, DurationExprKind, MAX_HEIGHT, NumberLiteral, UNARY_PRECEDENCE, UnaryOp,
 };
-use crate::durations;
+use crate::duration_literal;
 use crate::lex::Kind;
 use crate::parse::literal;
 use crate::parse::tokens::{Fail, Parsed, Tokens, found, nested, token, unary_op};
@@ -31,7 +31,7 @@ impl Built {
 
     /// A literal; `blamed` is where an error about its size points.
     fn literal_at(pos: Pos, literal: NumberLiteral, blamed: Pos) -> Result<Self, nom::Err<Fail>> {
-        if literal.value.abs() > durations::MAX_SECONDS {
+        if literal.value.abs() > duration_literal::MAX_SECONDS {
             return Err(found(blamed, "duration out of range"));
         }
         Self::new(pos, DurationExprKind::Literal(literal), 0)
@@ -73,7 +73,7 @@ impl Built {
     /// The duration for the tree: milliseconds where the text alone tells them.
     fn into_duration(self) -> Duration {
         match self.literal() {
-            Some(literal) => Duration::Millis(durations::seconds_to_millis(literal.value)),
+            Some(literal) => Duration::Millis(duration_literal::seconds_to_millis(literal.value)),
             None => Duration::Expr(Box::new(self.expr)),
         }
     }

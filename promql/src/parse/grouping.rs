@@ -1,8 +1,8 @@
 //! Label lists in parentheses, as `by`, `without`, `on`, `ignoring`, `group_left` and `group_right` take them.
 
 use crate::lex::Kind;
+use crate::literal::{QuotedText, is_valid_name};
 use crate::parse::tokens::{Parsed, Tokens, expected, found, list, satisfy, string, token};
-use crate::text::{QuotedText, is_valid_name};
 
 const CONTEXT: &str = "grouping opts";
 

@@ -5,8 +5,8 @@ use nom::combinator::opt;
 use query::Pos;
 
 use crate::ast::{NumberLiteral, UnaryOp};
-use crate::durations;
-use crate::lex::{Kind, number};
+use crate::duration_literal;
+use crate::lex::{Kind, parse_number};
 use crate::parse::tokens::{Parsed, Tokens, found, satisfy, sign};
 
 /// `1.5`, `0x1f`, `Inf` or `5m`, and where it stands.
@@ -15,9 +15,9 @@ pub(super) fn number_or_duration<'a>(input: Tokens<'a>) -> Parsed<'a, (NumberLit
     let text = input.text_of(&token);
     let is_duration = token.kind == Kind::Duration;
     let value = if is_duration {
-        durations::parse_seconds(text)
+        duration_literal::parse_seconds(text)
     } else {
-        number::parse(text).map_err(|reason| format!("error parsing number: {reason}"))
+        parse_number(text).map_err(|reason| format!("error parsing number: {reason}"))
     };
     let value = value.map_err(|message| found(token.pos, message))?;
     Ok((rest, (NumberLiteral { value, is_duration }, token.pos)))

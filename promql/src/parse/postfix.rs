@@ -4,7 +4,7 @@ use nom::Parser;
 use query::Pos;
 
 use crate::ast::{At, Duration, Expr, ExprKind, MatrixSelector, RangeMode, Subquery, VectorSelector};
-use crate::durations;
+use crate::duration_literal;
 use crate::lex::Kind;
 use crate::parse::duration;
 use crate::parse::expr::Built;
@@ -117,7 +117,7 @@ fn moment<'a>(input: Tokens<'a>) -> Parsed<'a, (At, Option<f64>)> {
             let (rest, (literal, _)) = signed(input)?;
             let seconds = literal.value;
             let is_inside = seconds < i64::MAX as f64 && seconds > i64::MIN as f64;
-            let millis = durations::to_i64((seconds * 1000.0).round());
+            let millis = duration_literal::to_i64((seconds * 1000.0).round());
             Ok((rest, (At::Timestamp(millis), (!is_inside).then_some(seconds))))
         }
     }

@@ -31,7 +31,7 @@ pub struct SeriesDescription {
 /// Values at consecutive steps.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SeriesValue {
-    /// No samples at so many steps.
+    /// No samples at this number of steps.
     Omitted(u64),
     /// A float, and it again at each of `times` further steps with `step` added every time.
     Float {
@@ -53,6 +53,16 @@ pub enum SeriesValue {
         /// Whether the text says something about counter resets; expectations that do not accept any.
         hint_given: bool,
     },
+}
+
+impl SeriesValue {
+    /// How many steps it covers.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Omitted(count) => *count,
+            Self::Float { times, .. } | Self::Histogram { times, .. } => times.saturating_add(1),
+        }
+    }
 }
 
 /// A metric and its values with spaces before each.

@@ -8,7 +8,7 @@ use nom::error::ErrorKind;
 use query::Pos;
 
 use crate::ast::{BinaryOp, UnaryOp};
-use crate::lex::{Kind, Lexed, Token, text};
+use crate::lex::{Kind, Lexed, Token, unquote};
 use crate::parse::Features;
 
 /// How deep expressions may nest in each other; the parser recurses so deep. Our own bound: Prometheus has none.
@@ -218,7 +218,7 @@ pub(super) fn unary_op(kind: Kind) -> Option<UnaryOp> {
 pub(super) fn string<'a>(input: Tokens<'a>) -> Parsed<'a, (String, Token)> {
     let (rest, token) = token(Kind::String)(input)?;
     let literal = input.text_of(&token);
-    match text::unquote(literal) {
+    match unquote(literal) {
         Some(unquoted) => Ok((rest, (unquoted, token))),
         None => Err(found(token.pos, format!("error unquoting string {literal:?}: invalid syntax"))),
     }

@@ -7,13 +7,13 @@ use model::float::FloatG;
 use model::histogram::{FloatHistogram, Span};
 use model::sample::is_stale;
 use model::{Labels, Value};
+use promql::parse::SeriesValue;
 use query::value::Series;
 use query::{QueryValue, VectorSample};
 
-use crate::parse::SeriesValue;
-use crate::script::expect::{Expectations, ExpectedSeries};
-use crate::script::load::expand;
-use crate::script::parse::Times;
+use super::expect::{Expectations, ExpectedSeries};
+use super::parse::Times;
+use crate::series::load::expand;
 
 /// Relative difference that counts as none.
 const EPSILON: f64 = 0.000_001;

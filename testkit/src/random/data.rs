@@ -7,8 +7,8 @@ use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use model::sample::STALE_NAN;
 use model::{Labels, Value};
 
-use crate::script::load::{LoadedSample, LoadedSeries};
-use crate::script::random::{Metric, MetricKind, Rng, Vocabulary};
+use super::{Metric, MetricKind, Rng, Vocabulary};
+use crate::series::{LoadedSample, LoadedSeries};
 
 /// Upper bounds of classic histograms.
 const BOUNDS: [&str; 5] = ["0.1", "0.5", "1", "5", "+Inf"];

@@ -2,14 +2,13 @@
 
 use model::Matcher;
 use model::float::FloatF;
-use serde_json::{Value, json};
-
-use crate::ast::{
+use promql::ast::{
     Aggregate, At, Binary, Call, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector,
     NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,
 };
-use crate::functions::Function;
-use crate::text::lossy;
+use promql::functions::Function;
+use promql::literal::lossy;
+use serde_json::{Value, json};
 
 /// The tree as JSON; keys are sorted when it is written.
 pub fn to_json(expr: &Expr) -> Value {
@@ -205,5 +204,73 @@ fn start_or_end(at: Option<At>) -> Value {
         Some(At::Start) => json!("start"),
         Some(At::End) => json!("end"),
         _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use promql::ast::MAX_HEIGHT;
+    use promql::{Features, parse};
+
+    use super::*;
+
+    #[test]
+    fn trees_as_json() {
+        let tree = |query: &str| to_json(&parse(query, &Features::ALL).unwrap());
+        assert_eq!(
+            tree("-x{a!='1'} @ end() offset 5m"),
+            json!({
+                "type": "unaryExpr",
+                "op": "-",
+                "expr": {
+                    "type": "vectorSelector",
+                    "name": "x",
+                    "offset": 300_000,
+                    "offsetExpr": null,
+                    "matchers": [
+                        { "name": "a", "value": "1", "type": "!=" },
+                        { "name": "__name__", "value": "x", "type": "=" },
+                    ],
+                    "timestamp": null,
+                    "startOrEnd": "end",
+                    "anchored": false,
+                    "smoothed": false,
+                },
+            })
+        );
+        assert_eq!(
+            tree("x[(5m):step()]")["rangeExpr"],
+            json!({
+                "type": "durationExpr",
+                "op": "+",
+                "lhs": null,
+                "rhs": { "type": "numberLiteral", "val": "300", "duration": true },
+                "wrapped": true,
+            })
+        );
+        assert_eq!(
+            tree("a and b")["matching"],
+            json!({
+                "card": "many-to-many",
+                "labels": [],
+                "on": false,
+                "include": [],
+                "fillValues": { "lhs": null, "rhs": null },
+            })
+        );
+        assert_eq!(
+            tree("round(x, 1)")["func"],
+            json!({ "name": "round", "argTypes": ["vector", "scalar"], "variadic": 1, "returnType": "vector" })
+        );
+    }
+
+    #[test]
+    fn the_highest_trees_are_written() {
+        let check = || {
+            let high = format!("x{}", " + 1".repeat(MAX_HEIGHT - 1));
+            assert!(to_json(&parse(&high, &Features::ALL).unwrap()).is_object());
+        };
+        // Without optimisation stack frames are several times larger than in the server.
+        std::thread::Builder::new().stack_size(16 << 20).spawn(check).unwrap().join().unwrap();
     }
 }

@@ -8,7 +8,7 @@ use model::labels::METADATA_LABELS;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
 use model::{Labels, Value};
 
-use crate::script::load::{LoadedSample, LoadedSeries, Store};
+use super::{LoadedSample, LoadedSeries, Store};
 
 /// How long a chunk of Prometheus's head lasts, in milliseconds.
 const CHUNK_RANGE: i64 = 7_200_000;

@@ -4,7 +4,7 @@
 use query::QueryError;
 
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationExprKind, UnaryOp};
-use crate::durations::MAX_SECONDS;
+use crate::duration_literal::MAX_SECONDS;
 
 /// What `step()` and `range()` stand for, in milliseconds.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span};
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use model::{Labels, Value};
 
-use crate::script::load::{LoadedSample, LoadedSeries};
+use super::{LoadedSample, LoadedSeries};
 
 /// A classic histogram at one time.
 #[derive(Default)]

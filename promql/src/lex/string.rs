@@ -7,7 +7,7 @@ use model::labels::Quoted;
 
 use crate::lex::scan::{Scanner, State, Step};
 use crate::lex::token::Kind;
-use crate::text::from_bytes;
+use crate::literal::from_bytes;
 
 impl Scanner<'_> {
     /// Scans a string whose opening quote was read.
@@ -63,7 +63,7 @@ impl Scanner<'_> {
 }
 
 /// What a scanned literal stands for, with bytes that are no UTF-8 kept as [`crate::text`] says; `None` when it is none.
-pub(crate) fn unquote(literal: &str) -> Option<String> {
+pub fn unquote(literal: &str) -> Option<String> {
     let quote = literal.chars().next().filter(|c| "\"'`".contains(*c))?;
     let inner = literal.strip_prefix(quote)?.strip_suffix(quote)?;
     if quote == '`' || !inner.contains('\\') {

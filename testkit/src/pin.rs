@@ -1,7 +1,7 @@
 //! A query pinned to one time: with `@` on every selector its result no longer depends on when it is evaluated, which
 //! is one more thing that scripts check of every instant query.
 
-use crate::ast::{At, Expr, ExprKind};
+use promql::ast::{At, Expr, ExprKind};
 
 /// Functions whose result depends on the time of evaluation although their arguments do not.
 /// Source: Prometheus `promql.AtModifierUnsafeFunctions`.
@@ -60,8 +60,9 @@ fn pin_at(at: &mut Option<At>, t: i64) {
 
 #[cfg(test)]
 mod tests {
+    use promql::{Features, parse};
+
     use super::*;
-    use crate::{Features, parse};
 
     #[test]
     fn pinning() {

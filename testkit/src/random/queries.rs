@@ -1,10 +1,10 @@
 //! Random queries that parse and check, typed from the top down.
 
+use promql::ast::AggregateOp;
+use promql::functions::{FUNCTIONS, Function};
 use query::ValueType;
 
-use crate::ast::AggregateOp;
-use crate::functions::{FUNCTIONS, Function};
-use crate::script::random::{Metric, MetricKind, Rng, Vocabulary};
+use super::{Metric, MetricKind, Rng, Vocabulary};
 
 /// What queries may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

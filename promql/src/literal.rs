@@ -1,4 +1,6 @@
-//! The text of string literals, which in Prometheus may hold any bytes (`"\xff"`). Here a byte that belongs to no UTF-8
+//! Number and string literals.
+//!
+//! The text of a string literal may in Prometheus hold any bytes (`"\xff"`). Here a byte that belongs to no UTF-8
 //! character is kept as a private character, so that errors and printed queries still show it, names that have one are
 //! refused, and answers show a replacement character, as Prometheus's JSON does.
 
@@ -6,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use model::labels::Quoted;
+
+pub use crate::lex::{parse_number, unquote};
 
 /// Private characters from here on stand for single bytes; those for 0x80 to 0xff occur.
 const BYTES: u32 = 0x10_ff00;

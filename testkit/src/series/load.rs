@@ -1,59 +1,94 @@
-//! From series descriptions to samples.
+//! The `load` command of series, and how its descriptions become samples.
 
 use std::sync::Arc;
 
 use model::histogram::FloatHistogram;
 use model::{Labels, Value};
+use promql::ast::UnaryOp;
+use promql::parse::{SeriesDescription, SeriesValue};
 
-use crate::ast::UnaryOp;
-use crate::parse::SeriesValue;
-use crate::script::nhcb;
-use crate::script::parse::{Load, LoadSeries};
+use super::{LoadedSample, LoadedSeries, nhcb, starts};
+use crate::script::parse::{Lines, ScriptError, describe, error, millis};
 
-/// What takes a script's samples: memory or a server.
-pub trait Store {
-    /// Forgets everything.
-    fn clear(&mut self) -> Result<(), String>;
-
-    /// Adds samples, in ascending time for each series, to what is there.
-    fn load(&mut self, series: Vec<LoadedSeries>) -> Result<(), String>;
+/// Series to add, their values one step apart from time 0 on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// Distance of the values in milliseconds.
+    pub step: i64,
+    /// Also adds native histograms with custom buckets, made of the classic histograms.
+    pub with_nhcb: bool,
+    /// The series; each label set once.
+    pub series: Vec<LoadSeries>,
 }
 
-/// A series with its samples.
+/// A series to add.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoadedSeries {
+pub struct LoadSeries {
     /// Its labels.
     pub labels: Labels,
-    /// Its samples, ascending in time.
-    pub samples: Vec<LoadedSample>,
+    /// Its values.
+    pub values: Vec<SeriesValue>,
+    /// For each value its start timestamp in milliseconds relative to its timestamp, `None` for unknown; empty when
+    /// the script gives none.
+    pub starts: Vec<Option<i64>>,
 }
 
-/// A sample of either kind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadedSample {
-    /// Milliseconds since the Unix epoch.
-    pub t: i64,
-    /// Start timestamp in milliseconds, 0 for unknown.
-    pub start_t: i64,
-    /// The value.
-    pub value: Value,
+/// Reads a `load` command and its block.
+pub fn parse(line: usize, text: &str, lines: &mut Lines<'_>) -> Result<Load, ScriptError> {
+    let (command, step) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let with_nhcb = match command {
+        "load" => false,
+        "load_with_nhcb" => true,
+        _ => return Err(error(line, "invalid load command, expected load[_with_nhcb] <step>")),
+    };
+    let step = millis(line, "step", step.trim())?;
+    let mut series: Vec<LoadSeries> = Vec::new();
+    let mut pending: Option<(usize, Labels, Vec<Option<i64>>)> = None;
+    while let Some((line, text)) = lines.next_in_block() {
+        if let Some((metric, values)) = split_starts(text) {
+            if let Some((line, ..)) = pending {
+                return Err(error(line, "@st line has no following sample line"));
+            }
+            let labels = describe(line, metric)?.labels;
+            pending = Some((line, labels, starts::parse(line, values)?));
+            continue;
+        }
+        let SeriesDescription { labels, values } = describe(line, text)?;
+        let starts = match pending.take() {
+            None => Vec::new(),
+            Some((line, of, _)) if of != labels => {
+                return Err(error(line, "@st metric does not match the following sample line metric"));
+            }
+            Some((line, _, starts)) => {
+                let (given, wanted) =
+                    (starts.len() as u64, values.iter().map(SeriesValue::count).sum::<u64>());
+                if given != wanted {
+                    let message = format!("@st line has {given} values but sample line has {wanted}");
+                    return Err(error(line, message));
+                }
+                starts
+            }
+        };
+        series.retain(|earlier| earlier.labels != labels);
+        series.push(LoadSeries { labels, values, starts });
+    }
+    match pending {
+        Some((line, ..)) => Err(error(line, "@st line has no following sample line")),
+        None => Ok(Load { step, with_nhcb, series }),
+    }
+}
+
+/// The metric and the values of a line `metric{...}@st values`.
+fn split_starts(text: &str) -> Option<(&str, &str)> {
+    let (metric, values) = text.split_once([' ', '\t'])?;
+    Some((metric.strip_suffix("@st")?, values))
 }
 
 /// Most values that one series description may stand for.
 const MAX_VALUES: u64 = 1_000_000;
 
-impl SeriesValue {
-    /// How many steps it covers.
-    pub fn count(&self) -> u64 {
-        match self {
-            Self::Omitted(count) => *count,
-            Self::Float { times, .. } | Self::Histogram { times, .. } => times.saturating_add(1),
-        }
-    }
-}
-
 /// A value at one step; `None` for no sample.
-pub(super) type Step = Option<Value>;
+pub type Step = Option<Value>;
 
 /// The values of a description, one per step.
 pub fn expand(values: &[SeriesValue]) -> Result<Vec<Step>, String> {

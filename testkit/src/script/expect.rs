@@ -2,10 +2,10 @@
 
 use model::Labels;
 use model::regexp::Regexp;
+use promql::literal::unquote;
+use promql::parse::SeriesValue;
 
-use crate::lex::text::unquote;
-use crate::parse::SeriesValue;
-use crate::script::parse::{ScriptError, Times, error};
+use super::parse::{ScriptError, Times, error};
 
 /// All that a query must fulfil.
 #[derive(Clone, Debug, Default)]

@@ -1,17 +1,13 @@
-//! The engine on a store in memory, as scripts use it.
+//! PromQL's engine on a store in memory, as scripts use it.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use promql::{Engine, EngineOptions, Features, QueryContext, QueryResult, parse};
 use query::{QueryError, RangeTimes};
 
-use crate::context::QueryContext;
-use crate::engine::{Engine, QueryResult};
-use crate::options::EngineOptions;
-use crate::parse::{Features, parse};
-use crate::script::load::{LoadedSeries, Store};
-use crate::script::memory::MemoryStore;
-use crate::script::run::{Answer, Evaluator};
+use crate::script::{Answer, Evaluator};
+use crate::series::{LoadedSeries, MemoryStore, Store};
 
 /// Loads series into memory and evaluates queries over them.
 #[derive(Debug)]

@@ -4,13 +4,10 @@ use model::Value;
 use query::value::{Scalar, Series};
 use query::{QueryValue, VectorSample};
 
-use crate::ast::Expr;
-use crate::parse::{Features, parse};
-use crate::script::compare::{check_sorted, compare};
-use crate::script::expect::{Expectations, Text};
-use crate::script::invariant::pin;
-use crate::script::load::{self, Store};
-use crate::script::parse::{Command, Eval, Script, Times};
+use super::compare::{check_sorted, compare};
+use super::expect::{Expectations, Text};
+use super::parse::{Command, Eval, Script, Times};
+use super::{Language, Target};
 
 /// What answers queries: the engine, or a server. Times are milliseconds since the Unix epoch.
 pub trait Evaluator {
@@ -55,7 +52,7 @@ pub struct Failure {
 const RANGE_CHECK_STEP: i64 = 60_000;
 
 /// Runs all commands; failures do not end the run. The target is cleared first.
-pub fn run<T: Store + Evaluator>(script: &Script, target: &mut T) -> Report {
+pub fn run<L: Language, T: Target<L>>(script: &Script<L>, target: &mut T) -> Report {
     let mut report = Report::default();
     let mut fail = |line, message| report.failures.push(Failure { line, message });
     if let Err(message) = target.clear() {
@@ -65,8 +62,8 @@ pub fn run<T: Store + Evaluator>(script: &Script, target: &mut T) -> Report {
     for (line, command) in &script.commands {
         let result = match command {
             Command::Clear => target.clear(),
-            Command::Load(load) => load::series(load, 0).and_then(|series| target.load(series)),
-            Command::Eval(eval) => evaluate(eval, target).map(|()| passed += 1),
+            Command::Load(load) => target.load(load),
+            Command::Eval(eval) => evaluate::<L>(eval, target).map(|()| passed += 1),
         };
         if let Err(message) = result {
             fail(*line, message);
@@ -77,43 +74,33 @@ pub fn run<T: Store + Evaluator>(script: &Script, target: &mut T) -> Report {
 }
 
 /// Carries out one `eval` command with all that belongs to it; the error says what differs.
-pub fn evaluate<T: Evaluator>(eval: &Eval, target: &mut T) -> Result<(), String> {
+pub fn evaluate<L: Language>(eval: &Eval, target: &mut impl Evaluator) -> Result<(), String> {
     match eval.times {
         Times::Range { start, end, step } => {
             let answer = target.range(&eval.query, start, end, step);
             check_answer(eval, &eval.query, answer).map(drop)
         }
         Times::Instant(t) => {
-            evaluate_instant(eval, &eval.query, t, target)?;
-            for (query, t) in pinned(&eval.query, t) {
-                evaluate_instant(eval, &query, t, target).map_err(|reason| format!("{reason} at t={t}"))?;
+            evaluate_instant::<L>(eval, &eval.query, t, target)?;
+            for (query, t) in L::equivalents(&eval.query, t) {
+                evaluate_instant::<L>(eval, &query, t, target)
+                    .map_err(|reason| format!("{reason} at t={t}"))?;
             }
             Ok(())
         }
     }
 }
 
-/// The query with all selectors pinned to its time, to be evaluated at other times with the same result.
-fn pinned(query: &str, t: i64) -> Vec<(String, i64)> {
-    let Ok(mut expr) = parse(query, &Features::ALL) else { return Vec::new() };
-    if !pin(&mut expr, t) {
-        return Vec::new();
-    }
-    let query = Expr::to_string(&expr);
-    if query.contains(char::REPLACEMENT_CHARACTER) {
-        // Stands for bytes of a literal that were not UTF-8; as text it is refused.
-        return Vec::new();
-    }
-    let times = if t == 0 { vec![-1000, 0, 1000] } else { vec![-10 * t, 0, t / 5, t, 10 * t] };
-    times.into_iter().map(|t| (query.clone(), t)).collect()
-}
-
-fn evaluate_instant<T: Evaluator>(eval: &Eval, query: &str, t: i64, target: &mut T) -> Result<(), String> {
+fn evaluate_instant<L: Language>(
+    eval: &Eval,
+    query: &str,
+    t: i64,
+    target: &mut impl Evaluator,
+) -> Result<(), String> {
     let answer = target.instant(query, t);
     let Some(answer) = check_answer(eval, query, answer)? else { return Ok(()) };
     let expected = &eval.expected;
-    let depends_on_range = ["start()", "end()", "range()", "step()"].iter().any(|call| query.contains(call));
-    if depends_on_range || expected.matrix_times.is_some() || expected.string.is_some() {
+    if L::depends_on_range(query) || expected.matrix_times.is_some() || expected.string.is_some() {
         return Ok(());
     }
     // A range query must give the same at its middle step.
