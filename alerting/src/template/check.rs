@@ -132,7 +132,7 @@ impl Checker<'_> {
         match expr {
             Expr::Variable(pos, name, _) => self.known(*pos, name),
             Expr::Identifier(pos, name) => {
-                if builtins::NAMES.contains(&name.as_str()) || functions::NAMES.contains(&name.as_str()) {
+                if builtins::NAMES.contains(&name.as_str()) || functions::find(name).is_some() {
                     return Ok(());
                 }
                 Err(self.error(*pos, &format!("function {name:?} not defined")))

@@ -278,10 +278,9 @@ impl<'a> Executor<'a> {
             values.push(self.expr(arg, dot)?);
         }
         values.extend(last);
-        let result = if builtins::NAMES.contains(&name) {
-            builtins::call(name, &values)
-        } else {
-            functions::call(name, &values, self.environment)
+        let result = match functions::find(name) {
+            Some(function) => function.call(&values, self.environment),
+            None => builtins::call(name, &values),
         };
         result.map_err(|reason| {
             if reason.starts_with("wrong ") {

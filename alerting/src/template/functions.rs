@@ -1,4 +1,5 @@
-//! The functions that Prometheus adds to Go's. Source: Prometheus `template/template.go`.
+//! The functions that Prometheus adds to Go's: one table, each function bound to its code. Source: Prometheus
+//! `template/template.go`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,137 +10,187 @@ use model::regexp::Regexp;
 use model::time::{DurationError, parse_duration};
 
 use super::builtins::{count, url_query, wrong_type};
+use super::humanize::{humanize, humanize_1024, humanize_duration};
 use super::printf::float_g;
 use super::value::Value;
 use super::{Environment, links};
 
-/// Their names.
-pub(super) const NAMES: [&str; 29] = [
-    "args",
-    "externalURL",
-    "first",
-    "graphLink",
-    "humanize",
-    "humanize1024",
-    "humanizeDuration",
-    "humanizePercentage",
-    "humanizeTimestamp",
-    "label",
-    "match",
-    "now",
-    "parseDuration",
-    "pathPrefix",
-    "query",
-    "reReplaceAll",
-    "safeHtml",
-    "sortByLabel",
-    "stripDomain",
-    "stripPort",
-    "strvalue",
-    "tableLink",
-    "title",
-    "toDuration",
-    "toLower",
-    "toTime",
-    "toUpper",
-    "urlQueryEscape",
-    "value",
+/// What a function gives for its arguments, of which there are as many as it takes.
+type Code = fn(&[Value], &Environment<'_>) -> Result<Value, String>;
+
+/// A function that templates may call.
+pub(super) struct TemplateFunction {
+    name: &'static str,
+    /// Number of arguments; `None` for any.
+    arity: Option<usize>,
+    code: Code,
+}
+
+const fn function(name: &'static str, arity: usize, code: Code) -> TemplateFunction {
+    TemplateFunction { name, arity: Some(arity), code }
+}
+
+/// Every function, by name.
+static FUNCTIONS: [TemplateFunction; 29] = [
+    TemplateFunction { name: "args", arity: None, code: args },
+    function("externalURL", 0, |_, environment| Ok(Value::text(environment.external_url))),
+    function("first", 1, first),
+    function("graphLink", 1, |args, _| of_text(args, links::graph)),
+    function("humanize", 1, |args, _| of_float(args, |v| Value::text(humanize(v)))),
+    function("humanize1024", 1, |args, _| of_float(args, |v| Value::text(humanize_1024(v)))),
+    function("humanizeDuration", 1, |args, _| of_float(args, |v| Value::text(humanize_duration(v)))),
+    function("humanizePercentage", 1, |args, _| of_float(args, |v| Value::text(float_g(v * 100.0, 4) + "%"))),
+    function("humanizeTimestamp", 1, humanize_timestamp),
+    function("label", 2, label),
+    function("match", 2, is_match),
+    function("now", 0, |_, environment| Ok(Value::Float(environment.now_ms as f64 / 1000.0))),
+    function("parseDuration", 1, parse_seconds),
+    function("pathPrefix", 0, |_, environment| Ok(Value::text(environment.path_prefix))),
+    function("query", 1, query),
+    function("reReplaceAll", 3, replace_all),
+    // It only matters where HTML is escaped.
+    function("safeHtml", 1, |args, _| of_text(args, str::to_owned)),
+    function("sortByLabel", 2, sort_by_label),
+    function("stripDomain", 1, |args, _| of_text(args, strip_domain)),
+    function("stripPort", 1, |args, _| of_text(args, strip_port)),
+    function("strvalue", 1, string_value),
+    function("tableLink", 1, |args, _| of_text(args, links::table)),
+    function("title", 1, |args, _| of_text(args, title)),
+    function("toDuration", 1, |args, _| of_float(args, |v| Value::Duration((v * 1e9) as i64))),
+    function("toLower", 1, |args, _| of_text(args, to_lower)),
+    function("toTime", 1, time_of),
+    function("toUpper", 1, |args, _| of_text(args, to_upper)),
+    function("urlQueryEscape", 1, |args, _| of_text(args, url_query)),
+    function("value", 1, value),
 ];
 
-/// Calls a function by its name, which is one of [`NAMES`].
-pub(super) fn call(name: &str, args: &[Value], environment: &Environment<'_>) -> Result<Value, String> {
-    let arity = match name {
-        "args" => args.len(),
-        "externalURL" | "now" | "pathPrefix" => 0,
-        "label" | "match" | "sortByLabel" => 2,
-        "reReplaceAll" => 3,
-        _ => 1,
-    };
-    count(name, args, arity)?;
-    match (name, args) {
-        ("args", args) => {
-            let named = args.iter().enumerate().map(|(i, value)| (format!("arg{i}"), value.clone()));
-            Ok(Value::Map(Arc::new(named.collect::<BTreeMap<_, _>>())))
+/// The function of that name; names are case-sensitive.
+pub(super) fn find(name: &str) -> Option<&'static TemplateFunction> {
+    FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().map(|at| &FUNCTIONS[at])
+}
+
+impl TemplateFunction {
+    /// Calls the function. The error is Go's text.
+    pub(super) fn call(&self, args: &[Value], environment: &Environment<'_>) -> Result<Value, String> {
+        if let Some(arity) = self.arity {
+            count(self.name, args, arity)?;
         }
-        ("externalURL", _) => Ok(Value::text(environment.external_url)),
-        ("pathPrefix", _) => Ok(Value::text(environment.path_prefix)),
-        ("now", _) => Ok(Value::Float(environment.now_ms as f64 / 1000.0)),
-        ("query", [query]) => (environment.query)(text(query)?).map(|samples| Value::Samples(samples.into())),
-        ("first", [Value::Samples(samples)]) => match samples.first() {
+        (self.code)(args, environment)
+    }
+}
+
+/// The arguments as an array, for functions that take so many; the table has them counted before.
+fn exactly<const N: usize>(args: &[Value]) -> Result<&[Value; N], String> {
+    args.try_into().map_err(|_| format!("wrong number of args: want {N} got {}", args.len()))
+}
+
+fn of_text(args: &[Value], f: impl Fn(&str) -> String) -> Result<Value, String> {
+    let [value] = exactly(args)?;
+    Ok(Value::text(f(text(value)?)))
+}
+
+fn of_float(args: &[Value], f: impl Fn(f64) -> Value) -> Result<Value, String> {
+    let [value] = exactly(args)?;
+    float(value).map(f)
+}
+
+fn args(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let named = args.iter().enumerate().map(|(i, value)| (format!("arg{i}"), value.clone()));
+    Ok(Value::Map(Arc::new(named.collect::<BTreeMap<_, _>>())))
+}
+
+fn query(args: &[Value], environment: &Environment<'_>) -> Result<Value, String> {
+    let [query] = exactly(args)?;
+    (environment.query)(text(query)?).map(|samples| Value::Samples(samples.into()))
+}
+
+fn first(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    match exactly(args)? {
+        [Value::Samples(samples)] => match samples.first() {
             Some(sample) => Ok(sample.clone()),
             None => Err("first() called on vector with no elements".to_owned()),
         },
-        ("first", [other]) => Err(wrong_type("template.queryResult", other)),
-        ("label", [label, Value::Sample(sample)]) => {
-            Ok(Value::text(sample.labels.get(text(label)?).unwrap_or("")))
-        }
-        ("value", [Value::Sample(sample)]) => Ok(sample.value.clone().into()),
-        ("strvalue", [Value::Sample(sample)]) => {
-            Ok(Value::text(sample.labels.get("__value__").unwrap_or("")))
-        }
-        ("label", [_, other]) | ("value" | "strvalue", [other]) => Err(wrong_type("*template.sample", other)),
-        ("sortByLabel", [label, Value::Samples(samples)]) => {
+        [other] => Err(wrong_type("template.queryResult", other)),
+    }
+}
+
+fn label(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    match exactly(args)? {
+        [label, Value::Sample(sample)] => Ok(Value::text(sample.labels.get(text(label)?).unwrap_or(""))),
+        [_, other] => Err(wrong_type("*template.sample", other)),
+    }
+}
+
+fn value(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    match exactly(args)? {
+        [Value::Sample(sample)] => Ok(sample.value.clone().into()),
+        [other] => Err(wrong_type("*template.sample", other)),
+    }
+}
+
+fn string_value(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    match exactly(args)? {
+        [Value::Sample(sample)] => Ok(Value::text(sample.labels.get("__value__").unwrap_or(""))),
+        [other] => Err(wrong_type("*template.sample", other)),
+    }
+}
+
+fn sort_by_label(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    match exactly(args)? {
+        [label, Value::Samples(samples)] => {
             let label = text(label)?;
             let mut sorted = samples.to_vec();
             sorted.sort_by(|a, b| label_of(a, label).cmp(label_of(b, label)));
             Ok(Value::Samples(sorted.into()))
         }
-        ("sortByLabel", [_, other]) => Err(wrong_type("template.queryResult", other)),
-        ("reReplaceAll", [pattern, replacement, subject]) => {
-            let (pattern, replacement, subject) = (text(pattern)?, text(replacement)?, text(subject)?);
-            let regexp = Regexp::new(pattern).map_err(|e| format!("regexp: Compile(`{pattern}`): {e}"))?;
-            Ok(Value::text(regexp.replace_all(subject, replacement)))
-        }
-        ("match", [pattern, subject]) => {
-            let regexp = Regexp::new(text(pattern)?).map_err(|e| e.to_string())?;
-            Ok(Value::Bool(regexp.is_match(text(subject)?)))
-        }
-        ("humanize", [value]) => float(value).map(|v| Value::text(humanize(v))),
-        ("humanize1024", [value]) => float(value).map(|v| Value::text(humanize_1024(v))),
-        ("humanizeDuration", [value]) => float(value).map(|v| Value::text(humanize_duration(v))),
-        ("humanizePercentage", [value]) => float(value).map(|v| Value::text(float_g(v * 100.0, 4) + "%")),
-        ("humanizeTimestamp", [value]) => {
-            let v = float(value)?;
-            if v.is_finite() {
-                to_time(v).map(|t| Value::text(t.to_string()))
-            } else {
-                Ok(Value::text(float_g(v, 4)))
-            }
-        }
-        ("toTime", [value]) => match float(value)? {
-            v if v.is_finite() => to_time(v),
-            _ => Err("value is NaN or Inf".to_owned()),
-        },
-        ("toDuration", [value]) => float(value).map(|v| Value::Duration((v * 1e9) as i64)),
-        ("parseDuration", [duration]) => {
-            let duration = text(duration)?;
-            let (sign, unsigned) = match duration.strip_prefix('-') {
-                Some(unsigned) => (-1.0, unsigned),
-                None => (1.0, duration),
-            };
-            let ms = parse_duration(unsigned).map_err(|e| match e {
-                DurationError::Syntax(_) => format!("not a valid duration string: {}", Quoted(duration)),
-                e => e.to_string(),
-            })?;
-            Ok(Value::Float(sign * ms as f64 / 1000.0))
-        }
-        (name, [value]) => {
-            let text = text(value)?;
-            Ok(Value::text(match name {
-                "title" => title(text),
-                "toUpper" => to_upper(text),
-                "toLower" => to_lower(text),
-                "graphLink" => links::graph(text),
-                "tableLink" => links::table(text),
-                "stripPort" => strip_port(text),
-                "stripDomain" => strip_domain(text),
-                "urlQueryEscape" => url_query(text),
-                // safeHtml only matters where HTML is escaped.
-                _ => text.to_owned(),
-            }))
-        }
-        (name, _) => Err(format!("wrong number of args for {name}")),
+        [_, other] => Err(wrong_type("template.queryResult", other)),
     }
+}
+
+fn replace_all(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let [pattern, replacement, subject] = exactly(args)?;
+    let (pattern, replacement, subject) = (text(pattern)?, text(replacement)?, text(subject)?);
+    let regexp = Regexp::new(pattern).map_err(|e| format!("regexp: Compile(`{pattern}`): {e}"))?;
+    Ok(Value::text(regexp.replace_all(subject, replacement)))
+}
+
+fn is_match(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let [pattern, subject] = exactly(args)?;
+    let regexp = Regexp::new(text(pattern)?).map_err(|e| e.to_string())?;
+    Ok(Value::Bool(regexp.is_match(text(subject)?)))
+}
+
+fn humanize_timestamp(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let [value] = exactly(args)?;
+    let v = float(value)?;
+    if v.is_finite() {
+        to_time(v).map(|t| Value::text(t.to_string()))
+    } else {
+        Ok(Value::text(float_g(v, 4)))
+    }
+}
+
+fn time_of(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let [value] = exactly(args)?;
+    match float(value)? {
+        v if v.is_finite() => to_time(v),
+        _ => Err("value is NaN or Inf".to_owned()),
+    }
+}
+
+/// `parseDuration`: a duration as PromQL writes it, in seconds.
+fn parse_seconds(args: &[Value], _: &Environment<'_>) -> Result<Value, String> {
+    let [duration] = exactly(args)?;
+    let duration = text(duration)?;
+    let (sign, unsigned) = match duration.strip_prefix('-') {
+        Some(unsigned) => (-1.0, unsigned),
+        None => (1.0, duration),
+    };
+    let ms = parse_duration(unsigned).map_err(|e| match e {
+        DurationError::Syntax(_) => format!("not a valid duration string: {}", Quoted(duration)),
+        e => e.to_string(),
+    })?;
+    Ok(Value::Float(sign * ms as f64 / 1000.0))
 }
 
 fn text(value: &Value) -> Result<&str, String> {
@@ -171,82 +222,6 @@ fn label_of<'a>(sample: &'a Value, label: &str) -> &'a str {
     match sample {
         Value::Sample(sample) => sample.labels.get(label).unwrap_or(""),
         _ => "",
-    }
-}
-
-/// Divides (or multiplies) into the range below (or from) a limit and names the factor.
-fn scaled(
-    v: f64,
-    factor: f64,
-    done: impl Fn(f64) -> bool,
-    prefixes: [&'static str; 8],
-) -> (f64, &'static str) {
-    let (mut v, mut name) = (v, "");
-    for prefix in prefixes {
-        if done(v.abs()) {
-            break;
-        }
-        name = prefix;
-        v *= factor;
-    }
-    (v, name)
-}
-
-const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
-
-fn humanize(v: f64) -> String {
-    if v == 0.0 || !v.is_finite() {
-        return float_g(v, 4);
-    }
-    if v.abs() < 1.0 {
-        let (v, prefix) = scaled(v, 1000.0, |v| v >= 1.0, SMALL);
-        return float_g(v, 4) + prefix;
-    }
-    let mut v = v;
-    let mut name = "";
-    for prefix in ["k", "M", "G", "T", "P", "E", "Z", "Y"] {
-        if v.abs() < 1000.0 {
-            break;
-        }
-        name = prefix;
-        v /= 1000.0;
-    }
-    float_g(v, 4) + name
-}
-
-fn humanize_1024(v: f64) -> String {
-    if v.abs() <= 1.0 || !v.is_finite() {
-        return float_g(v, 4);
-    }
-    // Dividing by a power of two is exact either way.
-    let (v, prefix) =
-        scaled(v, 1.0 / 1024.0, |v| v < 1024.0, ["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"]);
-    float_g(v, 4) + prefix
-}
-
-fn humanize_duration(v: f64) -> String {
-    if !v.is_finite() {
-        return float_g(v, 4);
-    }
-    if v == 0.0 {
-        return float_g(v, 4) + "s";
-    }
-    if v.abs() < 1.0 {
-        let (v, prefix) = scaled(v, 1000.0, |v| v >= 1.0, SMALL);
-        return format!("{}{prefix}s", float_g(v, 4));
-    }
-    let sign = if v < 0.0 { "-" } else { "" };
-    let v = v.abs();
-    let whole = v as i64;
-    let (days, hours, minutes, seconds) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60);
-    if days > 0 {
-        format!("{sign}{days}d {hours}h {minutes}m {seconds}s")
-    } else if hours > 0 {
-        format!("{sign}{hours}h {minutes}m {seconds}s")
-    } else if minutes > 0 {
-        format!("{sign}{minutes}m {seconds}s")
-    } else {
-        format!("{sign}{}s", float_g(v, 4))
     }
 }
 
@@ -298,4 +273,16 @@ fn strip_domain(text: &str) -> String {
     }
     let host = host.split('.').next().unwrap_or("");
     if port.is_empty() { host.to_owned() } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_searchable() {
+        assert!(FUNCTIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(FUNCTIONS.iter().all(|function| find(function.name).is_some()));
+        assert!(find("Humanize").is_none());
+    }
 }

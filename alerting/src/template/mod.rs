@@ -7,6 +7,7 @@ mod builtins;
 mod check;
 mod exec;
 mod functions;
+mod humanize;
 pub mod links;
 mod printf;
 mod time;
