@@ -3,55 +3,28 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
-use crate::record::LogRef;
-use model::SampleValue;
-use model::append::{AppendError, HistogramSample};
-use model::sample::is_stale;
-
-use crate::blocks::chunk_samples::{self, ChunkEncodings};
+use crate::blocks::chunk_samples::{self};
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::xor2::Xor2Appender;
-use crate::head::closed_chunks::{ClosedChunk, ClosedChunks, SPAN_END};
+use crate::head::closed_chunks::{ClosedChunk, ClosedChunks};
 use crate::head::head_chunks::HeadChunks;
 use crate::head::isolation::{Commit, Versions};
 use crate::head::open_floats::OpenFloats;
 use crate::head::open_histogram::OpenHistogram;
 use crate::head::out_of_order::OutOfOrder;
+use crate::record::LogRef;
+use model::SampleValue;
+use model::append::{AppendError, HistogramSample};
+use model::sample::is_stale;
 use storage_base::index::pair_lists::PairList;
 
-/// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
-const FLOAT_CHUNK_BYTES_MAX: usize = 1005;
-/// A histogram chunk's length aimed at.
-const HISTOGRAM_CHUNK_BYTES: usize = 1024;
-/// The fewest samples of a histogram chunk, unless its range ends.
-const HISTOGRAM_CHUNK_SAMPLES_MIN: u16 = 10;
+use super::open_chunk::{
+    BoxedChunk, BoxedOpen, CutRule, FLOAT_CHUNK_BYTES_MAX, chunk_end, range_end, write_out,
+};
 
 /// No sample is at this time: the end of a block is behind its last sample.
 pub const END_OF_TIME: i64 = i64::MAX;
-
-/// When chunks are cut.
-#[derive(Clone, Copy, Debug)]
-pub struct CutRule {
-    /// Chunks do not cross multiples of this many milliseconds.
-    pub range: i64,
-    /// Samples that a float chunk aims at.
-    pub samples: u16,
-    /// What new chunks are.
-    pub encodings: ChunkEncodings,
-}
-
-impl CutRule {
-    /// A rule for chunks without start timestamps.
-    pub const fn new(range: i64, samples: u16) -> Self {
-        Self { range, samples, encodings: ChunkEncodings { xor2: false, histogram_start_t: false } }
-    }
-}
-
-/// Start of the range behind the one that holds `t`.
-pub fn range_end(t: i64, range: i64) -> i64 {
-    t.div_euclid(range).saturating_add(1).saturating_mul(range)
-}
 
 /// The chunk that takes the next in-order sample.
 #[derive(Clone, Copy, Debug)]
@@ -64,24 +37,6 @@ pub enum Open<'s> {
     Xor2(&'s Xor2Appender),
     /// Native histograms.
     Histograms(&'s OpenHistogram),
-}
-
-/// An open chunk of a rarer kind, and where it is cut.
-#[derive(Debug)]
-struct BoxedOpen {
-    chunk: BoxedChunk,
-    /// First time in it.
-    min_t: i64,
-    /// A sample at or after this begins another chunk.
-    next_cut: i64,
-    /// Whether that was predicted already.
-    predicted: bool,
-}
-
-#[derive(Debug)]
-enum BoxedChunk {
-    Histograms(OpenHistogram),
-    Xor2(Xor2Appender),
 }
 
 /// One series. Lives in a slot of the table, behind the slot's lock. There are a million of these: what is rare is in
@@ -516,68 +471,9 @@ impl Series {
     }
 }
 
-impl BoxedOpen {
-    /// A chunk whose first sample is at `t`.
-    fn begin(chunk: BoxedChunk, t: i64, rule: CutRule) -> Box<Self> {
-        Box::new(Self { chunk, min_t: t, next_cut: range_end(t, rule.range), predicted: false })
-    }
-
-    /// Whether the chunk does not span too much with a sample at `t`.
-    fn is_near(&self, t: i64) -> bool {
-        t.saturating_sub(self.min_t) < SPAN_END
-    }
-
-    /// Whether the next histogram belongs into the chunk, by form, size and time.
-    fn fits_histogram(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
-        let BoxedChunk::Histograms(chunk) = &self.chunk else { return false };
-        let (bytes, samples) = (chunk.bytes().len(), chunk.count());
-        let end = if self.predicted { range_end(self.min_t, rule.range) } else { self.next_cut };
-        if !self.predicted && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
-            let ratio = HISTOGRAM_CHUNK_BYTES as f64 / bytes as f64;
-            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, ratio);
-            self.predicted = true;
-        }
-        let full = t >= self.next_cut || bytes >= 2 * HISTOGRAM_CHUNK_BYTES;
-        let of_form = chunk.takes(v) && chunk.encoding().has_start_t() == rule.encodings.histogram_start_t;
-        of_form && self.is_near(t) && !(full && (samples >= HISTOGRAM_CHUNK_SAMPLES_MIN || t >= end))
-    }
-
-    /// Whether the next float belongs into the chunk. One with start timestamps goes on to its end where new ones would
-    /// have none.
-    fn fits_xor2(&mut self, t: i64, rule: CutRule) -> bool {
-        let BoxedChunk::Xor2(chunk) = &self.chunk else { return false };
-        if chunk.count() == rule.samples / 4 {
-            self.next_cut = chunk_end(self.min_t, chunk.last_t(), self.next_cut, 4.0);
-        }
-        let full =
-            chunk.count() >= rule.samples.saturating_mul(2) || chunk.bytes().len() > FLOAT_CHUNK_BYTES_MAX;
-        t < self.next_cut && !full && self.is_near(t)
-    }
-}
-
-/// Writes a chunk out that began at `min_t`.
-fn write_out(log_ref: LogRef, min_t: i64, chunk: &BoxedChunk, chunks: &HeadChunks) -> ClosedChunk {
-    let (encoding, bytes, max_t, samples) = match chunk {
-        BoxedChunk::Histograms(chunk) => (chunk.encoding(), chunk.bytes(), chunk.last_t(), chunk.count()),
-        BoxedChunk::Xor2(chunk) => (Encoding::Xor2, chunk.bytes(), chunk.last_t(), chunk.count()),
-    };
-    let at = chunks.write(log_ref, min_t, max_t, encoding, false, bytes);
-    ClosedChunk { at, min_t, max_t, encoding, samples }
-}
-
 /// A distance in time. 49 days are as good as for ever: a chunk does not span more.
 fn saturated(distance: i64) -> u32 {
     u32::try_from(distance.max(0)).unwrap_or(u32::MAX)
-}
-
-/// Predicts where a chunk should end that is `1 / ratio` full between `start` and `now`, so that the chunks up to
-/// `end` become equally long.
-fn chunk_end(start: i64, now: i64, end: i64, ratio: f64) -> i64 {
-    let chunks = (end - start) as f64 / ((now - start + 1) as f64 * ratio);
-    if chunks <= 1.0 {
-        return end;
-    }
-    (start as f64 + (end - start) as f64 / chunks.floor()) as i64
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::head::head_chunks::HeadChunks;
 use crate::head::log::Logs;
-use crate::head::series::CutRule;
+use crate::head::open_chunk::CutRule;
 use crate::head::{Head, HeadOptions};
 use crate::options::{FloatEncoding, Limits, Options};
 use crate::replay::found_chunks::FoundChunks;

@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use crate::head::Head;
 use crate::head::commit::{stale_mark, widen};
 use crate::head::isolation::Commit;
-use crate::head::series::{CutRule, Series, Tail};
+use crate::head::open_chunk::CutRule;
+use crate::head::series::{Series, Tail};
 use crate::head::table::Pages;
 
 /// Samples gathered before they are stored; one record may exceed it.

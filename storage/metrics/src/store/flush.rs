@@ -14,7 +14,7 @@ use super::{MetricsStore, ROOT, Truncation, Work};
 use crate::blocks::block_writer::TimedChunk;
 use crate::blocks::head_block::write_block;
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
-use crate::head::series::range_end;
+use crate::head::open_chunk::range_end;
 use crate::read::head_view::{HeadView, Subset};
 
 /// Part of the head that goes into a block.
