@@ -79,7 +79,7 @@ impl Storage {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StorageError> {
         let root = Path::new("");
-        disk.create_dir_all(root).map_err(StorageError::doing("creating", disk.display(root)))?;
+        disk.create_dir_all(root).map_err(StorageError::io_while("creating", disk.display(root)))?;
         let (lock, clean_start) = take_lock(&*disk, &options)?;
         let Options { limits, wal, sync, background, .. } = options;
         let context = Context { disk: disk.clone(), clock, observer: observer.clone(), wal };
@@ -93,7 +93,7 @@ impl Storage {
         let replay = |store: &Arc<dyn Store>| {
             let store = store.clone();
             let thread = std::thread::Builder::new().name("replay".into()).spawn(move || store.replay());
-            thread.map_err(StorageError::doing("starting", "the replay thread"))
+            thread.map_err(StorageError::io_while("starting", "the replay thread"))
         };
         let replays = upkeep.stores.iter().map(replay).collect::<Result<_, _>>()?;
         let (replays, lock) = (Mutex::new(replays), Mutex::new(lock));
@@ -224,7 +224,7 @@ fn take_lock(disk: &dyn Disk, options: &Options) -> Result<(Option<Box<dyn Lock>
     let left = disk.stat(path).is_ok();
     let lock = disk.lock(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::WouldBlock => StorageError::Locked { path: disk.display(path) },
-        _ => StorageError::doing("locking", disk.display(path))(e),
+        _ => StorageError::io_while("locking", disk.display(path))(e),
     })?;
     Ok((Some(lock), if left { 0 } else { 1 }))
 }

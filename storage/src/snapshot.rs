@@ -26,12 +26,12 @@ pub(crate) fn make(
     if disk.stat(&dir).is_ok() {
         return Err(StorageError::Invalid(format!("{shown} exists already")));
     }
-    disk.create_dir_all(&dir).map_err(StorageError::doing("creating", &shown))?;
+    disk.create_dir_all(&dir).map_err(StorageError::io_while("creating", &shown))?;
     let copied = stores.iter().try_for_each(|store| store.copy_to(&dir, with_memory));
     let durable = copied.and_then(|()| {
-        [&dir, Path::new(SNAPSHOTS), Path::new("")]
-            .into_iter()
-            .try_for_each(|dir| disk.sync_dir(dir).map_err(StorageError::doing("syncing", disk.display(dir))))
+        [&dir, Path::new(SNAPSHOTS), Path::new("")].into_iter().try_for_each(|dir| {
+            disk.sync_dir(dir).map_err(StorageError::io_while("syncing", disk.display(dir)))
+        })
     });
     if durable.is_err() {
         // The first error is the one to tell.

@@ -87,7 +87,7 @@ impl StorageError {
     }
 
     /// The same for `map_err`: the error for a refusal of the operating system while doing `action` with `path`.
-    pub fn doing(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub fn io_while(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }

@@ -156,7 +156,7 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("storage".into())
             .spawn(move || run(&upkeep, &receiver, &poisoned))
-            .map_err(StorageError::doing("starting", "the storage thread"))?;
+            .map_err(StorageError::io_while("starting", "the storage thread"))?;
         Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), poison })
     }
 

@@ -27,7 +27,7 @@ impl<'d> StagedBlock<'d> {
     pub fn create(disk: &'d dyn Disk, parent: &Path, id: Ulid) -> Result<Self, StorageError> {
         let dir = parent.join(format!("{id}{TMP_FOR_CREATION}"));
         remove_dir_if_there(disk, &dir)?;
-        disk.create_dir_all(&dir).map_err(StorageError::doing("creating", disk.display(&dir)))?;
+        disk.create_dir_all(&dir).map_err(StorageError::io_while("creating", disk.display(&dir)))?;
         Ok(Self { disk, parent: parent.to_owned(), id, dir, published: false })
     }
 
@@ -44,7 +44,9 @@ impl<'d> StagedBlock<'d> {
     /// Makes a directory inside the block.
     pub fn create_dir(&self, name: &str) -> Result<PathBuf, StorageError> {
         let dir = self.dir.join(name);
-        self.disk.create_dir_all(&dir).map_err(StorageError::doing("creating", self.disk.display(&dir)))?;
+        self.disk
+            .create_dir_all(&dir)
+            .map_err(StorageError::io_while("creating", self.disk.display(&dir)))?;
         Ok(dir)
     }
 
@@ -56,14 +58,14 @@ impl<'d> StagedBlock<'d> {
     /// Makes the block visible under its id. All its files must be durable. Returns its directory.
     pub fn publish(mut self) -> Result<PathBuf, StorageError> {
         let shown = self.disk.display(&self.dir);
-        for entry in self.disk.list(&self.dir).map_err(StorageError::doing("listing", &shown))? {
+        for entry in self.disk.list(&self.dir).map_err(StorageError::io_while("listing", &shown))? {
             if entry.is_dir {
                 sync_dir(self.disk, &self.dir.join(entry.name))?;
             }
         }
         sync_dir(self.disk, &self.dir)?;
         let target = self.parent.join(self.id.to_string());
-        self.disk.rename(&self.dir, &target).map_err(StorageError::doing("renaming", shown))?;
+        self.disk.rename(&self.dir, &target).map_err(StorageError::io_while("renaming", shown))?;
         self.published = true;
         sync_dir(self.disk, &self.parent)?;
         Ok(target)
@@ -83,7 +85,7 @@ impl Drop for StagedBlock<'_> {
 pub fn replace_file(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Result<u64, StorageError> {
     let aside = dir.join(format!("{name}{TMP}"));
     write_durably(disk, &aside, bytes)?;
-    disk.rename(&aside, &dir.join(name)).map_err(StorageError::doing("renaming", disk.display(&aside)))?;
+    disk.rename(&aside, &dir.join(name)).map_err(StorageError::io_while("renaming", disk.display(&aside)))?;
     sync_dir(disk, dir)?;
     Ok(bytes.len() as u64)
 }
@@ -94,13 +96,13 @@ pub fn link_block(disk: &dyn Disk, dir: &Path, id: Ulid, target: &Path) -> Resul
     let staged = StagedBlock::create(disk, target, id)?;
     let mut ahead = vec![(dir.to_owned(), staged.dir().to_owned())];
     while let Some((from, to)) = ahead.pop() {
-        disk.create_dir_all(&to).map_err(StorageError::doing("creating", disk.display(&to)))?;
-        for entry in disk.list(&from).map_err(StorageError::doing("listing", disk.display(&from)))? {
+        disk.create_dir_all(&to).map_err(StorageError::io_while("creating", disk.display(&to)))?;
+        for entry in disk.list(&from).map_err(StorageError::io_while("listing", disk.display(&from)))? {
             let (from, to) = (from.join(&entry.name), to.join(&entry.name));
             if entry.is_dir {
                 ahead.push((from, to));
             } else if !entry.name.ends_with(TMP) {
-                disk.hard_link(&from, &to).map_err(StorageError::doing("linking", disk.display(&from)))?;
+                disk.hard_link(&from, &to).map_err(StorageError::io_while("linking", disk.display(&from)))?;
             }
         }
     }
@@ -114,7 +116,7 @@ pub fn remove_block(disk: &dyn Disk, parent: &Path, id: Ulid) -> Result<(), Stor
     remove_dir_if_there(disk, &doomed)?;
     match disk.rename(&dir, &doomed) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        renamed => renamed.map_err(StorageError::doing("renaming", disk.display(&dir)))?,
+        renamed => renamed.map_err(StorageError::io_while("renaming", disk.display(&dir)))?,
     }
     sync_dir(disk, parent)?;
     remove_dir_if_there(disk, &doomed)
@@ -123,7 +125,7 @@ pub fn remove_block(disk: &dyn Disk, parent: &Path, id: Ulid) -> Result<(), Stor
 /// Removes what crashes left of blocks: directories with a block's id and a temporary suffix, nothing else. Returns
 /// their names.
 pub fn remove_leftovers(disk: &dyn Disk, parent: &Path) -> Result<Vec<String>, StorageError> {
-    let entries = disk.list(parent).map_err(StorageError::doing("listing", disk.display(parent)))?;
+    let entries = disk.list(parent).map_err(StorageError::io_while("listing", disk.display(parent)))?;
     let mut removed = Vec::new();
     for entry in entries.into_iter().filter(|entry| entry.is_dir && is_leftover(&entry.name)) {
         remove_dir_if_there(disk, &parent.join(&entry.name))?;
@@ -140,19 +142,19 @@ fn is_leftover(name: &str) -> bool {
 
 fn write_durably(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let shown = disk.display(path);
-    let mut file = disk.create(path).map_err(StorageError::doing("creating", &shown))?;
-    file.append(bytes).map_err(StorageError::doing("writing", &shown))?;
-    file.sync().map_err(StorageError::doing("syncing", shown))
+    let mut file = disk.create(path).map_err(StorageError::io_while("creating", &shown))?;
+    file.append(bytes).map_err(StorageError::io_while("writing", &shown))?;
+    file.sync().map_err(StorageError::io_while("syncing", shown))
 }
 
 fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    disk.sync_dir(dir).map_err(StorageError::doing("syncing", disk.display(dir)))
+    disk.sync_dir(dir).map_err(StorageError::io_while("syncing", disk.display(dir)))
 }
 
 fn remove_dir_if_there(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     match disk.remove_dir_all(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(StorageError::doing("removing", disk.display(dir))),
+        removed => removed.map_err(StorageError::io_while("removing", disk.display(dir))),
     }
 }
 

@@ -62,7 +62,7 @@ impl<B: Block> BlockSet<B> {
     /// The blocks in a directory. Those of `previous` that are still there are taken from it without being opened
     /// again. One that cannot be opened is set aside; the others are served. Deletes nothing.
     pub fn load(disk: &dyn Disk, parent: &Path, previous: &Self) -> Result<Self, StorageError> {
-        let entries = disk.list(parent).map_err(StorageError::doing("listing", disk.display(parent)))?;
+        let entries = disk.list(parent).map_err(StorageError::io_while("listing", disk.display(parent)))?;
         let mut set = Self::default();
         for entry in entries.into_iter().filter(|entry| entry.is_dir) {
             let Some(id) = block_id(&entry.name) else { continue };
@@ -174,7 +174,7 @@ mod tests {
     impl Block for Numbered {
         fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, StorageError> {
             let path = dir.join(FILE);
-            let bytes = disk.read(&path).map_err(StorageError::doing("reading", disk.display(&path)))?;
+            let bytes = disk.read(&path).map_err(StorageError::io_while("reading", disk.display(&path)))?;
             let text = String::from_utf8_lossy(&bytes);
             let numbers: Result<Vec<i64>, _> = text.split(' ').map(str::parse).collect();
             let file = disk.display(&path);

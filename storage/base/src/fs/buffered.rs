@@ -22,7 +22,7 @@ impl BufferedFile {
     /// Creates a file, empty if it existed.
     pub fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StorageError> {
         let shown = disk.display(path);
-        let file = disk.create(path).map_err(StorageError::doing("creating", &shown))?;
+        let file = disk.create(path).map_err(StorageError::io_while("creating", &shown))?;
         Ok(Self { file, buffer: Vec::with_capacity(BUFFER_LEN), position: 0, shown })
     }
 
@@ -42,7 +42,7 @@ impl BufferedFile {
             self.flush()?;
         }
         if bytes.len() >= BUFFER_LEN {
-            self.file.append(bytes).map_err(StorageError::doing("writing", &self.shown))?;
+            self.file.append(bytes).map_err(StorageError::io_while("writing", &self.shown))?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -58,7 +58,7 @@ impl BufferedFile {
 
     /// Hands everything buffered to the disk, so that the file can be mapped.
     pub fn flush(&mut self) -> Result<(), StorageError> {
-        self.file.append(&self.buffer).map_err(StorageError::doing("writing", &self.shown))?;
+        self.file.append(&self.buffer).map_err(StorageError::io_while("writing", &self.shown))?;
         self.buffer.clear();
         Ok(())
     }
@@ -66,7 +66,7 @@ impl BufferedFile {
     /// Writes what is buffered and makes the bytes durable. Returns the file's length.
     pub fn finish(mut self) -> Result<u64, StorageError> {
         self.flush()?;
-        self.file.sync().map_err(StorageError::doing("syncing", &self.shown))?;
+        self.file.sync().map_err(StorageError::io_while("syncing", &self.shown))?;
         Ok(self.position)
     }
 }

@@ -111,7 +111,7 @@ impl<'d> IndexWriter<'d> {
     pub fn finish(mut self) -> Result<u64, StorageError> {
         let series_end = self.out.position();
         self.out.flush()?;
-        let bytes = self.disk.map(&self.path).map_err(StorageError::doing("mapping", self.out.shown()))?;
+        let bytes = self.disk.map(&self.path).map_err(StorageError::io_while("mapping", self.out.shown()))?;
         let symbols_start = self.symbols + 8;
         let symbols = Symbols::open(
             self.out.shown(),

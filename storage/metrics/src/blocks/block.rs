@@ -68,7 +68,7 @@ impl Block for MetricsBlock {
         let chunks = ChunkReader::open(disk, &dir.join(CHUNKS_DIR))?;
         let index_path = dir.join(INDEX_FILE);
         let index_file = disk.display(&index_path);
-        let index_bytes = disk.map(&index_path).map_err(StorageError::doing("mapping", &index_file))?;
+        let index_bytes = disk.map(&index_path).map_err(StorageError::io_while("mapping", &index_file))?;
         Ok(Self {
             dir: dir.to_owned(),
             meta,

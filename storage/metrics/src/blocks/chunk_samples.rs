@@ -9,7 +9,7 @@ use model::{Sample, SampleValue};
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding, decode};
 use crate::codec::gorilla;
-use crate::codec::histogram::{Appended, Appender, Float, Form, HistogramIn, Integer, stored_samples};
+use crate::codec::histogram::{Appended, Appender, CountType, Float, HistogramIn, Integer, stored_samples};
 use crate::codec::xor2::Xor2Appender;
 
 /// Samples of an encoded chunk. Source: Prometheus `storage/series.go`, `seriesToChunkEncoderSplit`.
@@ -56,7 +56,7 @@ fn floats(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
     Ok(samples.map(|((t, v), start_t)| Sample { t, start_t, value: SampleValue::Float(v) }).collect())
 }
 
-fn histograms<F: Form>(
+fn histograms<F: CountType>(
     data: &[u8],
     start: bool,
     histogram: impl Fn(Arc<HistogramIn<F>>) -> HistogramSample,
@@ -197,7 +197,7 @@ impl OpenChunk {
 }
 
 /// Appends a histogram; if it does not fit, `chunk` becomes a new one and the old one is returned.
-fn push_histogram<F: Form>(
+fn push_histogram<F: CountType>(
     chunk: &mut Appender<F>,
     t: i64,
     h: &HistogramIn<F>,

@@ -142,7 +142,7 @@ struct Segment {
 impl ChunkReader {
     /// Maps all segments of a directory and checks their headers.
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, StorageError> {
-        let entries = disk.list(dir).map_err(StorageError::doing("listing", disk.display(dir)))?;
+        let entries = disk.list(dir).map_err(StorageError::io_while("listing", disk.display(dir)))?;
         let mut names: Vec<(u64, String)> = entries
             .into_iter()
             .filter_map(|entry| Some((entry.name.parse().ok().filter(|_| !entry.is_dir)?, entry.name)))
@@ -152,7 +152,7 @@ impl ChunkReader {
         for (_, name) in names {
             let path = dir.join(name);
             let file = disk.display(&path);
-            let bytes = disk.map(&path).map_err(StorageError::doing("mapping", &file))?;
+            let bytes = disk.map(&path).map_err(StorageError::io_while("mapping", &file))?;
             let corrupt = |offset, reason: String| Corruption { file: file.clone(), offset, reason };
             let header = bytes.first_chunk::<HEADER_LEN>().copied();
             let [m0, m1, m2, m3, version, ..] =

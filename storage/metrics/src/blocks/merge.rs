@@ -127,13 +127,13 @@ impl SeriesCursor<'_> {
 #[derive(Default)]
 struct MergedSeries<'a> {
     labels: Vec<SymbolPair>,
-    parts: Vec<Part<'a>>,
+    parts: Vec<InputChunk<'a>>,
     deleted: Vec<Intervals>,
     metas: Vec<ChunkMeta>,
 }
 
 /// A chunk of an input.
-struct Part<'a> {
+struct InputChunk<'a> {
     meta: ChunkMeta,
     block: &'a MetricsBlock,
     /// Place of its input's deleted times.
@@ -142,7 +142,7 @@ struct Part<'a> {
 }
 
 /// A chunk of the result.
-enum Piece<'a> {
+enum OutputChunk<'a> {
     Copied { meta: ChunkMeta, chunk: Chunk<'a>, record: &'a [u8] },
     Encoded(EncodedChunk),
 }
@@ -168,7 +168,7 @@ impl<'a> MergedSeries<'a> {
         for &meta in &self.metas {
             if !deleted.covers(meta.min_t, meta.max_t) {
                 let trimmed = deleted.overlap(meta.min_t, meta.max_t);
-                self.parts.push(Part { meta, block, input, trimmed });
+                self.parts.push(InputChunk { meta, block, input, trimmed });
             }
         }
         self.deleted.push(deleted);
@@ -193,10 +193,10 @@ impl<'a> MergedSeries<'a> {
         let chunks: Vec<_> = pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Copied { meta, chunk, record } => {
+                OutputChunk::Copied { meta, chunk, record } => {
                     TimedChunk { min_t: meta.min_t, max_t: meta.max_t, chunk: *chunk, record: Some(record) }
                 }
-                Piece::Encoded(recoded) => TimedChunk {
+                OutputChunk::Encoded(recoded) => TimedChunk {
                     min_t: recoded.min_t,
                     max_t: recoded.max_t,
                     chunk: Chunk { encoding: recoded.encoding, data: &recoded.data },
@@ -210,17 +210,18 @@ impl<'a> MergedSeries<'a> {
     /// Makes pieces of chunks that overlap each other, or of one that overlaps none.
     fn merge_group(
         &self,
-        group: &[Part<'a>],
+        group: &[InputChunk<'a>],
         mut encodings: ChunkEncodings,
-        pieces: &mut Vec<Piece<'a>>,
+        pieces: &mut Vec<OutputChunk<'a>>,
     ) -> Result<(), StorageError> {
         let mut records = Vec::with_capacity(group.len());
         for part in group {
             let (chunk, record) = part.block.chunks().record(part.meta.at)?;
             // The same chunk twice, as when a block was copied, is one.
-            let seen = records.last().is_some_and(|(last, _, bytes): &(&Part<'_>, Chunk<'_>, &[u8])| {
-                !last.trimmed && !part.trimmed && *bytes == record
-            });
+            let seen =
+                records.last().is_some_and(|(last, _, bytes): &(&InputChunk<'_>, Chunk<'_>, &[u8])| {
+                    !last.trimmed && !part.trimmed && *bytes == record
+                });
             if !seen {
                 records.push((part, chunk, record));
             }
@@ -228,7 +229,7 @@ impl<'a> MergedSeries<'a> {
         if let [(part, chunk, record)] = records[..]
             && !part.trimmed
         {
-            pieces.push(Piece::Copied { meta: part.meta, chunk, record });
+            pieces.push(OutputChunk::Copied { meta: part.meta, chunk, record });
             return Ok(());
         }
         let mut merged: Vec<(Sample, usize)> = Vec::new();
@@ -244,7 +245,7 @@ impl<'a> MergedSeries<'a> {
         merged.dedup_by_key(|(sample, _)| sample.t);
         let encoded = encode(merged.iter().map(|(sample, _)| sample), encodings)
             .map_err(|e| StorageError::Internal(format!("merged samples cannot be encoded: {e}")))?;
-        pieces.extend(encoded.into_iter().map(Piece::Encoded));
+        pieces.extend(encoded.into_iter().map(OutputChunk::Encoded));
         Ok(())
     }
 }

@@ -219,7 +219,7 @@ impl BlockMeta {
     pub fn read(disk: &dyn Disk, dir: &Path) -> Result<(Self, u64), StorageError> {
         let path = dir.join(META_FILE);
         let file = disk.display(&path);
-        let bytes = disk.read(&path).map_err(StorageError::doing("reading", &file))?;
+        let bytes = disk.read(&path).map_err(StorageError::io_while("reading", &file))?;
         Ok((Self::from_json(&bytes, &file)?, bytes.len() as u64))
     }
 

@@ -205,7 +205,7 @@ impl Tombstones {
     pub fn read(disk: &dyn Disk, dir: &Path) -> Result<(Self, u64), StorageError> {
         let path = dir.join(TOMBSTONES_FILE);
         let file = disk.display(&path);
-        match disk.read(&path).map_err(StorageError::doing("reading", &file)) {
+        match disk.read(&path).map_err(StorageError::io_while("reading", &file)) {
             Ok(bytes) => Ok((Self::from_bytes(&bytes, &file)?, bytes.len() as u64)),
             Err(e) if e.is_missing() => Ok((Self::new(), 0)),
             Err(e) => Err(e),

@@ -4,7 +4,9 @@ use model::histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram, Span};
 use model::sample::STALE_NAN;
 
 use super::gorilla::XorAppender;
-use super::histogram::{Appended, Appender, FloatHistogramAppender, Form, HistogramAppender, HistogramIn};
+use super::histogram::{
+    Appended, Appender, CountType, FloatHistogramAppender, HistogramAppender, HistogramIn,
+};
 use super::xor2::Xor2Appender;
 
 fn hex(bytes: &[u8]) -> String {
@@ -106,7 +108,7 @@ fn custom(offset: i32, sum: f64, buckets: &[i64]) -> Histogram {
     }
 }
 
-fn chunks<F: Form>(mut chunk: Appender<F>, samples: &[(i64, i64, HistogramIn<F>)]) -> Vec<String> {
+fn chunks<F: CountType>(mut chunk: Appender<F>, samples: &[(i64, i64, HistogramIn<F>)]) -> Vec<String> {
     let mut done = Vec::new();
     for (t, start_t, h) in samples {
         if let Appended::New(new) = chunk.append(None, *t, h, *start_t).unwrap() {

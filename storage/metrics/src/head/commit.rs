@@ -74,10 +74,10 @@ impl Head {
         for (series, _, metadata) in pending.metadata.drain(..) {
             self.metadata.lock().insert(series, Arc::new(metadata));
         }
-        if let Some((min_t, max_t)) = tally.min_t {
+        if let Some((min_t, max_t)) = tally.in_order {
             self.times.note(min_t, max_t);
         }
-        if let Some((min_t, max_t)) = tally.out_of_order_t {
+        if let Some((min_t, max_t)) = tally.out_of_order_span {
             self.times.note_out_of_order(min_t, max_t);
         }
         self.isolation.end(commit);
@@ -199,8 +199,10 @@ struct Tally {
     histograms: u64,
     out_of_order: [u64; 2],
     dropped: u64,
-    min_t: Option<(i64, i64)>,
-    out_of_order_t: Option<(i64, i64)>,
+    /// First and last time in order.
+    in_order: Option<(i64, i64)>,
+    /// First and last time out of order.
+    out_of_order_span: Option<(i64, i64)>,
 }
 
 /// Takes a time into a range.
@@ -243,7 +245,7 @@ impl Apply<'_> {
                 self.head.figures.chunks_added(u64::from(made));
                 self.head.figures.tail_changed(before, series.tail());
                 self.tally.floats += 1;
-                widen(&mut self.tally.min_t, sample.t);
+                widen(&mut self.tally.in_order, sample.t);
             }
             Err(_) => self.tally.dropped += 1,
         }
@@ -268,7 +270,7 @@ impl Apply<'_> {
                 self.head.figures.chunks_added(u64::from(made));
                 self.head.figures.tail_changed(before, series.tail());
                 self.tally.histograms += 1;
-                widen(&mut self.tally.min_t, sample.t);
+                widen(&mut self.tally.in_order, sample.t);
             }
             Err(_) => self.tally.dropped += 1,
         }
@@ -307,7 +309,7 @@ impl Apply<'_> {
         if out_of_order.insert(sample) {
             self.head.figures.chunks_added(u64::from(opens));
             self.tally.out_of_order[usize::from(histogram)] += 1;
-            widen(&mut self.tally.out_of_order_t, t);
+            widen(&mut self.tally.out_of_order_span, t);
         } else {
             self.tally.dropped += 1;
         }

@@ -44,7 +44,7 @@ pub(super) fn place(number: u32, offset: u64) -> u64 {
 }
 
 pub(super) fn map(disk: &dyn Disk, number: u32) -> Result<Mapped, StorageError> {
-    disk.map(&path(number)).map_err(StorageError::doing("mapping", disk.display(&path(number))))
+    disk.map(&path(number)).map_err(StorageError::io_while("mapping", disk.display(&path(number))))
 }
 
 /// Cuts the first of the files at `offset` and empties the others, or makes them. They stay, because numbers must have
@@ -53,17 +53,18 @@ pub(super) fn cut(disk: &dyn Disk, numbers: RangeInclusive<u32>, offset: u64) ->
     for (at, number) in numbers.enumerate() {
         let shown = disk.display(&path(number));
         if at == 0 && offset > HEADER as u64 {
-            let mut file = disk.open_append(&path(number)).map_err(StorageError::doing("opening", &shown))?;
-            file.truncate(offset).map_err(StorageError::doing("truncating", &shown))?;
-            file.sync().map_err(StorageError::doing("syncing", &shown))?;
+            let mut file =
+                disk.open_append(&path(number)).map_err(StorageError::io_while("opening", &shown))?;
+            file.truncate(offset).map_err(StorageError::io_while("truncating", &shown))?;
+            file.sync().map_err(StorageError::io_while("syncing", &shown))?;
         } else {
-            let mut file = disk.create(&path(number)).map_err(StorageError::doing("creating", &shown))?;
-            file.append(&header()).map_err(StorageError::doing("writing", &shown))?;
-            file.sync().map_err(StorageError::doing("syncing", &shown))?;
+            let mut file = disk.create(&path(number)).map_err(StorageError::io_while("creating", &shown))?;
+            file.append(&header()).map_err(StorageError::io_while("writing", &shown))?;
+            file.sync().map_err(StorageError::io_while("syncing", &shown))?;
         }
     }
     let dir = Path::new(DIR);
-    disk.sync_dir(dir).map_err(StorageError::doing("syncing", disk.display(dir)))
+    disk.sync_dir(dir).map_err(StorageError::io_while("syncing", disk.display(dir)))
 }
 
 /// One chunk as the file has it.

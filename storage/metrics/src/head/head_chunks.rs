@@ -105,10 +105,10 @@ impl HeadChunks {
     ) -> Result<(Self, Option<Corruption>), StorageError> {
         let dir = Path::new(DIR);
         let shown = disk.display(dir);
-        disk.create_dir_all(dir).map_err(StorageError::doing("creating", &shown))?;
+        disk.create_dir_all(dir).map_err(StorageError::io_while("creating", &shown))?;
         let mut numbers: Vec<u32> = disk
             .list(dir)
-            .map_err(StorageError::doing("listing", &shown))?
+            .map_err(StorageError::io_while("listing", &shown))?
             .iter()
             .filter(|entry| !entry.is_dir)
             .filter_map(|entry| number_of(&entry.name))
@@ -121,7 +121,7 @@ impl HeadChunks {
         let mut damage = None;
         for (at, &number) in numbers.iter().enumerate() {
             let shown = disk.display(&path(number));
-            let file = disk.map(&path(number)).map_err(StorageError::doing("mapping", &shown))?;
+            let file = disk.map(&path(number)).map_err(StorageError::io_while("mapping", &shown))?;
             // A gap in the numbers: what is behind it belongs to a state that was never complete.
             let gap = at > 0 && numbers[at - 1] + 1 != number;
             let scanned = if gap {
@@ -265,7 +265,7 @@ impl HeadChunks {
         self.flush_locked(&mut writer)?;
         let shown = self.disk.display(&path(writer.current.number));
         if let Some(file) = &mut writer.current.file {
-            file.sync().map_err(StorageError::doing("syncing", shown))?;
+            file.sync().map_err(StorageError::io_while("syncing", shown))?;
         }
         Ok(())
     }
@@ -322,7 +322,7 @@ impl HeadChunks {
         for number in &gone {
             match self.disk.remove_file(&path(*number)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::doing("removing", self.disk.display(&path(*number)))(e));
+                    return Err(StorageError::io_while("removing", self.disk.display(&path(*number)))(e));
                 }
                 _ => {}
             }
@@ -330,7 +330,7 @@ impl HeadChunks {
         }
         if !gone.is_empty() {
             let dir = Path::new(DIR);
-            self.disk.sync_dir(dir).map_err(StorageError::doing("syncing", self.disk.display(dir)))?;
+            self.disk.sync_dir(dir).map_err(StorageError::io_while("syncing", self.disk.display(dir)))?;
         }
         Ok(())
     }
@@ -412,12 +412,12 @@ impl Unfinished {
         let shown = disk.display(&path);
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(disk.create(&path).map_err(StorageError::doing("creating", &shown))?),
+            None => self.file.insert(disk.create(&path).map_err(StorageError::io_while("creating", &shown))?),
         };
         if file.len() > self.flushed {
-            file.truncate(self.flushed).map_err(StorageError::doing("truncating", &shown))?;
+            file.truncate(self.flushed).map_err(StorageError::io_while("truncating", &shown))?;
         }
-        file.append(&self.buffer).map_err(StorageError::doing("writing", &shown))?;
+        file.append(&self.buffer).map_err(StorageError::io_while("writing", &shown))?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

@@ -88,7 +88,7 @@ impl Logs {
         for dir in [WAL_DIR, WBL_DIR].map(Path::new) {
             for Segment { path, .. } in segment::list(&*self.disk, dir)? {
                 let synced = self.disk.open_append(&path).and_then(|mut file| file.sync());
-                synced.map_err(StorageError::doing("syncing", self.disk.display(&path)))?;
+                synced.map_err(StorageError::io_while("syncing", self.disk.display(&path)))?;
             }
         }
         if self.disk.stat(Path::new(WBL_DIR)).is_ok() {

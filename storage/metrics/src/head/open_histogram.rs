@@ -3,7 +3,7 @@
 use model::append::HistogramSample;
 
 use crate::codec::chunk::{ChunkError, Encoding};
-use crate::codec::histogram::{Appended, Appender, Float, Form, HistogramIn, Integer};
+use crate::codec::histogram::{Appended, Appender, CountType, Float, HistogramIn, Integer};
 
 /// An open histogram chunk, and its last sample.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl OpenHistogram {
     }
 }
 
-fn begin<F: Form>(
+fn begin<F: CountType>(
     previous: Option<&Appender<F>>,
     t: i64,
     h: &HistogramIn<F>,
@@ -151,7 +151,7 @@ fn begin<F: Form>(
     }
 }
 
-fn push<F: Form>(
+fn push<F: CountType>(
     chunk: &mut Appender<F>,
     t: i64,
     h: &HistogramIn<F>,

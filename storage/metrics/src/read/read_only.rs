@@ -52,7 +52,7 @@ impl ReadOnly {
         let disk: Arc<dyn Disk> =
             if end <= max_t { Arc::new(OverlayDisk::new(disk, scratch)) } else { scratch };
         let wal = Path::new(crate::format::WAL_DIR);
-        disk.create_dir_all(wal).map_err(StorageError::doing("creating", disk.display(wal)))?;
+        disk.create_dir_all(wal).map_err(StorageError::io_while("creating", disk.display(wal)))?;
         let head = whole_head(&disk, &Options::default(), &Limits::default(), end, observer)?;
         // As chunks, out-of-order samples keep their form.
         head.close_out_of_order();
@@ -95,7 +95,7 @@ impl StoredRuns {
 /// One that cannot be opened is an error, unless its content is in another.
 pub fn all_blocks(disk: &dyn Disk) -> Result<Vec<MetricsBlock>, StorageError> {
     let root = Path::new(ROOT);
-    let entries = disk.list(root).map_err(StorageError::doing("listing", disk.display(root)))?;
+    let entries = disk.list(root).map_err(StorageError::io_while("listing", disk.display(root)))?;
     let (mut blocks, mut broken) = (Vec::<MetricsBlock>::new(), Vec::new());
     for entry in entries.into_iter().filter(|entry| entry.is_dir) {
         let Some(id) = block_id(&entry.name) else { continue };

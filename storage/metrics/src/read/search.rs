@@ -29,7 +29,7 @@ const BATCH: usize = 512;
 /// How many series behind the one looked at are loaded ahead.
 const AHEAD: usize = 6;
 /// Series that are found before another thread would be awake.
-pub(crate) const FEW: usize = 4 * BATCH;
+pub(crate) const FEW_SERIES: usize = 4 * BATCH;
 
 /// A series found in the head.
 pub(crate) struct FoundSeries {
@@ -52,7 +52,7 @@ struct Search<'s> {
 
 /// Found series, and by what to order them: the ranks of their pairs, or else the pairs.
 #[derive(Default)]
-struct Part {
+struct Matches {
     found: Vec<FoundSeries>,
     keys: Vec<u32>,
     /// Where the keys of each series end.
@@ -79,7 +79,7 @@ impl HeadView {
             let ranks = if ordered { index.ranks(slots.len()) } else { None };
             (slots, Search { selection, subset, ordered, names, ranks })
         };
-        if slots.len() <= FEW {
+        if slots.len() <= FEW_SERIES {
             return Ok(self.in_order_of_labels(vec![self.part(&slots, &search)], &search));
         }
         let len = slots.len().div_ceil(4 * rayon::current_num_threads()).max(BATCH);
@@ -129,9 +129,9 @@ impl HeadView {
     }
 
     /// Those of some slots that have chunks in the selected time.
-    fn part(&self, slots: &[u32], search: &Search<'_>) -> Part {
+    fn part(&self, slots: &[u32], search: &Search<'_>) -> Matches {
         let Search { selection, subset, ordered, names, ranks } = search;
-        let mut part = Part::default();
+        let mut part = Matches::default();
         part.found.reserve(slots.len());
         let mut labels_of = LabelsOf::new(names.as_deref());
         for slots in slots.chunks(BATCH) {
@@ -172,7 +172,7 @@ impl HeadView {
     }
 
     /// Puts parts together, in the order of labels if that is wanted.
-    fn in_order_of_labels(&self, parts: Vec<Part>, search: &Search<'_>) -> Vec<FoundSeries> {
+    fn in_order_of_labels(&self, parts: Vec<Matches>, search: &Search<'_>) -> Vec<FoundSeries> {
         let len = parts.iter().map(|part| part.found.len()).sum();
         let mut found = Vec::with_capacity(len);
         if !search.ordered {
@@ -193,13 +193,17 @@ impl HeadView {
         }
         type Place<'k> = (u64, &'k [u32], usize);
         let by_rank = |a: &Place<'_>, b: &Place<'_>| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1));
-        match (search.ranks.is_some(), len > FEW) {
+        match (search.ranks.is_some(), len > FEW_SERIES) {
             (true, false) => order.sort_unstable_by(by_rank),
             (true, true) => order.par_sort_unstable_by(by_rank),
             (false, _) => {
                 let index = self.index();
                 let by_text = |a: &Place<'_>, b: &Place<'_>| compare_pairs(&index, a.1, b.1);
-                if len > FEW { order.par_sort_unstable_by(by_text) } else { order.sort_unstable_by(by_text) }
+                if len > FEW_SERIES {
+                    order.par_sort_unstable_by(by_text)
+                } else {
+                    order.sort_unstable_by(by_text)
+                }
             }
         }
         let order: Vec<usize> = order.into_iter().map(|(_, _, at)| at).collect();
@@ -260,8 +264,8 @@ mod tests {
     fn labels_and_order_as_wanted() {
         let storage = open(&SimDisk::new(1));
         // More series than one thread finds, in no order.
-        let series: Vec<Labels> = (0..3 * FEW)
-            .map(|n| n * 7919 % (3 * FEW))
+        let series: Vec<Labels> = (0..3 * FEW_SERIES)
+            .map(|n| n * 7919 % (3 * FEW_SERIES))
             .map(|n| {
                 let (name, kind) = (format!("m{}", n % 5), format!("k{}", n % 3));
                 let pairs =

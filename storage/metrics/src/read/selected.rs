@@ -13,7 +13,7 @@ use storage_base::StorageError;
 use storage_base::index::ChunkMeta;
 
 /// One part of a selected series.
-pub(super) enum Part {
+pub(super) enum SeriesPart {
     Block { block: SharedBlock, chunks: Box<[ChunkMeta]>, deleted: Option<Arc<Intervals>> },
     Head(Arc<HeadView>, SeriesRef),
 }
@@ -22,8 +22,8 @@ pub(super) enum Part {
 pub(crate) struct Selected {
     pub(super) labels: Labels,
     /// Blocks by time, then heads.
-    first: Part,
-    more: Vec<Part>,
+    first: SeriesPart,
+    more: Vec<SeriesPart>,
     pub(super) newest: Option<(i64, f64)>,
     min_t: i64,
     max_t: i64,
@@ -60,14 +60,16 @@ impl Selected {
         let mut pieces = Vec::new();
         for part in self.parts() {
             match part {
-                Part::Block { block, chunks, deleted } => pieces.extend(chunks.iter().map(|chunk| Piece {
-                    min_t: chunk.min_t,
-                    max_t: chunk.max_t,
-                    whole: true,
-                    deleted: None,
-                    source: Source::Block(block.clone(), *chunk, deleted.clone()),
-                })),
-                Part::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
+                SeriesPart::Block { block, chunks, deleted } => {
+                    pieces.extend(chunks.iter().map(|chunk| Piece {
+                        min_t: chunk.min_t,
+                        max_t: chunk.max_t,
+                        whole: true,
+                        deleted: None,
+                        source: Source::Block(block.clone(), *chunk, deleted.clone()),
+                    }))
+                }
+                SeriesPart::Head(head, series) => head.pieces(*series, self.min_t, self.max_t, &mut pieces),
             }
         }
         SeriesCursor::new(pieces, self.min_t, self.max_t)
@@ -76,14 +78,14 @@ impl Selected {
     /// Its number in the log, if any of its samples are in the head.
     pub(crate) fn log_ref(&self) -> Option<LogRef> {
         self.parts().find_map(|part| match part {
-            Part::Block { .. } => None,
-            Part::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),
+            SeriesPart::Block { .. } => None,
+            SeriesPart::Head(head, series) => head.pages.lock(*series).map(|series| series.log_ref),
         })
     }
 }
 
 impl Selected {
-    fn parts(&self) -> impl Iterator<Item = &Part> {
+    fn parts(&self) -> impl Iterator<Item = &SeriesPart> {
         std::iter::once(&self.first).chain(&self.more)
     }
 
@@ -91,11 +93,11 @@ impl Selected {
     fn ascends(&self) -> bool {
         let mut last = None;
         self.parts().all(|part| match part {
-            Part::Block { chunks, .. } => {
+            SeriesPart::Block { chunks, .. } => {
                 chunks.iter().all(|chunk| last.replace(chunk.max_t).is_none_or(|last| last < chunk.min_t))
             }
             // Two heads may have the same times.
-            Part::Head(head, _) => last.replace(i64::MAX).is_none_or(|last| last < head.from),
+            SeriesPart::Head(head, _) => last.replace(i64::MAX).is_none_or(|last| last < head.from),
         })
     }
 
@@ -103,12 +105,12 @@ impl Selected {
     fn read_in_order(&self, out: &mut Columns) -> Result<bool, StorageError> {
         for part in self.parts() {
             match part {
-                Part::Block { block, chunks, deleted } => {
+                SeriesPart::Block { block, chunks, deleted } => {
                     for chunk in chunks {
                         block.read_chunk(chunk, deleted.as_deref(), self.min_t, self.max_t, out)?;
                     }
                 }
-                Part::Head(head, series) => {
+                SeriesPart::Head(head, series) => {
                     if !head.read(*series, self.min_t, self.max_t, out)? {
                         return Ok(false);
                     }
@@ -120,7 +122,12 @@ impl Selected {
 }
 
 impl Selected {
-    pub(super) fn new(labels: Labels, part: Part, newest: Option<(i64, f64)>, selection: &Selection) -> Self {
+    pub(super) fn new(
+        labels: Labels,
+        part: SeriesPart,
+        newest: Option<(i64, f64)>,
+        selection: &Selection,
+    ) -> Self {
         Self { labels, first: part, more: Vec::new(), newest, min_t: selection.min_t, max_t: selection.max_t }
     }
 

@@ -5,9 +5,9 @@
 //! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
 use super::head_view::{HeadView, Subset};
-use super::selected::{Part, Selected};
+use super::selected::{Selected, SeriesPart};
 use crate::blocks::block::{BlockSeries, MetricsBlock};
-use crate::read::search::{FEW, FoundSeries};
+use crate::read::search::{FEW_SERIES, FoundSeries};
 use model::read::{ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -84,7 +84,7 @@ impl Snapshot {
                 let block = Arc::new(block.clone());
                 move |series| {
                     let BlockSeries { labels, chunks, deleted, newest, .. } = series;
-                    let part = Part::Block { block: block.clone(), chunks, deleted };
+                    let part = SeriesPart::Block { block: block.clone(), chunks, deleted };
                     Box::new(Selected::new(labels, part, newest, selection))
                 }
             })?;
@@ -93,10 +93,10 @@ impl Snapshot {
         for head in self.heads(selection) {
             let found = head.found(selection, Subset::All, wanted)?;
             let part = |found: FoundSeries| {
-                let part = Part::Head(head.clone(), found.series);
+                let part = SeriesPart::Head(head.clone(), found.series);
                 Box::new(Selected::new(found.labels, part, found.newest, selection))
             };
-            let found = match found.len() > FEW {
+            let found = match found.len() > FEW_SERIES {
                 true => found.into_par_iter().map(part).collect(),
                 false => found.into_iter().map(part).collect(),
             };

@@ -52,7 +52,7 @@ impl Translation {
 }
 
 impl Head {
-    /// An interim head until `self` has been brought back, whose logs are open. `survey` is of the log that is being
+    /// An interim head until `self` has been brought back, whose logs are open. `scan` is of the log that is being
     /// replayed.
     pub(crate) fn interim(
         &self,
@@ -60,16 +60,16 @@ impl Head {
         logs: Logs,
         min_valid_t: i64,
         options: HeadOptions,
-        survey: &LogScan,
+        scan: &LogScan,
     ) -> Self {
         let options = HeadOptions { out_of_order_chunk_samples: usize::MAX, ..options };
         let mut head = Self::new(HeadChunks::in_memory(disk), logs, min_valid_t, options);
         head.traffic = self.traffic.clone();
         head.table = SeriesTable::from_generation(FIRST_GENERATION);
-        if let Some((_, last)) = survey.numbers {
+        if let Some((_, last)) = scan.numbers {
             head.table.reserve_log_ref(last);
         }
-        if let Some(max_t) = survey.max_t {
+        if let Some(max_t) = scan.max_t {
             // What is not newer than the log may be out of order in the lasting head, and must go into its log as such.
             head.times.note(max_t, max_t);
             head.times.min_valid_t.fetch_max(max_t.saturating_add(1), SeqCst);

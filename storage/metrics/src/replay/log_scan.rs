@@ -44,19 +44,23 @@ pub struct LogScan {
 
 /// Looks at the logs of a data directory and repairs them. `times` asks for [`LogScan::max_t`], which takes reading all
 /// samples.
-pub fn survey(disk: &Arc<dyn Disk>, times: bool, observer: &dyn Observer) -> Result<LogScan, StorageError> {
+pub fn scan_logs(
+    disk: &Arc<dyn Disk>,
+    times: bool,
+    observer: &dyn Observer,
+) -> Result<LogScan, StorageError> {
     let mut scanner = Scanner::new(disk, observer, times);
     let wal = Path::new(WAL_DIR);
     let checkpoint = checkpoint::last(&**disk, wal)?;
     let mut first = 0;
     if let Some(checkpoint) = &checkpoint {
         first = checkpoint.segment + 1;
-        scanner.survey.wal_corruptions += u64::from(scanner.log(&checkpoint.dir, 0, Scanner::wal_record)?);
+        scanner.found.wal_corruptions += u64::from(scanner.log(&checkpoint.dir, 0, Scanner::wal_record)?);
     }
-    scanner.survey.wal_corruptions += u64::from(scanner.gap(wal, first, checkpoint.as_ref())?);
-    scanner.survey.wal_corruptions += u64::from(scanner.log(wal, first, Scanner::wal_record)?);
-    scanner.survey.wbl_corruptions += u64::from(scanner.log(Path::new(WBL_DIR), 0, Scanner::wbl_record)?);
-    Ok(LogScan { checkpoint, ..scanner.survey })
+    scanner.found.wal_corruptions += u64::from(scanner.gap(wal, first, checkpoint.as_ref())?);
+    scanner.found.wal_corruptions += u64::from(scanner.log(wal, first, Scanner::wal_record)?);
+    scanner.found.wbl_corruptions += u64::from(scanner.log(Path::new(WBL_DIR), 0, Scanner::wbl_record)?);
+    Ok(LogScan { checkpoint, ..scanner.found })
 }
 
 impl LogScan {
@@ -88,13 +92,13 @@ struct Scanner<'l> {
     decoder: Decoder,
     /// The last record that was decompressed.
     record: Vec<u8>,
-    survey: LogScan,
+    found: LogScan,
 }
 
 impl<'l> Scanner<'l> {
     fn new(disk: &'l Arc<dyn Disk>, observer: &'l dyn Observer, times: bool) -> Self {
-        let survey = LogScan::default();
-        Self { disk, observer, times, decoder: Decoder::default(), record: Vec::new(), survey }
+        let found = LogScan::default();
+        Self { disk, observer, times, decoder: Decoder::default(), record: Vec::new(), found }
     }
 
     /// Whether segments are missing between a checkpoint, or the log's beginning, and the first that is there. Reported
@@ -120,7 +124,7 @@ impl<'l> Scanner<'l> {
         let damage = loop {
             match reader.next_stored() {
                 Ok(Some(stored)) => {
-                    self.survey.bytes += stored.stored.len() as u64;
+                    self.found.bytes += stored.stored.len() as u64;
                     visit(self, &stored);
                 }
                 Ok(None) => return Ok(false),
@@ -152,18 +156,18 @@ impl<'l> Scanner<'l> {
             let mut reader = Reader::open_between(disk.clone(), dir, from, to).ok()?;
             let mut scanner = Scanner::new(disk, observer, times);
             while let Some(stored) = reader.next_stored().ok()? {
-                scanner.survey.bytes += stored.stored.len() as u64;
+                scanner.found.bytes += stored.stored.len() as u64;
                 visit(&mut scanner, &stored);
             }
-            Some(scanner.survey)
+            Some(scanner.found)
         };
-        let surveys: Vec<Option<LogScan>> = cut.par_iter().with_max_len(1).map(scanner).collect();
-        let parts: Vec<_> = cut.iter().zip(surveys).collect();
-        let damaged = parts.iter().find(|(_, survey)| survey.is_none()).map(|((from, _), _)| from.segment);
+        let scans: Vec<Option<LogScan>> = cut.par_iter().with_max_len(1).map(scanner).collect();
+        let parts: Vec<_> = cut.iter().zip(scans).collect();
+        let damaged = parts.iter().find(|(_, scan)| scan.is_none()).map(|((from, _), _)| from.segment);
         let end = damaged.unwrap_or(segments.last().map_or(first, |last| last.number + 1));
-        for ((from, _), survey) in parts {
-            if let Some(survey) = survey.filter(|_| from.segment < end) {
-                self.survey.add(survey);
+        for ((from, _), scan) in parts {
+            if let Some(scan) = scan.filter(|_| from.segment < end) {
+                self.found.add(scan);
             }
         }
         Ok(end)
@@ -183,10 +187,10 @@ impl<'l> Scanner<'l> {
         }
         let Some(&kind) = self.record.first() else { return };
         if record::is_series(kind) {
-            let numbers = &mut self.survey.numbers;
+            let numbers = &mut self.found.numbers;
             let _ = record::each_series_number(&self.record, |number| note_number(numbers, number));
         } else if record::is_floats(kind) && self.times {
-            let max_t = &mut self.survey.max_t;
+            let max_t = &mut self.found.max_t;
             let _ = record::each_float(&self.record, |sample| *max_t = (*max_t).max(Some(sample.t)));
         } else if wanted(kind) {
             self.decoded();
@@ -194,15 +198,15 @@ impl<'l> Scanner<'l> {
     }
 
     fn decoded(&mut self) {
-        let max_t = &mut self.survey.max_t;
+        let max_t = &mut self.found.max_t;
         match self.decoder.decode(&self.record) {
             Ok(Record::Histograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
             Ok(Record::FloatHistograms(samples)) => *max_t = samples.iter().map(|s| s.t).max().max(*max_t),
             Ok(Record::Tombstones(tombstones)) => {
                 for RefTombstone { series, min_t, max_t } in tombstones {
-                    note_number(&mut self.survey.numbers, series);
+                    note_number(&mut self.found.numbers, series);
                     if (min_t, max_t) != (i64::MIN, i64::MAX) {
-                        let deleted = self.survey.deletions.entry(series).or_default();
+                        let deleted = self.found.deletions.entry(series).or_default();
                         deleted.push(Interval { min_t, max_t });
                     }
                 }
@@ -216,14 +220,14 @@ impl<'l> Scanner<'l> {
             return;
         }
         let Ok(record) = self.decoder.decode(&self.record) else { return };
-        let numbers = &mut self.survey.numbers;
+        let numbers = &mut self.found.numbers;
         let mut note = |number| note_number(numbers, number);
         match record {
             Record::Samples(samples) => samples.iter().for_each(|s| note(s.series)),
             Record::Histograms(samples) => samples.iter().for_each(|s| note(s.series)),
             Record::FloatHistograms(samples) => samples.iter().for_each(|s| note(s.series)),
             Record::MmapMarkers(markers) => markers.iter().for_each(|m| note(m.series)),
-            Record::OutOfOrderCovered(place) => self.survey.out_of_order_covered.push(place),
+            Record::OutOfOrderCovered(place) => self.found.out_of_order_covered.push(place),
             _ => {}
         }
     }

@@ -100,7 +100,7 @@ pub struct Replay<'r> {
     progress: &'r Progress,
     pub(crate) min_valid_t: i64,
     pub(crate) found: FoundChunks,
-    pub(crate) survey: LogScan,
+    pub(crate) scan: LogScan,
     /// Where the logs were read to.
     wal: Position,
     wbl: Position,
@@ -138,20 +138,20 @@ pub struct Replay<'r> {
 
 impl<'r> Replay<'r> {
     /// A replay into a new head. In-order samples before `head.times.min_valid_t` are in blocks and passed over.
-    /// `survey` is of the logs in `disk`, which are sound.
+    /// `scan` is of the logs in `disk`, which are sound.
     pub fn new(
         head: &'r Head,
         disk: &'r Arc<dyn Disk>,
         observer: &'r dyn Observer,
         progress: &'r Progress,
         found: FoundChunks,
-        survey: LogScan,
+        scan: LogScan,
     ) -> Self {
         found.numbers().for_each(|number| head.table.reserve_log_ref(number));
-        let covered = survey.out_of_order_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
+        let covered = scan.out_of_order_covered.iter().filter(|place| head.chunks.could_begin_at(**place));
         let out_of_order_covered = covered.copied().max().unwrap_or(0);
-        progress.bytes_total.store(survey.bytes, Relaxed);
-        let first = survey.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.segment + 1);
+        progress.bytes_total.store(scan.bytes, Relaxed);
+        let first = scan.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.segment + 1);
         progress.first.store(first, Relaxed);
         Self {
             head,
@@ -162,7 +162,7 @@ impl<'r> Replay<'r> {
             found,
             wal: Position { segment: first, offset: 0 },
             wbl: Position::default(),
-            numbers: LogSlots::from(survey.numbers.map_or(LogRef(0), |(first, _)| first)),
+            numbers: LogSlots::from(scan.numbers.map_or(LogRef(0), |(first, _)| first)),
             layouts: RecordLayouts::default(),
             batch: ColumnBatch::default(),
             free: Vec::new(),
@@ -180,17 +180,17 @@ impl<'r> Replay<'r> {
             announced: None,
             catching_up: false,
             result: Replayed {
-                wal_corruptions: survey.wal_corruptions,
-                wbl_corruptions: survey.wbl_corruptions,
+                wal_corruptions: scan.wal_corruptions,
+                wbl_corruptions: scan.wbl_corruptions,
                 ..Replayed::default()
             },
-            survey,
+            scan,
         }
     }
 
     /// Replays the checkpoint. Comes first.
     pub fn checkpoint(&mut self) -> Result<(), StorageError> {
-        let Some(checkpoint) = self.survey.checkpoint.take() else { return Ok(()) };
+        let Some(checkpoint) = self.scan.checkpoint.take() else { return Ok(()) };
         self.read_log(Log::Wal, &checkpoint.dir, Position::default(), END).map(drop)
     }
 
@@ -240,7 +240,7 @@ impl<'r> Replay<'r> {
                 let thread = std::thread::Builder::new().name("replay reader".into());
                 thread
                     .spawn_scoped(scope, || ahead.work())
-                    .map_err(StorageError::doing("starting", "a replay thread"))
+                    .map_err(StorageError::io_while("starting", "a replay thread"))
             };
             let readers: Vec<_> = (0..readers).map(spawn).collect::<Result<_, _>>()?;
             let mut workspace = Workspace::default();

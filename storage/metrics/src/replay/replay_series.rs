@@ -24,7 +24,7 @@ impl Replay<'_> {
         if self.pages.lock(series).is_none() {
             self.pages = self.head.table.pages();
         }
-        for interval in self.survey.deletions.remove(&number).unwrap_or_default() {
+        for interval in self.scan.deletions.remove(&number).unwrap_or_default() {
             // Nobody may see what was deleted, not even until its deletion is replayed.
             self.tombstones.add(series.0, interval);
             self.deleted = true;

@@ -14,7 +14,7 @@ use crate::head::open_chunk::CutRule;
 use crate::head::{Head, HeadOptions};
 use crate::options::{FloatEncoding, Limits, Options};
 use crate::replay::found_chunks::FoundChunks;
-use crate::replay::log_scan::{LogScan, survey};
+use crate::replay::log_scan::{LogScan, scan_logs};
 use crate::replay::progress::{Progress, ReplayProgress};
 use crate::replay::{END, Replay, Replayed};
 use crate::store::MetricsStore;
@@ -50,7 +50,7 @@ enum Phase {
 struct Task {
     interim: Arc<Head>,
     found: FoundChunks,
-    survey: LogScan,
+    scan: LogScan,
     start: Instant,
 }
 
@@ -98,11 +98,11 @@ pub(crate) fn whole_head(
     min_valid_t: i64,
     observer: &dyn Observer,
 ) -> Result<Head, StorageError> {
-    let survey = survey(disk, false, observer)?;
+    let scan = scan_logs(disk, false, observer)?;
     let logs = Logs::new(disk.clone(), WriterOptions::default(), options.start_t);
     let (head, found) = empty_head(disk, logs, head_options(options, limits), min_valid_t, observer)?;
     let progress = Progress::default();
-    let mut replay = Replay::new(&head, disk, observer, &progress, found, survey);
+    let mut replay = Replay::new(&head, disk, observer, &progress, found, scan);
     replay.checkpoint()?;
     let ends = (Some(END), Some(END));
     replay.advance(ends)?;
@@ -125,20 +125,20 @@ impl ReplayState {
         // Both look at all that there is, at different files.
         let unopened_logs = || Logs::new(disk.clone(), wal, options.start_t);
         let head_options = head_options(options, limits);
-        let (survey, head) = rayon::join(
-            || survey(disk, out_of_order, observer),
+        let (scan, head) = rayon::join(
+            || scan_logs(disk, out_of_order, observer),
             || empty_head(disk, unopened_logs(), head_options, min_valid_t, observer),
         );
-        let (mut survey, (head, found)) = (survey?, head?);
-        found.numbers().for_each(|number| survey.note_number(number));
+        let (mut scan, (head, found)) = (scan?, head?);
+        found.numbers().for_each(|number| scan.note_number(number));
         if out_of_order {
-            survey.max_t = survey.max_t.max(found.max_t());
+            scan.max_t = scan.max_t.max(found.max_t());
         }
         let mut logs = unopened_logs();
         logs.open()?;
-        let interim = head.interim(disk.clone(), logs, min_valid_t, head_options, &survey);
+        let interim = head.interim(disk.clone(), logs, min_valid_t, head_options, &scan);
         let interim = Arc::new(interim);
-        let task = Task { interim: interim.clone(), found, survey, start };
+        let task = Task { interim: interim.clone(), found, scan, start };
         let restore = Self {
             progress: Progress::default(),
             task: Mutex::new(Some(task)),
@@ -181,9 +181,9 @@ impl MetricsStore {
         self.restore.end(Phase::Failed(Some(failed)));
     }
 
-    fn try_replay(&self, Task { interim, found, survey, start }: Task) -> Result<(), StorageError> {
+    fn try_replay(&self, Task { interim, found, scan, start }: Task) -> Result<(), StorageError> {
         let (head, progress) = (&self.head, &self.restore.progress);
-        let mut replay = Replay::new(head, &self.disk, &*self.observer, progress, found, survey);
+        let mut replay = Replay::new(head, &self.disk, &*self.observer, progress, found, scan);
         replay.checkpoint()?;
         for _ in 0..PASSES_MAX {
             let ends = interim.logs.lock().ends();

@@ -111,7 +111,7 @@ impl MetricsStore {
         }
         let root = Path::new(ROOT);
         let wal_dir = Path::new(WAL_DIR);
-        disk.create_dir_all(wal_dir).map_err(StorageError::doing("creating", disk.display(wal_dir)))?;
+        disk.create_dir_all(wal_dir).map_err(StorageError::io_while("creating", disk.display(wal_dir)))?;
         for name in remove_leftovers(&*disk, root)? {
             observer.event(&Event::LeftoverRemoved { path: disk.display(Path::new(&name)) });
         }

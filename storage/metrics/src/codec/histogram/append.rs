@@ -6,7 +6,7 @@ use model::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, Span};
 use model::sample::is_stale;
 
 use super::bucket_layout::{BucketLayout, bucket_count};
-use super::form::{Bucket, Form, HistogramIn, Misfit};
+use super::count_type::{Bucket, CountType, HistogramIn, Misfit};
 use super::sample_codes::{Coder, DeltaCoder, SampleCodes};
 use super::samples::{Last, Samples};
 use super::spans::{Difference, compare, fewest, widen};
@@ -18,7 +18,7 @@ use crate::codec::start_t::StartTimes;
 /// Where an appended sample went.
 #[derive(Debug)]
 #[must_use]
-pub enum Appended<F: Form> {
+pub enum Appended<F: CountType> {
     /// Into the chunk.
     Same,
     /// Into the chunk, all of whose bytes changed because its samples were given more buckets.
@@ -29,7 +29,7 @@ pub enum Appended<F: Form> {
 
 /// Builds a chunk. [`Appender::bytes`] is a complete chunk after every sample.
 #[derive(Clone, Debug)]
-pub struct Appender<F: Form> {
+pub struct Appender<F: CountType> {
     w: BitWriter,
     count: u16,
     flags: Flags,
@@ -47,7 +47,7 @@ struct Widening {
     chunk: bool,
 }
 
-impl<F: Form> Appender<F> {
+impl<F: CountType> Appender<F> {
     /// An empty chunk, with or without start timestamps.
     pub fn new(start_t: bool) -> Self {
         let mut bytes = Vec::with_capacity(128);
@@ -292,7 +292,7 @@ impl<F: Form> Appender<F> {
 }
 
 /// A histogram with more, empty buckets.
-fn widened<F: Form>(mut h: HistogramIn<F>, spans: &[Vec<Span>; 2]) -> HistogramIn<F> {
+fn widened<F: CountType>(mut h: HistogramIn<F>, spans: &[Vec<Span>; 2]) -> HistogramIn<F> {
     let side = |own: &mut Vec<Span>, buckets: &mut Vec<Bucket<F>>, spans: &Vec<Span>| {
         if own != spans {
             *buckets = F::stored(widen((own, F::absolute(buckets.iter().copied())), spans));

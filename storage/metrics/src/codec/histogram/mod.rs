@@ -13,7 +13,7 @@
 
 mod append;
 mod bucket_layout;
-mod form;
+mod count_type;
 mod sample_codes;
 mod samples;
 mod spans;
@@ -21,7 +21,7 @@ mod spans;
 use model::histogram::ResetHint;
 
 pub use append::{Appended, Appender};
-pub use form::{Float, Form, HistogramIn, Integer};
+pub use count_type::{CountType, Float, HistogramIn, Integer};
 pub use samples::{decode_into, stored_samples};
 
 /// Builds chunks of integer histograms.

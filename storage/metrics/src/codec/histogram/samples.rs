@@ -6,7 +6,7 @@ use model::histogram::{FloatHistogram, ResetHint};
 use model::read::Columns;
 
 use super::bucket_layout::BucketLayout;
-use super::form::{Form, HistogramIn, reduced};
+use super::count_type::{CountType, HistogramIn, reduced};
 use super::sample_codes::{Coder, DeltaCoder, SampleCodes};
 use super::{Flags, HEADER, MAX_SAMPLES_ST};
 use crate::codec::bits::BitReader;
@@ -15,7 +15,7 @@ use crate::codec::start_t::{self, StartTimes};
 
 /// Decodes a chunk's samples from `min_t` to `max_t`, both inclusive, onto the end of `out`, in the float form. On
 /// error `out` is as it was.
-pub fn decode_into<F: Form>(
+pub fn decode_into<F: CountType>(
     bytes: &[u8],
     start_t: bool,
     min_t: i64,
@@ -27,7 +27,7 @@ pub fn decode_into<F: Form>(
     trim.finish(decoded, min_t, max_t, out)
 }
 
-fn decode_all<F: Form>(
+fn decode_all<F: CountType>(
     bytes: &[u8],
     start_t: bool,
     min_t: i64,
@@ -50,7 +50,7 @@ fn decode_all<F: Form>(
 
 /// All samples of a chunk in its own form: timestamp, histogram, start timestamp (0 for unknown). Of reset hints only
 /// that of gauges is given; whether a counter was reset shows when the samples are compared.
-pub fn stored_samples<F: Form>(
+pub fn stored_samples<F: CountType>(
     bytes: &[u8],
     start_t: bool,
 ) -> Result<Vec<(i64, HistogramIn<F>, i64)>, ChunkError> {
@@ -70,11 +70,11 @@ pub fn stored_samples<F: Form>(
 }
 
 /// Timestamp and numbers of the last sample.
-pub(super) type Last<F> = (DeltaCoder, SampleCodes<<F as Form>::Count, <F as Form>::Bucket>);
+pub(super) type Last<F> = (DeltaCoder, SampleCodes<<F as CountType>::Count, <F as CountType>::Bucket>);
 
 /// Walks over the samples of a chunk.
 #[derive(Clone, Debug)]
-pub(super) struct Samples<'a, F: Form> {
+pub(super) struct Samples<'a, F: CountType> {
     pub(super) r: BitReader<'a>,
     pub(super) flags: Flags,
     pub(super) total: u16,
@@ -85,7 +85,7 @@ pub(super) struct Samples<'a, F: Form> {
     pub(super) last: Option<Last<F>>,
 }
 
-impl<'a, F: Form> Samples<'a, F> {
+impl<'a, F: CountType> Samples<'a, F> {
     pub(super) fn new(bytes: &'a [u8], start_t: bool) -> Result<Self, ChunkError> {
         let (&[c0, c1, third], stream) = bytes.split_first_chunk::<HEADER>().ok_or(ChunkError::Truncated)?;
         let count = u16::from_be_bytes([c0, c1]);

@@ -7,7 +7,7 @@ use model::read::Columns;
 use model::sample::{STALE_NAN, is_stale};
 use proptest::prelude::*;
 
-use super::form::{Bucket, Count};
+use super::count_type::{Bucket, Count};
 use super::*;
 use crate::codec::chunk::{self, ChunkError};
 
@@ -148,7 +148,7 @@ fn essence(t: i64, start_t: i64, h: &FloatHistogram) -> String {
 }
 
 /// The chunks that samples make.
-fn chunks<F: Form>(samples: &Samples<HistogramIn<F>>, start_t: bool) -> Vec<Appender<F>>
+fn chunks<F: CountType>(samples: &Samples<HistogramIn<F>>, start_t: bool) -> Vec<Appender<F>>
 where
     Count<F>: Clone,
     Bucket<F>: Clone,
@@ -163,7 +163,7 @@ where
     chunks
 }
 
-fn decoded<F: Form>(chunks: &[Appender<F>]) -> Columns {
+fn decoded<F: CountType>(chunks: &[Appender<F>]) -> Columns {
     let mut out = Columns::default();
     for chunk in chunks {
         let before = out.len();
@@ -174,7 +174,7 @@ fn decoded<F: Form>(chunks: &[Appender<F>]) -> Columns {
     out
 }
 
-fn check<F: Form>(samples: &Samples<HistogramIn<F>>, floats: &Samples<FloatHistogram>, start_t: bool) {
+fn check<F: CountType>(samples: &Samples<HistogramIn<F>>, floats: &Samples<FloatHistogram>, start_t: bool) {
     let chunks = chunks::<F>(samples, start_t);
     let out = decoded(&chunks);
     let start = |i: usize| out.histogram_start_t.get(i).copied().unwrap_or(0);
@@ -261,7 +261,7 @@ fn one(reset_hint: ResetHint, buckets: &[i64]) -> Histogram {
     }
 }
 
-fn went<F: Form>(appended: Result<Appended<F>, ChunkError>) -> String {
+fn went<F: CountType>(appended: Result<Appended<F>, ChunkError>) -> String {
     match appended.unwrap() {
         Appended::Same => "same".into(),
         Appended::Widened => "widened".into(),

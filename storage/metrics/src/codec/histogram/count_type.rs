@@ -8,7 +8,7 @@ use crate::codec::chunk::Encoding;
 use crate::codec::xor_value::XorValue;
 
 /// Integer or float.
-pub trait Form: Clone + std::fmt::Debug {
+pub trait CountType: Clone + std::fmt::Debug {
     /// Codes counts.
     type Count: Coder<Value: PartialOrd> + std::fmt::Debug;
     /// Codes buckets.
@@ -34,9 +34,9 @@ pub trait Form: Clone + std::fmt::Debug {
 }
 
 /// A count of a form.
-pub type Count<F> = <<F as Form>::Count as Coder>::Value;
+pub type Count<F> = <<F as CountType>::Count as Coder>::Value;
 /// A bucket of a form.
-pub type Bucket<F> = <<F as Form>::Bucket as Coder>::Value;
+pub type Bucket<F> = <<F as CountType>::Bucket as Coder>::Value;
 /// A histogram of a form.
 pub type HistogramIn<F> = HistogramOf<Count<F>, Bucket<F>>;
 
@@ -55,7 +55,7 @@ pub enum Misfit {
 #[derive(Clone, Debug)]
 pub struct Integer;
 
-impl Form for Integer {
+impl CountType for Integer {
     type Count = CountCoder;
     type Bucket = DeltaCoder;
     type Absolute = i64;
@@ -99,7 +99,7 @@ impl Form for Integer {
 #[derive(Clone, Debug)]
 pub struct Float;
 
-impl Form for Float {
+impl CountType for Float {
     type Count = XorValue;
     type Bucket = XorValue;
     type Absolute = f64;
