@@ -17,7 +17,7 @@ use storage::index::select::select;
 use storage::index::series::SymbolPair;
 use storage::metrics::blocks::block::MetricsBlock;
 use storage::metrics::codec::chunk::Encoding;
-use storage::metrics::read::read_only::chunk_samples;
+use storage::metrics::store::read_only::chunk_samples;
 
 use super::histogram::write_histogram;
 use super::{open_block, open_dir};

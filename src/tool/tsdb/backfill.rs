@@ -9,7 +9,7 @@ use model::go_duration::parse_go_duration;
 use model::time::Clock;
 use storage::block::random_id;
 use storage::fs::{Disk, RealDisk};
-use storage::metrics::blocks::backfill::Backfill;
+use storage::metrics::store::backfill::Backfill;
 use tempfile::TempDir;
 
 use super::list::write_blocks;

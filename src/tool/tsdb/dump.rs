@@ -10,7 +10,7 @@ use model::float::FloatG;
 use model::read::{Hints, Selection};
 use model::{Labels, Matcher, Sample, SampleValue};
 use storage::fs::RealDisk;
-use storage::metrics::read::read_only::{ReadOnly, StoredSeries};
+use storage::metrics::store::read_only::{ReadOnly, StoredSeries};
 
 use super::{Warnings, open_dir};
 use crate::tool::ToolError;

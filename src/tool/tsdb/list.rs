@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use model::go_duration::go_duration;
 use storage::metrics::blocks::block::MetricsBlock;
-use storage::metrics::read::read_only::all_blocks;
+use storage::metrics::store::read_only::all_blocks;
 
 use super::open_dir;
 use crate::tool::ToolError;

@@ -84,12 +84,24 @@ impl Upkeep {
         self.try_round().inspect_err(|_| self.rounds.failed.inc())
     }
 
+    /// A store that fails does not hold up the others. The first error is the one to tell.
     fn try_round(&self) -> Result<(), StorageError> {
-        self.stores.iter().try_for_each(|store| store.refresh())?;
+        let (mut result, mut refreshed) = (Ok(()), Vec::new());
+        for store in &self.stores {
+            match store.refresh() {
+                Ok(()) => refreshed.push(store),
+                Err(e) => result = result.and(Err(e)),
+            }
+        }
         // Old blocks go first: on a full disk that makes room for the rest.
-        self.retention.apply(&self.stores)?;
-        self.stores.iter().try_for_each(|store| store.compact())?;
-        self.retention.apply(&self.stores)
+        let retained = self.retention.apply(&self.stores);
+        result = result.and(retained);
+        for store in refreshed {
+            let compacted = store.compact();
+            result = result.and(compacted);
+        }
+        let retained = self.retention.apply(&self.stores);
+        result.and(retained)
     }
 
     /// What is to be done every second; failures go to the observer.

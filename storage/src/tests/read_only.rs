@@ -7,7 +7,7 @@ use model::append::{Appendable, HistogramSample};
 use model::histogram::{Histogram, Span};
 use model::read::{Hints, Selection};
 use storage_base::fs::{Disk, SimDisk};
-use storage_metrics::read::read_only::{ReadOnly, StoredSeries};
+use storage_metrics::store::read_only::{ReadOnly, StoredSeries};
 
 use super::*;
 

@@ -1,11 +1,9 @@
 //! Blocks of metrics: reading, writing, merging, and what they consist of besides an index.
 
-pub mod backfill;
 pub mod block;
 pub mod block_writer;
 pub mod chunk_samples;
 pub mod chunk_segments;
-pub mod head_block;
 pub mod info;
 pub mod merge;
 pub mod meta;

@@ -30,8 +30,8 @@ use crate::head::log::Logs;
 use crate::head::open_chunk::CutRule;
 use crate::head::series::Bounds;
 use crate::head::table::SeriesTable;
+use crate::head::translation::Translation;
 use crate::options::FloatEncoding;
-use crate::replay::interim_head::Translation;
 
 pub mod append;
 pub mod bit_store;
@@ -50,6 +50,7 @@ pub mod open_histogram;
 pub mod out_of_order;
 pub mod series;
 pub mod table;
+pub mod translation;
 
 /// The head.
 pub struct Head {

@@ -11,7 +11,6 @@
 use crate::record::LogRef;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
 
 use model::SampleValue;
 use model::append::{Appender, Committed, SeriesRef};
@@ -21,35 +20,11 @@ use crate::head::head_chunks::HeadChunks;
 use crate::head::log::Logs;
 use crate::head::series::Bounds;
 use crate::head::table::{SeriesTable, slot_of};
+use crate::head::translation::{INTERIM_GENERATION, Translation};
 use crate::head::{Head, HeadOptions};
 use crate::replay::log_scan::LogScan;
 use storage_base::StorageError;
 use storage_base::fs::Disk;
-
-/// The first round of an interim head's series: no lasting head gets that far, so their references never meet.
-const FIRST_GENERATION: u32 = 1 << 31;
-
-/// References of an interim head's series, and what the lasting head calls them.
-#[derive(Debug)]
-pub struct Translation {
-    /// By slot; 0 for none.
-    references: Box<[u64]>,
-    since: Instant,
-}
-
-/// After this nobody is expected to come with a reference that it has not used since.
-const TRANSLATION_KEPT: Duration = Duration::from_secs(3600);
-
-impl Translation {
-    /// What the lasting head calls a series.
-    fn get(&self, of: SeriesRef) -> Option<SeriesRef> {
-        if (of.0 >> 32) as u32 != FIRST_GENERATION {
-            return None;
-        }
-        let found = *self.references.get(slot_of(of) as usize)?;
-        (found != 0).then_some(SeriesRef(found))
-    }
-}
 
 impl Head {
     /// An interim head until `self` has been brought back, whose logs are open. `scan` is of the log that is being
@@ -65,7 +40,7 @@ impl Head {
         let options = HeadOptions { out_of_order_chunk_samples: usize::MAX, ..options };
         let mut head = Self::new(HeadChunks::in_memory(disk), logs, min_valid_t, options);
         head.traffic = self.traffic.clone();
-        head.table = SeriesTable::from_generation(FIRST_GENERATION);
+        head.table = SeriesTable::from_generation(INTERIM_GENERATION);
         if let Some((_, last)) = scan.numbers {
             head.table.reserve_log_ref(last);
         }
@@ -79,8 +54,7 @@ impl Head {
 
     /// Frees what only old references need. A series of which one comes later is found by its labels.
     pub(crate) fn forget_old_references(&self) {
-        let is_old = |known: &Translation| known.since.elapsed() > TRANSLATION_KEPT;
-        if self.translation.read().as_ref().is_some_and(is_old) {
+        if self.translation.read().as_ref().is_some_and(Translation::is_old) {
             *self.translation.write() = None;
         }
     }
@@ -108,7 +82,7 @@ impl Head {
                 translation[slot_of(series) as usize] = named.0;
             }
         }
-        let translation = Translation { references: translation.into_boxed_slice(), since: Instant::now() };
+        let translation = Translation::new(translation);
         {
             let mut metadata = self.metadata.lock();
             for (series, known) in interim.metadata.lock().drain() {

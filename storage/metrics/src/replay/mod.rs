@@ -50,7 +50,6 @@ mod read_ahead;
 pub mod record_layout;
 mod replay_out_of_order;
 mod replay_series;
-pub mod replay_state;
 pub mod samples_by_series;
 
 #[cfg(test)]

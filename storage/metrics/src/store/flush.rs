@@ -12,10 +12,10 @@ use storage_base::observer::Event;
 
 use super::{MetricsStore, ROOT, Truncation, Work};
 use crate::blocks::block_writer::TimedChunk;
-use crate::blocks::head_block::write_block;
 use crate::blocks::meta::{BlockMeta, FROM_OUT_OF_ORDER};
 use crate::head::open_chunk::range_end;
 use crate::read::head_view::{HeadView, Subset};
+use crate::store::head_block::write_block;
 
 /// Part of the head that goes into a block.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use crate::head::Head;
 use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::read::head_view::HeadView;
 use crate::read::snapshot::Snapshot;
-use crate::replay::replay_state::ReplayState;
+use crate::store::replay_state::ReplayState;
 use storage_base::StorageError;
 use storage_base::block::BlockSet;
 use storage_base::block::publish::{remove_block, remove_leftovers};
@@ -32,10 +32,14 @@ use telemetry::Summary;
 
 use figures::BlockFigures;
 
+pub mod backfill;
 pub mod cardinality;
 mod delete;
 mod figures;
 mod flush;
+mod head_block;
+pub mod read_only;
+mod replay_state;
 mod rounds;
 mod snapshot;
 mod truncate;

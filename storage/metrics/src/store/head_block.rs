@@ -6,10 +6,10 @@ use model::read::Selection;
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 
-use super::block_writer::{BlockWriter, TimedChunk};
-use super::chunk_samples::{self, ChunkEncodings, EncodedChunk};
-use super::chunk_segments::Chunk;
-use super::meta::BlockMeta;
+use crate::blocks::block_writer::{BlockWriter, TimedChunk};
+use crate::blocks::chunk_samples::{self, ChunkEncodings, EncodedChunk};
+use crate::blocks::chunk_segments::Chunk;
+use crate::blocks::meta::BlockMeta;
 use crate::codec::chunk::Encoding;
 use crate::head::head_chunks::ChunkBytes;
 use crate::read::head_view::{HeadView, Subset};

@@ -15,7 +15,7 @@ use crate::read::head_view::HeadView;
 use crate::read::selected::Selected;
 use crate::read::series_cursor::SeriesCursor;
 use crate::read::snapshot::Snapshot;
-use crate::replay::replay_state::whole_head;
+use crate::store::replay_state::whole_head;
 use crate::store::{ROOT, in_order_end};
 use crate::stored_samples;
 use storage_base::block::{Block, BlockSet, block_id};
