@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use storage_base::fs::{Disk, SimDisk};
-use storage_metrics::head::head_chunks::{DIR, FoundChunk, HeadChunks};
+use storage_metrics::format::HEAD_CHUNKS_DIR;
+use storage_metrics::head::head_chunks::{FoundChunk, HeadChunks};
 
 fuzz_target!(|data: &[u8]| {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(0));
     let (first, second) = data.split_at(data.len().min(1 << 16) * 2 / 3);
-    disk.create_dir_all(Path::new(DIR)).expect("a directory");
+    disk.create_dir_all(Path::new(HEAD_CHUNKS_DIR)).expect("a directory");
     for (name, bytes) in [("000001", first), ("000002", second)] {
         // The checksum of a file's first chunk is mended, so that some get behind it.
         let mut bytes = bytes.to_vec();
         mend(&mut bytes);
-        disk.create(&Path::new(DIR).join(name)).and_then(|mut file| file.append(&bytes)).expect("room");
+        disk.create(&Path::new(HEAD_CHUNKS_DIR).join(name)).and_then(|mut file| file.append(&bytes)).expect("room");
     }
     let (found, _) = open(&disk);
     let (again, damaged) = open(&disk);

@@ -13,6 +13,7 @@ use model::append::{Appendable, Appender};
 use model::read::{ReadError, SeriesSource};
 use model::time::Clock;
 use parking_lot::Mutex;
+use storage_base::format::LOCK_FILE;
 use storage_base::fs::{Disk, Lock};
 use storage_base::retention::Retention;
 use storage_base::store::{Context, Store};
@@ -39,9 +40,6 @@ pub use storage_metrics::{
     BlockInfo, Cardinality, ExemplarQuery, FloatEncoding, ReplayProgress, SeriesExemplars,
     XOR_WITHOUT_START_T,
 };
-
-/// The lock file's name. Source: Prometheus `tsdb/tsdbutil/dir_locker.go`.
-const LOCK_FILE: &str = "lock";
 
 /// What a status page shows of a data directory.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,5 +1,10 @@
 //! File names, magic numbers, versions and limits of what all stores have on disk, and where each comes from.
 
+// --- The directory ---
+
+/// The lock file's name. Source: Prometheus `tsdb/tsdbutil/dir_locker.go`.
+pub const LOCK_FILE: &str = "lock";
+
 // --- Blocks ---
 
 /// Magic number of an index file. Source: Prometheus `tsdb/index/index.go`.

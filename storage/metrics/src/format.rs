@@ -23,6 +23,15 @@ pub const META_FILE: &str = "meta.json";
 /// The only version of `meta.json`.
 pub const META_VERSION: u32 = 1;
 
+// --- Head chunks ---
+
+/// The directory of the head's full chunks. Source: Prometheus `tsdb/chunks/head_chunks.go`.
+pub const HEAD_CHUNKS_DIR: &str = "chunks_head";
+/// Magic number of a head chunk file.
+pub const HEAD_CHUNKS_MAGIC: u32 = 0x0130_bc91;
+/// The only version of head chunk files.
+pub const HEAD_CHUNKS_VERSION: u8 = 1;
+
 // --- Logs ---
 
 /// The directory of the write-ahead log. Source: Prometheus `tsdb/db.go`.

@@ -24,13 +24,13 @@ use model::read::{Columns, Hints, Selection, SeriesSource};
 use model::sample::STALE_NAN;
 use model::{Labels, MatchOp, Matcher};
 use parking_lot::{Condvar, Mutex};
+use storage_base::fs::SimDisk;
+use storage_base::fs::sim::random::Random;
+use storage_base::store::Store;
 
 use self::map::{Map, SERIES, Samples};
 use super::{HOUR, Heard, MINUTE, begin, open_with, options_with, series};
 use crate::{FloatEncoding, Options, Storage, StorageError};
-use storage_base::fs::SimDisk;
-use storage_base::fs::sim::random::Random;
-use storage_base::store::Store;
 
 /// How out-of-order samples may be.
 const WINDOW: i64 = 3 * HOUR;

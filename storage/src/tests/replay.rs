@@ -9,7 +9,6 @@ use model::histogram::Histogram;
 use model::read::{Hints, Selection, SeriesSource as _};
 use model::sample::Exemplar;
 use model::{Labels, Matcher};
-
 use storage_base::fs::SimDisk;
 use storage_base::observer::Silent;
 use storage_base::store::{Context, Store};

@@ -8,12 +8,11 @@ use model::Matcher;
 use model::append::{Appendable, HistogramSample};
 use model::histogram::{Histogram, Span};
 use model::read::{Columns, Hints, Selection};
-
+use storage_base::fs::SimDisk;
 use storage_metrics::codec::chunk::Encoding;
 
 use super::*;
 use crate::{FloatEncoding, Limits, Storage, metrics};
-use storage_base::fs::SimDisk;
 
 /// A histogram of this many observations.
 fn integers(n: u64) -> HistogramSample {

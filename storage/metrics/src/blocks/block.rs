@@ -9,12 +9,6 @@ use std::sync::Arc;
 use model::read::{Columns, Selection};
 use model::{Labels, Matcher};
 use rayon::prelude::*;
-
-use crate::blocks::chunk_segments::{Chunk, ChunkReader};
-use crate::blocks::meta::BlockMeta;
-use crate::blocks::tombstones::{Interval, Intervals, Tombstones};
-use crate::codec::chunk::decode;
-use crate::format::CHUNKS_DIR;
 use storage_base::block::{Block, Ulid};
 use storage_base::format::INDEX_FILE;
 use storage_base::fs::Disk;
@@ -24,6 +18,12 @@ use storage_base::index::reader::IndexReader;
 use storage_base::index::select::{LabelIndex, label_values, select};
 use storage_base::index::series_labels::SeriesLabels;
 use storage_base::{Corruption, StorageError};
+
+use crate::blocks::chunk_segments::{Chunk, ChunkReader};
+use crate::blocks::meta::BlockMeta;
+use crate::blocks::tombstones::{Interval, Intervals, Tombstones};
+use crate::codec::chunk::decode;
+use crate::format::CHUNKS_DIR;
 
 /// Series that one thread reads in a row.
 const PARALLEL_BATCH: usize = 512;

@@ -5,12 +5,6 @@ use std::path::Path;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::Labels;
-use ulid::Ulid;
-
-use crate::blocks::chunk_segments::{Chunk, ChunkWriter};
-use crate::blocks::meta::{BlockMeta, Stats};
-use crate::blocks::tombstones::Tombstones;
-use crate::format::{CHUNKS_DIR, META_FILE, TOMBSTONES_FILE};
 use storage_base::StorageError;
 use storage_base::block::publish::StagedBlock;
 use storage_base::format::INDEX_FILE;
@@ -18,6 +12,12 @@ use storage_base::fs::Disk;
 use storage_base::index::ChunkMeta;
 use storage_base::index::series::SymbolPair;
 use storage_base::index::writer::IndexWriter;
+use ulid::Ulid;
+
+use crate::blocks::chunk_segments::{Chunk, ChunkWriter};
+use crate::blocks::meta::{BlockMeta, Stats};
+use crate::blocks::tombstones::Tombstones;
+use crate::format::{CHUNKS_DIR, META_FILE, TOMBSTONES_FILE};
 
 /// A block being written. Dropped without [`BlockWriter::finish`], it leaves nothing.
 pub struct BlockWriter<'d> {

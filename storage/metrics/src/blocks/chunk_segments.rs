@@ -6,14 +6,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::codec::chunk::{Encoding, count};
-use crate::format::{CHUNK_SEGMENT_LEN_MAX, CHUNKS_MAGIC, CHUNKS_VERSION};
 use storage_base::bytes::crc::Crc32c;
 use storage_base::bytes::prefetch::prefetch;
 use storage_base::bytes::reader::{ByteReader, Truncated};
 use storage_base::bytes::varint::{MAX_LEN, put_uvarint};
 use storage_base::fs::{BufferedFile, Disk, Mapped};
 use storage_base::{Corruption, StorageError};
+
+use crate::codec::chunk::{Encoding, count};
+use crate::format::{CHUNK_SEGMENT_LEN_MAX, CHUNKS_MAGIC, CHUNKS_VERSION};
 
 const HEADER_LEN: usize = 8;
 /// Bytes of a chunk that are loaded ahead: most chunks of floats are not much longer.

@@ -6,11 +6,16 @@
 //! where two samples have the same time, that of the input that comes first counts. Bounds and rules: Prometheus
 //! `tsdb/compact.go`, `storage/merge.go`.
 
-use model::Sample;
-
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::path::Path;
+
+use model::Sample;
+use storage_base::fs::Disk;
+use storage_base::index::ChunkMeta;
+use storage_base::index::select::LabelIndex;
+use storage_base::index::series::SymbolPair;
+use storage_base::{Corruption, StorageError};
 
 use crate::blocks::block::MetricsBlock;
 use crate::blocks::block_writer::{BlockWriter, TimedChunk};
@@ -18,11 +23,6 @@ use crate::blocks::chunk_samples::{ChunkEncodings, EncodedChunk, encode, samples
 use crate::blocks::chunk_segments::Chunk;
 use crate::blocks::meta::BlockMeta;
 use crate::blocks::tombstones::{Interval, Intervals};
-use storage_base::fs::Disk;
-use storage_base::index::ChunkMeta;
-use storage_base::index::select::LabelIndex;
-use storage_base::index::series::SymbolPair;
-use storage_base::{Corruption, StorageError};
 
 /// Series between two reports of progress.
 const REPORT_EVERY: u64 = 256;

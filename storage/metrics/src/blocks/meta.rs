@@ -5,12 +5,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use ulid::Ulid;
-
 use storage_base::block::plan::Candidate;
 use storage_base::block::publish::replace_file;
 use storage_base::fs::Disk;
 use storage_base::{Corruption, StorageError};
+use ulid::Ulid;
 
 use crate::format::{META_FILE, META_VERSION};
 

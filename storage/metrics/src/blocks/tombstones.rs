@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::format::{TOMBSTONES_FILE, TOMBSTONES_MAGIC, TOMBSTONES_VERSION};
 use storage_base::block::publish::replace_file;
 use storage_base::bytes::crc::Crc32c;
 use storage_base::bytes::reader::{ByteReader, Truncated};
 use storage_base::bytes::varint::{put_uvarint, put_varint};
 use storage_base::fs::Disk;
 use storage_base::{Corruption, StorageError};
+
+use crate::format::{TOMBSTONES_FILE, TOMBSTONES_MAGIC, TOMBSTONES_VERSION};
 
 const HEADER_LEN: usize = 5;
 

@@ -12,12 +12,12 @@
 //! | `1111` | 64 bits |
 
 use model::read::Columns;
+use storage_base::bytes::varint::{unzigzag, zigzag};
 
 use super::bits::{BITS_AT, BitPacker, BitWriter, Bits, PutBits};
 use super::chunk::{ChunkError, MAX_SAMPLES, NOT_ASCENDING, Trim, ascends};
 use super::varbit::{fits, unfold};
 use super::xor_value::XorValue;
-use storage_base::bytes::varint::{unzigzag, zigzag};
 
 /// Bytes before the bit stream.
 const HEADER: usize = 2;

@@ -14,12 +14,12 @@ use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
 use model::{Labels, SampleValue};
 use parking_lot::MutexGuard;
+use storage_base::StorageError;
 
 use crate::head::Head;
 use crate::head::series::{Bounds, END_OF_TIME, Place, Series};
 use crate::head::table::Pages;
 use crate::record::{LogRef, RefSample};
-use storage_base::StorageError;
 
 /// One appender.
 pub struct HeadAppender {

@@ -10,7 +10,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-
 use storage_base::bytes::prefetch::prefetch;
 
 /// Bits of a word.

@@ -1,12 +1,13 @@
 //! What `commit` does with what an appender gathered.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
 use model::SampleValue;
 use model::append::{AppendError, Committed, HistogramSample, SeriesRef};
 use model::histogram::{FloatHistogram, Histogram};
 use model::sample::is_stale;
-
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use storage_base::StorageError;
 
 use crate::codec::chunk::Encoding;
 use crate::head::Head;
@@ -18,7 +19,6 @@ use crate::head::out_of_order::OutOfOrderSample;
 use crate::head::series::{Bounds, Place, Series};
 use crate::head::table::Pages;
 use crate::record::{LogRef, RefSample, RefSeries};
-use storage_base::StorageError;
 
 impl Head {
     /// Logs and stores what an appender gathered.

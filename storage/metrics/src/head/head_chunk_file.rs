@@ -1,18 +1,19 @@
 //! One file of `chunks_head/`: its name, its header, and the chunks in it (format section 5).
 
-use super::head_chunks::{ChunkBytes, DIR, FoundChunk};
-use crate::codec::chunk::{self, Encoding};
-use crate::head::closed_chunks::ClosedChunk;
-use crate::record::LogRef;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+
 use storage_base::StorageError;
 use storage_base::bytes::crc::Crc32c;
 use storage_base::bytes::reader::ByteReader;
 use storage_base::fs::{Disk, Mapped};
 
-pub(super) const MAGIC: u32 = 0x0130_bc91;
-pub(super) const VERSION: u8 = 1;
+use super::head_chunks::{ChunkBytes, FoundChunk};
+use crate::codec::chunk::{self, Encoding};
+use crate::format::{HEAD_CHUNKS_DIR, HEAD_CHUNKS_MAGIC, HEAD_CHUNKS_VERSION};
+use crate::head::closed_chunks::ClosedChunk;
+use crate::record::LogRef;
+
 pub(super) const HEADER: usize = 8;
 /// Series reference, first and last time, encoding.
 pub(super) const CHUNK_HEAD: usize = 25;
@@ -22,8 +23,10 @@ pub(super) const OUT_OF_ORDER_BIT: u8 = 0x80;
 pub(super) const NUMBER_MAX: u32 = u32::MAX / 2;
 /// Chunks are not longer than this; what says so is damaged.
 pub(super) const CHUNK_LEN_MAX: u64 = 64 << 20;
+
+/// The file with a number.
 pub(super) fn path(number: u32) -> PathBuf {
-    Path::new(DIR).join(format!("{number:06}"))
+    Path::new(HEAD_CHUNKS_DIR).join(format!("{number:06}"))
 }
 
 /// The number of the file with a name.
@@ -34,8 +37,8 @@ pub(super) fn number_of(name: &str) -> Option<u32> {
 
 pub(super) fn header() -> [u8; HEADER] {
     let mut header = [0; HEADER];
-    header[..4].copy_from_slice(&MAGIC.to_be_bytes());
-    header[4] = VERSION;
+    header[..4].copy_from_slice(&HEAD_CHUNKS_MAGIC.to_be_bytes());
+    header[4] = HEAD_CHUNKS_VERSION;
     header
 }
 
@@ -63,7 +66,7 @@ pub(super) fn cut(disk: &dyn Disk, numbers: RangeInclusive<u32>, offset: u64) ->
             file.sync().map_err(StorageError::io_while("syncing", &shown))?;
         }
     }
-    let dir = Path::new(DIR);
+    let dir = Path::new(HEAD_CHUNKS_DIR);
     disk.sync_dir(dir).map_err(StorageError::io_while("syncing", disk.display(dir)))
 }
 
@@ -138,11 +141,11 @@ pub(super) fn slice(file: &Mapped, offset: usize) -> Result<(Encoding, ChunkByte
 
 /// Goes through a file. An error carries the offset behind the last whole chunk.
 pub(super) fn scan(file: &[u8], number: u32, mut found: impl FnMut(FoundChunk)) -> Result<(), (u64, String)> {
-    if file.len() < HEADER || file[..4] != MAGIC.to_be_bytes() {
+    if file.len() < HEADER || file[..4] != HEAD_CHUNKS_MAGIC.to_be_bytes() {
         // An empty file is what a crash leaves of one that was just created.
         return Err((0, "no header of a head chunk file".into()));
     }
-    if file[4] != VERSION {
+    if file[4] != HEAD_CHUNKS_VERSION {
         return Err((0, format!("version {} of head chunk files", file[4])));
     }
     let mut offset = HEADER;

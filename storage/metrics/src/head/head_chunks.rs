@@ -5,16 +5,13 @@
 //! the write-ahead log holds the same samples until the head is truncated. Reading maps a file once and again when it
 //! has grown.
 
-use crate::codec::chunk::{self, Encoding};
-use crate::head::bit_store::BitStore;
-use crate::head::closed_chunks::ClosedChunk;
-use crate::record::LogRef;
-use model::read::Columns;
-use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::read::Columns;
+use parking_lot::{Mutex, RwLock};
 use storage_base::bytes::crc::Crc32c;
 use storage_base::bytes::varint::put_uvarint;
 use storage_base::fs::{Disk, Mapped, WriteFile};
@@ -24,9 +21,12 @@ use super::head_chunk_file::{
     CHUNK_HEAD, HEADER, NUMBER_MAX, OUT_OF_ORDER_BIT, cut, header, map, number_of, parse, path, place, scan,
     slice,
 };
+use crate::codec::chunk::{self, Encoding};
+use crate::format::HEAD_CHUNKS_DIR;
+use crate::head::bit_store::BitStore;
+use crate::head::closed_chunks::ClosedChunk;
+use crate::record::LogRef;
 
-/// The directory below the data directory.
-pub const DIR: &str = "chunks_head";
 /// A file takes no further chunk beyond this. Source: Prometheus `MaxHeadChunkFileSize`.
 const FILE_LEN_MAX: u64 = 128 << 20;
 /// The buffer is written when it is longer than this.
@@ -103,7 +103,7 @@ impl HeadChunks {
         disk: Arc<dyn Disk>,
         mut found: impl FnMut(FoundChunk),
     ) -> Result<(Self, Option<Corruption>), StorageError> {
-        let dir = Path::new(DIR);
+        let dir = Path::new(HEAD_CHUNKS_DIR);
         let shown = disk.display(dir);
         disk.create_dir_all(dir).map_err(StorageError::io_while("creating", &shown))?;
         let mut numbers: Vec<u32> = disk
@@ -329,7 +329,7 @@ impl HeadChunks {
             self.maps.write().remove(number);
         }
         if !gone.is_empty() {
-            let dir = Path::new(DIR);
+            let dir = Path::new(HEAD_CHUNKS_DIR);
             self.disk.sync_dir(dir).map_err(StorageError::io_while("syncing", self.disk.display(dir)))?;
         }
         Ok(())
@@ -342,7 +342,7 @@ impl HeadChunks {
 
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
-        let on_disk = self.disk.list(Path::new(DIR)).unwrap_or_default();
+        let on_disk = self.disk.list(Path::new(HEAD_CHUNKS_DIR)).unwrap_or_default();
         on_disk.iter().map(|entry| entry.len).sum()
     }
 
@@ -446,8 +446,8 @@ mod tests {
             let crc = Crc32c::of(&bytes[HEADER..]).to_bytes();
             bytes.extend_from_slice(&crc);
         }
-        disk.create_dir_all(Path::new(DIR)).unwrap();
-        disk.create(&Path::new(DIR).join(name)).unwrap().append(&bytes).unwrap();
+        disk.create_dir_all(Path::new(HEAD_CHUNKS_DIR)).unwrap();
+        disk.create(&Path::new(HEAD_CHUNKS_DIR).join(name)).unwrap().append(&bytes).unwrap();
     }
 
     #[test]
@@ -492,7 +492,7 @@ mod tests {
                 chunks.skip_to(place).unwrap();
                 assert!(chunks.write(LogRef(1), 0, 0, Encoding::Xor, false, &[0, 0]) >= place);
             }
-            assert_eq!(disk.list(Path::new(DIR)).unwrap().len(), files, "{names:?} {place:x}");
+            assert_eq!(disk.list(Path::new(HEAD_CHUNKS_DIR)).unwrap().len(), files, "{names:?} {place:x}");
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use crate::head::table::Pages;
 use storage_base::StorageError;
 use storage_base::index::mem::{MemIndex, PairId};
 use storage_base::index::postings::Postings;
 use storage_base::index::select::LabelIndex;
+
+use crate::head::table::Pages;
 
 /// Index and series of a head, looked at together. Holds nothing; the caller holds the lock of the index.
 pub(crate) struct HeadIndex<'h> {

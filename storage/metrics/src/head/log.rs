@@ -11,6 +11,11 @@ use model::SampleValue;
 use model::append::{HistogramSample, SeriesRef};
 use model::metadata::Metadata;
 use model::sample::Exemplar;
+use storage_base::StorageError;
+use storage_base::fs::Disk;
+use storage_base::wal::segment::{self, Segment};
+use storage_base::wal::writer::{PendingSync, Writer, WriterOptions};
+use storage_base::wal::{Batch, Position};
 
 use crate::blocks::tombstones::Interval;
 use crate::format::{WAL_DIR, WBL_DIR};
@@ -19,11 +24,6 @@ use crate::record::{
     self, LogRef, RefExemplar, RefFloatHistogram, RefHistogram, RefMetadata, RefMmapMarker, RefSample,
     RefSeries, RefTombstone,
 };
-use storage_base::StorageError;
-use storage_base::fs::Disk;
-use storage_base::wal::segment::{self, Segment};
-use storage_base::wal::writer::{PendingSync, Writer, WriterOptions};
-use storage_base::wal::{Batch, Position};
 
 /// Both logs.
 pub struct Logs {

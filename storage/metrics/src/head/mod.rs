@@ -8,7 +8,6 @@
 //! [`head_chunks`], and, when they came out of order, in [`out_of_order`] chunks. Commits are numbered by
 //! [`isolation`].
 
-use crate::record::LogRef;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,6 +31,7 @@ use crate::head::series::Bounds;
 use crate::head::table::SeriesTable;
 use crate::head::translation::Translation;
 use crate::options::FloatEncoding;
+use crate::record::LogRef;
 
 pub mod append;
 pub mod bit_store;

@@ -1,5 +1,7 @@
 //! When chunks are cut, and the open chunks that few series have: of histograms, and of floats with start timestamps.
 
+use model::append::HistogramSample;
+
 use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::codec::chunk::Encoding;
 use crate::codec::xor2::Xor2Appender;
@@ -7,7 +9,6 @@ use crate::head::closed_chunks::{ClosedChunk, SPAN_END};
 use crate::head::head_chunks::HeadChunks;
 use crate::head::open_histogram::OpenHistogram;
 use crate::record::LogRef;
-use model::append::HistogramSample;
 
 /// A float chunk that is longer takes no further sample. Prometheus: 1024 bytes minus the longest sample.
 pub(super) const FLOAT_CHUNK_BYTES_MAX: usize = 1005;

@@ -6,12 +6,13 @@
 //! nothing is written at all ([`OpenFloats::is_flat`]): the first sample follows from the last. What is written, the
 //! chunk's bits behind its first timestamp, goes to the [`BitStore`] a word at a time.
 
+use storage_base::bytes::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
+
 use crate::codec::bits::PutBits;
 use crate::codec::gorilla::put_dod;
 use crate::codec::xor_value::XorValue;
 use crate::head::bit_store::{BitStore, Chain, LastCell, WORD_BITS};
 use crate::head::constant_run::ConstantRun;
-use storage_base::bytes::varint::{put_uvarint, put_varint, uvarint_len, zigzag};
 
 /// Bytes before the bit stream: the count of samples.
 const HEADER: usize = 2;

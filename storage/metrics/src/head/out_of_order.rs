@@ -3,7 +3,6 @@
 //! OutOfOrder samples are few and rarely last, so they stay plain until their chunk is full. A sample remembers its
 //! commit, because time does not tell what a snapshot may see of them.
 
-use crate::record::LogRef;
 use std::sync::Arc;
 
 use model::read::Columns;
@@ -13,6 +12,7 @@ use crate::blocks::chunk_samples::{self, ChunkEncodings, EncodedChunk};
 use crate::codec::chunk::{self, ChunkError};
 use crate::head::closed_chunks::ClosedChunk;
 use crate::head::head_chunks::HeadChunks;
+use crate::record::LogRef;
 
 /// A out-of-order sample in the open chunk.
 #[derive(Clone, Debug)]

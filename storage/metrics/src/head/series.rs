@@ -3,6 +3,14 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
+use model::SampleValue;
+use model::append::{AppendError, HistogramSample};
+use model::sample::is_stale;
+use storage_base::index::pair_lists::PairList;
+
+use super::open_chunk::{
+    BoxedChunk, BoxedOpen, CutRule, FLOAT_CHUNK_BYTES_MAX, chunk_end, range_end, write_out,
+};
 use crate::blocks::chunk_samples::{self};
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
@@ -14,14 +22,6 @@ use crate::head::open_floats::OpenFloats;
 use crate::head::open_histogram::OpenHistogram;
 use crate::head::out_of_order::OutOfOrder;
 use crate::record::LogRef;
-use model::SampleValue;
-use model::append::{AppendError, HistogramSample};
-use model::sample::is_stale;
-use storage_base::index::pair_lists::PairList;
-
-use super::open_chunk::{
-    BoxedChunk, BoxedOpen, CutRule, FLOAT_CHUNK_BYTES_MAX, chunk_end, range_end, write_out,
-};
 
 /// No sample is at this time: the end of a block is behind its last sample.
 pub const END_OF_TIME: i64 = i64::MAX;

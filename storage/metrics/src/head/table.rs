@@ -5,7 +5,6 @@
 //! used again one round later. Series are found by a hash of their labels; a look-up by reference takes no shared
 //! lock: a caller that needs many takes a copy of the page list once.
 
-use crate::record::LogRef;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,13 +12,14 @@ use hashbrown::HashTable;
 use model::Labels;
 use model::append::SeriesRef;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-
-use crate::head::series::Series;
 use storage_base::bytes::prefetch::prefetch;
 use storage_base::index::mem::MemIndex;
 use storage_base::index::pair_lists::PairList;
 use storage_base::index::postings::Postings;
 use storage_base::index::select::LabelIndex;
+
+use crate::head::series::Series;
+use crate::record::LogRef;
 
 /// Slots of a page.
 const PAGE: usize = 512;

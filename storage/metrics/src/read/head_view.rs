@@ -1,5 +1,18 @@
 //! The head as one snapshot sees it.
 
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use model::append::SeriesRef;
+use model::read::{Columns, Selection};
+use model::{Labels, Matcher};
+use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
+use storage_base::StorageError;
+use storage_base::index::mem::MemIndex;
+use storage_base::index::projection::Projection;
+use storage_base::index::select;
+
 use crate::blocks::tombstones::Tombstones;
 use crate::codec::chunk::{self, Encoding};
 use crate::head::Head;
@@ -12,17 +25,6 @@ use crate::head::out_of_order::{OutOfOrderChunk, OutOfOrderSample};
 use crate::head::series::{Open, Series};
 use crate::head::table::Pages;
 use crate::read::series_cursor::{Piece, Source};
-use model::append::SeriesRef;
-use model::read::{Columns, Selection};
-use model::{Labels, Matcher};
-use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
-use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use storage_base::StorageError;
-use storage_base::index::mem::MemIndex;
-use storage_base::index::projection::Projection;
-use storage_base::index::select;
 
 thread_local! {
     /// Memory for the places of a series' chunks and the bytes of its open one, kept from one series to the next.

@@ -12,17 +12,17 @@ use model::append::SeriesRef;
 use model::labels::METADATA_LABELS;
 use model::read::Selection;
 use rayon::prelude::*;
-
-use crate::blocks::block_writer::SymbolTable;
-use crate::head::series::{Open, Series};
-use crate::head::table::SeriesTable;
-use crate::read::head_view::{HeadView, Subset};
 use storage_base::StorageError;
 use storage_base::bytes::prefetch::prefetch;
 use storage_base::index::mem::{MemIndex, NameId, PairId};
 use storage_base::index::pair_lists::PairList;
 use storage_base::index::projection::Projection;
 use storage_base::index::select;
+
+use crate::blocks::block_writer::SymbolTable;
+use crate::head::series::{Open, Series};
+use crate::head::table::SeriesTable;
+use crate::read::head_view::{HeadView, Subset};
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;

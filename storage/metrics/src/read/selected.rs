@@ -1,16 +1,18 @@
 //! A selected series, and where its samples are.
 
+use std::sync::Arc;
+
+use model::Labels;
+use model::append::SeriesRef;
+use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries};
+use storage_base::StorageError;
+use storage_base::index::ChunkMeta;
+
 use super::head_view::HeadView;
 use crate::blocks::block::SharedBlock;
 use crate::blocks::tombstones::Intervals;
 use crate::read::series_cursor::{Piece, SeriesCursor, Source};
 use crate::record::LogRef;
-use model::Labels;
-use model::append::SeriesRef;
-use model::read::{Columns, Cursor, ReadError, Selection, Series as SelectedSeries};
-use std::sync::Arc;
-use storage_base::StorageError;
-use storage_base::index::ChunkMeta;
 
 /// One part of a selected series.
 pub(super) enum SeriesPart {

@@ -9,6 +9,8 @@ use model::SampleValue;
 use model::append::HistogramSample;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::read::{Columns, Cursor, ReadError};
+use storage_base::StorageError;
+use storage_base::index::ChunkMeta;
 
 use crate::blocks::block::SharedBlock;
 use crate::blocks::chunk_segments::Chunk;
@@ -16,8 +18,6 @@ use crate::blocks::tombstones::Intervals;
 use crate::codec::chunk::{self, Encoding};
 use crate::head::head_chunks::{ChunkBytes, HeadChunks};
 use crate::stored_samples;
-use storage_base::StorageError;
-use storage_base::index::ChunkMeta;
 
 /// Where a piece's samples are.
 #[derive(Clone)]

@@ -4,18 +4,20 @@
 //! which the head is seen. While the log is replayed there are two heads. Selecting looks at indexes alone; a series'
 //! chunks are found when a cursor is asked for. While a snapshot lives, nothing that it may need leaves the head.
 
-use super::head_view::{HeadView, Subset};
-use super::selected::{Selected, SeriesPart};
-use crate::blocks::block::{BlockSeries, MetricsBlock};
-use crate::read::search::{FEW_SERIES, FoundSeries};
-use model::read::{ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use model::read::{ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use rayon::prelude::*;
 use storage_base::StorageError;
 use storage_base::block::set::BlockSet;
 use storage_base::index::projection::Projection;
 use storage_base::index::select;
+
+use super::head_view::{HeadView, Subset};
+use super::selected::{Selected, SeriesPart};
+use crate::blocks::block::{BlockSeries, MetricsBlock};
+use crate::read::search::{FEW_SERIES, FoundSeries};
 
 /// What was stored when it was taken.
 pub struct Snapshot {

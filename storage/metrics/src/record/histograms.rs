@@ -9,15 +9,15 @@ use model::histogram::{
     CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, FloatHistogram, Histogram, HistogramError, HistogramOf,
     ResetHint, Span,
 };
+use storage_base::bytes::reader::{ByteReader, Truncated};
+use storage_base::bytes::varint::{put_uvarint, put_varint};
+use storage_base::wal::Batch;
 
 use super::{
     Base, CUSTOM_FLOAT_HISTOGRAMS, CUSTOM_HISTOGRAMS, FLOAT_HISTOGRAMS, FLOAT_HISTOGRAMS_V2, HISTOGRAMS,
     HISTOGRAMS_V2, RecordError, RefFloatHistogram, RefHistogram, RefHistogramOf, V2,
 };
 use crate::format::{HISTOGRAM_SCHEMA_MAX, HISTOGRAM_SCHEMA_MIN};
-use storage_base::bytes::reader::{ByteReader, Truncated};
-use storage_base::bytes::varint::{put_uvarint, put_varint};
-use storage_base::wal::Batch;
 
 /// Adds records of integer histogram samples: one with `start_t`, else up to two.
 pub fn put_histograms(batch: &mut Batch, samples: &[RefHistogram], start_t: bool) {

@@ -1,10 +1,11 @@
 //! Records 2, 4 and 11: float samples and exemplars.
 
+use storage_base::bytes::reader::ByteReader;
+
 use super::{
     Base, EXEMPLARS, RecordError, RefExemplar, RefSample, SAMPLES, SAMPLES_V2, V2, read_labels,
     series::put_labels,
 };
-use storage_base::bytes::reader::ByteReader;
 
 /// Appends a record of samples; with `start_t` in the form that carries start timestamps. Nothing when there are
 /// none.

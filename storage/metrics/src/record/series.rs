@@ -2,13 +2,13 @@
 
 use model::Labels;
 use model::metadata::{Metadata, MetricType};
+use storage_base::bytes::reader::ByteReader;
+use storage_base::bytes::varint::{put_uvarint, put_varint};
 
 use super::{
     LogRef, METADATA, MMAP_MARKERS, OUT_OF_ORDER_COVERED, OUT_OF_ORDER_FOLLOWS, RecordError, RefMetadata,
     RefMmapMarker, RefSeries, RefTombstone, SERIES, TOMBSTONES,
 };
-use storage_base::bytes::reader::ByteReader;
-use storage_base::bytes::varint::{put_uvarint, put_varint};
 
 const UNIT: &str = "UNIT";
 const HELP: &str = "HELP";

@@ -1,10 +1,11 @@
 //! Round trips of all kinds, known bytes, hostile bytes.
 
-use super::*;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, Span};
 use model::metadata::MetricType;
 use proptest::prelude::*;
 use storage_base::wal::Batch;
+
+use super::*;
 
 fn decode(record: &[u8]) -> Result<Record, RecordError> {
     Decoder::default().decode(record)

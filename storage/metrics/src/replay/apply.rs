@@ -1,14 +1,15 @@
 //! What each kind of record does to the head that is being brought back.
 
+use std::sync::Arc;
+
+use model::append::HistogramSample;
+use model::sample::Exemplar;
+
+use super::Replay;
 use crate::head::series::END_OF_TIME;
 use crate::record::{self, LogRef, Record, RefSample};
 use crate::replay::column_batch::FloatOf;
 use crate::replay::record_layout::RecordLayout;
-use model::append::HistogramSample;
-use model::sample::Exemplar;
-use std::sync::Arc;
-
-use super::Replay;
 
 impl Replay<'_> {
     /// Takes the samples of a record of floats one by one.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use model::append::HistogramSample;
 use model::sample::is_stale;
 use rayon::prelude::*;
+use storage_base::bytes::prefetch::prefetch;
 
 use crate::head::Head;
 use crate::head::commit::widen;
@@ -21,7 +22,6 @@ use crate::head::table::Pages;
 use crate::replay::log_slots::LogSlots;
 use crate::replay::record_layout::RecordLayout;
 use crate::replay::samples_by_series::{SamplesBySeries, Tally, push_float};
-use storage_base::bytes::prefetch::prefetch;
 
 /// Values of records that are kept until they are stored, 16 MiB; one block may exceed it. Tests have less data.
 const VALUES_MAX: usize = if cfg!(test) { 1500 } else { 2 << 20 };

@@ -1,10 +1,10 @@
 //! What head chunk files hold, until replay meets its series.
 
-use crate::record::LogRef;
 use hashbrown::{HashMap, HashSet};
 
 use crate::head::closed_chunks::ClosedChunk;
 use crate::head::head_chunks::FoundChunk;
+use crate::record::LogRef;
 
 /// Chunks by their series' number in the log.
 #[derive(Default)]

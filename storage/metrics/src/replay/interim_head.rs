@@ -8,12 +8,13 @@
 //! Full chunks stay in memory, out-of-order samples in open chunks: both are in the logs, and the places of head chunk
 //! files belong to the lasting head.
 
-use crate::record::LogRef;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use model::SampleValue;
 use model::append::{Appender, Committed, SeriesRef};
+use storage_base::StorageError;
+use storage_base::fs::Disk;
 
 use crate::head::append::{HeadAppender, Pending};
 use crate::head::head_chunks::HeadChunks;
@@ -22,9 +23,8 @@ use crate::head::series::Bounds;
 use crate::head::table::{SeriesTable, slot_of};
 use crate::head::translation::{INTERIM_GENERATION, Translation};
 use crate::head::{Head, HeadOptions};
+use crate::record::LogRef;
 use crate::replay::log_scan::LogScan;
-use storage_base::StorageError;
-use storage_base::fs::Disk;
 
 impl Head {
     /// An interim head until `self` has been brought back, whose logs are open. `scan` is of the log that is being

@@ -8,11 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-
-use crate::blocks::tombstones::Interval;
-use crate::format::{WAL_DIR, WBL_DIR};
-use crate::head::table::LOG_REF_MAX;
-use crate::record::{self, Decoder, LogRef, Record, RefTombstone};
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
@@ -20,6 +15,11 @@ use storage_base::wal::checkpoint::{self, Checkpoint};
 use storage_base::wal::reader::ReadLogError;
 use storage_base::wal::repair::repair;
 use storage_base::wal::{Position, Reader, StoredRecord, compress, parts, segment};
+
+use crate::blocks::tombstones::Interval;
+use crate::format::{WAL_DIR, WBL_DIR};
+use crate::head::table::LOG_REF_MAX;
+use crate::record::{self, Decoder, LogRef, Record, RefTombstone};
 
 /// What the logs say of themselves.
 #[derive(Debug, Default)]

@@ -18,6 +18,10 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use hashbrown::HashMap;
 use model::append::SeriesRef;
 use parking_lot::MutexGuard;
+use storage_base::fs::Disk;
+use storage_base::observer::{Event, Observer};
+use storage_base::wal::{Position, Reader, segment};
+use storage_base::{Corruption, StorageError};
 
 use crate::blocks::tombstones::Tombstones;
 use crate::format::{WAL_DIR, WBL_DIR};
@@ -34,10 +38,6 @@ use crate::replay::log_slots::LogSlots;
 use crate::replay::progress::Progress;
 use crate::replay::read_ahead::{Content, ReadAhead, Workspace};
 use crate::replay::record_layout::RecordLayouts;
-use storage_base::fs::Disk;
-use storage_base::observer::{Event, Observer};
-use storage_base::wal::{Position, Reader, segment};
-use storage_base::{Corruption, StorageError};
 
 mod apply;
 pub mod column_batch;

@@ -8,13 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use storage_base::StorageError;
+use storage_base::wal::compress::Codec;
+use storage_base::wal::{Reader, compress};
 
 use crate::record::{self, Decoder, Record, RefSeries};
 use crate::replay::Log;
 use crate::replay::record_layout::{RecordLayout, RecordLayouts};
-use storage_base::StorageError;
-use storage_base::wal::compress::Codec;
-use storage_base::wal::{Reader, compress};
 
 /// Stored bytes after which no more is read for a block. Tests have less data.
 const STORED_BYTES: usize = if cfg!(test) { 2 << 10 } else { 128 << 10 };

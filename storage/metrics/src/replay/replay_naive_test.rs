@@ -7,12 +7,12 @@ use std::sync::Arc;
 use model::histogram::Histogram;
 use model::sample::STALE_NAN;
 use proptest::prelude::*;
-
-use crate::record::{self, LogRef, RefHistogram, RefSample, RefSeries, RefTombstone};
-use crate::testing::{HOUR, Samples, all, open_with, options, series};
 use storage_base::fs::SimDisk;
 use storage_base::wal::Batch;
 use storage_base::wal::writer::{Writer, WriterOptions};
+
+use crate::record::{self, LogRef, RefHistogram, RefSample, RefSeries, RefTombstone};
+use crate::testing::{HOUR, Samples, all, open_with, options, series};
 
 /// Numbers that the log uses; the last ones are unknown at first.
 const NUMBERS: u64 = 60;

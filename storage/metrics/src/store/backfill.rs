@@ -8,6 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use model::Labels;
 use model::append::{AppendError, SeriesRef};
+use storage_base::StorageError;
+use storage_base::fs::Disk;
+use storage_base::wal::writer::WriterOptions;
 use ulid::Ulid;
 
 use super::head_block::write_block;
@@ -21,9 +24,6 @@ use crate::head::table::Pages;
 use crate::head::{Head, HeadOptions};
 use crate::options::Options;
 use crate::read::head_view::{HeadView, Subset};
-use storage_base::StorageError;
-use storage_base::fs::Disk;
-use storage_base::wal::writer::WriterOptions;
 
 /// Every view sees the samples.
 const COMMIT: Commit = Commit { id: 0, oldest_view: u64::MAX };

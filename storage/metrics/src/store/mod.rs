@@ -6,8 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use figures::BlockFigures;
 use model::time::Clock;
 use parking_lot::{Mutex, RwLock};
+use storage_base::StorageError;
+use storage_base::block::BlockSet;
+use storage_base::block::publish::{remove_block, remove_leftovers};
+use storage_base::block::random_id;
+use storage_base::fs::Disk;
+use storage_base::observer::{Event, Observer};
+use storage_base::store::Context;
+use storage_base::wal::{WriterOptions, checkpoint};
+use telemetry::Summary;
 use ulid::Ulid;
 
 use crate::blocks::block::MetricsBlock;
@@ -19,18 +29,6 @@ use crate::options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 use crate::read::head_view::HeadView;
 use crate::read::snapshot::Snapshot;
 use crate::store::replay_state::ReplayState;
-use storage_base::StorageError;
-use storage_base::block::BlockSet;
-use storage_base::block::publish::{remove_block, remove_leftovers};
-use storage_base::block::random_id;
-use storage_base::fs::Disk;
-use storage_base::observer::{Event, Observer};
-use storage_base::store::Context;
-use storage_base::wal::{WriterOptions, checkpoint};
-
-use telemetry::Summary;
-
-use figures::BlockFigures;
 
 pub mod backfill;
 pub mod cardinality;

@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 use model::Labels;
 use model::read::{Selection, Series};
+use storage_base::block::{Block, BlockSet, block_id};
+use storage_base::fs::{Disk, OverlayDisk};
+use storage_base::observer::Observer;
+use storage_base::{Corruption, StorageError};
 
 use crate::blocks::block::MetricsBlock;
 use crate::options::{Limits, Options};
@@ -18,10 +22,6 @@ use crate::read::snapshot::Snapshot;
 use crate::store::replay_state::whole_head;
 use crate::store::{ROOT, in_order_end};
 use crate::stored_samples;
-use storage_base::block::{Block, BlockSet, block_id};
-use storage_base::fs::{Disk, OverlayDisk};
-use storage_base::observer::Observer;
-use storage_base::{Corruption, StorageError};
 
 /// A directory as it was when it was opened.
 pub struct ReadOnly {

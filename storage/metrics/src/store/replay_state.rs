@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use storage_base::StorageError;
+use storage_base::fs::Disk;
+use storage_base::observer::{Event, Observer};
+use storage_base::wal::writer::WriterOptions;
+use storage_base::worker::panic_text;
 
 use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::head::head_chunks::HeadChunks;
@@ -18,11 +23,6 @@ use crate::replay::log_scan::{LogScan, scan_logs};
 use crate::replay::progress::{Progress, ReplayProgress};
 use crate::replay::{END, Replay, Replayed};
 use crate::store::MetricsStore;
-use storage_base::StorageError;
-use storage_base::fs::Disk;
-use storage_base::observer::{Event, Observer};
-use storage_base::wal::writer::WriterOptions;
-use storage_base::worker::panic_text;
 
 /// A pass of replay that read no more than this was the last before commits are held.
 const CAUGHT_UP_BYTES: u64 = 64 << 10;
