@@ -44,7 +44,7 @@ figures! {
         pub out_of_bounds: ByType = "prometheus_tsdb_out_of_bound_samples_total",
             "Total number of out of bound samples ingestion failed attempts with out of order support disabled.";
         pub out_of_order_by: Histogram { Histogram::new(OUT_OF_ORDER_BY) } = "prometheus_tsdb_sample_ooo_delta",
-            "Delta in seconds by subset a sample is considered out of order (reported regardless of OOO time window and \
+            "Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and \
              whether sample is accepted or not).";
         pub series_not_found: Counter = "prometheus_tsdb_head_series_not_found_total",
             "Total number of requests for series that were not found.";
