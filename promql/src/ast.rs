@@ -69,6 +69,11 @@ impl Expr {
         expr
     }
 
+    /// Whether the expression is an instant selector.
+    pub fn is_vector_selector(&self) -> bool {
+        matches!(self.kind, ExprKind::Vector(_))
+    }
+
     /// Every selector of the tree, those of range selectors included, in the order of the text.
     pub fn selectors(&self) -> Vec<&VectorSelector> {
         let mut found = Vec::new();

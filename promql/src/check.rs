@@ -162,13 +162,13 @@ impl Checker<'_> {
                 self.report(pos, format!("expected at most {most} argument(s) in call to {name}, got {got}"));
             }
         }
-        let is_info = function.name == "info";
-        if let (true, Some(labels)) = (is_info, call.args.get(1)) {
-            self.check_info_labels(labels, pos);
+        let takes_selector = function.takes_label_selector;
+        if let (true, Some(labels)) = (takes_selector, call.args.get(1)) {
+            self.check_label_selector(function.name, labels, pos);
         }
         for (i, arg) in call.args.iter_mut().enumerate() {
             let Some(want) = function.arg_type(i) else { break };
-            let got = self.check(arg, is_info && i == 1);
+            let got = self.check(arg, takes_selector && i == 1);
             if got != want {
                 let message = format!(
                     "expected type {} in call to function {name}, got {}",
@@ -180,13 +180,14 @@ impl Checker<'_> {
         }
     }
 
-    /// The second argument of `info`, which is a selector without a name.
-    fn check_info_labels(&mut self, labels: &Expr, call: Pos) {
+    /// An argument that is a selector without a name.
+    fn check_label_selector(&mut self, function: &str, labels: &Expr, call: Pos) {
         let got = labels.value_type();
         if got != ValueType::Vector {
             let message = format!(
-                "expected type {} in call to function \"info\", got {}",
+                "expected type {} in call to function {}, got {}",
                 ValueType::Vector.as_str(),
+                Quoted(function),
                 got.as_str()
             );
             self.report(call, message);

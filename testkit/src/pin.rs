@@ -3,26 +3,6 @@
 
 use promql::ast::{At, Expr, ExprKind};
 
-/// Functions whose result depends on the time of evaluation although their arguments do not.
-/// Source: Prometheus `promql.AtModifierUnsafeFunctions`.
-const TIME_DEPENDENT: [&str; 15] = [
-    "day_of_month",
-    "day_of_week",
-    "day_of_year",
-    "days_in_month",
-    "end",
-    "hour",
-    "minute",
-    "month",
-    "predict_linear",
-    "range",
-    "start",
-    "step",
-    "time",
-    "timestamp",
-    "year",
-];
-
 /// Gives all selectors and outer subqueries that have no timestamp the timestamp `t`. False when a function makes the
 /// result depend on the time of evaluation all the same; then the tree is no longer of use.
 pub fn pin(expr: &mut Expr, t: i64) -> bool {
@@ -47,7 +27,7 @@ pub fn pin(expr: &mut Expr, t: i64) -> bool {
             pin(&mut aggregate.expr, t) && aggregate.param.as_mut().is_none_or(|param| pin(param, t))
         }
         ExprKind::Call(call) => {
-            !TIME_DEPENDENT.contains(&call.function.name) && call.args.iter_mut().all(|arg| pin(arg, t))
+            !call.function.depends_on_time() && call.args.iter_mut().all(|arg| pin(arg, t))
         }
     }
 }

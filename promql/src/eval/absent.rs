@@ -4,13 +4,66 @@ use std::collections::HashSet;
 
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
-use query::matrix::Row;
+use query::QueryError;
+use query::matrix::{Row, count_last};
 use query::value::ABSENT;
 
+use super::build::{Builder, Built};
+use super::call::{CallSite, VectorFn};
+use super::plan::{Input, ScopeId};
+use super::{Evaluator, Val};
 use crate::ast::{Expr, ExprKind};
 
+/// A call of either function.
+#[derive(Debug)]
+pub(crate) struct Absent {
+    input: Input,
+    labels: Labels,
+    /// The operand's samples are gone by the time Prometheus counts.
+    over_time: bool,
+}
+
+impl Absent {
+    /// `absent_over_time` of a range, whose windows with samples come as `input`.
+    pub(crate) fn over_time(input: Input, range: &Expr) -> Self {
+        Self { input, labels: labels(range), over_time: true }
+    }
+}
+
+/// Builds `absent`.
+pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let operand = site.arg(0)?;
+    let input = builder.vector(operand)?;
+    Ok(builder.vector_call(Absent { input, labels: labels(operand), over_time: false }))
+}
+
+impl VectorFn for Absent {
+    fn input(&self) -> &Input {
+        &self.input
+    }
+
+    fn ignores_labels(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+        let steps = evaluator.plan.scopes[scope].grid.steps();
+        let (mut presence, mut gathered) = (Presence::new(steps), 0);
+        let held = evaluator.consume_input(scope, &self.input, &mut |rows| {
+            gathered += count_last(&rows, steps);
+            rows.iter().for_each(|row| presence.see(row));
+            Ok(())
+        })?;
+        let rows = presence.complement(self.labels.clone()).into_iter().collect();
+        if self.over_time {
+            return evaluator.replace(rows, held);
+        }
+        evaluator.rows_value(rows, held, gathered)
+    }
+}
+
 /// The labels of the result: those that a selector fixes to one value.
-pub(crate) fn labels(operand: &Expr) -> Labels {
+fn labels(operand: &Expr) -> Labels {
     let matchers: &[Matcher] = match &operand.kind {
         ExprKind::Vector(vector) => &vector.matchers,
         ExprKind::Matrix(matrix) => &matrix.vector.matchers,
@@ -29,20 +82,20 @@ pub(crate) fn labels(operand: &Expr) -> Labels {
 }
 
 /// Notes at which steps a vector has samples.
-pub(crate) struct Presence(Vec<bool>);
+struct Presence(Vec<bool>);
 
 impl Presence {
-    pub(crate) fn new(steps: usize) -> Self {
+    fn new(steps: usize) -> Self {
         Self(vec![false; steps])
     }
 
     /// Takes in one series.
-    pub(crate) fn see(&mut self, row: &Row) {
+    fn see(&mut self, row: &Row) {
         row.present().for_each(|step| self.0[step] = true);
     }
 
     /// The series that is there where nothing else is; `None` when something always is.
-    pub(crate) fn complement(self, labels: Labels) -> Option<Row> {
+    fn complement(self, labels: Labels) -> Option<Row> {
         let values = self.0.into_iter().map(|seen| if seen { ABSENT } else { 1.0 }).collect();
         let mut row = Row::floats(labels, values);
         row.trim().then_some(row)

@@ -21,6 +21,7 @@ use crate::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Duration, Expr, ExprKind, MatrixSelector, RangeMode,
     Subquery, UnaryOp, VectorSelector,
 };
+use crate::functions::{Buckets, Code};
 use crate::options::EngineOptions;
 
 /// What building a part of the tree gave.
@@ -42,11 +43,18 @@ pub(crate) struct QueryTimes {
     pub(crate) step: i64,
 }
 
+impl QueryTimes {
+    /// The step; 0 also for a range of a single moment.
+    pub(crate) fn step_of_range(self) -> i64 {
+        if self.start == self.end { 0 } else { self.step }
+    }
+}
+
 /// Builds a plan.
 pub(crate) struct Builder<'a> {
     pub(crate) options: &'a EngineOptions,
     pub(crate) lookback: i64,
-    times: QueryTimes,
+    pub(crate) times: QueryTimes,
     pub(crate) plan: Plan,
     pub(crate) scope: ScopeId,
     /// Inside a part that is evaluated once anyway.
@@ -209,15 +217,12 @@ impl Builder<'_> {
                 (both, both)
             }
             ExprKind::Call(call) => {
-                let name = call.function.name;
-                if matches!(name, "start" | "end" | "range" | "step") {
+                if matches!(call.function.code, Code::QueryTime(_)) {
                     return (true, false);
                 }
-                let args = || call.args.iter().map(Expr::without_parens);
-                let all_invariant = args().all(|arg| self.variance(arg).0);
-                let selector = args().all(|arg| matches!(arg.kind, ExprKind::Vector(_)));
-                let steady = !super::call::looks_at_step_time(name) || (name == "timestamp" && selector);
-                (steady && all_invariant, steady && all_invariant)
+                let mut args = call.args.iter().map(Expr::without_parens);
+                let invariant = !call.function.depends_on_step(call) && args.all(|arg| self.variance(arg).0);
+                (invariant, invariant)
             }
         }
     }
@@ -304,30 +309,14 @@ impl Builder<'_> {
             ExprKind::Binary(binary) => self.binary(binary, expr.pos),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.pos),
             ExprKind::Call(call) => {
-                if let Some(v) = self.query_constant(call.function.name) {
-                    return Ok(Built::Scalar(ScalarRef::Const(v)));
-                }
                 let figures = self.figures;
-                self.figures.wanted |= super::histogram::takes_figures_only(call.function.name);
-                self.figures.buckets |= super::histogram::takes_buckets(call.function.name);
+                self.figures.wanted |= call.function.buckets == Buckets::Unneeded;
+                self.figures.buckets |= call.function.buckets == Buckets::Needed;
                 let built = self.call(call, expr.pos);
                 self.figures = figures;
                 built
             }
         }
-    }
-
-    /// `start()`, `end()`, `range()`, `step()`, in seconds.
-    fn query_constant(&self, function: &str) -> Option<f64> {
-        let ms = match function {
-            "start" => self.times.start,
-            "end" => self.times.end,
-            "range" => self.times.end - self.times.start,
-            "step" if self.times.start == self.times.end => 0,
-            "step" => self.times.step,
-            _ => return None,
-        };
-        Some(ms as f64 / 1000.0)
     }
 
     /// Appends a stage to a vector's stream.

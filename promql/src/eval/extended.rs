@@ -14,9 +14,11 @@ use query::{Annotations, Grid, Pos};
 
 use super::histogram::{add, sub};
 use super::plan::{Extent, InstantSelector};
-use super::range::{Floats, Histograms, RangeFn, Window, WindowContext};
+use super::range::RangeFn;
 use super::rate::{is_counter, seconds};
+use super::samples::{Floats, Histograms};
 use super::stream::Notes;
+use super::window::{Window, WindowContext};
 use crate::annotations::Annotate;
 
 /// The value between two samples; a counter that was reset between them rises from zero.
@@ -260,7 +262,7 @@ pub(crate) fn smooth(
     row: &mut Row,
     notes: &mut Notes,
 ) {
-    let samples = super::range::SeriesSamples::of_store(columns);
+    let samples = super::samples::SeriesSamples::of_store(columns);
     let metric = labels.get(METRIC_NAME).unwrap_or("");
     let notes = &mut notes.annotations;
     row.values.resize(grid.steps(), ABSENT);

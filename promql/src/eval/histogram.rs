@@ -20,16 +20,6 @@ pub(crate) fn without_reset_hint(h: SharedHistogram) -> SharedHistogram {
     }
 }
 
-/// Functions of a vector that look at nothing but count and sum of histograms.
-pub(crate) fn takes_figures_only(function: &str) -> bool {
-    matches!(function, "histogram_count" | "histogram_sum" | "histogram_avg")
-}
-
-/// Functions of a vector that look at the buckets.
-pub(crate) fn takes_buckets(function: &str) -> bool {
-    matches!(function, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction")
-}
-
 /// Takes the buckets off successive histograms. Resets that only buckets show are noted as hints first.
 /// Source: Prometheus `HistogramStatsIterator`.
 pub(crate) fn reduce_to_stats(histograms: &mut [SharedHistogram]) {

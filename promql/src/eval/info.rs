@@ -7,25 +7,85 @@ use model::labels::METRIC_NAME;
 use model::read::{Columns, Hints, Selection};
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use query::label_subset::KeyHasher;
-use query::matrix::{Row, same_labels_error};
+use query::matrix::{Row, count_last, same_labels_error};
 use query::{Pos, QueryError};
 
-use super::Evaluator;
+use super::build::{Builder, Built};
+use super::call::{CallSite, VectorFn};
 use super::instant::evaluate_instant;
 use super::moment::Moment;
-use super::plan::{InstantGives, InstantSelector, ScopeId};
+use super::plan::{Input, InstantGives, InstantSelector, ScopeId};
 use super::stream::Notes;
+use super::{Evaluator, Val};
+use crate::ast::{Expr, ExprKind, Subquery};
 
 /// The labels by which series and info series belong together.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
-/// What `info` is asked for.
+/// A call of `info`.
 #[derive(Debug)]
 pub(crate) struct InfoCall {
+    input: Input,
     /// Matchers of the second argument, if there is one.
-    pub(crate) matchers: Option<Vec<Matcher>>,
+    matchers: Option<Vec<Matcher>>,
     /// When the info series are looked at: as the first selector of the first argument is.
-    pub(crate) moment: Moment,
+    moment: Moment,
+}
+
+/// Builds `info`.
+pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let vector = site.arg(0)?;
+    let matchers = match site.args.get(1).map(|arg| &arg.kind) {
+        Some(ExprKind::Vector(selector)) => Some(selector.matchers.clone()),
+        _ => None,
+    };
+    let moment = builder.first_moment(vector)?.unwrap_or(Moment { at: None, offset: 0 });
+    let input = builder.vector(vector)?;
+    Ok(builder.vector_call(InfoCall { input, matchers, moment }))
+}
+
+impl Builder<'_> {
+    /// When the first selector of an expression looks at the store: pinned by the innermost `@` around it, shifted by
+    /// the offsets up to there.
+    fn first_moment(&self, expr: &Expr) -> Result<Option<Moment>, QueryError> {
+        let selector = match &expr.kind {
+            ExprKind::Vector(selector) => Some(selector),
+            ExprKind::Matrix(matrix) => Some(&matrix.vector),
+            _ => None,
+        };
+        if let Some(selector) = selector {
+            return self.moment(selector.at, &selector.offset).map(Some);
+        }
+        for child in expr.children() {
+            let Some(mut moment) = self.first_moment(child)? else { continue };
+            if let ExprKind::Subquery(subquery) = &expr.kind
+                && moment.at.is_none()
+            {
+                let Subquery { at, offset, .. } = subquery.as_ref();
+                let outer = self.moment(*at, offset)?;
+                moment = Moment { at: outer.at, offset: moment.offset + outer.offset };
+            }
+            return Ok(Some(moment));
+        }
+        Ok(None)
+    }
+}
+
+impl VectorFn for InfoCall {
+    fn input(&self) -> &Input {
+        &self.input
+    }
+
+    fn selects_more(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+        let (rows, held) = evaluator.collect_input(scope, &self.input)?;
+        let gathered = count_last(&rows, evaluator.plan.scopes[scope].grid.steps());
+        let rows = evaluator.info(scope, self, rows)?;
+        evaluator.rows_value(rows, held, gathered)
+    }
 }
 
 /// Matchers on the data labels, by label; and on the info series' name.

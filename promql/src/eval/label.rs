@@ -6,8 +6,12 @@ use model::labels::METRIC_NAME;
 use model::regexp::Regexp;
 use query::label_subset::KeyHasher;
 use query::matrix::{Equals, Row, unite};
-use query::{Interrupt, QueryError};
+use query::{Interrupt, QueryError, ValueType};
 
+use super::build::{Builder, Built, wrong_type};
+use super::call::{CallSite, VectorFn};
+use super::plan::{Input, ScopeId};
+use super::{Evaluator, Val};
 use crate::literal::is_valid_name;
 
 /// What a value made here may have, in bytes: values made of values could otherwise grow without end.
@@ -15,7 +19,7 @@ const MAX_VALUE: usize = 1 << 20;
 
 /// `label_replace`, ready to be applied.
 #[derive(Debug)]
-pub(crate) struct LabelReplace {
+struct LabelReplace {
     target: String,
     replacement: String,
     source: String,
@@ -23,12 +27,7 @@ pub(crate) struct LabelReplace {
 }
 
 impl LabelReplace {
-    pub(crate) fn new(
-        target: String,
-        replacement: String,
-        source: String,
-        pattern: &str,
-    ) -> Result<Self, QueryError> {
+    fn new(target: String, replacement: String, source: String, pattern: &str) -> Result<Self, QueryError> {
         let refuse = |text: String| QueryError::Execution(text);
         let regex = Regexp::anchored(pattern)
             .map_err(|_| refuse(format!("invalid regular expression in label_replace(): {pattern}")))?;
@@ -49,11 +48,7 @@ impl LabelReplace {
     }
 
     /// Applies it to a vector.
-    pub(crate) fn apply(
-        &self,
-        mut rows: Vec<Row>,
-        interrupt: &Interrupt<'_>,
-    ) -> Result<Vec<Row>, QueryError> {
+    fn apply(&self, mut rows: Vec<Row>, interrupt: &Interrupt<'_>) -> Result<Vec<Row>, QueryError> {
         // Series of several kinds share values. What is made of them is bounded with the labels that take it.
         let mut seen: HashMap<String, Option<String>, KeyHasher> = HashMap::with_hasher(KeyHasher);
         for row in &mut rows {
@@ -71,14 +66,14 @@ impl LabelReplace {
 
 /// `label_join`, ready to be applied.
 #[derive(Debug)]
-pub(crate) struct LabelJoin {
+struct LabelJoin {
     target: String,
     separator: String,
     sources: Vec<String>,
 }
 
 impl LabelJoin {
-    pub(crate) fn new(target: String, separator: String, sources: Vec<String>) -> Result<Self, QueryError> {
+    fn new(target: String, separator: String, sources: Vec<String>) -> Result<Self, QueryError> {
         let refuse = |what: &str, name: &str| {
             Err(QueryError::Execution(format!("invalid {what} label name in label_join(): {name}")))
         };
@@ -92,11 +87,7 @@ impl LabelJoin {
     }
 
     /// Applies it to a vector.
-    pub(crate) fn apply(
-        &self,
-        mut rows: Vec<Row>,
-        interrupt: &Interrupt<'_>,
-    ) -> Result<Vec<Row>, QueryError> {
+    fn apply(&self, mut rows: Vec<Row>, interrupt: &Interrupt<'_>) -> Result<Vec<Row>, QueryError> {
         for row in &mut rows {
             let mut joined = String::new();
             for (n, name) in self.sources.iter().enumerate() {
@@ -111,6 +102,56 @@ impl LabelJoin {
             set(row, &self.target, &joined, interrupt)?;
         }
         unite(rows, Equals::Merge)
+    }
+}
+
+/// A call of either function.
+#[derive(Debug)]
+struct LabelCall {
+    input: Input,
+    change: LabelChange,
+}
+
+#[derive(Debug)]
+enum LabelChange {
+    Replace(LabelReplace),
+    Join(LabelJoin),
+}
+
+/// Builds `label_replace`.
+pub(crate) fn build_replace(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let vector = site.arg(0)?;
+    let texts: Result<[String; 4], _> = site.texts(builder, 1)?.try_into();
+    let [target, replacement, source, pattern] = texts.map_err(|_| wrong_type(vector, ValueType::String))?;
+    let change = LabelChange::Replace(LabelReplace::new(target, replacement, source, &pattern)?);
+    let input = builder.vector(vector)?;
+    Ok(builder.vector_call(LabelCall { input, change }))
+}
+
+/// Builds `label_join`.
+pub(crate) fn build_join(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let vector = site.arg(0)?;
+    let mut texts = site.texts(builder, 1)?.into_iter();
+    let (Some(target), Some(separator)) = (texts.next(), texts.next()) else {
+        return Err(wrong_type(vector, ValueType::String));
+    };
+    let input = builder.vector(vector)?;
+    let change = LabelChange::Join(LabelJoin::new(target, separator, texts.collect())?);
+    Ok(builder.vector_call(LabelCall { input, change }))
+}
+
+impl VectorFn for LabelCall {
+    fn input(&self) -> &Input {
+        &self.input
+    }
+
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+        let (rows, held) = evaluator.collect_input(scope, &self.input)?;
+        let rows = match &self.change {
+            LabelChange::Replace(replace) => replace.apply(rows, evaluator.interrupt)?,
+            LabelChange::Join(join) => join.apply(rows, evaluator.interrupt)?,
+        };
+        evaluator.replace(rows, held)
     }
 }
 

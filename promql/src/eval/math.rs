@@ -1,7 +1,5 @@
 //! Functions of one float, where Go's differ from Rust's.
 
-use super::{hyperbolic, power, trigonometry};
-
 /// Go's `math.Max`: NaN if either is, but +Inf beats NaN; +0 is greater than -0.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
@@ -46,37 +44,6 @@ pub(crate) fn sign(v: f64) -> f64 {
 /// `round` to a multiple, given its inverse; ties go up.
 pub(crate) fn round_to(v: f64, inverse: f64) -> f64 {
     (v * inverse + 0.5).floor() / inverse
-}
-
-/// The plain function of that name.
-pub(crate) fn function(name: &str) -> Option<fn(f64) -> f64> {
-    use std::f64::consts::PI;
-    Some(match name {
-        "abs" => f64::abs,
-        "ceil" => f64::ceil,
-        "floor" => f64::floor,
-        "exp" => power::exp,
-        "sqrt" => f64::sqrt,
-        "ln" => power::ln,
-        "log2" => power::log2,
-        "log10" => power::log10,
-        "sin" => trigonometry::sin,
-        "cos" => trigonometry::cos,
-        "tan" => trigonometry::tan,
-        "asin" => trigonometry::asin,
-        "acos" => trigonometry::acos,
-        "atan" => trigonometry::atan,
-        "sinh" => hyperbolic::sinh,
-        "cosh" => hyperbolic::cosh,
-        "tanh" => hyperbolic::tanh,
-        "asinh" => hyperbolic::asinh,
-        "acosh" => hyperbolic::acosh,
-        "atanh" => hyperbolic::atanh,
-        "rad" => |v| v * PI / 180.0,
-        "deg" => |v| v * 180.0 / PI,
-        "sgn" => sign,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -2,40 +2,44 @@
 //! giving a scalar column or rows ([`row`]); streams ([`stream`]) take series from the store through range functions
 //! and simple stages straight into aggregations. One family of functions per file.
 
-pub(crate) mod number;
-
-mod absent;
+pub(crate) mod absent;
 mod aggregate;
 mod binary;
-mod build;
-mod call;
-mod classic;
-mod date;
+pub(crate) mod build;
+pub(crate) mod call;
+pub(crate) mod clamp;
+pub(crate) mod classic;
+pub(crate) mod date;
 mod extended;
 mod histogram;
-mod hyperbolic;
-mod info;
+pub(crate) mod hyperbolic;
+pub(crate) mod info;
 mod instant;
-mod label;
+pub(crate) mod label;
 mod map;
-mod math;
+pub(crate) mod math;
 mod moment;
 mod needs;
+pub(crate) mod number;
 mod over_time;
 mod plan;
-mod power;
-mod range;
+pub(crate) mod power;
+pub(crate) mod range;
 mod rate;
 mod regression;
 mod resolve_duration;
 mod result;
-mod scalar;
+pub(crate) mod sample_time;
+mod samples;
+pub(crate) mod scalar;
 mod select;
 mod sliding;
+pub(crate) mod sort;
 mod stats;
 mod stream;
 mod transitions;
-mod trigonometry;
+pub(crate) mod trigonometry;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -327,7 +331,7 @@ impl<'a> Evaluator<'a> {
             Op::Invariant(inner) => self.invariant(node.scope, *inner),
             Op::Aggregate(aggregate) => self.aggregate(node.scope, aggregate),
             Op::VectorBinary(binary) => self.vector_binary(node.scope, binary),
-            Op::Call(call) => self.frame_call(node.scope, call),
+            Op::Call(call) => call.evaluate(self, node.scope),
             Op::Time
             | Op::ScalarBinary { .. }
             | Op::ScalarNegate(_)
@@ -346,13 +350,18 @@ impl<'a> Evaluator<'a> {
 
     /// Counts rows as held in place of the operands they were made of. `gathered`: samples of the operands at the
     /// last step, which Prometheus, going step by step, holds once more.
-    fn rows_value(&mut self, rows: Vec<Row>, operands: usize, gathered: usize) -> Result<Val, QueryError> {
+    pub(crate) fn rows_value(
+        &mut self,
+        rows: Vec<Row>,
+        operands: usize,
+        gathered: usize,
+    ) -> Result<Val, QueryError> {
         self.count.touch(gathered + rows.iter().map(Row::samples).sum::<usize>())?;
         self.replace(rows, operands)
     }
 
     /// Counts rows as held in place of their operands, without a moment in which both are.
-    fn replace(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
+    pub(crate) fn replace(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
         let samples = rows.iter().map(Row::samples).sum();
         self.count.release(operands);
         self.count.hold(samples)?;

@@ -6,7 +6,6 @@
 use model::read::Hints;
 
 use super::aggregate::Operator;
-use super::call::FrameCall;
 use super::plan::{Input, Op, Plan, RangeSamples, SelectionId, Source, Stream};
 
 /// Notes in the hints of selections what all their uses need.
@@ -37,10 +36,7 @@ fn needs(plan: &Plan, op: &Op) -> Option<(SelectionId, Hints)> {
             (&node.input, by_groups.then_some(&node.grouping[..]), unordered)
         }
         Op::ScalarOf(input) => (input, Some(&[]), true),
-        Op::Call(call) => match &**call {
-            FrameCall::Absent { input, .. } => (input, Some(&[]), true),
-            _ => return None,
-        },
+        Op::Call(call) if call.ignores_labels() => (call.input(), Some(&[]), true),
         _ => return None,
     };
     let Input::Stream(stream) = input else { return None };

@@ -5,57 +5,140 @@ use query::histogram_total::HistogramTotal;
 use query::kahan::{Kahan, Mean, variance};
 use query::{Annotations, quantile};
 
-use super::range::{RangeFn, Window, WindowContext, histogram_value};
+use super::range::RangeFn;
+use super::samples::Floats;
+use super::window::{Window, WindowContext, histogram_value};
 use crate::annotations::{Annotate, HistogramOp};
 
-/// Evaluates the functions that take nothing but the range.
-pub(crate) fn evaluate(
+/// `sum_over_time`
+pub(crate) fn sum(
     context: &WindowContext<'_>,
     window: &Window<'_>,
     notes: &mut Annotations,
 ) -> Option<Value> {
-    let (floats, histograms) = (&window.floats, &window.histograms);
-    let first_is_float = !floats.is_empty() && (histograms.is_empty() || floats.t[0] < histograms.t[0]);
-    let last_is_float = !floats.is_empty()
-        && (histograms.is_empty() || floats.t[floats.len() - 1] > histograms.t[histograms.len() - 1]);
-    Some(match context.func {
-        RangeFn::Sum | RangeFn::Avg if floats.is_empty() => return histogram_total(context, window, notes),
-        RangeFn::Sum | RangeFn::Avg if !histograms.is_empty() => {
-            notes.mixed_floats_histograms(context.metric_name(), context.pos);
-            return None;
-        }
-        RangeFn::Sum => Value::Float(floats.v.iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total()),
-        RangeFn::Avg => {
-            Value::Float(floats.v[1..].iter().fold(Mean::of(floats.v[0]), |mean, v| mean.plus(*v)).total())
-        }
-        RangeFn::Count => Value::Float((floats.len() + histograms.len()) as f64),
-        RangeFn::Present | RangeFn::Absent => Value::Float(1.0),
-        RangeFn::First if first_is_float => Value::Float(floats.v[0]),
-        RangeFn::First => Value::Histogram(histograms.v[0].clone()),
-        RangeFn::Last if last_is_float => Value::Float(floats.v[floats.len() - 1]),
-        RangeFn::Last => Value::Histogram(histograms.v[histograms.len() - 1].clone()),
-        RangeFn::TimeOfFirst if first_is_float => in_seconds(floats.t[0]),
-        RangeFn::TimeOfFirst => in_seconds(histograms.t[0]),
-        RangeFn::TimeOfLast if last_is_float => in_seconds(floats.t[floats.len() - 1]),
-        RangeFn::TimeOfLast => in_seconds(histograms.t[histograms.len() - 1]),
-        _ => {
-            if floats.is_empty() {
-                return None;
-            }
-            note_ignored_histograms(context, window, notes);
-            match context.func {
-                RangeFn::Min => Value::Float(floats.v[extreme(floats.v, |v, min| v < min)]),
-                RangeFn::Max => Value::Float(floats.v[extreme(floats.v, |v, max| v > max)]),
-                // Of equal extremes the last.
-                RangeFn::TimeOfMin => in_seconds(floats.t[extreme(floats.v, |v, min| v <= min)]),
-                RangeFn::TimeOfMax => in_seconds(floats.t[extreme(floats.v, |v, max| v >= max)]),
-                RangeFn::Stddev => Value::Float(variance(floats.v).sqrt()),
-                RangeFn::Stdvar => Value::Float(variance(floats.v)),
-                RangeFn::Mad => Value::Float(median_deviation(floats.v)),
-                _ => return None,
-            }
-        }
-    })
+    if window.floats.is_empty() {
+        return histogram_total(context, window, notes);
+    }
+    is_not_mixed(context, window, notes)
+        .then(|| Value::Float(window.floats.v.iter().fold(Kahan::default(), |sum, v| sum.plus(*v)).total()))
+}
+
+/// `avg_over_time`
+pub(crate) fn avg(
+    context: &WindowContext<'_>,
+    window: &Window<'_>,
+    notes: &mut Annotations,
+) -> Option<Value> {
+    if window.floats.is_empty() {
+        return histogram_total(context, window, notes);
+    }
+    let v = window.floats.v;
+    is_not_mixed(context, window, notes)
+        .then(|| Value::Float(v[1..].iter().fold(Mean::of(v[0]), |mean, v| mean.plus(*v)).total()))
+}
+
+/// Tells the user when floats and histograms do not add up.
+fn is_not_mixed(context: &WindowContext<'_>, window: &Window<'_>, notes: &mut Annotations) -> bool {
+    let is_mixed = !window.histograms.is_empty();
+    if is_mixed {
+        notes.mixed_floats_histograms(context.metric_name(), context.pos);
+    }
+    !is_mixed
+}
+
+/// Functions of floats; a window without any has no result.
+pub(crate) fn of_floats(
+    context: &WindowContext<'_>,
+    window: &Window<'_>,
+    notes: &mut Annotations,
+    f: impl Fn(Floats<'_>) -> f64,
+) -> Option<Value> {
+    if window.floats.is_empty() {
+        return None;
+    }
+    note_ignored_histograms(context, window, notes);
+    Some(Value::Float(f(window.floats)))
+}
+
+/// `min_over_time`
+pub(crate) fn min(floats: Floats<'_>) -> f64 {
+    floats.v[extreme(floats.v, |v, min| v < min)]
+}
+
+/// `max_over_time`
+pub(crate) fn max(floats: Floats<'_>) -> f64 {
+    floats.v[extreme(floats.v, |v, max| v > max)]
+}
+
+/// `ts_of_min_over_time`: of equal ones the last.
+pub(crate) fn time_of_min(floats: Floats<'_>) -> f64 {
+    in_seconds(floats.t[extreme(floats.v, |v, min| v <= min)])
+}
+
+/// `ts_of_max_over_time`: of equal ones the last.
+pub(crate) fn time_of_max(floats: Floats<'_>) -> f64 {
+    in_seconds(floats.t[extreme(floats.v, |v, max| v >= max)])
+}
+
+/// `stddev_over_time`
+pub(crate) fn stddev(floats: Floats<'_>) -> f64 {
+    variance(floats.v).sqrt()
+}
+
+/// `stdvar_over_time`
+pub(crate) fn stdvar(floats: Floats<'_>) -> f64 {
+    variance(floats.v)
+}
+
+/// `mad_over_time`
+pub(crate) fn median_deviation(floats: Floats<'_>) -> f64 {
+    if floats.v.iter().any(|v| v.is_nan()) {
+        return f64::NAN;
+    }
+    let mut values = floats.v.to_vec();
+    let median = quantile::quantile(0.5, &mut values);
+    values.iter_mut().for_each(|v| *v = (*v - median).abs());
+    quantile::quantile(0.5, &mut values)
+}
+
+/// `first_over_time` of a window with samples.
+pub(crate) fn first(window: &Window<'_>) -> Value {
+    match first_is_float(window) {
+        true => Value::Float(window.floats.v[0]),
+        false => Value::Histogram(window.histograms.v[0].clone()),
+    }
+}
+
+/// `last_over_time` of a window with samples.
+pub(crate) fn last(window: &Window<'_>) -> Value {
+    let Window { floats, histograms, .. } = window;
+    match last_is_float(window) {
+        true => Value::Float(floats.v[floats.len() - 1]),
+        false => Value::Histogram(histograms.v[histograms.len() - 1].clone()),
+    }
+}
+
+/// `ts_of_first_over_time` of a window with samples.
+pub(crate) fn time_of_first(window: &Window<'_>) -> Value {
+    let t = if first_is_float(window) { window.floats.t[0] } else { window.histograms.t[0] };
+    Value::Float(in_seconds(t))
+}
+
+/// `ts_of_last_over_time` of a window with samples.
+pub(crate) fn time_of_last(window: &Window<'_>) -> Value {
+    let Window { floats, histograms, .. } = window;
+    let is_float = last_is_float(window);
+    let t = if is_float { floats.t[floats.len() - 1] } else { histograms.t[histograms.len() - 1] };
+    Value::Float(in_seconds(t))
+}
+
+fn first_is_float(Window { floats, histograms, .. }: &Window<'_>) -> bool {
+    !floats.is_empty() && (histograms.is_empty() || floats.t[0] < histograms.t[0])
+}
+
+fn last_is_float(Window { floats, histograms, .. }: &Window<'_>) -> bool {
+    !floats.is_empty()
+        && (histograms.is_empty() || floats.t[floats.len() - 1] > histograms.t[histograms.len() - 1])
 }
 
 /// `quantile_over_time` of one window.
@@ -86,8 +169,8 @@ pub(crate) fn note_ignored_histograms(
     }
 }
 
-fn in_seconds(t: i64) -> Value {
-    Value::Float(t as f64 / 1000.0)
+fn in_seconds(t: i64) -> f64 {
+    t as f64 / 1000.0
 }
 
 /// The place of the value that nothing beats; NaN is beaten by anything.
@@ -99,16 +182,6 @@ fn extreme(values: &[f64], beats: impl Fn(f64, f64) -> bool) -> usize {
         }
     }
     best
-}
-
-fn median_deviation(values: &[f64]) -> f64 {
-    if values.iter().any(|v| v.is_nan()) {
-        return f64::NAN;
-    }
-    let mut values = values.to_vec();
-    let median = quantile::quantile(0.5, &mut values);
-    values.iter_mut().for_each(|v| *v = (*v - median).abs());
-    quantile::quantile(0.5, &mut values)
 }
 
 fn histogram_total(
@@ -142,8 +215,9 @@ mod tests {
     fn spread() {
         assert_eq!(variance(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), 4.0);
         assert_eq!(variance(&[1.5990505637277868; 3]), 0.0);
-        assert_eq!(median_deviation(&[4.0, 6.0, 2.0, 1.0, 999.0, 1.0, 2.0]), 1.0);
-        assert!(median_deviation(&[1.0, f64::NAN]).is_nan());
+        let of = |v: &[f64]| median_deviation(Floats { t: &[], v, start_t: &[] });
+        assert_eq!(of(&[4.0, 6.0, 2.0, 1.0, 999.0, 1.0, 2.0]), 1.0);
+        assert!(of(&[1.0, f64::NAN]).is_nan());
     }
 
     #[test]

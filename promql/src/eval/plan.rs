@@ -11,7 +11,7 @@ use query::{Grid, Pos};
 
 use super::aggregate::AggregateNode;
 use super::binary::VectorBinary;
-use super::call::FrameCall;
+use super::call::VectorFn;
 use super::date::Date;
 use super::map::Stage;
 use super::moment::Moment;
@@ -65,8 +65,8 @@ pub(crate) enum Op {
     ScalarNegate(ScalarRef),
     /// `scalar(vector)`
     ScalarOf(Input),
-    /// `max_of` (true), `min_of`
-    ScalarExtreme { max: bool, left: ScalarRef, right: ScalarRef },
+    /// `max_of`, `min_of`
+    ScalarExtreme { extreme: fn(f64, f64) -> f64, left: ScalarRef, right: ScalarRef },
     /// `vector(scalar)`
     VectorOf(ScalarRef),
     /// Date functions without argument.
@@ -82,7 +82,7 @@ pub(crate) enum Op {
     /// An operation on two vectors.
     VectorBinary(Box<VectorBinary>),
     /// A function that looks at the whole vector.
-    Call(Box<FrameCall>),
+    Call(Box<dyn VectorFn>),
 }
 
 /// A scalar operand.
@@ -236,8 +236,7 @@ impl Plan {
         let steps: u64 = self.scopes.iter().map(|scope| scope.grid.steps() as u64).sum();
         let mut work = (self.nodes.len() as u64).saturating_mul(100 + STEP * steps);
         for node in &self.nodes {
-            // It selects by what it finds on its way.
-            if matches!(&node.op, Op::Call(call) if matches!(**call, FrameCall::Info { .. })) {
+            if matches!(&node.op, Op::Call(call) if call.selects_more()) {
                 return None;
             }
         }

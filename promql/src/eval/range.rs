@@ -1,21 +1,18 @@
 //! Functions over ranges: every series is decoded once, and windows slide over its columns in one pass.
 
-use std::sync::Arc;
-
-use model::histogram::FloatHistogram;
-use model::labels::METRIC_NAME;
-use model::read::Columns;
+use model::Labels;
 use model::sample::is_stale;
-use model::{Labels, Value};
 use query::interrupt::STAGE_EVALUATION;
-use query::matrix::{Row, SharedHistogram, sample_size};
+use query::matrix::{Row, sample_size};
 use query::value::ABSENT;
 use query::window::Windows;
 use query::{Annotations, Grid, Interrupt, Pos, QueryError};
 
 use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
+use super::samples::{Floats, SeriesSamples};
 use super::sliding::SlidingFn;
 use super::stream::{Cost, Made, Notes};
+use super::window::{Window, WindowContext};
 use super::{ScalarColumn, Val};
 use crate::annotations::Annotate;
 use crate::options::EngineOptions;
@@ -54,40 +51,6 @@ pub(crate) enum RangeFn {
 }
 
 impl RangeFn {
-    /// The function of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "rate" => Self::Rate,
-            "increase" => Self::Increase,
-            "delta" => Self::Delta,
-            "irate" => Self::Irate,
-            "idelta" => Self::Idelta,
-            "deriv" => Self::Deriv,
-            "predict_linear" => Self::PredictLinear,
-            "double_exponential_smoothing" => Self::DoubleExponentialSmoothing,
-            "resets" => Self::Resets,
-            "changes" => Self::Changes,
-            "sum_over_time" => Self::Sum,
-            "avg_over_time" => Self::Avg,
-            "min_over_time" => Self::Min,
-            "max_over_time" => Self::Max,
-            "count_over_time" => Self::Count,
-            "quantile_over_time" => Self::Quantile,
-            "stddev_over_time" => Self::Stddev,
-            "stdvar_over_time" => Self::Stdvar,
-            "mad_over_time" => Self::Mad,
-            "first_over_time" => Self::First,
-            "last_over_time" => Self::Last,
-            "present_over_time" => Self::Present,
-            "absent_over_time" => Self::Absent,
-            "ts_of_first_over_time" => Self::TimeOfFirst,
-            "ts_of_last_over_time" => Self::TimeOfLast,
-            "ts_of_min_over_time" => Self::TimeOfMin,
-            "ts_of_max_over_time" => Self::TimeOfMax,
-            _ => return None,
-        })
-    }
-
     /// Whether the result is another metric than the samples were.
     pub(crate) fn drops_name(self) -> bool {
         !matches!(self, Self::First | Self::Last | Self::Absent)
@@ -107,169 +70,6 @@ pub(crate) struct RangeCall {
     pub(crate) params: Vec<ScalarRef>,
     /// Where the range stands.
     pub(crate) pos: Pos,
-}
-
-/// The samples of one series, stale marks taken out, ascending in time.
-pub(crate) struct SeriesSamples<'a> {
-    pub(crate) floats: Floats<'a>,
-    pub(crate) histograms: Histograms<'a>,
-}
-
-/// Float samples as columns.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Floats<'a> {
-    pub(crate) t: &'a [i64],
-    pub(crate) v: &'a [f64],
-    /// Start times; empty when unknown.
-    pub(crate) start_t: &'a [i64],
-}
-
-impl<'a> Floats<'a> {
-    pub(crate) fn len(&self) -> usize {
-        self.t.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.t.is_empty()
-    }
-
-    pub(crate) fn slice(&self, from: usize, to: usize) -> Floats<'a> {
-        let start_t = if self.start_t.is_empty() { self.start_t } else { &self.start_t[from..to] };
-        Floats { t: &self.t[from..to], v: &self.v[from..to], start_t }
-    }
-}
-
-/// Histogram samples as columns.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Histograms<'a> {
-    pub(crate) t: &'a [i64],
-    pub(crate) v: &'a [SharedHistogram],
-    /// Start times; empty when unknown.
-    pub(crate) start_t: &'a [i64],
-}
-
-impl<'a> Histograms<'a> {
-    pub(crate) fn len(&self) -> usize {
-        self.t.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.t.is_empty()
-    }
-
-    pub(crate) fn slice(&self, from: usize, to: usize) -> Histograms<'a> {
-        let start_t = if self.start_t.is_empty() { self.start_t } else { &self.start_t[from..to] };
-        Histograms { t: &self.t[from..to], v: &self.v[from..to], start_t }
-    }
-
-    pub(crate) fn get(&self, at: usize) -> &'a FloatHistogram {
-        &self.v[at]
-    }
-}
-
-impl<'a> SeriesSamples<'a> {
-    /// Samples as the store gave them.
-    pub(crate) fn of_store(columns: &'a mut Columns) -> Self {
-        // Stale marks are rare: without an exit in its middle the search takes several samples at a time.
-        if columns.float_v.iter().fold(false, |any, v| any | is_stale(*v)) {
-            remove_stale_floats(columns);
-        }
-        if columns.histogram_v.iter().any(|h| is_stale(h.sum)) {
-            remove_stale_histograms(columns);
-        }
-        Self::of_columns(columns)
-    }
-
-    fn of_columns(columns: &'a Columns) -> Self {
-        Self {
-            floats: Floats { t: &columns.float_t, v: &columns.float_v, start_t: &columns.float_start_t },
-            histograms: Histograms {
-                t: &columns.histogram_t,
-                v: &columns.histogram_v,
-                start_t: &columns.histogram_start_t,
-            },
-        }
-    }
-
-    /// Samples as a subquery gave them. Hints about counter resets are forgotten: they need not hold between the
-    /// samples that the subquery picked.
-    pub(crate) fn of_row(row: &Row, grid: &Grid, columns: &'a mut Columns) -> Self {
-        columns.clear();
-        for step in row.present() {
-            match row.value(step) {
-                Some(Value::Float(v)) => columns.push_float(grid.time(step), v, 0),
-                Some(Value::Histogram(h)) => {
-                    columns.push_histogram(grid.time(step), super::histogram::without_reset_hint(h), 0);
-                }
-                None => {}
-            }
-        }
-        Self::of_columns(columns)
-    }
-}
-
-fn remove_stale_floats(columns: &mut Columns) {
-    let has_start = !columns.float_start_t.is_empty();
-    let mut kept = 0;
-    for at in 0..columns.float_v.len() {
-        if !is_stale(columns.float_v[at]) {
-            columns.float_t[kept] = columns.float_t[at];
-            columns.float_v[kept] = columns.float_v[at];
-            if has_start {
-                columns.float_start_t[kept] = columns.float_start_t[at];
-            }
-            kept += 1;
-        }
-    }
-    columns.float_t.truncate(kept);
-    columns.float_v.truncate(kept);
-    columns.float_start_t.truncate(kept);
-}
-
-fn remove_stale_histograms(columns: &mut Columns) {
-    let has_start = !columns.histogram_start_t.is_empty();
-    let mut kept = 0;
-    for at in 0..columns.histogram_v.len() {
-        if !is_stale(columns.histogram_v[at].sum) {
-            columns.histogram_t[kept] = columns.histogram_t[at];
-            columns.histogram_v.swap(kept, at);
-            if has_start {
-                columns.histogram_start_t[kept] = columns.histogram_start_t[at];
-            }
-            kept += 1;
-        }
-    }
-    columns.histogram_t.truncate(kept);
-    columns.histogram_v.truncate(kept);
-    columns.histogram_start_t.truncate(kept);
-}
-
-/// One window of one series: the samples after `start` up to `end`, and for extended modes those around them.
-pub(crate) struct Window<'a> {
-    /// The step's time.
-    pub(crate) t: i64,
-    /// Start of the range, exclusive.
-    pub(crate) start: i64,
-    /// End of the range, inclusive.
-    pub(crate) end: i64,
-    pub(crate) floats: Floats<'a>,
-    pub(crate) histograms: Histograms<'a>,
-}
-
-/// What a function needs beside the window.
-pub(crate) struct WindowContext<'a> {
-    pub(crate) func: RangeFn,
-    pub(crate) labels: &'a Labels,
-    pub(crate) pos: Pos,
-    /// Width of the range in milliseconds.
-    pub(crate) range: i64,
-    pub(crate) extent: Extent,
-}
-
-impl<'a> WindowContext<'a> {
-    pub(crate) fn metric_name(&self) -> &'a str {
-        self.labels.get(METRIC_NAME).unwrap_or("")
-    }
 }
 
 /// A call made ready to be evaluated for many series.
@@ -433,7 +233,8 @@ impl<'a> RangeRun<'a> {
             notes.count(cost, step, len as i64, fresh as i64);
             cost.widest = cost.widest.max(len);
             cost.last = len;
-            if let Some(value) = self.window(context, step, &window, &mut notes.annotations)? {
+            let param = |at: usize| self.params.get(at).map_or(f64::NAN, |param| param.at(step));
+            if let Some(value) = context.evaluate(&window, param, &mut notes.annotations)? {
                 row.set(step, value);
             }
             work += len as u64;
@@ -443,30 +244,6 @@ impl<'a> RangeRun<'a> {
             }
         }
         Ok(())
-    }
-
-    fn window(
-        &self,
-        context: &WindowContext<'_>,
-        step: usize,
-        window: &Window<'_>,
-        annotations: &mut Annotations,
-    ) -> Result<Option<Value>, QueryError> {
-        use super::{over_time, rate, regression};
-        let param = |at: usize| self.params.get(at).map_or(f64::NAN, |param| param.at(step));
-        Ok(match context.func {
-            RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => rate::rate(context, window, annotations),
-            RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(context, window, annotations),
-            RangeFn::Deriv => regression::deriv(context, window, annotations),
-            RangeFn::PredictLinear => regression::predict_linear(context, window, param(0), annotations),
-            RangeFn::DoubleExponentialSmoothing => {
-                regression::double_exponential_smoothing(context, window, param(0), param(1), annotations)?
-            }
-            RangeFn::Resets => super::transitions::resets(context, window),
-            RangeFn::Changes => super::transitions::changes(context, window),
-            RangeFn::Quantile => over_time::quantile(context, window, param(0), annotations),
-            _ => over_time::evaluate(context, window, annotations),
-        })
     }
 
     /// Tells the user when a rate is taken of what does not look like a counter.
@@ -494,14 +271,4 @@ fn advance(t: &[i64], lo: &mut usize, hi: &mut usize, from: i64, to: i64) {
     while *lo < *hi && t[*lo] <= from {
         *lo += 1;
     }
-}
-
-/// A histogram of its own, ready to be changed.
-pub(crate) fn owned(h: &SharedHistogram) -> FloatHistogram {
-    FloatHistogram::clone(h)
-}
-
-/// Wraps a histogram as a result.
-pub(crate) fn histogram_value(h: FloatHistogram) -> Value {
-    Value::Histogram(Arc::new(h))
 }

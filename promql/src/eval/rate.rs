@@ -9,7 +9,9 @@ use query::Annotations;
 
 use super::histogram::{add, sub};
 use super::plan::Extent;
-use super::range::{Floats, Histograms, RangeFn, Window, WindowContext, histogram_value, owned};
+use super::range::RangeFn;
+use super::samples::{Floats, Histograms};
+use super::window::{Window, WindowContext, histogram_value, owned};
 use crate::annotations::{Annotate, HistogramOp};
 
 /// A range's width in seconds, as Go's `Duration.Seconds` rounds it.

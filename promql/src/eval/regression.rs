@@ -6,7 +6,8 @@ use query::kahan::Kahan;
 use query::{Annotations, QueryError};
 
 use super::over_time::note_ignored_histograms;
-use super::range::{Floats, Window, WindowContext};
+use super::samples::Floats;
+use super::window::{Window, WindowContext};
 
 /// Slope per second, and the value at a time in milliseconds, of the line through the samples.
 fn line(floats: &Floats<'_>, at: i64) -> (f64, f64) {

@@ -10,7 +10,7 @@ use query::{QueryError, QueryValue, ValueType, VectorSample};
 use rayon::prelude::*;
 
 use super::plan::{Extent, RangeInput, RangeSamples, ScopeId};
-use super::range::SeriesSamples;
+use super::samples::SeriesSamples;
 use super::{Evaluator, Val};
 use crate::literal::lossy;
 

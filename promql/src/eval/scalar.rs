@@ -5,9 +5,45 @@ use query::matrix::{Row, count_last};
 use query::value::is_absent;
 
 use super::binary::scalar_op;
+use super::build::{Builder, Built};
+use super::call::CallSite;
 use super::date::Date;
 use super::plan::{Op, ScalarRef, ScopeId};
 use super::{Evaluator, ScalarColumn, ScalarSamples, Val, math};
+
+/// Builds `time`.
+pub(crate) fn build_time(builder: &mut Builder<'_>, _: &CallSite<'_>) -> Result<Built, QueryError> {
+    Ok(builder.scalar_node(Op::Time))
+}
+
+/// Builds `pi`.
+pub(crate) fn build_pi(_: &mut Builder<'_>, _: &CallSite<'_>) -> Result<Built, QueryError> {
+    Ok(Built::Scalar(ScalarRef::Const(std::f64::consts::PI)))
+}
+
+/// Builds `max_of`.
+pub(crate) fn build_max_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let (left, right) = (builder.scalar(site.arg(0)?)?, builder.scalar(site.arg(1)?)?);
+    Ok(builder.scalar_node(Op::ScalarExtreme { extreme: math::go_max, left, right }))
+}
+
+/// Builds `min_of`.
+pub(crate) fn build_min_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let (left, right) = (builder.scalar(site.arg(0)?)?, builder.scalar(site.arg(1)?)?);
+    Ok(builder.scalar_node(Op::ScalarExtreme { extreme: math::go_min, left, right }))
+}
+
+/// Builds `scalar`.
+pub(crate) fn build_scalar(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let input = builder.vector(site.arg(0)?)?;
+    Ok(builder.scalar_node(Op::ScalarOf(input)))
+}
+
+/// Builds `vector`.
+pub(crate) fn build_vector(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    let scalar = builder.scalar(site.arg(0)?)?;
+    Ok(builder.vector_node(Op::VectorOf(scalar)))
+}
 
 impl Evaluator<'_> {
     /// Evaluates the operations that give a column of scalars.
@@ -26,10 +62,9 @@ impl Evaluator<'_> {
                 zip(&self.values, *left, *right, &|a, b| scalar_op(*op, a, b))
             }
             Op::ScalarNegate(inner) => column(&self.values, *inner).into_iter().map(|v| -v).collect(),
-            Op::ScalarExtreme { max, left, right } => {
+            Op::ScalarExtreme { extreme, left, right } => {
                 self.give_back(&[*left, *right], steps)?;
-                let f = if *max { math::go_max } else { math::go_min };
-                zip(&self.values, *left, *right, &f)
+                zip(&self.values, *left, *right, extreme)
             }
             Op::ScalarOf(input) => {
                 let (rows, held) = self.collect_input(scope, input)?;

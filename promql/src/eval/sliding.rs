@@ -5,9 +5,10 @@
 use query::value::ABSENT;
 use query::window::{Windows, extremes, quantiles, sums};
 
-use super::range::{Floats, RangeFn};
+use super::range::RangeFn;
 use super::rate::{Observed, extrapolation, is_counter, seconds};
 use super::regression::{self, Times, ValueSums};
+use super::samples::Floats;
 
 /// A function ready for the windows of one series.
 pub(crate) enum SlidingFn {
@@ -234,8 +235,8 @@ mod tests {
     use query::value::is_absent;
     use query::{Annotations, Pos};
 
-    use super::super::range::{Histograms, Window, WindowContext};
-    use super::super::{over_time, rate, regression, transitions};
+    use super::super::samples::Histograms;
+    use super::super::window::{Window, WindowContext};
     use super::*;
     use crate::eval::plan::Extent;
 
@@ -324,17 +325,7 @@ mod tests {
                         histograms: Histograms::default(),
                     };
                     let mut notes = Annotations::default();
-                    let slow = match func {
-                        RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => {
-                            rate::rate(&context, &window, &mut notes)
-                        }
-                        RangeFn::Irate | RangeFn::Idelta => rate::instant_rate(&context, &window, &mut notes),
-                        RangeFn::Quantile => over_time::quantile(&context, &window, q, &mut notes),
-                        RangeFn::Deriv => regression::deriv(&context, &window, &mut notes),
-                        RangeFn::Resets => transitions::resets(&context, &window),
-                        RangeFn::Changes => transitions::changes(&context, &window),
-                        _ => over_time::evaluate(&context, &window, &mut notes),
-                    };
+                    let slow = context.evaluate(&window, |_| q, &mut notes).unwrap();
                     let slow = match slow {
                         Some(Value::Float(v)) => v,
                         _ => ABSENT,

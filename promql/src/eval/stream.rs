@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use super::instant::evaluate_instant;
 use super::map::{ResolvedStage, Stage, Tally, apply_stages};
 use super::plan::{Input, RangeSamples, ScalarRef, ScopeId, Source, Stream};
-use super::range::{RangeRun, SeriesSamples};
+use super::range::RangeRun;
+use super::samples::SeriesSamples;
 use super::select::decode;
 use super::{Evaluator, ScalarSamples, Val};
 

@@ -3,8 +3,8 @@
 use model::Value;
 
 use super::plan::Extent;
-use super::range::{Window, WindowContext};
 use super::rate::is_start_reset;
+use super::window::{Window, WindowContext};
 
 /// One sample of a window, of either kind.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 //! are series that are grouped once a query, and of native ones. Source: Prometheus `promql/quantile.go`.
 
 mod bucket;
+pub(crate) mod call;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,15 +19,15 @@ use query::{Annotations, Interrupt, Pos, QueryError};
 use super::number::format_open_metrics;
 use crate::annotations::Annotate;
 
-/// What is asked of the histograms.
+/// A function of histograms, with its parameters as `P`: operands of the plan, then a value for each step.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+pub(crate) enum HistogramFn<P> {
     /// One quantile by step.
-    Quantile { q: Vec<f64>, pos: Pos },
+    Quantile { q: P, pos: Pos },
     /// Several quantiles by step, told apart by a label.
-    Quantiles { label: String, qs: Vec<(Vec<f64>, Pos)> },
+    Quantiles { label: String, qs: Vec<(P, Pos)> },
     /// The share of observations between two values by step.
-    Fraction { lower: Vec<f64>, upper: Vec<f64> },
+    Fraction { lower: P, upper: P },
 }
 
 /// The series of one histogram: classic buckets, or a native histogram, or both by mistake.
@@ -38,7 +39,7 @@ struct Family<'a> {
     native: Option<&'a Row>,
 }
 
-/// Everything that answering needs.
+/// Everything that evaluation needs beside the vector.
 pub(crate) struct Context<'a> {
     pub(crate) steps: usize,
     pub(crate) time: &'a dyn Fn(usize) -> i64,
@@ -48,14 +49,14 @@ pub(crate) struct Context<'a> {
     pub(crate) interrupt: &'a Interrupt<'a>,
 }
 
-/// Answers a question about the histograms of a vector.
+/// Evaluates a function of the histograms of a vector.
 pub(crate) fn evaluate(
-    question: &Question,
+    func: &HistogramFn<Vec<f64>>,
     rows: &[Row],
     context: &Context<'_>,
     notes: &mut Annotations,
 ) -> Result<Vec<Row>, QueryError> {
-    note_invalid_quantiles(question, notes);
+    note_invalid_quantiles(func, notes);
     let mut families = families(rows, context, notes);
     for family in &mut families {
         family.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -65,21 +66,21 @@ pub(crate) fn evaluate(
     for native in [true, false] {
         for family in &families {
             if native == family.native.is_some() || (!native && !family.buckets.is_empty()) {
-                answer(question, family, native, context, notes, &mut results)?;
+                answer(func, family, native, context, notes, &mut results)?;
             }
         }
     }
     Ok(results)
 }
 
-fn note_invalid_quantiles(question: &Question, notes: &mut Annotations) {
+fn note_invalid_quantiles(func: &HistogramFn<Vec<f64>>, notes: &mut Annotations) {
     let mut note = |qs: &[f64], pos: Pos| {
         qs.iter().filter(|q| !(0.0..=1.0).contains(*q)).for_each(|q| notes.invalid_quantile(*q, pos));
     };
-    match question {
-        Question::Quantile { q, pos } => note(q, *pos),
-        Question::Quantiles { qs, .. } => qs.iter().for_each(|(q, pos)| note(q, *pos)),
-        Question::Fraction { .. } => {}
+    match func {
+        HistogramFn::Quantile { q, pos } => note(q, *pos),
+        HistogramFn::Quantiles { qs, .. } => qs.iter().for_each(|(q, pos)| note(q, *pos)),
+        HistogramFn::Fraction { .. } => {}
     }
 }
 
@@ -121,7 +122,7 @@ fn told_name(labels: &Labels, delayed: bool) -> &str {
 }
 
 fn answer(
-    question: &Question,
+    func: &HistogramFn<Vec<f64>>,
     family: &Family<'_>,
     native: bool,
     context: &Context<'_>,
@@ -151,16 +152,16 @@ fn answer(
             None if !native && !buckets.is_empty() => Input::Classic(&mut buckets),
             _ => continue,
         };
-        match question {
-            Question::Quantile { q, .. } => {
+        match func {
+            HistogramFn::Quantile { q, .. } => {
                 let v = ask.quantile(q[step], input);
                 row.set(step, Value::Float(v));
             }
-            Question::Fraction { lower, upper } => {
+            HistogramFn::Fraction { lower, upper } => {
                 let v = ask.fraction(lower[step], upper[step], input);
                 row.set(step, Value::Float(v));
             }
-            Question::Quantiles { label, qs } => {
+            HistogramFn::Quantiles { label, qs } => {
                 for (q, _) in qs {
                     let text = format_open_metrics(q[step]);
                     let v = match histogram {
