@@ -8,13 +8,27 @@ SEED ?= 1
 TARGET ?= chunk_decode
 SECONDS ?= 1200
 DIR ?= promql/tests/scripts
+CRATE ?= trivium
+TEST ?=
 
-.PHONY: run test ui ui-test rust-test promqltest model fuzz bench clean
+.PHONY: run check unit it test ui ui-test rust-test promqltest model fuzz bench clean
 
 # Builds the release and starts it: data below ./data, http://localhost:9090.
 run: ui
 	$(CARGO) build --release
 	./target/release/trivium --storage.tsdb.path=data $(ARGS)
+
+# The daily loop. Lints of one crate, its tests included: make check CRATE=promql
+check:
+	$(CARGO) clippy -p $(CRATE) --all-targets --locked -- -D warnings
+
+# Tests of one crate, or those whose names contain TEST: make unit CRATE=promql TEST=parse
+unit:
+	$(CARGO) test -p $(CRATE) --locked -- $(TEST)
+
+# Tests of the whole program, or those whose names contain TEST: make it TEST=reload
+it:
+	$(CARGO) test -p trivium --test it --locked -- $(TEST)
 
 # Builds the web interface when Node.js is there; the server builds without it and says so.
 ui:
