@@ -1,4 +1,4 @@
-//! Protocol buffers, read field by field from borrowed bytes. Messages are never built whole: who knows a message's
+//! Protocol buffers, read field by field from borrowed bytes. Messages are never built whole: code that knows a message's
 //! fields walks them.
 
 /// Bytes that are no message.
@@ -13,7 +13,7 @@ pub enum ProtobufError {
     /// Field number 0 or beyond 2^29.
     #[error("proto: illegal tag {0}")]
     Tag(u64),
-    /// A wire type that nobody uses any more, or none at all.
+    /// A wire type that is out of use, or none at all.
     #[error("proto: illegal wireType {0}")]
     WireType(u8),
     /// Another wire type than the field's.

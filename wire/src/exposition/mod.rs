@@ -2,8 +2,8 @@
 //! one stream of entries.
 //!
 //! A [`Parser`] walks a body once and gives [`Entry`]s. A [`Series`] carries its key, the part of the body that names
-//! it: who scrapes every few seconds finds the key in a cache and never decodes labels again; only for an unknown key
-//! [`Series::labels`] does the work. Bodies are hostile: nothing here panics on them, allocates more than in
+//! it: a caller that scrapes every few seconds finds the key in a cache and never decodes labels again; only for an
+//! unknown key [`Series::labels`] does the work. Bodies are hostile: nothing here panics on them, allocates more than in
 //! proportion to them, or takes more than linear time.
 
 mod classic;

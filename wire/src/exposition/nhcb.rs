@@ -41,7 +41,7 @@ pub struct NhcbParser<'a> {
     collecting: Option<Collecting<'a>>,
     /// What ended the histogram that was given last.
     held: Option<Option<Result<Entry<'a>, ParseError>>>,
-    given: Given<'a>,
+    last: LastHistogram<'a>,
     labels: RawLabels<'a>,
 }
 
@@ -58,7 +58,7 @@ struct Collecting<'a> {
 
 /// What the last histogram entry borrows.
 #[derive(Default)]
-struct Given<'a> {
+struct LastHistogram<'a> {
     key: Vec<u8>,
     exemplars: Vec<RawExemplar<'a>>,
 }
@@ -94,7 +94,7 @@ impl<'a> NhcbParser<'a> {
             kind: MetricType::Unknown,
             collecting: None,
             held: None,
-            given: Given::default(),
+            last: LastHistogram::default(),
             labels: Vec::new(),
         }
     }
@@ -115,7 +115,7 @@ impl<'a> NhcbParser<'a> {
                     let part = self.part(&series);
                     if self.ends_with(part)
                         && let Some(done) = self.collecting.take()
-                        && let Some(histogram) = done.finish(&mut self.given)
+                        && let Some(histogram) = done.finish(&mut self.last)
                     {
                         self.held = Some(Some(Ok(Entry::Series(series))));
                         return Some(Ok(self.histogram(histogram)));
@@ -134,7 +134,7 @@ impl<'a> NhcbParser<'a> {
                 }
                 other => {
                     if let Some(done) = self.collecting.take()
-                        && let Some(histogram) = done.finish(&mut self.given)
+                        && let Some(histogram) = done.finish(&mut self.last)
                     {
                         self.held = Some(other);
                         return Some(Ok(self.histogram(histogram)));
@@ -213,20 +213,20 @@ impl<'a> NhcbParser<'a> {
         collecting.broken |= result.is_err();
     }
 
-    fn histogram(&self, done: Done<'a>) -> Entry<'_> {
+    fn histogram(&self, done: Converted<'a>) -> Entry<'_> {
         Entry::Series(Series {
-            key: &self.given.key,
+            key: &self.last.key,
             t: done.t,
             value: SampleValue::Histogram(done.histogram),
             start_t: done.start_t,
-            exemplars: Exemplars::Many(&self.given.exemplars),
+            exemplars: Exemplars::Many(&self.last.exemplars),
             kind: MetricType::Histogram,
             unit: done.unit,
         })
     }
 }
 
-struct Done<'a> {
+struct Converted<'a> {
     histogram: HistogramSample,
     t: Option<i64>,
     start_t: i64,
@@ -235,13 +235,13 @@ struct Done<'a> {
 
 impl<'a> Collecting<'a> {
     /// The histogram, unless its series contradict each other.
-    fn finish(self, given: &mut Given<'a>) -> Option<Done<'a>> {
+    fn finish(self, last: &mut LastHistogram<'a>) -> Option<Converted<'a>> {
         if self.broken {
             return None;
         }
         let histogram = self.histogram.convert().ok().filter(is_valid)?;
-        *given = Given { key: self.key, exemplars: self.exemplars };
-        Some(Done { histogram, t: self.t, start_t: self.start_t, unit: self.unit })
+        *last = LastHistogram { key: self.key, exemplars: self.exemplars };
+        Some(Converted { histogram, t: self.t, start_t: self.start_t, unit: self.unit })
     }
 }
 

@@ -85,7 +85,7 @@ impl Side {
         self.counts.clear();
     }
 
-    fn push_span(&mut self, fields: Fields<'_>) -> Result<(), Broken> {
+    fn push_span(&mut self, fields: Fields<'_>) -> Result<(), MessageError> {
         let mut span = Span::default();
         for field in fields {
             match field? {
@@ -99,27 +99,27 @@ impl Side {
     }
 
     /// Whether the spans describe as many buckets as there are.
-    pub(super) fn check(&self, side: &str, float: bool) -> Result<(), Broken> {
+    pub(super) fn check(&self, side: &str, float: bool) -> Result<(), MessageError> {
         let have = if float { self.counts.len() } else { self.deltas.len() };
         let required: u64 = self.spans.iter().map(|span| u64::from(span.length)).sum();
         if required == have as u64 {
             return Ok(());
         }
-        Err(Broken(format!("{side} side: spans require {required} buckets, have {have}")))
+        Err(MessageError(format!("{side} side: spans require {required} buckets, have {have}")))
     }
 }
 
 /// Why a message cannot be read.
-pub(super) struct Broken(pub(super) String);
+pub(super) struct MessageError(pub(super) String);
 
-impl From<ProtobufError> for Broken {
+impl From<ProtobufError> for MessageError {
     fn from(error: ProtobufError) -> Self {
         Self(error.to_string())
     }
 }
 
 impl<'a> Metric<'a> {
-    pub(super) fn read(&mut self, message: &'a [u8], kind: Kind) -> Result<(), Broken> {
+    pub(super) fn read(&mut self, message: &'a [u8], kind: Kind) -> Result<(), MessageError> {
         let (labels, buckets, exemplars) = (
             std::mem::take(&mut self.labels),
             std::mem::take(&mut self.buckets),
@@ -146,7 +146,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn read_value(&mut self, fields: Fields<'a>) -> Result<(), Broken> {
+    fn read_value(&mut self, fields: Fields<'a>) -> Result<(), MessageError> {
         for field in fields {
             if let (1, v) = field? {
                 self.value = v.double()?;
@@ -155,7 +155,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn read_counter(&mut self, fields: Fields<'a>) -> Result<(), Broken> {
+    fn read_counter(&mut self, fields: Fields<'a>) -> Result<(), MessageError> {
         for field in fields {
             match field? {
                 (1, v) => self.value = v.double()?,
@@ -167,7 +167,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn read_summary(&mut self, fields: Fields<'a>) -> Result<(), Broken> {
+    fn read_summary(&mut self, fields: Fields<'a>) -> Result<(), MessageError> {
         for field in fields {
             match field? {
                 (1, v) => self.count_int = v.varint()?,
@@ -190,7 +190,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn read_histogram(&mut self, fields: Fields<'a>) -> Result<(), Broken> {
+    fn read_histogram(&mut self, fields: Fields<'a>) -> Result<(), MessageError> {
         for field in fields {
             match field? {
                 (1, v) => self.count_int = v.varint()?,
@@ -268,7 +268,7 @@ impl<'a> Metric<'a> {
     }
 }
 
-fn read_label<'a>(fields: Fields<'a>) -> Result<(&'a str, &'a str), Broken> {
+fn read_label<'a>(fields: Fields<'a>) -> Result<(&'a str, &'a str), MessageError> {
     let (mut name, mut value) = ("", "");
     for field in fields {
         match field? {
@@ -277,12 +277,12 @@ fn read_label<'a>(fields: Fields<'a>) -> Result<(&'a str, &'a str), Broken> {
                 name = std::str::from_utf8(bytes)
                     .ok()
                     .filter(|name| !name.is_empty())
-                    .ok_or_else(|| Broken(format!("invalid label name: {}", quoted(bytes))))?;
+                    .ok_or_else(|| MessageError(format!("invalid label name: {}", quoted(bytes))))?;
             }
             (2, v) => {
                 let bytes = v.bytes()?;
                 value = std::str::from_utf8(bytes)
-                    .map_err(|_| Broken(format!("invalid label value: {}", quoted(bytes))))?;
+                    .map_err(|_| MessageError(format!("invalid label value: {}", quoted(bytes))))?;
             }
             _ => {}
         }
@@ -290,7 +290,7 @@ fn read_label<'a>(fields: Fields<'a>) -> Result<(&'a str, &'a str), Broken> {
     Ok((name, value))
 }
 
-fn read_bucket<'a>(fields: Fields<'a>) -> Result<Bucket<'a>, Broken> {
+fn read_bucket<'a>(fields: Fields<'a>) -> Result<Bucket<'a>, MessageError> {
     let mut bucket = Bucket::default();
     let (mut count, mut count_float) = (0, 0.0);
     for field in fields {
@@ -306,7 +306,7 @@ fn read_bucket<'a>(fields: Fields<'a>) -> Result<Bucket<'a>, Broken> {
     Ok(bucket)
 }
 
-fn read_exemplar<'a>(fields: Fields<'a>) -> Result<RawExemplar<'a>, Broken> {
+fn read_exemplar<'a>(fields: Fields<'a>) -> Result<RawExemplar<'a>, MessageError> {
     let mut labels = Vec::new();
     start_separated(&mut labels, "");
     let (mut v, mut t) = (0.0, None);
@@ -325,7 +325,7 @@ fn read_exemplar<'a>(fields: Fields<'a>) -> Result<RawExemplar<'a>, Broken> {
 }
 
 /// A `google.protobuf.Timestamp` in milliseconds.
-fn read_timestamp(fields: Fields<'_>) -> Result<i64, Broken> {
+fn read_timestamp(fields: Fields<'_>) -> Result<i64, MessageError> {
     let (mut seconds, mut nanos) = (0, 0);
     for field in fields {
         match field? {

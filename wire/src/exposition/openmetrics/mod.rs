@@ -1,6 +1,9 @@
 //! The OpenMetrics text format, versions 1.0.0 and 0.0.1: strict blanks, a final `# EOF`, exemplars, units. Source:
 //! Prometheus `model/textparse/openmetricsparse.go` and `openmetricslex.l`, whose acceptance this follows.
 
+mod created;
+mod tokens;
+
 use model::SampleValue;
 use model::metadata::MetricType;
 use model::sample::NORMAL_NAN;
@@ -8,19 +11,13 @@ use model::sample::NORMAL_NAN;
 use super::cursor::{Cursor, QuoteRules, Token, class};
 use super::number::{parse_float, seconds_to_ms};
 use super::quote::quoted;
-use super::series_text::{family_name, take_quoted, unescape};
+use super::series_text::{family_name, unescape};
 use super::{Entry, Exemplars, ParseError, RawExemplar, Series};
+use created::{Created, has_start_timestamp, metric_name};
 
 const NAME_RULES: QuoteRules = QuoteRules { newline: true, nul: false };
 const VALUE_RULES: QuoteRules = QuoteRules { newline: false, nul: true };
 const EXEMPLAR_RULES: QuoteRules = QuoteRules { newline: false, nul: false };
-
-const KEYWORDS: [(&[u8], Token); 4] = [
-    (b"# HELP ", Token::Help),
-    (b"# TYPE ", Token::Type),
-    (b"# UNIT ", Token::Unit),
-    (b"# EOF", Token::EofWord),
-];
 
 /// The entries of a body in OpenMetrics text, in order. After an error it is exhausted.
 #[derive(Clone)]
@@ -35,14 +32,6 @@ pub struct OpenMetricsParser<'a> {
     start_timestamps: bool,
     created: Created<'a>,
     done: bool,
-}
-
-/// What looking ahead for `_created` lines found; valid for all series that start before `until`.
-#[derive(Clone, Default)]
-struct Created<'a> {
-    until: usize,
-    /// Who was created, see [`identity`], and when in milliseconds.
-    found: Option<(Vec<&'a [u8]>, i64)>,
 }
 
 impl<'a> OpenMetricsParser<'a> {
@@ -175,127 +164,6 @@ impl<'a> OpenMetricsParser<'a> {
                 }
             }
         }
-    }
-
-    fn start_token(&mut self) -> Token {
-        if self.after_value {
-            return self.timestamp_token();
-        }
-        let c = &mut self.cursor;
-        c.begin_token();
-        match c.peek() {
-            b if class::TABLE[b as usize] & class::METRIC_START != 0 => {
-                c.skip_class(class::METRIC);
-                Token::MetricName
-            }
-            b'#' => {
-                let line = &c.body[c.at..];
-                for (word, token) in KEYWORDS {
-                    if line.starts_with(word) {
-                        c.at += word.len();
-                        c.at += usize::from(token == Token::EofWord && c.peek() == b'\n');
-                        return token;
-                    }
-                }
-                let fits = |word: &[u8]| word.iter().zip(line).take_while(|(a, b)| a == b).count();
-                c.at += KEYWORDS.iter().map(|(word, _)| fits(word)).max().unwrap_or(0);
-                Token::Invalid
-            }
-            b'{' => {
-                c.at += 1;
-                Token::BraceOpen
-            }
-            _ => self.misfit(),
-        }
-    }
-
-    fn label_token(&mut self, string_rules: QuoteRules) -> Token {
-        let c = &mut self.cursor;
-        c.begin_token();
-        let single = match c.peek() {
-            b if class::TABLE[b as usize] & class::LABEL_START != 0 => {
-                c.skip_class(class::LABEL);
-                return Token::LabelName;
-            }
-            b'"' => return if c.skip_quoted(string_rules) { Token::QuotedString } else { Token::Invalid },
-            b'}' => Token::BraceClose,
-            b'=' => Token::Equal,
-            b',' => Token::Comma,
-            _ => return self.misfit(),
-        };
-        c.at += 1;
-        single
-    }
-
-    fn label_value_token(&mut self, rules: QuoteRules) -> Token {
-        let c = &mut self.cursor;
-        c.begin_token();
-        if c.peek() == b'"' {
-            return if c.skip_quoted(rules) { Token::LabelValue } else { Token::Invalid };
-        }
-        self.misfit()
-    }
-
-    /// A blank and what follows up to the next blank or line break.
-    fn word_token(&mut self, token: Token) -> Token {
-        let c = &mut self.cursor;
-        c.at += 1;
-        let from = c.at;
-        while !matches!(c.peek(), b' ' | b'\n' | 0) {
-            c.at += 1;
-        }
-        if c.at > from { token } else { Token::Invalid }
-    }
-
-    fn value_token(&mut self) -> Token {
-        let c = &mut self.cursor;
-        c.begin_token();
-        match c.peek() {
-            b'{' => {
-                c.at += 1;
-                Token::BraceOpen
-            }
-            b' ' => self.word_token(Token::Value),
-            _ => self.misfit(),
-        }
-    }
-
-    fn timestamp_token(&mut self) -> Token {
-        let c = &mut self.cursor;
-        c.begin_token();
-        match c.peek() {
-            b'\n' => {
-                c.at += 1;
-                Token::Linebreak
-            }
-            b' ' if c.starts_with(b" # ") => {
-                c.at += 3;
-                if c.peek() != b'{' {
-                    return Token::Invalid;
-                }
-                c.at += 1;
-                Token::Comment
-            }
-            b' ' => self.word_token(Token::Timestamp),
-            _ => self.misfit(),
-        }
-    }
-
-    fn exemplar_timestamp_token(&mut self) -> Token {
-        let c = &mut self.cursor;
-        c.begin_token();
-        match c.peek() {
-            b'\n' => {
-                c.at += 1;
-                Token::Linebreak
-            }
-            b' ' => self.word_token(Token::Timestamp),
-            _ => self.misfit(),
-        }
-    }
-
-    fn misfit(&self) -> Token {
-        if self.cursor.at_end() { Token::Eof } else { Token::Invalid }
     }
 
     /// The inside of braces of a series; returns whether the metric is named, before or inside.
@@ -438,94 +306,6 @@ impl<'a> OpenMetricsParser<'a> {
         }
         Ok(RawExemplar { v, t, labels })
     }
-
-    /// The value of the `_created` line that follows for this series, in milliseconds; 0 when there is none.
-    ///
-    /// What one look ahead finds (the next `_created` line, or that there is none up to the next metadata line) holds
-    /// for every series before it, so the whole body is read ahead once at most.
-    fn start_timestamp(&mut self, key: &'a [u8]) -> i64 {
-        if self.cursor.entry >= self.created.until {
-            let mut ahead = self.clone();
-            self.created = loop {
-                let entry = ahead.any_entry();
-                let until = ahead.cursor.entry.max(self.cursor.at);
-                let Ok(Some(Entry::Series(series))) = entry else {
-                    break Created { until, found: None };
-                };
-                if let Some(base) = metric_name(series.key).strip_suffix(b"_created") {
-                    let SampleValue::Float(seconds) = series.value else { continue };
-                    let who = identity(series.key, base, self.kind);
-                    break Created { until, found: Some((who, seconds_to_ms(seconds))) };
-                }
-            };
-        }
-        let name = metric_name(key);
-        let base = name.get(..self.family.len()).unwrap_or(name);
-        match &self.created.found {
-            Some((who, at)) if *who == identity(key, base, self.kind) => *at,
-            _ => 0,
-        }
-    }
-}
-
-fn has_start_timestamp(kind: MetricType) -> bool {
-    matches!(kind, MetricType::Counter | MetricType::Summary | MetricType::Histogram)
-}
-
-/// The metric's name in series text, raw and without quotes.
-fn metric_name(key: &[u8]) -> &[u8] {
-    let plain = key.iter().take_while(|b| class::TABLE[**b as usize] & class::METRIC != 0).count();
-    if plain > 0 {
-        return &key[..plain];
-    }
-    parts(key).find_map(|(name, value)| value.is_none().then_some(name)).unwrap_or_default()
-}
-
-/// What is the same for all series of one histogram, summary or counter and its `_created` line: family and labels,
-/// raw, without `le` and `quantile`.
-fn identity<'a>(key: &'a [u8], family: &'a [u8], kind: MetricType) -> Vec<&'a [u8]> {
-    let left_out: &[u8] = match kind {
-        MetricType::Histogram => b"le",
-        MetricType::Summary => b"quantile",
-        _ => b"",
-    };
-    let labels = parts(key)
-        .filter_map(|(name, value)| value.map(|value| (name, value)))
-        .filter(|(name, _)| *name != left_out)
-        .flat_map(|(name, value)| [name, value]);
-    std::iter::once(family).chain(labels).collect()
-}
-
-/// Raw names and values between the braces of series text; a name without value is the metric's.
-fn parts(key: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    let open = memchr::memchr(b'{', key).map_or(key.len(), |at| at + 1);
-    let mut rest = &key[open..];
-    std::iter::from_fn(move || {
-        while let Some(after) = rest.strip_prefix(b",") {
-            rest = after;
-        }
-        if matches!(rest.first(), None | Some(b'}')) {
-            return None;
-        }
-        let name = take_part(&mut rest);
-        let value = rest.strip_prefix(b"=").map(|after| {
-            rest = after;
-            take_part(&mut rest)
-        });
-        Some((name, value))
-    })
-}
-
-/// A quoted string's inside or a bare name; `rest` moves behind it, by one byte at least.
-fn take_part<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let whole = *rest;
-    if let Some(inside) = take_quoted(rest) {
-        return inside;
-    }
-    let len = whole.iter().take_while(|b| class::TABLE[**b as usize] & class::LABEL != 0).count();
-    let (name, after) = whole.split_at(len.max(1).min(whole.len()));
-    *rest = after;
-    name
 }
 
 impl<'a> Iterator for OpenMetricsParser<'a> {
@@ -542,104 +322,4 @@ impl<'a> Iterator for OpenMetricsParser<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exposition::testing::{self, described};
-
-    fn text(body: &str) -> String {
-        described(OpenMetricsParser::new(body.as_bytes(), false))
-    }
-
-    #[test]
-    fn entries() {
-        let body = "# HELP a_seconds Took \\\\ \\n \\\"long\\\".\n# TYPE a_seconds counter\n\
-                    # UNIT a_seconds seconds\na_seconds_total{b=\"c\"} 17.0 1520879607.789 # {id=\"x\"} 5 1.5\n\
-                    a_seconds_total 1 # {} 2\n# EOF\n";
-        assert_eq!(
-            text(body),
-            "help a_seconds Took \\ \n \"long\".\ntype a_seconds counter\nunit a_seconds seconds\n\
-             a_seconds_total{b=c} = 17 @1520879607789 # {id=\"x\"} 5 @1500\na_seconds_total = 1 # {} 2\n"
-        );
-        for (body, want) in [
-            ("# EOF", ""),
-            ("# EOF\n", ""),
-            ("{\"a.b\",\"c d\"=\"1\",} 1\n# EOF\n", "a.b{c d=1} = 1\n"),
-            (
-                "# TYPE h histogram\nh_bucket{le=\"1\"} 2 -1.5\n# EOF\n",
-                "type h histogram\nh_bucket{le=1.0} = 2 @-1500\n",
-            ),
-            ("# TYPE s stateset\n# UNIT s \n# EOF\n", "type s stateset\nunit s \n"),
-        ] {
-            assert_eq!(text(body), want, "{body:?}");
-        }
-    }
-
-    #[test]
-    fn errors_are_those_of_prometheus() {
-        for (body, want) in [
-            ("", "data does not end with # EOF"),
-            ("# EOF\n\n", "unexpected data after # EOF"),
-            ("# EOFx", "unexpected data after # EOF"),
-            ("\n# EOF\n", r#"expected a valid start token, got "\n" ("INVALID") while parsing: "\n""#),
-            (
-                "# comment\n# EOF\n",
-                r##"expected a valid start token, got "# c" ("INVALID") while parsing: "# c""##,
-            ),
-            ("a  1\n# EOF\n", r#"expected value after metric, got "  " ("INVALID") while parsing: "a  ""#),
-            (
-                "a{b=\"1\" ,c=\"2\"} 1\n",
-                r#"expected comma or brace close, got " " ("INVALID") while parsing: "a{b=\"1\" ""#,
-            ),
-            ("a 1 x\n", r#"strconv.ParseFloat: parsing "x": invalid syntax while parsing: "a 1 x""#),
-            ("a 1 Inf\n", "invalid timestamp +Inf"),
-            (
-                "a 1 # {\"b\"} 1\n",
-                r#"expected label name, got "} " ("BCLOSE") while parsing: "a 1 # {\"b\"} ""#,
-            ),
-            ("# UNIT a_seconds bytes\n", r#"unit "bytes" not a suffix of metric "a_seconds""#),
-            ("# UNIT seconds seconds\n", r#"unit "seconds" not a suffix of metric "seconds""#),
-            ("# TYPE a\n", "expected text in TYPE"),
-            ("# TYPE a untyped\n", r#"invalid metric type "untyped""#),
-        ] {
-            assert_eq!(text(body), format!("error {want} (line 1)\n"), "{body:?}");
-        }
-        // What cannot follow a value fails the next entry, as it does in Prometheus.
-        assert_eq!(
-            text("a 1 \n# EOF\n"),
-            "a = 1\nerror expected a valid start token, got \"\\n#\" (\"LINEBREAK\") while parsing: \"\\n#\" (line 1)\n"
-        );
-        assert_eq!(text("a 1\n"), "a = 1\nerror data does not end with # EOF (line 2)\n");
-    }
-
-    #[test]
-    fn created_lines_become_start_timestamps() {
-        let body = "# TYPE c counter\nc_total{a=\"1\"} 1\nc_created{a=\"1\"} 5.5\nc_total{a=\"2\"} 1\n\
-                    # TYPE h histogram\nh_bucket{x=\"y\",le=\"1\"} 1\nh_bucket{x=\"y\",le=\"+Inf\"} 1\nh_sum{x=\"y\"} 1\n\
-                    h_created{x=\"y\"} 7\nh_count{x=\"z\"} 1\nh_created{x=\"y\"} 8\n# TYPE g gauge\ng_created 1\n# EOF\n";
-        assert_eq!(
-            described(OpenMetricsParser::new(body.as_bytes(), true)),
-            "type c counter\nc_total{a=1} = 1 from 5500\nc_total{a=2} = 1\ntype h histogram\n\
-             h_bucket{le=1.0,x=y} = 1 from 7000\nh_bucket{le=+Inf,x=y} = 1 from 7000\nh_sum{x=y} = 1 from 7000\n\
-             h_count{x=z} = 1\ntype g gauge\ng_created = 1\n"
-        );
-    }
-
-    #[test]
-    fn looking_ahead_takes_linear_time() {
-        let mut body = "# TYPE c counter\n".to_owned();
-        for i in 0..20_000 {
-            body.push_str(&format!("c_total{{a=\"{i}\"}} 1\n"));
-        }
-        body.push_str("# EOF\n");
-        assert_eq!(OpenMetricsParser::new(body.as_bytes(), true).count(), 20_001);
-    }
-
-    #[test]
-    fn survives_mutations() {
-        let body = "# TYPE a counter\n# UNIT a_s s\na_total{x=\"\\\"\"} 1 5 # {t=\"1\"} 2 3\na_created{x=\"\\\"\"} 1\n\
-                    {\"a.b\",c=\"d\"} NaN\n# EOF\n";
-        testing::mutate(body, |b| {
-            described(OpenMetricsParser::new(b, true));
-        });
-    }
-}
+mod tests;
