@@ -10,7 +10,7 @@ pub struct QueryContext<'a> {
     pub cancel: &'a AtomicBool,
     /// Time passed since some fixed moment.
     pub elapsed: &'a (dyn Fn() -> Duration + Sync),
-    /// The query ends with [`QueryError::Timeout`] when `elapsed` has reached this; `None` for no bound.
+    /// The query ends with [`QueryError::Timeout`](query::QueryError::Timeout) when `elapsed` has reached this; `None` for no bound.
     pub deadline: Option<Duration>,
     /// Lookback for this query in milliseconds, instead of the engine's.
     pub lookback_delta: Option<i64>,

@@ -10,7 +10,7 @@ use query::QueryError;
 use query::ValueType::{self, Matrix, Scalar, String, Vector};
 
 use crate::ast::Call;
-use crate::eval::build::{Builder, Built, QueryTimes};
+use crate::eval::build::{Builder, PlanPart, QueryTimes};
 use crate::eval::call::CallSite;
 use crate::eval::date::Date;
 use crate::eval::range::RangeFn;
@@ -53,7 +53,7 @@ pub(crate) enum Code {
     /// Gives one of the query's times, in milliseconds.
     QueryTime(fn(QueryTimes) -> i64),
     /// Builds its own part of the plan.
-    Build(fn(&mut Builder<'_>, &CallSite<'_>) -> Result<Built, QueryError>),
+    Build(fn(&mut Builder<'_>, &CallSite<'_>) -> Result<PlanPart, QueryError>),
 }
 
 /// Whether the result depends on the step even if the arguments do not.

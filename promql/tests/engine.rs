@@ -231,7 +231,7 @@ fn steps_beyond_all_memory_are_refused_before_any_is_looked_at() {
 }
 
 #[test]
-fn queries_end_when_told_or_late() {
+fn queries_end_when_cancelled_or_out_of_time() {
     let mut case = Case::new();
     case.cancelled = true;
     let error = case.instant("level", 0).unwrap_err();
@@ -456,7 +456,7 @@ fn equal_selectors_are_selected_once_and_their_hints_hold_for_all_of_them() {
 }
 
 #[test]
-fn the_store_is_asked_once_and_its_troubles_are_told() {
+fn the_store_is_asked_once_and_its_warnings_and_errors_are_passed_on() {
     let case = Case::new();
     let error = case.run_on(&Broken, "level", Err(0)).unwrap_err();
     assert_eq!(error.to_string(), "expanding series: disk on fire");

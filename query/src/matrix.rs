@@ -226,7 +226,7 @@ pub fn same_labels_error() -> QueryError {
 
 /// What rows with equal labels mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Equals {
+pub enum EqualLabels {
     /// An error in any case, as after functions over ranges.
     Refuse,
     /// One series, unless both have a sample at a step.
@@ -234,7 +234,7 @@ pub enum Equals {
 }
 
 /// Makes label sets unique.
-pub fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryError> {
+pub fn unite(rows: Vec<Row>, equals: EqualLabels) -> Result<Vec<Row>, QueryError> {
     if rows.len() < 2 {
         return Ok(rows);
     }
@@ -248,7 +248,7 @@ pub fn unite(rows: Vec<Row>, equals: Equals) -> Result<Vec<Row>, QueryError> {
                 united.push(row);
             }
             std::collections::hash_map::Entry::Occupied(place) => {
-                if equals == Equals::Refuse || !united[*place.get()].absorb(&row) {
+                if equals == EqualLabels::Refuse || !united[*place.get()].absorb(&row) {
                     return Err(same_labels_error());
                 }
             }
@@ -279,11 +279,11 @@ mod tests {
     #[test]
     fn equal_labels_merge_or_clash() {
         let rows = vec![row("a", 3, &[3.0]), row("b", 0, &[9.0]), row("a", 0, &[0.0, ABSENT])];
-        let united = unite(rows.clone(), Equals::Merge).unwrap();
+        let united = unite(rows.clone(), EqualLabels::Merge).unwrap();
         assert_eq!(united.len(), 2);
         assert_eq!(united[0].present().collect::<Vec<_>>(), [0, 3]);
-        assert!(unite(rows.clone(), Equals::Refuse).is_err());
+        assert!(unite(rows.clone(), EqualLabels::Refuse).is_err());
         let clash = [rows, vec![row("a", 2, &[1.0, 1.0])]].concat();
-        assert!(unite(clash, Equals::Merge).is_err());
+        assert!(unite(clash, EqualLabels::Merge).is_err());
     }
 }

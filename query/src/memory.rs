@@ -17,8 +17,8 @@ impl MemoryBudget {
         Self { taken: AtomicUsize::new(0), max }
     }
 
-    /// Counts bytes as taken, also where it fails because they are too many: the query that is told so ends, and gives
-    /// back all that it took.
+    /// Counts bytes as taken, also where it fails because they are too many: the query then ends and gives back all that
+    /// it took.
     #[inline]
     pub fn take(&self, bytes: usize) -> Result<(), QueryError> {
         let taken = self.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);

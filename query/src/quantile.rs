@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// So few values are sorted faster than selected from, above all when they are in order already.
+/// Up to this number of values, sorting is faster than selecting, above all when they are in order already.
 const SMALL: usize = 128;
 
 /// The `q`-quantile, interpolated linearly; reorders the values. NaN for none or a NaN `q`, infinities for a `q` outside

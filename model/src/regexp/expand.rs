@@ -10,7 +10,7 @@ impl Regexp {
         self.expand_within(template, captures, usize::MAX, out);
     }
 
-    /// The same, unless the text becomes longer than so many bytes: then it returns `false`, and the text is of no use.
+    /// The same, unless the text becomes longer than a number of bytes: then it returns `false`, and the text is of no use.
     pub fn expand_within(
         &self,
         template: &str,

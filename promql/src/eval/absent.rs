@@ -8,10 +8,10 @@ use query::QueryError;
 use query::matrix::{Row, count_last};
 use query::value::ABSENT;
 
-use super::build::{Builder, Built};
+use super::build::{Builder, PlanPart};
 use super::call::{CallSite, VectorFn};
 use super::plan::{Input, ScopeId};
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::ast::{Expr, ExprKind};
 
 /// A call of either function.
@@ -31,7 +31,7 @@ impl Absent {
 }
 
 /// Builds `absent`.
-pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let operand = site.arg(0)?;
     let input = builder.vector(operand)?;
     Ok(builder.vector_call(Absent { input, labels: labels(operand), over_time: false }))
@@ -46,15 +46,15 @@ impl VectorFn for Absent {
         true
     }
 
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError> {
         let steps = evaluator.plan.scopes[scope].grid.steps();
-        let (mut presence, mut gathered) = (Presence::new(steps), 0);
+        let (mut seen, mut gathered) = (SeenSteps::new(steps), 0);
         let held = evaluator.consume_input(scope, &self.input, &mut |rows| {
             gathered += count_last(&rows, steps);
-            rows.iter().for_each(|row| presence.see(row));
+            rows.iter().for_each(|row| seen.see(row));
             Ok(())
         })?;
-        let rows = presence.complement(self.labels.clone()).into_iter().collect();
+        let rows = seen.complement(self.labels.clone()).into_iter().collect();
         if self.over_time {
             return evaluator.replace(rows, held);
         }
@@ -82,9 +82,9 @@ fn labels(operand: &Expr) -> Labels {
 }
 
 /// Notes at which steps a vector has samples.
-struct Presence(Vec<bool>);
+struct SeenSteps(Vec<bool>);
 
-impl Presence {
+impl SeenSteps {
     fn new(steps: usize) -> Self {
         Self(vec![false; steps])
     }
@@ -108,12 +108,12 @@ mod tests {
 
     #[test]
     fn one_where_nothing_is() {
-        let mut presence = Presence::new(3);
-        presence.see(&Row::floats(Labels::empty(), vec![1.0, ABSENT, ABSENT]));
-        let row = presence.complement(Labels::empty()).unwrap();
+        let mut seen = SeenSteps::new(3);
+        seen.see(&Row::floats(Labels::empty(), vec![1.0, ABSENT, ABSENT]));
+        let row = seen.complement(Labels::empty()).unwrap();
         assert_eq!(row.present().collect::<Vec<_>>(), [1, 2]);
-        let mut presence = Presence::new(1);
-        presence.see(&Row::floats(Labels::empty(), vec![f64::NAN]));
-        assert!(presence.complement(Labels::empty()).is_none());
+        let mut seen = SeenSteps::new(1);
+        seen.see(&Row::floats(Labels::empty(), vec![f64::NAN]));
+        assert!(seen.complement(Labels::empty()).is_none());
     }
 }

@@ -9,7 +9,7 @@ use query::matrix::{Row, count_last};
 use query::{Annotations, Pos, QueryError};
 
 use super::plan::{Input, ScalarRef, ScopeId};
-use super::{Evaluator, ScalarColumn, Val};
+use super::{Evaluator, NodeValue, ScalarColumn};
 use crate::annotations::{Annotate, HistogramOp};
 use crate::literal::{QuotedText, is_valid_name};
 
@@ -81,7 +81,11 @@ impl FoldNotes for Notes<'_> {
 
 impl Evaluator<'_> {
     /// Evaluates an aggregation.
-    pub(crate) fn aggregate(&mut self, scope: ScopeId, node: &AggregateNode) -> Result<Val, QueryError> {
+    pub(crate) fn aggregate(
+        &mut self,
+        scope: ScopeId,
+        node: &AggregateNode,
+    ) -> Result<NodeValue, QueryError> {
         let grid = self.plan.scopes[scope].grid;
         let steps = grid.steps();
         let (rows, held) = match &node.op {

@@ -5,11 +5,11 @@ use std::fmt;
 use query::{Pos, QueryError, ValueType};
 
 use super::absent::Absent;
-use super::build::{Builder, Built, wrong_type};
-use super::map::Stage;
+use super::build::{Builder, PlanPart, wrong_type};
 use super::plan::{Input, Op, ScalarRef, ScopeId, Source, Stream};
 use super::range::{RangeCall, RangeFn};
-use super::{Evaluator, Val};
+use super::stage::Stage;
+use super::{Evaluator, NodeValue};
 use crate::ast::{Call, Expr, ExprKind, RangeMode};
 use crate::functions::Code;
 
@@ -19,7 +19,7 @@ pub(crate) trait VectorFn: fmt::Debug + Send + Sync {
     fn input(&self) -> &Input;
 
     /// Evaluates the function.
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError>;
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError>;
 
     /// Whether only samples count, and neither labels nor the order of series.
     fn ignores_labels(&self) -> bool {
@@ -57,7 +57,7 @@ impl<'e> CallSite<'e> {
 
 impl Builder<'_> {
     /// Builds a call.
-    pub(crate) fn call(&mut self, call: &Call, pos: Pos) -> Result<Built, QueryError> {
+    pub(crate) fn call(&mut self, call: &Call, pos: Pos) -> Result<PlanPart, QueryError> {
         let args = call.args.iter().map(Expr::without_parens).collect();
         let site = CallSite { name: call.function.name, args, pos };
         match &call.function.code {
@@ -66,33 +66,33 @@ impl Builder<'_> {
             Code::Histogram(figure) => self.staged_call(Stage::Histogram(*figure), &site),
             Code::Date(part) if site.args.is_empty() => Ok(self.vector_node(Op::DateNow(*part))),
             Code::Date(part) => self.staged_call(Stage::Date(*part), &site),
-            Code::QueryTime(time) => Ok(Built::Scalar(ScalarRef::Const(time(self.times) as f64 / 1000.0))),
+            Code::QueryTime(time) => Ok(PlanPart::Scalar(ScalarRef::Const(time(self.times) as f64 / 1000.0))),
             Code::Build(build) => build(self, &site),
         }
     }
 
     /// Builds a call that treats each series of its first argument by itself.
-    pub(crate) fn staged_call(&mut self, stage: Stage, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    pub(crate) fn staged_call(&mut self, stage: Stage, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
         let input = self.vector(site.arg(0)?)?;
         Ok(self.staged(input, stage))
     }
 
     /// Adds a function of a whole vector to the plan.
-    pub(crate) fn vector_call(&mut self, call: impl VectorFn + 'static) -> Built {
+    pub(crate) fn vector_call(&mut self, call: impl VectorFn + 'static) -> PlanPart {
         self.vector_node(Op::Call(Box::new(call)))
     }
 
     /// Adds a node that gives a vector.
-    pub(crate) fn vector_node(&mut self, op: Op) -> Built {
-        Built::Vector(Input::Node(self.push(op)))
+    pub(crate) fn vector_node(&mut self, op: Op) -> PlanPart {
+        PlanPart::Vector(Input::Node(self.push(op)))
     }
 
     /// Adds a node that gives a scalar.
-    pub(crate) fn scalar_node(&mut self, op: Op) -> Built {
-        Built::Scalar(ScalarRef::Node(self.push(op)))
+    pub(crate) fn scalar_node(&mut self, op: Op) -> PlanPart {
+        PlanPart::Scalar(ScalarRef::Node(self.push(op)))
     }
 
-    fn range_call(&mut self, func: RangeFn, site: &CallSite<'_>) -> Result<Built, QueryError> {
+    fn range_call(&mut self, func: RangeFn, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
         let is_range = |arg: &&&Expr| arg.value_type() == ValueType::Matrix;
         let Some(range) = site.args.iter().find(is_range) else {
             return Err(wrong_type(site.arg(0)?, ValueType::Matrix));
@@ -119,7 +119,7 @@ impl Builder<'_> {
         if func == RangeFn::Absent {
             return Ok(self.vector_call(Absent::over_time(input, range)));
         }
-        Ok(Built::Vector(input))
+        Ok(PlanPart::Vector(input))
     }
 }
 

@@ -10,13 +10,13 @@ use query::label_subset::KeyHasher;
 use query::matrix::{Row, count_last, same_labels_error};
 use query::{Pos, QueryError};
 
-use super::build::{Builder, Built};
+use super::build::{Builder, PlanPart};
 use super::call::{CallSite, VectorFn};
 use super::instant::evaluate_instant;
 use super::moment::Moment;
-use super::plan::{Input, InstantGives, InstantSelector, ScopeId};
+use super::plan::{Input, InstantOutput, InstantSelector, ScopeId};
 use super::stream::Notes;
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::ast::{Expr, ExprKind, Subquery};
 
 /// The labels by which series and info series belong together.
@@ -33,7 +33,7 @@ pub(crate) struct InfoCall {
 }
 
 /// Builds `info`.
-pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let vector = site.arg(0)?;
     let matchers = match site.args.get(1).map(|arg| &arg.kind) {
         Some(ExprKind::Vector(selector)) => Some(selector.matchers.clone()),
@@ -80,7 +80,7 @@ impl VectorFn for InfoCall {
         true
     }
 
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError> {
         let (rows, held) = evaluator.collect_input(scope, &self.input)?;
         let gathered = count_last(&rows, evaluator.plan.scopes[scope].grid.steps());
         let rows = evaluator.info(scope, self, rows)?;
@@ -89,12 +89,12 @@ impl VectorFn for InfoCall {
 }
 
 /// Matchers on the data labels, by label; and on the info series' name.
-struct Wanted {
+struct InfoMatchers {
     data: BTreeMap<String, Vec<Matcher>>,
     names: Vec<Matcher>,
 }
 
-impl Wanted {
+impl InfoMatchers {
     fn new(call: &InfoCall) -> Self {
         let mut wanted = Self { data: BTreeMap::new(), names: Vec::new() };
         for matcher in call.matchers.iter().flatten() {
@@ -135,7 +135,7 @@ impl Evaluator<'_> {
         call: &InfoCall,
         base: Vec<Row>,
     ) -> Result<Vec<Row>, QueryError> {
-        let wanted = Wanted::new(call);
+        let wanted = InfoMatchers::new(call);
         let ignored: Vec<bool> = base.iter().map(|row| wanted.is_info(&row.labels)).collect();
         let enriched = || base.iter().zip(&ignored).filter(|(_, ignored)| !**ignored).map(|(row, _)| row);
         let infos = self.info_rows(scope, call, &wanted, enriched())?;
@@ -149,7 +149,7 @@ impl Evaluator<'_> {
         &mut self,
         scope: ScopeId,
         call: &InfoCall,
-        wanted: &Wanted,
+        wanted: &InfoMatchers,
         series: impl Iterator<Item = &'r Row>,
     ) -> Result<Vec<Row>, QueryError> {
         let mut values: [BTreeSet<&str>; 2] = Default::default();
@@ -189,7 +189,7 @@ impl Evaluator<'_> {
             stats_only: false,
             pos: Pos::default(),
         };
-        let (times, plain) = (selector(InstantGives::Time), selector(InstantGives::Value));
+        let (times, plain) = (selector(InstantOutput::Time), selector(InstantOutput::Value));
         let mut columns = Columns::default();
         let mut rows = Vec::new();
         for series in &selected.series {
@@ -213,7 +213,7 @@ impl Evaluator<'_> {
 type Matched = Vec<Option<usize>>;
 
 struct Combiner<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a InfoMatchers,
     base: &'a [Row],
     infos: &'a [Row],
     /// Number of the signature (name and identifying labels) of each info series.
@@ -224,7 +224,7 @@ struct Combiner<'a> {
 }
 
 impl<'a> Combiner<'a> {
-    fn new(wanted: &'a Wanted, base: &'a [Row], infos: &'a [Row]) -> Self {
+    fn new(wanted: &'a InfoMatchers, base: &'a [Row], infos: &'a [Row]) -> Self {
         let identity = |labels: &Labels| labels.keep(&IDENTIFYING);
         let names: BTreeSet<&str> = infos.iter().map(|row| row.labels.metric_name().unwrap_or("")).collect();
         let mut numbers: HashMap<(&str, Labels), usize> = HashMap::new();

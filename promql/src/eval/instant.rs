@@ -10,8 +10,8 @@ use query::matrix::{Row, sample_size};
 use query::value::ABSENT;
 use query::window::bounds;
 
-use super::plan::{InstantGives, InstantSelector};
-use super::stream::{Cost, Made, Notes};
+use super::plan::{InstantOutput, InstantSelector};
+use super::stream::{Cost, Notes, SeriesResult};
 
 /// Evaluates an instant selector for one series.
 pub(crate) fn evaluate_instant(
@@ -20,12 +20,12 @@ pub(crate) fn evaluate_instant(
     labels: &Labels,
     columns: &mut Columns,
     notes: &mut Notes,
-) -> Made {
+) -> SeriesResult {
     let mut row = Row::floats(labels.clone(), Vec::new());
     let mut cost = Cost::default();
-    if selector.gives == InstantGives::Smoothed {
-        super::extended::smooth(selector, grid, columns, labels, &mut row, notes);
-    } else if selector.gives == InstantGives::Value
+    if selector.gives == InstantOutput::Smoothed {
+        super::extended_range::smooth(selector, grid, columns, labels, &mut row, notes);
+    } else if selector.gives == InstantOutput::Value
         && columns.histogram_t.is_empty()
         && u32::try_from(columns.float_t.len()).is_ok()
     {
@@ -34,7 +34,7 @@ pub(crate) fn evaluate_instant(
         newest_points(selector, grid, columns, &mut row, notes, &mut cost);
     }
     let row = row.trim().then_some(row);
-    Made { row, cost, samples: 0 }
+    SeriesResult { row, cost, samples: 0 }
 }
 
 /// Finds, for moments that never go back, the newest of ascending times.
@@ -131,9 +131,9 @@ fn newest_points(
             continue;
         }
         let (value, size) = match selector.gives {
-            InstantGives::Time => (Value::Float(t as f64 / 1000.0), 1),
-            InstantGives::StartTime => (Value::Float(start.copied().unwrap_or(0) as f64 / 1000.0), 1),
-            InstantGives::Value | InstantGives::Smoothed => {
+            InstantOutput::Time => (Value::Float(t as f64 / 1000.0), 1),
+            InstantOutput::StartTime => (Value::Float(start.copied().unwrap_or(0) as f64 / 1000.0), 1),
+            InstantOutput::Value | InstantOutput::Smoothed => {
                 let size = match &value {
                     Value::Float(_) => 1,
                     Value::Histogram(h) => sample_size(h) as i64,
@@ -154,7 +154,7 @@ mod tests {
     use super::super::moment::Moment;
     use super::*;
 
-    fn at_steps(gives: InstantGives, columns: &Columns, grid: Grid, moment: Moment) -> Vec<Option<f64>> {
+    fn at_steps(gives: InstantOutput, columns: &Columns, grid: Grid, moment: Moment) -> Vec<Option<f64>> {
         let selector = InstantSelector {
             selection: 0,
             moment,
@@ -179,14 +179,14 @@ mod tests {
         let plain = Moment { at: None, offset: 0 };
         let some = Some;
         assert_eq!(
-            at_steps(InstantGives::Value, &columns, grid, plain),
+            at_steps(InstantOutput::Value, &columns, grid, plain),
             [some(1.0), some(2.0), some(2.0), None, some(3.0), None, None, None, some(4.0)]
         );
         assert_eq!(
-            at_steps(InstantGives::Time, &columns, grid, Moment { at: None, offset: 5 })[1..4],
+            at_steps(InstantOutput::Time, &columns, grid, Moment { at: None, offset: 5 })[1..4],
             [some(0.0), some(0.005), some(0.005)]
         );
         let pinned = Moment { at: Some(7), offset: 3 };
-        assert_eq!(at_steps(InstantGives::Value, &columns, grid, pinned), vec![some(1.0); 9]);
+        assert_eq!(at_steps(InstantOutput::Value, &columns, grid, pinned), vec![some(1.0); 9]);
     }
 }

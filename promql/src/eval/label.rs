@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use model::labels::METRIC_NAME;
 use model::regexp::Regexp;
 use query::label_subset::KeyHasher;
-use query::matrix::{Equals, Row, unite};
+use query::matrix::{EqualLabels, Row, unite};
 use query::{Interrupt, QueryError, ValueType};
 
-use super::build::{Builder, Built, wrong_type};
+use super::build::{Builder, PlanPart, wrong_type};
 use super::call::{CallSite, VectorFn};
 use super::plan::{Input, ScopeId};
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::literal::is_valid_name;
 
 /// What a value made here may have, in bytes: values made of values could otherwise grow without end.
@@ -60,7 +60,7 @@ impl LabelReplace {
                 set(row, &self.target, new, interrupt)?;
             }
         }
-        unite(rows, Equals::Merge)
+        unite(rows, EqualLabels::Merge)
     }
 }
 
@@ -101,7 +101,7 @@ impl LabelJoin {
             }
             set(row, &self.target, &joined, interrupt)?;
         }
-        unite(rows, Equals::Merge)
+        unite(rows, EqualLabels::Merge)
     }
 }
 
@@ -119,7 +119,7 @@ enum LabelChange {
 }
 
 /// Builds `label_replace`.
-pub(crate) fn build_replace(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_replace(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let vector = site.arg(0)?;
     let texts: Result<[String; 4], _> = site.texts(builder, 1)?.try_into();
     let [target, replacement, source, pattern] = texts.map_err(|_| wrong_type(vector, ValueType::String))?;
@@ -129,7 +129,7 @@ pub(crate) fn build_replace(builder: &mut Builder<'_>, site: &CallSite<'_>) -> R
 }
 
 /// Builds `label_join`.
-pub(crate) fn build_join(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_join(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let vector = site.arg(0)?;
     let mut texts = site.texts(builder, 1)?.into_iter();
     let (Some(target), Some(separator)) = (texts.next(), texts.next()) else {
@@ -145,7 +145,7 @@ impl VectorFn for LabelCall {
         &self.input
     }
 
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError> {
         let (rows, held) = evaluator.collect_input(scope, &self.input)?;
         let rows = match &self.change {
             LabelChange::Replace(replace) => replace.apply(rows, evaluator.interrupt)?,

@@ -1,6 +1,6 @@
 //! Evaluation: the syntax tree becomes a plan ([`build`], [`plan`]); the plan's nodes are evaluated in order, each
-//! giving a scalar column or rows ([`row`]); streams ([`stream`]) take series from the store through range functions
-//! and simple stages straight into aggregations. One family of functions per file.
+//! giving a scalar column or rows ([`query::matrix`]); streams ([`stream`]) take series from the store through range
+//! functions and simple stages straight into aggregations. One family of functions per file.
 
 pub(crate) mod absent;
 mod aggregate;
@@ -10,16 +10,15 @@ pub(crate) mod call;
 pub(crate) mod clamp;
 pub(crate) mod classic;
 pub(crate) mod date;
-mod extended;
+mod extended_range;
 mod histogram;
 pub(crate) mod hyperbolic;
 pub(crate) mod info;
 mod instant;
 pub(crate) mod label;
-mod map;
 pub(crate) mod math;
 mod moment;
-mod needs;
+mod node_value;
 pub(crate) mod number;
 mod over_time;
 mod plan;
@@ -33,8 +32,10 @@ pub(crate) mod sample_time;
 mod samples;
 pub(crate) mod scalar;
 mod select;
+mod selection_hints;
 mod sliding;
 pub(crate) mod sort;
+mod stage;
 mod stats;
 mod stream;
 mod transitions;
@@ -46,7 +47,8 @@ use std::time::Duration;
 
 use build::QueryTimes;
 use model::read::{Hints, Selection, SeriesSource};
-use plan::{NodeId, Op, Plan, ScalarRef, ScopeId};
+pub(crate) use node_value::{NodeValue, ScalarColumn, ScalarSamples};
+use plan::{NodeId, Op, Plan, ScopeId};
 use query::interrupt::{STAGE_EVALUATION, STAGE_EXECUTION};
 use query::matrix::Row;
 use query::{Annotations, Interrupt, QueryError, QueryValue, SampleCount, Threads, Times, ValueType};
@@ -104,7 +106,7 @@ impl Planned {
         };
         let plan = build::build(options, lookback, by_step, query, expr)?;
         for scope in &plan.scopes {
-            // Before any list of a value for each step is made. Nothing is kept here: who makes one counts it.
+            // Before any list of a value for each step is made. What makes such a list counts it.
             let bytes = scope.grid.steps().saturating_mul(STEP_BYTES);
             interrupt.could_allocate(bytes)?;
         }
@@ -155,94 +157,6 @@ impl Planned {
     }
 }
 
-/// What a node gave.
-#[derive(Default)]
-pub(crate) enum Val {
-    /// Not evaluated yet, or taken by the node above.
-    #[default]
-    None,
-    /// One float for each step.
-    Scalar(Vec<f64>),
-    /// Series; with how many samples they count for.
-    Rows(Vec<Row>, usize),
-    /// A string.
-    Text(String),
-    /// Series with samples of their own times, as the result.
-    Raw(Vec<query::value::Series>),
-}
-
-impl Val {
-    /// About how many bytes it takes.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Scalar(values) => size_of_val(values.as_slice()),
-            Self::Rows(rows, _) => rows.iter().map(Row::bytes).sum(),
-            Self::Text(text) => text.len(),
-            Self::Raw(series) => series.iter().map(result::series_bytes).sum(),
-        }
-    }
-}
-
-/// The values of a scalar operand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ScalarColumn<'a> {
-    Const(f64),
-    Steps(&'a [f64]),
-}
-
-impl<'a> ScalarColumn<'a> {
-    pub(crate) fn new(scalar: ScalarRef, values: &'a [Val]) -> Self {
-        match scalar {
-            ScalarRef::Const(v) => Self::Const(v),
-            ScalarRef::Node(id) => match &values[id] {
-                Val::Scalar(steps) => Self::Steps(steps),
-                _ => Self::Const(f64::NAN),
-            },
-        }
-    }
-
-    /// The value at a step.
-    #[inline]
-    pub(crate) fn at(&self, step: usize) -> f64 {
-        match self {
-            Self::Const(v) => *v,
-            Self::Steps(values) => values.get(step).copied().unwrap_or(f64::NAN),
-        }
-    }
-
-    /// The values of all steps.
-    pub(crate) fn values(&self, steps: usize) -> Vec<f64> {
-        (0..steps).map(|step| self.at(step)).collect()
-    }
-}
-
-/// What scalar operands of an operation count for.
-#[derive(Clone, Copy, Debug)]
-struct ScalarSamples {
-    /// Beside those counted as held already: constants over all steps, and all of them once more at a step.
-    more: usize,
-    /// Held already, to be given back.
-    held: usize,
-}
-
-impl ScalarSamples {
-    fn new(scalars: &[ScalarRef], values: &[Val], steps: usize) -> Self {
-        let mut samples = Self { more: scalars.len(), held: 0 };
-        for scalar in scalars {
-            match scalar {
-                ScalarRef::Const(_) => samples.more += steps,
-                ScalarRef::Node(id) => {
-                    if let Val::Scalar(values) = &values[*id] {
-                        samples.held += values.len();
-                    }
-                }
-            }
-        }
-        samples
-    }
-}
-
 /// One query under way.
 pub(crate) struct Evaluator<'a> {
     options: &'a EngineOptions,
@@ -252,7 +166,7 @@ pub(crate) struct Evaluator<'a> {
     interrupt: &'a Interrupt<'a>,
     selected: Vec<Arc<Selected>>,
     /// What the nodes gave, by node.
-    values: Vec<Val>,
+    values: Vec<NodeValue>,
     /// Bytes that the values take, until what took them over has ended.
     bytes: Vec<usize>,
     /// Nodes whose values the node under way has taken over.
@@ -293,7 +207,7 @@ impl<'a> Evaluator<'a> {
             source,
             interrupt,
             selected,
-            values: plan.nodes.iter().map(|_| Val::None).collect(),
+            values: plan.nodes.iter().map(|_| NodeValue::None).collect(),
             bytes: vec![0; plan.nodes.len()],
             taken: Vec::new(),
             stats: plan.scopes.iter().map(ScopeStats::new).collect(),
@@ -303,7 +217,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Evaluates all nodes; gives the root's value.
-    fn evaluate(&mut self) -> Result<Val, QueryError> {
+    fn evaluate(&mut self) -> Result<NodeValue, QueryError> {
         for id in 0..self.plan.nodes.len() {
             self.interrupt.check(STAGE_EVALUATION)?;
             let value = self.node(id)?;
@@ -315,19 +229,19 @@ impl<'a> Evaluator<'a> {
         Ok(self.values.pop().unwrap_or_default())
     }
 
-    fn node(&mut self, id: NodeId) -> Result<Val, QueryError> {
+    fn node(&mut self, id: NodeId) -> Result<NodeValue, QueryError> {
         let plan = self.plan;
         let node = &plan.nodes[id];
         let grid = plan.scopes[node.scope].grid;
         let steps = grid.steps();
         match &node.op {
-            Op::Text(text) => Ok(Val::Text(text.clone())),
+            Op::Text(text) => Ok(NodeValue::Text(text.clone())),
             Op::Number(v) => self.scalar_value(vec![*v; steps]),
             Op::Stream(stream) => {
                 let (rows, samples) = self.collect(node.scope, stream)?;
-                Ok(Val::Rows(rows, samples))
+                Ok(NodeValue::Rows(rows, samples))
             }
-            Op::RawRange(input) => self.raw_range(node.scope, input),
+            Op::RangeResult(input) => self.range_result(node.scope, input),
             Op::Invariant(inner) => self.invariant(node.scope, *inner),
             Op::Aggregate(aggregate) => self.aggregate(node.scope, aggregate),
             Op::VectorBinary(binary) => self.vector_binary(node.scope, binary),
@@ -343,9 +257,9 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Counts a scalar column as held.
-    fn scalar_value(&mut self, values: Vec<f64>) -> Result<Val, QueryError> {
+    fn scalar_value(&mut self, values: Vec<f64>) -> Result<NodeValue, QueryError> {
         self.count.hold(values.len())?;
-        Ok(Val::Scalar(values))
+        Ok(NodeValue::Scalar(values))
     }
 
     /// Counts rows as held in place of the operands they were made of. `gathered`: samples of the operands at the
@@ -355,39 +269,39 @@ impl<'a> Evaluator<'a> {
         rows: Vec<Row>,
         operands: usize,
         gathered: usize,
-    ) -> Result<Val, QueryError> {
+    ) -> Result<NodeValue, QueryError> {
         self.count.touch(gathered + rows.iter().map(Row::samples).sum::<usize>())?;
         self.replace(rows, operands)
     }
 
     /// Counts rows as held in place of their operands, without a moment in which both are.
-    pub(crate) fn replace(&mut self, rows: Vec<Row>, operands: usize) -> Result<Val, QueryError> {
+    pub(crate) fn replace(&mut self, rows: Vec<Row>, operands: usize) -> Result<NodeValue, QueryError> {
         let samples = rows.iter().map(Row::samples).sum();
         self.count.release(operands);
         self.count.hold(samples)?;
-        Ok(Val::Rows(rows, samples))
+        Ok(NodeValue::Rows(rows, samples))
     }
 
     /// Takes the rows of a node evaluated before, and how many samples they count for.
     fn take_rows(&mut self, id: NodeId) -> (Vec<Row>, usize) {
         self.taken.push(id);
         match std::mem::take(&mut self.values[id]) {
-            Val::Rows(rows, samples) => (rows, samples),
+            NodeValue::Rows(rows, samples) => (rows, samples),
             _ => (Vec::new(), 0),
         }
     }
 
     /// Repeats what was evaluated once for every step.
-    fn invariant(&mut self, scope: ScopeId, inner: NodeId) -> Result<Val, QueryError> {
+    fn invariant(&mut self, scope: ScopeId, inner: NodeId) -> Result<NodeValue, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         self.account_invariant(scope, self.plan.nodes[inner].scope, steps);
         self.taken.push(inner);
         match std::mem::take(&mut self.values[inner]) {
-            Val::Scalar(values) => {
+            NodeValue::Scalar(values) => {
                 self.count.release(values.len());
                 self.scalar_value(values.first().map(|v| vec![*v; steps]).unwrap_or_default())
             }
-            Val::Rows(mut rows, samples) => {
+            NodeValue::Rows(mut rows, samples) => {
                 // Before memory is taken for it.
                 self.count.hold(samples.saturating_mul(steps.saturating_sub(1)))?;
                 let places = |row: &Row| 1 + usize::from(row.histograms.is_some());
@@ -400,7 +314,7 @@ impl<'a> Evaluator<'a> {
                     row.values = vec![v; steps];
                     row.histograms = h.map(|h| vec![Some(h); steps]);
                 }
-                Ok(Val::Rows(rows, samples * steps))
+                Ok(NodeValue::Rows(rows, samples * steps))
             }
             other => Ok(other),
         }

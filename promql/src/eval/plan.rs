@@ -13,9 +13,9 @@ use super::aggregate::AggregateNode;
 use super::binary::VectorBinary;
 use super::call::VectorFn;
 use super::date::Date;
-use super::map::Stage;
 use super::moment::Moment;
 use super::range::RangeCall;
+use super::stage::Stage;
 use crate::ast::BinaryOp;
 
 /// Index of a node in the plan.
@@ -74,7 +74,7 @@ pub(crate) enum Op {
     /// Series treated one by one.
     Stream(Stream),
     /// A range selector as the query's result.
-    RawRange(RangeInput),
+    RangeResult(RangeInput),
     /// A step-invariant part, evaluated once in its own scope.
     Invariant(NodeId),
     /// An aggregation.
@@ -125,7 +125,7 @@ pub(crate) struct InstantSelector {
     pub(crate) selection: SelectionId,
     pub(crate) moment: Moment,
     pub(crate) lookback: i64,
-    pub(crate) gives: InstantGives,
+    pub(crate) gives: InstantOutput,
     /// Histograms are reduced to their figures.
     pub(crate) stats_only: bool,
     pub(crate) pos: Pos,
@@ -133,7 +133,7 @@ pub(crate) struct InstantSelector {
 
 /// What an instant selector gives for a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InstantGives {
+pub(crate) enum InstantOutput {
     /// The sample.
     Value,
     /// The value at the very step, by interpolation.

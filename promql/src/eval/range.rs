@@ -11,9 +11,9 @@ use query::{Annotations, Grid, Interrupt, Pos, QueryError};
 use super::plan::{Extent, RangeInput, RangeSamples, ScalarRef};
 use super::samples::{Floats, SeriesSamples};
 use super::sliding::SlidingFn;
-use super::stream::{Cost, Made, Notes};
+use super::stream::{Cost, Notes, SeriesResult};
 use super::window::{Window, WindowContext};
-use super::{ScalarColumn, Val};
+use super::{NodeValue, ScalarColumn};
 use crate::annotations::Annotate;
 use crate::options::EngineOptions;
 
@@ -86,7 +86,7 @@ impl<'a> RangeRun<'a> {
     pub(crate) fn new(
         call: &'a RangeCall,
         grid: Grid,
-        values: &'a [Val],
+        values: &'a [NodeValue],
         options: &EngineOptions,
         interrupt: &'a Interrupt<'a>,
     ) -> Self {
@@ -107,7 +107,7 @@ impl<'a> RangeRun<'a> {
         drop_name: bool,
         samples: &SeriesSamples<'_>,
         notes: &mut Notes,
-    ) -> Result<Made, QueryError> {
+    ) -> Result<SeriesResult, QueryError> {
         let call = self.call;
         let mut samples = SeriesSamples { floats: samples.floats, histograms: samples.histograms };
         if !self.use_start_times {
@@ -115,7 +115,7 @@ impl<'a> RangeRun<'a> {
             samples.histograms.start_t = &[];
         }
         if samples.floats.is_empty() && samples.histograms.is_empty() {
-            return Ok(Made::default());
+            return Ok(SeriesResult::default());
         }
         let context = WindowContext {
             func: call.func,
@@ -147,7 +147,7 @@ impl<'a> RangeRun<'a> {
             self.note_non_counter(&context, &row, &mut notes.annotations);
         }
         row.drop_name = drop_name || call.func.drops_name();
-        Ok(Made { row: (!is_blank).then_some(row), cost, samples: 0 })
+        Ok(SeriesResult { row: (!is_blank).then_some(row), cost, samples: 0 })
     }
 
     /// Windows over a series of floats only.
@@ -165,7 +165,7 @@ impl<'a> RangeRun<'a> {
         let first_end = self.call.input.moment.seen_from(grid.start);
         let mut places = std::mem::take(&mut notes.places);
         let windows = Windows::find(floats.t, first_end, grid.interval, range, grid.steps(), &mut places);
-        let held = windows.held();
+        let held = windows.sizes();
         cost.widest = held.widest;
         cost.last = held.last;
         if notes.by_step.is_some() {

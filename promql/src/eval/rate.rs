@@ -93,8 +93,8 @@ pub(crate) fn rate(
     match (context.extent, has_floats) {
         (Extent::Plain, true) => float_rate(context, window, notes).map(Value::Float),
         (Extent::Plain, false) => histogram_rate(context, window, notes).map(histogram_value),
-        (_, true) => super::extended::float_rate(context, window).map(Value::Float),
-        (_, false) => super::extended::histogram_rate(context, window, notes).map(histogram_value),
+        (_, true) => super::extended_range::float_rate(context, window).map(Value::Float),
+        (_, false) => super::extended_range::histogram_rate(context, window, notes).map(histogram_value),
     }
 }
 

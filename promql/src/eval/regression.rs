@@ -64,7 +64,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Of samples so many milliseconds apart, for windows of at most so many.
+    /// For samples `distance` milliseconds apart, in windows of at most `len` samples.
     pub(crate) fn new(distance: i64, widest: usize) -> Self {
         let seconds = (0..widest as i64).map(|at| (at * distance) as f64 / 1e3).collect();
         Self { seconds, len: 0, x: 0.0, xx: 0.0 }

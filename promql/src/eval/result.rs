@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use model::read::Columns;
 use query::interrupt::STAGE_EVALUATION;
-use query::matrix::{Equals, Row, SharedHistogram, sample_size, unite};
+use query::matrix::{EqualLabels, Row, SharedHistogram, sample_size, unite};
 use query::value::{Floats, Scalar, Series, Text};
 use query::{QueryError, QueryValue, ValueType, VectorSample};
 use rayon::prelude::*;
 
 use super::plan::{Extent, RangeInput, RangeSamples, ScopeId};
 use super::samples::SeriesSamples;
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::literal::lossy;
 
 impl Evaluator<'_> {
     /// Evaluates a range selector or subquery that is the query's result.
-    pub(crate) fn raw_range(&mut self, scope: ScopeId, input: &RangeInput) -> Result<Val, QueryError> {
+    pub(crate) fn range_result(
+        &mut self,
+        scope: ScopeId,
+        input: &RangeInput,
+    ) -> Result<NodeValue, QueryError> {
         match input.samples {
             RangeSamples::Subquery { node, scope: inner } => {
                 let grid = self.plan.scopes[inner].grid;
@@ -25,13 +29,18 @@ impl Evaluator<'_> {
                 self.stats[scope].add_at(0, total, 0);
                 let (mut rows, _) = self.take_rows(node);
                 rows = self.final_names(rows)?;
-                Ok(Val::Raw(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
+                Ok(NodeValue::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
             }
-            RangeSamples::Selection { id, .. } => self.raw_selection(scope, input, id),
+            RangeSamples::Selection { id, .. } => self.selection_result(scope, input, id),
         }
     }
 
-    fn raw_selection(&mut self, scope: ScopeId, input: &RangeInput, id: usize) -> Result<Val, QueryError> {
+    fn selection_result(
+        &mut self,
+        scope: ScopeId,
+        input: &RangeInput,
+        id: usize,
+    ) -> Result<NodeValue, QueryError> {
         let end = input.moment.seen_from(self.plan.scopes[scope].grid.start);
         let start = end - input.range;
         let (from, to) = (start - input.extent.before(), end + input.extent.after());
@@ -54,7 +63,7 @@ impl Evaluator<'_> {
                     let text = format!("{mode} modifier is not supported with histograms");
                     return Err(QueryError::Execution(text));
                 }
-                (t, v) = super::extended::extend(floats, start, end, input.extent);
+                (t, v) = super::extended_range::extend(floats, start, end, input.extent);
             }
             if t.is_empty() && histograms.is_empty() {
                 return Ok(None);
@@ -80,7 +89,7 @@ impl Evaluator<'_> {
             self.stats[scope].add_at(0, samples as i64, samples as i64);
             self.count.hold(samples)?;
         }
-        Ok(Val::Raw(series))
+        Ok(NodeValue::Matrix(series))
     }
 
     /// Drops the names that were to be dropped at the end.
@@ -89,33 +98,33 @@ impl Evaluator<'_> {
             return Ok(rows);
         }
         rows.par_iter_mut().with_min_len(self.interrupt.min_len(256)).for_each(Row::settle_name);
-        unite(rows, Equals::Merge)
+        unite(rows, EqualLabels::Merge)
     }
 
     /// The query's value.
     pub(crate) fn result(
         &mut self,
-        root: Val,
+        root: NodeValue,
         kind: ValueType,
         is_instant: bool,
     ) -> Result<QueryValue, QueryError> {
         let grid = self.plan.scopes[0].grid;
         match root {
-            Val::None => Ok(QueryValue::Matrix(Vec::new())),
-            Val::Text(v) => Ok(QueryValue::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
-            Val::Raw(series) => Ok(QueryValue::Matrix(series)),
-            Val::Scalar(values) if is_instant && kind == ValueType::Scalar => {
+            NodeValue::None => Ok(QueryValue::Matrix(Vec::new())),
+            NodeValue::Text(v) => Ok(QueryValue::String(Text { t: grid.start, v: lossy(&v).into_owned() })),
+            NodeValue::Matrix(series) => Ok(QueryValue::Matrix(series)),
+            NodeValue::Scalar(values) if is_instant && kind == ValueType::Scalar => {
                 Ok(QueryValue::Scalar(Scalar {
                     t: grid.start,
                     v: values.first().copied().unwrap_or(f64::NAN),
                 }))
             }
-            Val::Scalar(values) => {
+            NodeValue::Scalar(values) => {
                 let row = Row::floats(model::Labels::empty(), values);
                 let rows = if row.values.is_empty() { Vec::new() } else { vec![row] };
                 Ok(QueryValue::Matrix(rows.into_iter().map(|row| series_of_row(row, &grid)).collect()))
             }
-            Val::Rows(rows, _) => {
+            NodeValue::Rows(rows, _) => {
                 let rows = self.final_names(rows)?;
                 if is_instant {
                     let sample = |row: Row| {

@@ -5,53 +5,54 @@ use query::matrix::{Row, count_last};
 use query::value::is_absent;
 
 use super::binary::scalar_op;
-use super::build::{Builder, Built};
+use super::build::{Builder, PlanPart};
 use super::call::CallSite;
 use super::date::Date;
 use super::plan::{Op, ScalarRef, ScopeId};
-use super::{Evaluator, ScalarColumn, ScalarSamples, Val, math};
+use super::{Evaluator, NodeValue, ScalarColumn, ScalarSamples, math};
 
 /// Builds `time`.
-pub(crate) fn build_time(builder: &mut Builder<'_>, _: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_time(builder: &mut Builder<'_>, _: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     Ok(builder.scalar_node(Op::Time))
 }
 
 /// Builds `pi`.
-pub(crate) fn build_pi(_: &mut Builder<'_>, _: &CallSite<'_>) -> Result<Built, QueryError> {
-    Ok(Built::Scalar(ScalarRef::Const(std::f64::consts::PI)))
+pub(crate) fn build_pi(_: &mut Builder<'_>, _: &CallSite<'_>) -> Result<PlanPart, QueryError> {
+    Ok(PlanPart::Scalar(ScalarRef::Const(std::f64::consts::PI)))
 }
 
 /// Builds `max_of`.
-pub(crate) fn build_max_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_max_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let (left, right) = (builder.scalar(site.arg(0)?)?, builder.scalar(site.arg(1)?)?);
     Ok(builder.scalar_node(Op::ScalarExtreme { extreme: math::go_max, left, right }))
 }
 
 /// Builds `min_of`.
-pub(crate) fn build_min_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_min_of(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let (left, right) = (builder.scalar(site.arg(0)?)?, builder.scalar(site.arg(1)?)?);
     Ok(builder.scalar_node(Op::ScalarExtreme { extreme: math::go_min, left, right }))
 }
 
 /// Builds `scalar`.
-pub(crate) fn build_scalar(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_scalar(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let input = builder.vector(site.arg(0)?)?;
     Ok(builder.scalar_node(Op::ScalarOf(input)))
 }
 
 /// Builds `vector`.
-pub(crate) fn build_vector(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_vector(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let scalar = builder.scalar(site.arg(0)?)?;
     Ok(builder.vector_node(Op::VectorOf(scalar)))
 }
 
 impl Evaluator<'_> {
     /// Evaluates the operations that give a column of scalars.
-    pub(crate) fn scalar_node(&mut self, scope: ScopeId, op: &Op) -> Result<Val, QueryError> {
+    pub(crate) fn scalar_node(&mut self, scope: ScopeId, op: &Op) -> Result<NodeValue, QueryError> {
         let grid = self.plan.scopes[scope].grid;
         let steps = grid.steps();
-        let column = |values: &[Val], scalar: ScalarRef| ScalarColumn::new(scalar, values).values(steps);
-        let zip = |values: &[Val], left, right, f: &dyn Fn(f64, f64) -> f64| {
+        let column =
+            |values: &[NodeValue], scalar: ScalarRef| ScalarColumn::new(scalar, values).values(steps);
+        let zip = |values: &[NodeValue], left, right, f: &dyn Fn(f64, f64) -> f64| {
             let (left, right) = (ScalarColumn::new(left, values), ScalarColumn::new(right, values));
             (0..steps).map(|step| f(left.at(step), right.at(step))).collect()
         };

@@ -38,7 +38,7 @@ pub(crate) enum SlidingFn {
     Spread {
         is_deviation: bool,
     },
-    /// `deriv` of samples that are so many milliseconds apart.
+    /// `deriv` of samples that are this number of milliseconds apart.
     Slope(i64),
     Count,
     First,
@@ -209,7 +209,7 @@ fn with_resets(mut increase: f64, v: &[f64], resets: &[usize], lo: usize, hi: us
 
 /// `deriv` of samples that are equally far apart.
 fn slopes(v: &[f64], windows: &Windows<'_>, distance: i64, out: &mut Vec<f64>) {
-    let mut times = Times::new(distance, windows.held().widest);
+    let mut times = Times::new(distance, windows.sizes().widest);
     for at in (0..windows.steps()).step_by(4) {
         let part = windows.part(at, 4);
         let mut sums = [ValueSums::default(); 4];

@@ -4,10 +4,10 @@
 use query::matrix::{Row, count_last};
 use query::{Pos, QueryError, sort};
 
-use super::build::{Builder, Built};
+use super::build::{Builder, PlanPart};
 use super::call::{CallSite, VectorFn};
 use super::plan::{Input, ScopeId};
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::annotations::Annotate;
 
 /// What a vector is sorted by.
@@ -26,17 +26,23 @@ struct Sort {
 }
 
 /// Builds `sort`.
-pub(crate) fn build_ascending(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_ascending(
+    builder: &mut Builder<'_>,
+    site: &CallSite<'_>,
+) -> Result<PlanPart, QueryError> {
     build(builder, site, Key::Value, false)
 }
 
 /// Builds `sort_desc`.
-pub(crate) fn build_descending(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_descending(
+    builder: &mut Builder<'_>,
+    site: &CallSite<'_>,
+) -> Result<PlanPart, QueryError> {
     build(builder, site, Key::Value, true)
 }
 
 /// Builds `sort_by_label`.
-pub(crate) fn build_by_label(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_by_label(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let labels = site.texts(builder, 1)?;
     build(builder, site, Key::Labels(labels), false)
 }
@@ -45,7 +51,7 @@ pub(crate) fn build_by_label(builder: &mut Builder<'_>, site: &CallSite<'_>) -> 
 pub(crate) fn build_by_label_desc(
     builder: &mut Builder<'_>,
     site: &CallSite<'_>,
-) -> Result<Built, QueryError> {
+) -> Result<PlanPart, QueryError> {
     let labels = site.texts(builder, 1)?;
     build(builder, site, Key::Labels(labels), true)
 }
@@ -55,7 +61,7 @@ fn build(
     site: &CallSite<'_>,
     key: Key,
     descending: bool,
-) -> Result<Built, QueryError> {
+) -> Result<PlanPart, QueryError> {
     let input = builder.vector(site.arg(0)?)?;
     Ok(builder.vector_call(Sort { input, key, descending, pos: site.pos }))
 }
@@ -65,7 +71,7 @@ impl VectorFn for Sort {
         &self.input
     }
 
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError> {
         let grid = evaluator.plan.scopes[scope].grid;
         if !grid.is_instant() {
             evaluator.annotations.sort_in_range_query(self.pos);

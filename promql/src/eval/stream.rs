@@ -6,17 +6,17 @@ use std::sync::Arc;
 use model::read::Columns;
 use query::in_order::in_order;
 use query::interrupt::STAGE_EVALUATION;
-use query::matrix::{Equals, Row, unite};
+use query::matrix::{EqualLabels, Row, unite};
 use query::{Annotations, QueryError};
 use rayon::prelude::*;
 
 use super::instant::evaluate_instant;
-use super::map::{ResolvedStage, Stage, Tally, apply_stages};
 use super::plan::{Input, RangeSamples, ScalarRef, ScopeId, Source, Stream};
 use super::range::RangeRun;
 use super::samples::SeriesSamples;
 use super::select::decode;
-use super::{Evaluator, ScalarSamples, Val};
+use super::stage::{ResolvedStage, Stage, StageSamples, apply_stages};
+use super::{Evaluator, NodeValue, ScalarSamples};
 
 /// What evaluating one series took, in samples.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,9 +54,9 @@ impl Notes {
     }
 }
 
-/// What one series became.
+/// What evaluating one series gave.
 #[derive(Default)]
-pub(crate) struct Made {
+pub(crate) struct SeriesResult {
     pub(crate) row: Option<Row>,
     pub(crate) cost: Cost,
     /// Samples that the source gave, before stages changed them.
@@ -169,21 +169,21 @@ impl Evaluator<'_> {
         scope: ScopeId,
         stream: &Stream,
         rows: Vec<Row>,
-        values: &[Val],
+        values: &[NodeValue],
         sink: &mut Sink<'_>,
     ) -> Result<usize, QueryError> {
         let grid = self.plan.scopes[scope].grid;
         let delayed = self.options.delayed_name_removal;
         let stages: Vec<_> =
             stream.stages.iter().map(|stage| ResolvedStage::new(stage, values, grid, delayed)).collect();
-        let mut tallies = vec![Tally::default(); stages.len()];
+        let mut stage_samples = vec![StageSamples::default(); stages.len()];
         let Some((equals, early)) = self.clash(stream) else {
-            let held = self.source(scope, stream, rows, values, &stages, &mut tallies, sink)?;
-            return self.account_stages(&stream.stages, &tallies, values, grid.steps(), held);
+            let held = self.source(scope, stream, rows, values, &stages, &mut stage_samples, sink)?;
+            return self.account_stages(&stream.stages, &stage_samples, values, grid.steps(), held);
         };
         // Names are dropped where that may make label sets equal: look at them all before going on.
         let (early, late) = stages.split_at(early);
-        let (early_tallies, late_tallies) = tallies.split_at_mut(early.len());
+        let (early_tallies, late_tallies) = stage_samples.split_at_mut(early.len());
         let (mut named, mut bytes, interrupt) = (Vec::new(), 0, self.interrupt);
         let grows = !matches!(stream.source, Source::Node(_));
         let held = self.source(scope, stream, rows, values, early, early_tallies, &mut |more| {
@@ -201,10 +201,10 @@ impl Evaluator<'_> {
             let annotations = &mut self.annotations;
             rows.retain_mut(|row| apply_stages(late, row, late_tallies, annotations));
         }
-        // Who takes them counts them.
+        // What takes them counts them.
         interrupt.freed(bytes);
         sink(rows)?;
-        self.account_stages(&stream.stages, &tallies, values, grid.steps(), held)
+        self.account_stages(&stream.stages, &stage_samples, values, grid.steps(), held)
     }
 
     /// Counts what stages hold: operands and results of each as a whole, and for the last step once more. Returns how
@@ -212,12 +212,12 @@ impl Evaluator<'_> {
     fn account_stages(
         &mut self,
         stages: &[Stage],
-        tallies: &[Tally],
-        values: &[Val],
+        stage_samples: &[StageSamples],
+        values: &[NodeValue],
         steps: usize,
         mut held: usize,
     ) -> Result<usize, QueryError> {
-        for (stage, tally) in stages.iter().zip(tallies) {
+        for (stage, samples_of_stage) in stages.iter().zip(stage_samples) {
             match stage {
                 Stage::Negate => continue,
                 // The selector below was evaluated for one step at a time.
@@ -225,16 +225,16 @@ impl Evaluator<'_> {
                 _ => {}
             }
             let scalars = ScalarSamples::new(&stage.operands(), values, steps);
-            self.count.touch(scalars.more + tally.gathered + tally.samples)?;
+            self.count.touch(scalars.more + samples_of_stage.gathered + samples_of_stage.samples)?;
             self.count.release(held + scalars.held);
-            self.count.hold(tally.samples)?;
-            held = tally.samples;
+            self.count.hold(samples_of_stage.samples)?;
+            held = samples_of_stage.samples;
         }
         Ok(held)
     }
 
     /// Whether rows may come out with equal labels, and after which stage.
-    fn clash(&self, stream: &Stream) -> Option<(Equals, usize)> {
+    fn clash(&self, stream: &Stream) -> Option<(EqualLabels, usize)> {
         if self.options.delayed_name_removal {
             return None;
         }
@@ -247,9 +247,9 @@ impl Evaluator<'_> {
             Source::Node(_) => (None, false),
         };
         let clash = if dropped {
-            (Equals::Refuse, 0)
+            (EqualLabels::Refuse, 0)
         } else {
-            (Equals::Merge, stream.stages.iter().position(|stage| stage.drops_name())? + 1)
+            (EqualLabels::Merge, stream.stages.iter().position(|stage| stage.drops_name())? + 1)
         };
         let distinct =
             selection.is_some_and(|id| self.plan.has_one_name(id) && !self.selected[id].has_type_or_unit());
@@ -263,9 +263,9 @@ impl Evaluator<'_> {
         scope: ScopeId,
         stream: &Stream,
         mut rows: Vec<Row>,
-        values: &[Val],
+        values: &[NodeValue],
         stages: &[ResolvedStage<'_>],
-        tallies: &mut [Tally],
+        stage_samples: &mut [StageSamples],
         sink: &mut Sink<'_>,
     ) -> Result<usize, QueryError> {
         let grid = self.plan.scopes[scope].grid;
@@ -273,11 +273,18 @@ impl Evaluator<'_> {
         match &stream.source {
             Source::Instant(selector) => {
                 let selected = Arc::clone(&self.selected[selector.selection]);
-                self.batches(scope, selected.series.len(), stages, tallies, sink, |index, columns, notes| {
-                    let series = selected.series[index].as_ref();
-                    decode(series, columns, selector.stats_only)?;
-                    Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
-                })
+                self.batches(
+                    scope,
+                    selected.series.len(),
+                    stages,
+                    stage_samples,
+                    sink,
+                    |index, columns, notes| {
+                        let series = selected.series[index].as_ref();
+                        decode(series, columns, selector.stats_only)?;
+                        Ok(evaluate_instant(selector, &grid, series.labels(), columns, notes))
+                    },
+                )
             }
             Source::Range(call) => {
                 let run = RangeRun::new(call, grid, values, self.options, interrupt);
@@ -290,7 +297,7 @@ impl Evaluator<'_> {
                             scope,
                             selected.series.len(),
                             stages,
-                            tallies,
+                            stage_samples,
                             sink,
                             |index, columns, notes| {
                                 let series = selected.series[index].as_ref();
@@ -301,11 +308,18 @@ impl Evaluator<'_> {
                     }
                     RangeSamples::Subquery { scope: inner, .. } => {
                         let inner = self.plan.scopes[inner].grid;
-                        self.batches(scope, rows.len(), stages, tallies, sink, |index, columns, notes| {
-                            let row = &rows[index];
-                            let samples = SeriesSamples::of_row(row, &inner, columns);
-                            run.evaluate(&row.labels, row.drop_name, &samples, notes)
-                        })
+                        self.batches(
+                            scope,
+                            rows.len(),
+                            stages,
+                            stage_samples,
+                            sink,
+                            |index, columns, notes| {
+                                let row = &rows[index];
+                                let samples = SeriesSamples::of_row(row, &inner, columns);
+                                run.evaluate(&row.labels, row.drop_name, &samples, notes)
+                            },
+                        )
                     }
                 };
                 Ok(held? + call.params.len() * grid.steps())
@@ -317,19 +331,19 @@ impl Evaluator<'_> {
                         .with_min_len(interrupt.min_len(1))
                         .map(|rows| {
                             let mut annotations = Annotations::default();
-                            let mut tallies = vec![Tally::default(); stages.len()];
+                            let mut stage_samples = vec![StageSamples::default(); stages.len()];
                             for row in rows {
-                                if !apply_stages(stages, row, &mut tallies, &mut annotations) {
+                                if !apply_stages(stages, row, &mut stage_samples, &mut annotations) {
                                     row.values.clear();
                                     row.histograms = None;
                                 }
                             }
-                            (annotations, tallies)
+                            (annotations, stage_samples)
                         })
                         .collect::<Vec<_>>();
                     for (annotations, more) in done {
                         self.annotations.merge(annotations);
-                        Tally::add_all(tallies, &more);
+                        StageSamples::add_all(stage_samples, &more);
                     }
                     rows.retain(|row| !row.values.is_empty());
                 }
@@ -347,9 +361,9 @@ impl Evaluator<'_> {
         scope: ScopeId,
         len: usize,
         stages: &[ResolvedStage<'_>],
-        tallies: &mut [Tally],
+        stage_samples: &mut [StageSamples],
         sink: &mut Sink<'_>,
-        make: impl Fn(usize, &mut Columns, &mut Notes) -> Result<Made, QueryError> + Sync,
+        make: impl Fn(usize, &mut Columns, &mut Notes) -> Result<SeriesResult, QueryError> + Sync,
     ) -> Result<usize, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         let by_step = self.stats[scope].by_step.is_some();
@@ -357,7 +371,7 @@ impl Evaluator<'_> {
         let task = |range: Range<usize>, columns: &mut Columns| -> Result<Task, QueryError> {
             let mut done = Task {
                 all: Vec::with_capacity(range.len()),
-                tallies: vec![Tally::default(); stages.len()],
+                stage_samples: vec![StageSamples::default(); stages.len()],
                 notes: Notes { by_step: by_step.then(|| vec![(0, 0); steps]), ..Notes::default() },
             };
             for index in range {
@@ -365,7 +379,7 @@ impl Evaluator<'_> {
                 let mut made = make(index, columns, &mut done.notes)?;
                 made.samples = made.row.as_ref().map_or(0, Row::samples);
                 made.row = made.row.and_then(|mut row| {
-                    apply_stages(stages, &mut row, &mut done.tallies, &mut done.notes.annotations)
+                    apply_stages(stages, &mut row, &mut done.stage_samples, &mut done.notes.annotations)
                         .then_some(row)
                 });
                 done.all.push(made);
@@ -374,8 +388,8 @@ impl Evaluator<'_> {
         };
         let mut held = 0;
         let mut take = |done: Result<Task, QueryError>| -> Result<(), QueryError> {
-            let Task { all, tallies: more, notes } = done?;
-            Tally::add_all(tallies, &more);
+            let Task { all, stage_samples: more, notes } = done?;
+            StageSamples::add_all(stage_samples, &more);
             self.annotations.merge(notes.annotations);
             self.stats[scope].add_by_step(notes.by_step);
             let mut rows = Vec::with_capacity(all.len());
@@ -405,7 +419,7 @@ impl Evaluator<'_> {
 
 /// Series of one task made into rows.
 struct Task {
-    all: Vec<Made>,
-    tallies: Vec<Tally>,
+    all: Vec<SeriesResult>,
+    stage_samples: Vec<StageSamples>,
     notes: Notes,
 }

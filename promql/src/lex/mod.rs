@@ -2,7 +2,7 @@
 //!
 //! The meaning of a character depends on where it stands: within braces every word is an identifier, within brackets
 //! only durations and their arithmetic are allowed, and series descriptions (the input language of test scripts) have
-//! value sequences and histogram literals. [`scan`] is that state machine; [`number`] and [`string`] are the literals it
+//! value sequences and histogram literals. [`mod@scan`] is that state machine; [`number`] and [`string`] are the literals it
 //! uses. Source: Prometheus `promql/parser/lex.go`.
 
 mod number;

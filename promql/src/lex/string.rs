@@ -62,7 +62,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What a scanned literal stands for, with bytes that are no UTF-8 kept as [`crate::text`] says; `None` when it is none.
+/// What a scanned literal stands for, with bytes that are no UTF-8 kept as [`crate::literal`] says; `None` when it is none.
 pub fn unquote(literal: &str) -> Option<String> {
     let quote = literal.chars().next().filter(|c| "\"'`".contains(*c))?;
     let inner = literal.strip_prefix(quote)?.strip_suffix(quote)?;
@@ -105,7 +105,7 @@ fn unescape(chars: &mut Chars<'_>) -> Option<Unescaped> {
     }
 }
 
-/// A number of so many more digits, `first` being what precedes them.
+/// A number of `digits` more digits, `first` being what precedes them.
 fn digits(chars: &mut Chars<'_>, count: usize, radix: u32, first: u32) -> Option<u32> {
     (0..count).try_fold(first, |code, _| {
         let digit = chars.next()?.to_digit(radix)?;

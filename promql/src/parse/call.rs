@@ -9,12 +9,12 @@ use query::Pos;
 use crate::ast::{Aggregate, AggregateOp, Call, Expr, ExprKind};
 use crate::functions;
 use crate::lex::Kind;
-use crate::parse::expr::{Built, expression, starts_expression};
+use crate::parse::expr::{SizedExpr, expression, starts_expression};
 use crate::parse::grouping::grouping;
 use crate::parse::tokens::{Parsed, Tokens, expected, found, token};
 
 /// `rate(x[5m])`; the name was seen to be followed by a parenthesis.
-pub(super) fn call<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+pub(super) fn call<'a>(input: Tokens<'a>) -> Parsed<'a, SizedExpr> {
     let name = input.peek();
     let (rest, (args, height)) = arguments(input.skip())?;
     let text = input.text_of(&name);
@@ -25,7 +25,7 @@ pub(super) fn call<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
         return Err(found(name.pos, format!("function {} is not enabled", Quoted(text))));
     }
     let pos = Pos { start: name.pos.start, end: rest.last_end() };
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Call(Call { function, args }) }, height)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Call(Call { function, args }) }, height)?))
 }
 
 /// Arguments in parentheses, and the height of the highest.
@@ -52,7 +52,7 @@ fn arguments<'a>(input: Tokens<'a>) -> Parsed<'a, (Vec<Expr>, usize)> {
 }
 
 /// `sum by (x) (y)`, `topk(5, y) without (x)`
-pub(super) fn aggregate<'a>(input: Tokens<'a>, op: AggregateOp) -> Parsed<'a, Built> {
+pub(super) fn aggregate<'a>(input: Tokens<'a>, op: AggregateOp) -> Parsed<'a, SizedExpr> {
     let start = input.peek().pos.start;
     let (rest, (before, (mut args, height), after)) = expected("aggregation", "", |input: Tokens<'a>| {
         let (rest, before) = opt(modifier).parse(input)?;
@@ -81,7 +81,7 @@ pub(super) fn aggregate<'a>(input: Tokens<'a>, op: AggregateOp) -> Parsed<'a, Bu
     }
     let (without, grouping) = before.or(after).unwrap_or_default();
     let aggregate = Aggregate { op, expr, param: args.pop(), grouping, without };
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Aggregate(Box::new(aggregate)) }, height)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Aggregate(Box::new(aggregate)) }, height)?))
 }
 
 /// `by (...)` or `without (...)`: whether it is the latter, and the labels.

@@ -13,12 +13,12 @@ use crate::parse::literal;
 use crate::parse::tokens::{Fail, Parsed, Tokens, found, nested, token, unary_op};
 
 /// A duration expression, and how high its tree is.
-struct Built {
+struct SizedDuration {
     expr: DurationExpr,
     height: usize,
 }
 
-impl Built {
+impl SizedDuration {
     fn new(pos: Pos, kind: DurationExprKind, below: usize) -> Result<Self, nom::Err<Fail>> {
         if below >= MAX_HEIGHT {
             return Err(found(
@@ -99,7 +99,7 @@ pub(super) fn offset<'a>(input: Tokens<'a>) -> Parsed<'a, Duration> {
     let (rest, built) = match rest.peek().kind {
         Kind::Number | Kind::Duration => {
             let (rest, (literal, pos)) = literal::signed(input)?;
-            (rest, Built::literal_at(pos, literal, first.pos)?)
+            (rest, SizedDuration::literal_at(pos, literal, first.pos)?)
         }
         Kind::Step | Kind::Range | Kind::MaxOf | Kind::MinOf => {
             let (rest, built) = query_parameter(rest)?;
@@ -128,7 +128,7 @@ pub(super) fn offset<'a>(input: Tokens<'a>) -> Parsed<'a, Duration> {
 }
 
 /// An expression of operators that bind at least as tightly as `min`.
-fn duration<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, Built> {
+fn duration<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, SizedDuration> {
     nested(input, |input| {
         let first = input.peek();
         let (mut rest, mut left) = match unary_op(first.kind) {
@@ -158,7 +158,7 @@ fn duration<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, Built> {
             let pos = Pos { start: left.expr.pos.start, end: right.expr.pos.end };
             let below = left.height.max(right.height);
             let kind = DurationExprKind::Binary(op, Box::new(left.expr), Box::new(right.expr));
-            left = Built::new(pos, kind, below)?;
+            left = SizedDuration::new(pos, kind, below)?;
             rest = next;
         }
     })
@@ -172,11 +172,11 @@ fn is_arithmetic(op: BinaryOp) -> bool {
 }
 
 /// A literal, `step()`, `range()`, `max_of(a, b)`, `min_of(a, b)` or an expression in parentheses.
-fn atom<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn atom<'a>(input: Tokens<'a>) -> Parsed<'a, SizedDuration> {
     match input.peek().kind {
         Kind::Number | Kind::Duration => {
             let (rest, (literal, pos)) = literal::number_or_duration(input)?;
-            Ok((rest, Built::literal_at(pos, literal, pos)?))
+            Ok((rest, SizedDuration::literal_at(pos, literal, pos)?))
         }
         Kind::LeftParen => {
             let (rest, inner) = parenthesised(input)?;
@@ -191,11 +191,11 @@ fn atom<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
     }
 }
 
-fn parenthesised<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn parenthesised<'a>(input: Tokens<'a>) -> Parsed<'a, SizedDuration> {
     delimited(token(Kind::LeftParen), |input| duration(input, 0), token(Kind::RightParen)).parse(input)
 }
 
-fn query_parameter<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn query_parameter<'a>(input: Tokens<'a>) -> Parsed<'a, SizedDuration> {
     let keyword = input.peek();
     let arguments = input.skip();
     match keyword.kind {
@@ -204,7 +204,7 @@ fn query_parameter<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
             let pos = Pos { start: keyword.pos.start, end: rest.last_end() };
             let is_step = keyword.kind == Kind::Step;
             let kind = if is_step { DurationExprKind::Step } else { DurationExprKind::Range };
-            Ok((rest, Built::new(pos, kind, 0)?))
+            Ok((rest, SizedDuration::new(pos, kind, 0)?))
         }
         Kind::MaxOf | Kind::MinOf => {
             let operand = |input| duration(input, 0);
@@ -217,7 +217,7 @@ fn query_parameter<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
             let (a, b) = (Box::new(a.expr), Box::new(b.expr));
             let is_max = keyword.kind == Kind::MaxOf;
             let kind = if is_max { DurationExprKind::Max(a, b) } else { DurationExprKind::Min(a, b) };
-            Ok((rest, Built::new(pos, kind, below)?))
+            Ok((rest, SizedDuration::new(pos, kind, below)?))
         }
         _ => input.unexpected(),
     }

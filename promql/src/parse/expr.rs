@@ -15,12 +15,12 @@ use crate::parse::selector::selector;
 use crate::parse::tokens::{Fail, Parsed, Tokens, found, nested, string, token, unary_op};
 
 /// An expression, and how high its tree is.
-pub(super) struct Built {
+pub(super) struct SizedExpr {
     pub(super) expr: Expr,
     pub(super) height: usize,
 }
 
-impl Built {
+impl SizedExpr {
     /// An expression over others of which the highest has height `below`.
     pub(super) fn over(expr: Expr, below: usize) -> Result<Self, nom::Err<Fail>> {
         if below >= MAX_HEIGHT {
@@ -36,7 +36,7 @@ impl Built {
 }
 
 /// An expression of operators that bind at least as tightly as `min`; 0 for all.
-pub(super) fn expression<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, Built> {
+pub(super) fn expression<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, SizedExpr> {
     nested(input, |input| {
         let (mut rest, mut left) = operand(input)?;
         loop {
@@ -50,7 +50,7 @@ pub(super) fn expression<'a>(input: Tokens<'a>, min: u8) -> Parsed<'a, Built> {
 }
 
 /// What follows a left operand and its operator.
-fn operation<'a>(input: Tokens<'a>, left: Built, op: BinaryOp) -> Parsed<'a, Built> {
+fn operation<'a>(input: Tokens<'a>, left: SizedExpr, op: BinaryOp) -> Parsed<'a, SizedExpr> {
     let (rest, (return_bool, matching)) = modifiers(input)?;
     let (rest, right) = expression(rest, op.precedence() + u8::from(!op.is_right_associative()))?;
     let pos = Pos { start: left.expr.pos.start, end: right.expr.pos.end };
@@ -63,7 +63,7 @@ fn operation<'a>(input: Tokens<'a>, left: Built, op: BinaryOp) -> Parsed<'a, Bui
     let below = left.height.max(right.height);
     let (left, right) = (left.expr, right.expr);
     let binary = Box::new(Binary { op, left, right, value_type, return_bool, matching: Some(matching) });
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Binary(binary) }, below)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Binary(binary) }, below)?))
 }
 
 /// Whether an expression can begin so.
@@ -74,21 +74,21 @@ pub(super) fn starts_expression(kind: Kind) -> bool {
 }
 
 /// A signed operand, or an operand with its modifiers.
-fn operand<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn operand<'a>(input: Tokens<'a>) -> Parsed<'a, SizedExpr> {
     let first = input.peek();
     let Some(op) = unary_op(first.kind) else {
         let (rest, primary) = primary(input)?;
         return postfix(rest, primary);
     };
-    let (rest, Built { expr, height }) = expression(input.skip(), UNARY_PRECEDENCE + 1)?;
+    let (rest, SizedExpr { expr, height }) = expression(input.skip(), UNARY_PRECEDENCE + 1)?;
     let pos = Pos { start: first.pos.start, end: expr.pos.end };
     if let ExprKind::Number(literal) = expr.kind {
-        return Ok((rest, Built::leaf(Expr { pos, kind: ExprKind::Number(apply(op, literal)) })));
+        return Ok((rest, SizedExpr::leaf(Expr { pos, kind: ExprKind::Number(apply(op, literal)) })));
     }
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Unary(op, Box::new(expr)) }, height)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Unary(op, Box::new(expr)) }, height)?))
 }
 
-fn primary<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn primary<'a>(input: Tokens<'a>) -> Parsed<'a, SizedExpr> {
     let is_followed_by = |kinds: &[Kind]| kinds.contains(&input.kind_after());
     match input.peek().kind {
         Kind::LeftParen => paren(input),
@@ -104,16 +104,16 @@ fn primary<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
     }
 }
 
-fn paren<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn paren<'a>(input: Tokens<'a>) -> Parsed<'a, SizedExpr> {
     let (rest, _) = token(Kind::LeftParen)(input)?;
     let (rest, inner) = expression(rest, 0)?;
     let (rest, _) = token(Kind::RightParen)(rest)?;
     let pos = Pos { start: input.peek().pos.start, end: rest.last_end() };
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Paren(Box::new(inner.expr)) }, inner.height)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Paren(Box::new(inner.expr)) }, inner.height)?))
 }
 
-fn leaf<'a>(input: Tokens<'a>) -> Parsed<'a, Built> {
+fn leaf<'a>(input: Tokens<'a>) -> Parsed<'a, SizedExpr> {
     let number = map(number_or_duration, |(literal, pos)| Expr { pos, kind: ExprKind::Number(literal) });
     let text = map(string, |(value, token)| Expr { pos: token.pos, kind: ExprKind::String(value) });
-    map(alt((number, text, selector)), Built::leaf).parse(input)
+    map(alt((number, text, selector)), SizedExpr::leaf).parse(input)
 }

@@ -7,12 +7,12 @@ use crate::ast::{At, Duration, Expr, ExprKind, MatrixSelector, RangeMode, Subque
 use crate::duration_literal;
 use crate::lex::Kind;
 use crate::parse::duration;
-use crate::parse::expr::Built;
+use crate::parse::expr::SizedExpr;
 use crate::parse::literal::signed;
 use crate::parse::tokens::{Parsed, Tokens, expected, found, satisfy, token};
 
 /// The operand with all modifiers that follow it.
-pub(super) fn postfix<'a>(input: Tokens<'a>, operand: Built) -> Parsed<'a, Built> {
+pub(super) fn postfix<'a>(input: Tokens<'a>, operand: SizedExpr) -> Parsed<'a, SizedExpr> {
     let (mut rest, mut operand) = (input, operand);
     loop {
         rest.check_next()?;
@@ -28,7 +28,7 @@ pub(super) fn postfix<'a>(input: Tokens<'a>, operand: Built) -> Parsed<'a, Built
 }
 
 /// `[range]` or `[range:step]`
-fn brackets<'a>(input: Tokens<'a>, operand: Built) -> Parsed<'a, Built> {
+fn brackets<'a>(input: Tokens<'a>, operand: SizedExpr) -> Parsed<'a, SizedExpr> {
     let bracket = input.peek().pos;
     let (rest, range) =
         expected("subquery or range selector", "number, duration, step(), or range()", duration::positive)(
@@ -42,7 +42,7 @@ fn brackets<'a>(input: Tokens<'a>, operand: Built) -> Parsed<'a, Built> {
     if next.kind == Kind::RightBracket {
         let pos = Pos { start: operand.expr.pos.start, end: rest.last_end() };
         let matrix = matrix(operand, range).map_err(|message| found(bracket, message))?;
-        return Ok((rest, Built { expr: Expr { pos, kind: ExprKind::Matrix(matrix) }, height: 1 }));
+        return Ok((rest, SizedExpr { expr: Expr { pos, kind: ExprKind::Matrix(matrix) }, height: 1 }));
     }
     let (rest, step) = if rest.peek().kind == Kind::RightBracket {
         (rest, None)
@@ -56,10 +56,10 @@ fn brackets<'a>(input: Tokens<'a>, operand: Built) -> Parsed<'a, Built> {
     let (rest, _) = expected("subquery selector", "\"]\"", token(Kind::RightBracket))(rest)?;
     let pos = Pos { start: operand.expr.pos.start, end: rest.last_end() };
     let subquery = Subquery { expr: operand.expr, range, step, offset: Duration::Millis(0), at: None };
-    Ok((rest, Built::over(Expr { pos, kind: ExprKind::Subquery(Box::new(subquery)) }, operand.height)?))
+    Ok((rest, SizedExpr::over(Expr { pos, kind: ExprKind::Subquery(Box::new(subquery)) }, operand.height)?))
 }
 
-fn matrix(operand: Built, range: Duration) -> Result<MatrixSelector, &'static str> {
+fn matrix(operand: SizedExpr, range: Duration) -> Result<MatrixSelector, &'static str> {
     match operand.expr.kind {
         ExprKind::Vector(vector) if vector.offset != Duration::Millis(0) => {
             Err("no offset modifiers allowed before range")
@@ -70,7 +70,7 @@ fn matrix(operand: Built, range: Duration) -> Result<MatrixSelector, &'static st
     }
 }
 
-fn offset<'a>(input: Tokens<'a>, mut operand: Built) -> Parsed<'a, Built> {
+fn offset<'a>(input: Tokens<'a>, mut operand: SizedExpr) -> Parsed<'a, SizedExpr> {
     let (rest, offset) = expected("offset", "number, duration, step(), or range()", duration::offset)(input)?;
     let pos = operand.expr.pos;
     let Some(Times { offset: place, .. }) = times(&mut operand.expr) else {
@@ -87,7 +87,7 @@ fn offset<'a>(input: Tokens<'a>, mut operand: Built) -> Parsed<'a, Built> {
     Ok((rest, operand))
 }
 
-fn at<'a>(input: Tokens<'a>, mut operand: Built) -> Parsed<'a, Built> {
+fn at<'a>(input: Tokens<'a>, mut operand: SizedExpr) -> Parsed<'a, SizedExpr> {
     let pos = operand.expr.pos;
     let (rest, (at, out_of_bounds)) = expected("@", "timestamp", moment)(input)?;
     if let Some(seconds) = out_of_bounds {
@@ -123,7 +123,7 @@ fn moment<'a>(input: Tokens<'a>) -> Parsed<'a, (At, Option<f64>)> {
     }
 }
 
-fn mode<'a>(rest: Tokens<'a>, mut operand: Built, mode: RangeMode) -> Parsed<'a, Built> {
+fn mode<'a>(rest: Tokens<'a>, mut operand: SizedExpr, mode: RangeMode) -> Parsed<'a, SizedExpr> {
     let word = if mode == RangeMode::Anchored { "anchored" } else { "smoothed" };
     let problem = if !rest.source.features.extended_range_selectors {
         Some("is experimental and not enabled")

@@ -54,7 +54,7 @@ impl FoldOp {
     }
 }
 
-/// Hears what there is to tell the user about the histograms of an aggregation.
+/// Is called for what the user should know about the histograms of an aggregation.
 pub trait FoldNotes {
     /// The operator takes floats only.
     fn histogram_ignored(&mut self);

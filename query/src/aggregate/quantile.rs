@@ -6,7 +6,7 @@ use crate::quantile::quantile;
 use crate::value::is_absent;
 use crate::{Interrupt, QueryError};
 
-/// The quantile of each group; `params` has that of each step. `histogram_ignored` hears of series with histograms,
+/// The quantile of each group; `params` has that of each step. `histogram_ignored` is called for series with histograms,
 /// which have no rank.
 pub fn evaluate(
     mut groups: Groups,

@@ -30,7 +30,7 @@ impl TopkOp {
 }
 
 /// The chosen samples of all groups. `params` has the number or ratio of each step. With `single`, rows come out in the
-/// order of rank. `histogram_ignored` hears of series with histograms that would have been ranked.
+/// order of rank. `histogram_ignored` is called for series with histograms that would have been ranked.
 pub fn evaluate(
     op: TopkOp,
     mut groups: Groups,

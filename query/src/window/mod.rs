@@ -24,7 +24,7 @@ pub struct Windows<'w> {
 
 /// What windows hold, in samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Held {
+pub struct WindowSizes {
     /// All windows together.
     pub total: u64,
     /// Those that no window before held.
@@ -96,7 +96,7 @@ impl<'w> Windows<'w> {
     }
 
     /// What the windows hold together.
-    pub fn held(&self) -> Held {
+    pub fn sizes(&self) -> WindowSizes {
         let (mut total, mut fresh, mut widest, mut seen) = (0, 0, 0, 0);
         for (lo, hi) in self.lo.iter().zip(self.hi) {
             total += u64::from(hi - lo);
@@ -106,7 +106,7 @@ impl<'w> Windows<'w> {
         }
         let last =
             self.lo.iter().zip(self.hi).rev().map(|(lo, hi)| hi - lo).find(|len| *len > 0).unwrap_or(0);
-        Held { total, fresh, widest: widest as usize, last: last as usize }
+        WindowSizes { total, fresh, widest: widest as usize, last: last as usize }
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
             let mut scratch = vec![7];
             let windows = Windows::find(&t, first_end, interval, range, steps, &mut scratch);
             prop_assert_eq!(windows.steps(), steps);
-            let mut held = Held::default();
+            let mut held = WindowSizes::default();
             let mut seen = std::collections::HashSet::new();
             for (step, (lo, hi)) in windows.spans().enumerate() {
                 let end = first_end + step as i64 * interval;
@@ -169,7 +169,7 @@ mod tests {
                 let part = windows.part(step, 2);
                 prop_assert_eq!((part.spans().next(), part.first_end), (Some((lo, hi)), end));
             }
-            prop_assert_eq!(windows.held(), held);
+            prop_assert_eq!(windows.sizes(), held);
             let mut out = Vec::new();
             windows.each(&mut out, |lo, hi, end| (end + (hi - lo) as i64) as f64);
             for (step, (lo, hi)) in windows.spans().enumerate() {

@@ -8,7 +8,7 @@ use crate::quantile::{nan_first, of_sorted, quantile};
 /// Appends a quantile of each window.
 pub fn slide(v: &[f64], windows: &Windows<'_>, q: f64, out: &mut Vec<f64>) {
     // To keep them sorted pays where windows overlap much. Which of +0 and -0 is taken shows in the result.
-    let held = windows.held();
+    let held = windows.sizes();
     let has_negative_zero = || v.iter().fold(false, |any, v| any | (v.to_bits() == (-0.0f64).to_bits()));
     if held.total < 4 * held.fresh || has_negative_zero() {
         windows.each(out, |lo, hi, _| quantile(q, &mut v[lo..hi].to_vec()));

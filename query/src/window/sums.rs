@@ -6,7 +6,7 @@ use crate::kahan::{Kahan, Mean, Variance, variance};
 
 /// Appends the sum, or the mean, of each window.
 pub fn totals(v: &[f64], windows: &Windows<'_>, is_mean: bool, out: &mut Vec<f64>) {
-    let held = windows.held();
+    let held = windows.sizes();
     if held.total > 2 * held.fresh && sums_are_exact(v) {
         // Nothing is lost in any order, so that compensations are zero, and a window's sum is a difference.
         let mut sum = 0.0;

@@ -9,10 +9,9 @@ use model::sample::is_stale;
 use model::{Labels, Value};
 use promql::parse::SeriesValue;
 use query::value::Series;
-use query::{QueryValue, VectorSample};
+use query::{QueryValue, RangeTimes, Times, VectorSample};
 
 use super::expect::{Expectations, ExpectedSeries};
-use super::parse::Times;
 use crate::series::load::expand;
 
 /// Relative difference that counts as none.
@@ -119,7 +118,7 @@ fn points(series: &Series) -> Vec<(i64, Value)> {
 fn compare_points(want: &[Want], times: Times, got: &[(i64, Value)]) -> Result<(), String> {
     let (start, end, step) = match times {
         Times::Instant(at) => (at, at, 1),
-        Times::Range { start, end, step } => (start, end, step),
+        Times::Range(RangeTimes { start, end, step }) => (start, end, step),
     };
     let mut got = got.iter();
     for (i, Want { value, hint }) in want.iter().enumerate() {

@@ -4,8 +4,9 @@ use model::Labels;
 use model::regexp::Regexp;
 use promql::literal::unquote;
 use promql::parse::SeriesValue;
+use query::Times;
 
-use super::parse::{ScriptError, Times, error};
+use super::parse::{ScriptError, error};
 
 /// All that a query must fulfil.
 #[derive(Clone, Debug, Default)]
@@ -15,11 +16,11 @@ pub struct Expectations {
     /// The query must fail.
     pub fail: bool,
     /// What the failure's message must fulfil.
-    pub fail_messages: Vec<Text>,
+    pub fail_messages: Vec<Condition>,
     /// Expected warnings: all must occur and none other. Empty for no expectation.
-    pub warnings: Vec<Text>,
+    pub warnings: Vec<Condition>,
     /// As `warnings`, for infos.
-    pub infos: Vec<Text>,
+    pub infos: Vec<Condition>,
     /// There must be no warning.
     pub no_warning: bool,
     /// There must be no info.
@@ -53,7 +54,7 @@ pub struct ExpectedSeries {
 
 /// A condition on a message.
 #[derive(Clone, Debug)]
-pub enum Text {
+pub enum Condition {
     /// Any message.
     Any,
     /// Exactly this one.
@@ -62,7 +63,7 @@ pub enum Text {
     Pattern(Regexp),
 }
 
-impl Text {
+impl Condition {
     /// Whether a message satisfies the condition.
     pub fn matches(&self, message: &str) -> bool {
         match self {
@@ -97,11 +98,11 @@ impl Expectations {
     /// Reads a line if it is an expectation; says whether it was.
     pub(super) fn line(&mut self, line: usize, text: &str) -> Result<bool, ScriptError> {
         if let (Some(message), true) = (text.strip_prefix("expected_fail_message"), self.fail) {
-            self.fail_messages.push(Text::Message(message.trim().to_owned()));
+            self.fail_messages.push(Condition::Message(message.trim().to_owned()));
             return Ok(true);
         }
         if let (Some(pattern), true) = (text.strip_prefix("expected_fail_regexp"), self.fail) {
-            self.fail_messages.push(Text::pattern(line, pattern.trim())?);
+            self.fail_messages.push(Condition::pattern(line, pattern.trim())?);
             return Ok(true);
         }
         if let Some(literal) = text.strip_prefix("expect string") {
@@ -121,11 +122,11 @@ impl Expectations {
         let (kind, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let rest = rest.trim();
         let condition = if rest.is_empty() {
-            Text::Any
+            Condition::Any
         } else if let Some(message) = rest.strip_prefix("msg:") {
-            Text::Message(message.trim().to_owned())
+            Condition::Message(message.trim().to_owned())
         } else if let Some(pattern) = rest.strip_prefix("regex:") {
-            Text::pattern(line, pattern.trim())?
+            Condition::pattern(line, pattern.trim())?
         } else {
             return Err(error(line, format!("invalid token {rest:?} after {kind}, expected msg: or regex:")));
         };

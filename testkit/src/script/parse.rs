@@ -3,6 +3,7 @@
 use promql::duration_literal;
 use promql::literal::parse_number;
 use promql::parse::{ParseErrors, SeriesDescription, SeriesValue, parse_series};
+use query::{RangeTimes, Times};
 
 use super::Language;
 use super::expect::{Expectations, ExpectedSeries};
@@ -34,22 +35,6 @@ pub struct Eval {
     pub times: Times,
     /// What must come out.
     pub expected: Expectations,
-}
-
-/// When a query is evaluated, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
-    /// At one time.
-    Instant(i64),
-    /// At every step.
-    Range {
-        /// First step.
-        start: i64,
-        /// No step after this.
-        end: i64,
-        /// Distance of steps.
-        step: i64,
-    },
 }
 
 /// A script that cannot be read.
@@ -156,7 +141,7 @@ fn eval(line: usize, text: &str, lines: &mut Lines<'_>) -> Result<Eval, ScriptEr
         return Err(invalid());
     }
     let mut expected = Expectations::for_mode(mode).ok_or_else(invalid)?;
-    if matches!(times, Times::Range { .. }) && expected.ordered {
+    if matches!(times, Times::Range(_)) && expected.ordered {
         return Err(invalid());
     }
     while let Some((line, text)) = lines.next_in_block() {
@@ -188,7 +173,7 @@ fn eval(line: usize, text: &str, lines: &mut Lines<'_>) -> Result<Eval, ScriptEr
         expected.next_position += 1;
     }
     let times = match (times, expected.matrix_times) {
-        (Times::Instant(_), Some(matrix)) => Times::Instant(matrix.end()),
+        (Times::Instant(_), Some(matrix)) => Times::Instant(end(matrix)),
         (_, Some(matrix)) => matrix,
         (times, None) => times,
     };
@@ -211,16 +196,14 @@ fn range(
     if end < start {
         return Err(error(line, "invalid test definition, end timestamp is before start timestamp"));
     }
-    Ok(Times::Range { start, end, step })
+    Ok(Times::Range(RangeTimes { start, end, step }))
 }
 
-impl Times {
-    /// The last time.
-    pub fn end(self) -> i64 {
-        match self {
-            Self::Instant(at) => at,
-            Self::Range { end, .. } => end,
-        }
+/// The last time of an evaluation.
+fn end(times: Times) -> i64 {
+    match times {
+        Times::Instant(t) => t,
+        Times::Range(range) => range.end,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use model::Value;
 use query::value::{Scalar, Series};
-use query::{QueryValue, VectorSample};
+use query::{QueryValue, RangeTimes, Times, VectorSample};
 
 use super::compare::{check_sorted, compare};
-use super::expect::{Expectations, Text};
-use super::parse::{Command, Eval, Script, Times};
+use super::expect::{Condition, Expectations};
+use super::parse::{Command, Eval, Script};
 use super::{Language, Target};
 
 /// What answers queries: the engine, or a server. Times are milliseconds since the Unix epoch.
@@ -76,7 +76,7 @@ pub fn run<L: Language, T: Target<L>>(script: &Script<L>, target: &mut T) -> Rep
 /// Carries out one `eval` command with all that belongs to it; the error says what differs.
 pub fn evaluate<L: Language>(eval: &Eval, target: &mut impl Evaluator) -> Result<(), String> {
     match eval.times {
-        Times::Range { start, end, step } => {
+        Times::Range(RangeTimes { start, end, step }) => {
             let answer = target.range(&eval.query, start, end, step);
             check_answer(eval, &eval.query, answer).map(drop)
         }
@@ -166,7 +166,7 @@ fn check_annotations(expected: &Expectations, answer: &Answer) -> Result<(), Str
         if conditions.is_empty() {
             continue;
         }
-        let missing = |condition: &&Text| !got.iter().any(|text| condition.matches(text));
+        let missing = |condition: &&Condition| !got.iter().any(|text| condition.matches(text));
         if let Some(condition) = conditions.iter().find(missing) {
             return Err(format!("expected {kind} {condition:?} but got {got:?}"));
         }

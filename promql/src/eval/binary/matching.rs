@@ -8,7 +8,7 @@ use model::Labels;
 use model::labels::{METADATA_LABELS, METRIC_NAME};
 use query::interrupt::STAGE_EVALUATION;
 use query::label_subset::{KeyHasher, LabelSubset};
-use query::matrix::{Equals, Row, is_metadata_label, unite};
+use query::matrix::{EqualLabels, Row, is_metadata_label, unite};
 use query::value::{ABSENT, is_absent};
 use query::{Annotations, Interrupt, QueryError};
 use rayon::prelude::*;
@@ -67,7 +67,7 @@ pub(crate) fn evaluate(
             }
             match result.distinct(&sides) {
                 true => Ok(rows),
-                false => unite(rows, Equals::Merge),
+                false => unite(rows, EqualLabels::Merge),
             }
         }
         _ => stepwise::evaluate(binary, &sides, &result, steps, interrupt, annotations),

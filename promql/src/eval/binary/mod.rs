@@ -10,7 +10,7 @@ use query::matrix::count_last;
 use query::{Pos, QueryError};
 
 use super::plan::{NodeId, ScopeId};
-use super::{Evaluator, Val};
+use super::{Evaluator, NodeValue};
 use crate::ast::{BinaryOp, Matching};
 
 pub(crate) use op::{Operands, changes_metric, float_op, scalar_op, value_op};
@@ -28,7 +28,11 @@ pub(crate) struct VectorBinary {
 
 impl Evaluator<'_> {
     /// Evaluates an operation on two vectors.
-    pub(crate) fn vector_binary(&mut self, scope: ScopeId, binary: &VectorBinary) -> Result<Val, QueryError> {
+    pub(crate) fn vector_binary(
+        &mut self,
+        scope: ScopeId,
+        binary: &VectorBinary,
+    ) -> Result<NodeValue, QueryError> {
         let steps = self.plan.scopes[scope].grid.steps();
         let (left, left_samples) = self.take_rows(binary.left);
         let (right, right_samples) = self.take_rows(binary.right);

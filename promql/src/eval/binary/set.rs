@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use query::QueryError;
 use query::label_subset::{KeyHasher, LabelSubset};
-use query::matrix::{Equals, Row, unite};
+use query::matrix::{EqualLabels, Row, unite};
 
 use crate::ast::BinaryOp;
 
 /// At which steps a signature occurs.
-type Presence = HashMap<Vec<u8>, Vec<bool>, KeyHasher>;
+type StepsBySignature = HashMap<Vec<u8>, Vec<bool>, KeyHasher>;
 
 /// Evaluates a set operator.
 pub(crate) fn evaluate(
@@ -28,13 +28,13 @@ pub(crate) fn evaluate(
             // The left side as it is, and of the right side what has no counterpart there.
             let present = presence(subset, &left, steps);
             let right = filter(subset, right, &present, false);
-            unite(left.into_iter().chain(right).collect(), Equals::Merge)
+            unite(left.into_iter().chain(right).collect(), EqualLabels::Merge)
         }
     }
 }
 
-fn presence(subset: &LabelSubset, rows: &[Row], steps: usize) -> Presence {
-    let mut present = Presence::with_capacity_and_hasher(rows.len(), KeyHasher);
+fn presence(subset: &LabelSubset, rows: &[Row], steps: usize) -> StepsBySignature {
+    let mut present = StepsBySignature::with_capacity_and_hasher(rows.len(), KeyHasher);
     let mut key = Vec::new();
     for row in rows {
         subset.key(&row.labels, false, &mut key);
@@ -48,7 +48,12 @@ fn presence(subset: &LabelSubset, rows: &[Row], steps: usize) -> Presence {
 }
 
 /// Keeps the samples at whose step the signature is present, or is not.
-fn filter(subset: &LabelSubset, mut rows: Vec<Row>, present: &Presence, when_present: bool) -> Vec<Row> {
+fn filter(
+    subset: &LabelSubset,
+    mut rows: Vec<Row>,
+    present: &StepsBySignature,
+    when_present: bool,
+) -> Vec<Row> {
     let mut key = Vec::new();
     rows.retain_mut(|row| {
         subset.key(&row.labels, false, &mut key);

@@ -1,12 +1,12 @@
 //! Calls of `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`.
 
-use query::matrix::{Equals, count_last, unite};
+use query::matrix::{EqualLabels, count_last, unite};
 use query::{Pos, QueryError};
 
-use super::super::build::{Builder, Built};
+use super::super::build::{Builder, PlanPart};
 use super::super::call::{CallSite, VectorFn};
 use super::super::plan::{Input, ScalarRef, ScopeId};
-use super::super::{Evaluator, ScalarColumn, ScalarSamples, Val};
+use super::super::{Evaluator, NodeValue, ScalarColumn, ScalarSamples};
 use super::{Context, HistogramFn};
 use crate::ast::Expr;
 
@@ -20,14 +20,17 @@ struct HistogramCall {
 }
 
 /// Builds `histogram_quantile`.
-pub(crate) fn build_quantile(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_quantile(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let q = site.arg(0)?;
     let func = HistogramFn::Quantile { q: builder.held_scalar(q)?, pos: q.pos };
     build(builder, func, site.arg(1)?)
 }
 
 /// Builds `histogram_quantiles`.
-pub(crate) fn build_quantiles(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_quantiles(
+    builder: &mut Builder<'_>,
+    site: &CallSite<'_>,
+) -> Result<PlanPart, QueryError> {
     let mut qs = Vec::new();
     for q in site.args.iter().skip(2) {
         qs.push((builder.scalar(q)?, q.pos));
@@ -37,7 +40,7 @@ pub(crate) fn build_quantiles(builder: &mut Builder<'_>, site: &CallSite<'_>) ->
 }
 
 /// Builds `histogram_fraction`.
-pub(crate) fn build_fraction(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<Built, QueryError> {
+pub(crate) fn build_fraction(builder: &mut Builder<'_>, site: &CallSite<'_>) -> Result<PlanPart, QueryError> {
     let lower = builder.held_scalar(site.arg(0)?)?;
     let func = HistogramFn::Fraction { lower, upper: builder.held_scalar(site.arg(1)?)? };
     build(builder, func, site.arg(2)?)
@@ -47,7 +50,7 @@ fn build(
     builder: &mut Builder<'_>,
     func: HistogramFn<ScalarRef>,
     vector: &Expr,
-) -> Result<Built, QueryError> {
+) -> Result<PlanPart, QueryError> {
     let input = builder.vector(vector)?;
     Ok(builder.vector_call(HistogramCall { input, func, pos: vector.pos }))
 }
@@ -62,7 +65,7 @@ impl HistogramFn<ScalarRef> {
     }
 
     /// With the parameters of each step.
-    fn resolved(&self, values: &[Val], steps: usize) -> HistogramFn<Vec<f64>> {
+    fn resolved(&self, values: &[NodeValue], steps: usize) -> HistogramFn<Vec<f64>> {
         let column = |scalar: &ScalarRef| ScalarColumn::new(*scalar, values).values(steps);
         match self {
             Self::Quantile { q, pos } => HistogramFn::Quantile { q: column(q), pos: *pos },
@@ -82,7 +85,7 @@ impl VectorFn for HistogramCall {
         &self.input
     }
 
-    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<Val, QueryError> {
+    fn evaluate(&self, evaluator: &mut Evaluator<'_>, scope: ScopeId) -> Result<NodeValue, QueryError> {
         let grid = evaluator.plan.scopes[scope].grid;
         let steps = grid.steps();
         let (rows, held) = evaluator.collect_input(scope, &self.input)?;
@@ -98,6 +101,6 @@ impl VectorFn for HistogramCall {
             interrupt: evaluator.interrupt,
         };
         let rows = super::evaluate(&func, &rows, &context, &mut evaluator.annotations)?;
-        evaluator.rows_value(unite(rows, Equals::Merge)?, held + operands.held, gathered)
+        evaluator.rows_value(unite(rows, EqualLabels::Merge)?, held + operands.held, gathered)
     }
 }

@@ -109,7 +109,7 @@ fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations)
                 families[at].buckets.push((upper, row));
             }
             None => {
-                notes.bad_bucket_label(told_name(&row.labels, context.delayed), bound, context.pos);
+                notes.bad_bucket_label(noted_name(&row.labels, context.delayed), bound, context.pos);
             }
         }
     }
@@ -117,7 +117,7 @@ fn families<'a>(rows: &'a [Row], context: &Context<'_>, notes: &mut Annotations)
 }
 
 /// The name that notes tell: only where names are dropped at the very end is it still known.
-fn told_name(labels: &Labels, delayed: bool) -> &str {
+fn noted_name(labels: &Labels, delayed: bool) -> &str {
     if delayed { labels.get(METRIC_NAME).unwrap_or("") } else { "" }
 }
 
@@ -143,10 +143,10 @@ fn answer(
         let histogram = family.native.and_then(|row| row.histogram(step));
         collect_buckets(family, step, &mut buckets);
         if histogram.is_some() && !buckets.is_empty() {
-            notes.mixed_classic_native(told_name(&family.labels, context.delayed), context.pos);
+            notes.mixed_classic_native(noted_name(&family.labels, context.delayed), context.pos);
             continue;
         }
-        let mut ask = Asked { family, step, context, notes };
+        let mut ask = HistogramAtStep { family, step, context, notes };
         let input = match histogram {
             Some(h) if native => Input::Native(h),
             None if !native && !buckets.is_empty() => Input::Classic(&mut buckets),
@@ -216,16 +216,16 @@ enum Input<'a> {
     Classic(&'a mut Vec<Bucket>),
 }
 
-struct Asked<'a, 'n> {
+struct HistogramAtStep<'a, 'n> {
     family: &'a Family<'a>,
     step: usize,
     context: &'a Context<'a>,
     notes: &'n mut Annotations,
 }
 
-impl Asked<'_, '_> {
+impl HistogramAtStep<'_, '_> {
     fn name(&self) -> &str {
-        told_name(&self.family.labels, self.context.delayed)
+        noted_name(&self.family.labels, self.context.delayed)
     }
 
     fn quantile(&mut self, q: f64, input: Input<'_>) -> f64 {

@@ -12,7 +12,7 @@ use super::binary::{Operands, changes_metric, float_op, value_op};
 use super::date::Date;
 use super::math::{go_max, go_min, round_to};
 use super::plan::ScalarRef;
-use super::{ScalarColumn, Val};
+use super::{NodeValue, ScalarColumn};
 use crate::ast::BinaryOp;
 use crate::duration_literal::to_i64;
 
@@ -66,17 +66,17 @@ impl Stage {
 
 /// What a stage did to all rows, in samples.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct StageSamples {
     /// Rows with a sample at the last step before it.
     pub(crate) gathered: usize,
     /// Samples after it.
     pub(crate) samples: usize,
 }
 
-impl Tally {
-    /// Adds up two tallies of the same stages.
-    pub(crate) fn add_all(tallies: &mut [Self], more: &[Self]) {
-        for (mine, more) in tallies.iter_mut().zip(more) {
+impl StageSamples {
+    /// Adds up two stage_samples of the same stages.
+    pub(crate) fn add_all(stage_samples: &mut [Self], more: &[Self]) {
+        for (mine, more) in stage_samples.iter_mut().zip(more) {
             mine.gathered += more.gathered;
             mine.samples += more.samples;
         }
@@ -93,7 +93,7 @@ pub(crate) struct ResolvedStage<'a> {
 
 impl<'a> ResolvedStage<'a> {
     /// Steps of the grid are at least one.
-    pub(crate) fn new(stage: &'a Stage, values: &'a [Val], grid: Grid, delayed: bool) -> Self {
+    pub(crate) fn new(stage: &'a Stage, values: &'a [NodeValue], grid: Grid, delayed: bool) -> Self {
         let (a, b) = match stage {
             Stage::Scalar { scalar, .. } | Stage::Round(Some(scalar)) => (*scalar, *scalar),
             Stage::Clamp { min, max } => (*min, *max),
@@ -107,16 +107,16 @@ impl<'a> ResolvedStage<'a> {
 pub(crate) fn apply_stages(
     stages: &[ResolvedStage<'_>],
     row: &mut Row,
-    tallies: &mut [Tally],
+    stage_samples: &mut [StageSamples],
     annotations: &mut Annotations,
 ) -> bool {
-    for (resolved, tally) in stages.iter().zip(tallies) {
-        tally.gathered += usize::from(row.has(resolved.grid.steps() - 1));
+    for (resolved, samples_of_stage) in stages.iter().zip(stage_samples) {
+        samples_of_stage.gathered += usize::from(row.has(resolved.grid.steps() - 1));
         resolved.apply(row, annotations);
         if !row.trim() {
             return false;
         }
-        tally.samples += row.samples();
+        samples_of_stage.samples += row.samples();
     }
     true
 }
@@ -250,7 +250,8 @@ mod tests {
         let mut row = Row::floats(Labels::from_pairs([("__name__", "m")]), values.to_vec());
         let grid = Grid { start: 1000, end: 1000 + (values.len() as i64 - 1) * 500, interval: 500 };
         let resolved = [ResolvedStage::new(&stage, &[], grid, false)];
-        let left = apply_stages(&resolved, &mut row, &mut [Tally::default()], &mut Annotations::default());
+        let left =
+            apply_stages(&resolved, &mut row, &mut [StageSamples::default()], &mut Annotations::default());
         left.then(|| (0..values.len()).map(|step| row.float(step)).collect())
     }
 
