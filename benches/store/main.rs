@@ -44,7 +44,7 @@ fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
-/// Measures one thing with so many series.
+/// Measures one thing with a number of series.
 type Part = fn(&Scrapes, usize);
 
 fn main() {

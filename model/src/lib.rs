@@ -1,16 +1,16 @@
 //! The words that every part of Trivium shares: labels and matchers, samples and histograms, time as text, and the
 //! contracts by which a query language reads a store. No I/O, no clock, no environment, no response formats.
 
+pub mod api_float;
 pub mod append;
-pub mod case;
-pub mod float;
+pub mod go_case;
 pub mod go_duration;
+pub mod go_float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
 mod md5;
 pub mod metadata;
-pub mod number;
 pub mod read;
 pub mod regexp;
 pub mod relabel;

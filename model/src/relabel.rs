@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::LabelsBuilder;
-use crate::case::{to_lower, to_upper};
+use crate::go_case::{to_lower, to_upper};
 use crate::labels::is_classic_label_name;
 use crate::md5::md5;
 use crate::regexp::{Regexp, RegexpError};

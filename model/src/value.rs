@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::append::HistogramSample;
-use crate::float::FloatG;
+use crate::go_float::FloatG;
 use crate::histogram::FloatHistogram;
 
 /// A value as queries, rules, templates and answers see it: whatever the counts of a stored histogram are, those seen

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use model::Labels;
-use model::number::{push_float, push_timestamp};
+use model::api_float::{push_float, push_timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::mpsc;
 

@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::fmt::{self, Write as _};
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::labels::Quoted;
 use query::Pos;
 use query::annotations::{Annotations, Detail, Severity};
 
-use crate::eval::number::{format_g2, format_rfc3339};
+use crate::eval::go_format::{format_g2, format_rfc3339};
 
 /// The operation that met histograms which do not fit together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

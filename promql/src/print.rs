@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use model::MatchOp;
-use model::float::{FloatF, FloatG};
+use model::go_float::{FloatF, FloatG};
 use model::labels::{METRIC_NAME, Quoted, is_classic_label_name};
 use model::time::DurationText;
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use model::api_float::push_float;
 use model::labels::METRIC_NAME;
-use model::number::push_float;
 
 use super::registry::{Family, Gather, Kind};
 

@@ -1,4 +1,4 @@
-//! Who has numbers to show, and the numbers gathered for one reading.
+//! The components that have figures, and the figures gathered for one reading.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

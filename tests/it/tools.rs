@@ -24,7 +24,7 @@ fn failing(command: &mut Command) -> String {
     String::from_utf8(stderr).unwrap()
 }
 
-/// Text as dump-openmetrics writes it: series in order, a sample each minute for so many minutes.
+/// Text as dump-openmetrics writes it: series in order, a sample each minute for a number of minutes.
 fn openmetrics(minutes: i64) -> String {
     let mut text = String::new();
     for series in [r#"a{job="x",path="C:\\dir \"q\""}"#, "a{}", r#"b{job="x"}"#, r#"b{job="y"}"#] {

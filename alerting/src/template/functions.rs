@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::case::{to_lower, to_upper};
+use model::go_case::{to_lower, to_upper};
 use model::labels::Quoted;
 use model::regexp::Regexp;
 use model::time::{DurationError, parse_duration};
@@ -79,7 +79,7 @@ impl TemplateFunction {
     }
 }
 
-/// The arguments as an array, for functions that take so many; the table has them counted before.
+/// The arguments as an array. [`TemplateFunction::call`] has counted them.
 fn exactly<const N: usize>(args: &[Value]) -> Result<&[Value; N], String> {
     args.try_into().map_err(|_| format!("wrong number of args: want {N} got {}", args.len()))
 }
@@ -229,7 +229,7 @@ fn label_of<'a>(sample: &'a Value, label: &str) -> &'a str {
 fn to_time(v: f64) -> Result<Value, String> {
     let ns = v * 1e9;
     if ns > i64::MAX as f64 || ns < i64::MIN as f64 {
-        let v = model::float::FloatG(v);
+        let v = model::go_float::FloatG(v);
         return Err(format!("{v} cannot be represented as a nanoseconds timestamp since it overflows int64"));
     }
     Ok(Value::Time(ns as i64 / 1_000_000 * 1_000_000))

@@ -1,6 +1,6 @@
 //! Go's `fmt.Sprintf`, `fmt.Sprint` and `fmt.Sprintln` over template values.
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::labels::Quoted;
 
 use super::value::Value;

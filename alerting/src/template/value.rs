@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use model::Labels;
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::histogram::FloatHistogram;
 use query::VectorSample;
 

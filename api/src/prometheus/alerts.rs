@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alerting::rules::view::AlertView;
 use axum::extract::State;
-use model::float::FloatE;
+use model::go_float::FloatE;
 use net::json::LabelsJson;
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! The syntax tree as `/api/v1/parse_query` shows it. Source: Prometheus `web/api/v1/translate_ast.go`.
 
 use model::Matcher;
-use model::float::FloatF;
+use model::go_float::FloatF;
 use promql::ast::{
     Aggregate, At, Binary, Call, Duration, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector,
     NumberLiteral, RangeMode, Subquery, UnaryOp, VectorSelector,

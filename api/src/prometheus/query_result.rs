@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use model::Value;
-use model::float::FloatF;
+use model::api_float::{Text, push_float, push_timestamp};
+use model::go_float::FloatF;
 use model::histogram::FloatHistogram;
-use model::number::{Text, push_float, push_timestamp};
 use model::sample::is_stale;
 use net::json::JsonWriter;
 use query::value::{Floats, Series};

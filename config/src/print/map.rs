@@ -1,7 +1,7 @@
 //! A YAML mapping under construction.
 
 use model::Labels;
-use model::float::FloatE;
+use model::go_float::FloatE;
 use model::relabel::Rule;
 use model::time::DurationText;
 

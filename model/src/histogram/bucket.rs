@@ -5,7 +5,7 @@ use std::fmt;
 use super::bounds::bound;
 use super::cells::{cells, cells_reversed};
 use super::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram};
-use crate::float::FloatG;
+use crate::go_float::FloatG;
 
 /// One bucket of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]

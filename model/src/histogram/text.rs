@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use super::bucket::{Bucket, CountText};
 use super::cells::{cells, cells_reversed, from_deltas};
 use super::{FloatHistogram, Histogram, HistogramOf, ResetHint, Span};
-use crate::float::FloatG;
+use crate::go_float::FloatG;
 
 /// The query form; empty buckets are left out.
 impl fmt::Display for FloatHistogram {

@@ -2,7 +2,7 @@
 
 use super::bounds::is_exponential;
 use super::{FloatHistogram, Histogram, HistogramOf, Span};
-use crate::float::FloatG;
+use crate::go_float::FloatG;
 
 /// Why a histogram is not valid, or why an operation does not apply to it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Aggregations: the operators of [`query::aggregate`] over what a plan's node gives, with PromQL's notes.
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 use query::aggregate::topk::{self, TopkOp};
 use query::aggregate::{
     Average, Count, Extreme, Fold, FoldNotes, FoldOp, Folding, Groups, Spread, Sum, count_values, quantile,

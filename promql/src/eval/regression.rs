@@ -1,7 +1,7 @@
 //! `deriv`, `predict_linear` by least squares, and `double_exponential_smoothing`.
 
 use model::Value;
-use model::float::FloatF;
+use model::go_float::FloatF;
 use query::kahan::Kahan;
 use query::{Annotations, QueryError};
 

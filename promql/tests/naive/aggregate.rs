@@ -1,6 +1,6 @@
 //! Aggregations of a vector.
 
-use model::float::FloatF;
+use model::go_float::FloatF;
 use model::histogram::FloatHistogram;
 use model::labels::METRIC_NAME;
 use model::{Labels, Value};

@@ -255,7 +255,7 @@ fn absent_labels(selector: Option<&VectorSelector>) -> Labels {
 
 /// A float as OpenMetrics writes it: a whole number with a point.
 fn open_metrics(v: f64) -> String {
-    let text = model::float::FloatG(v).to_string();
+    let text = model::go_float::FloatG(v).to_string();
     if v.is_finite() && !text.contains(['.', 'e']) { text + ".0" } else { text }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::float::FloatF;
+use model::go_float::FloatF;
 use model::{Labels, Value};
 
 use crate::label_subset::{KeyHasher, LabelSubset};

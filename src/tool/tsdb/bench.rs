@@ -10,8 +10,8 @@ use std::{fs, thread};
 use clap::Args;
 use model::Labels;
 use model::append::Appendable;
-use model::float::FloatG;
 use model::go_duration::go_duration;
+use model::go_float::FloatG;
 use storage::fs::RealDisk;
 use storage::{Options, Storage};
 

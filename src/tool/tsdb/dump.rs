@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use model::append::HistogramSample;
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::read::{Hints, Selection};
 use model::{Labels, Matcher, Sample, SampleValue};
 use storage::fs::RealDisk;

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use clap::Args;
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::labels::{METRIC_NAME, Quoted};
 use model::{Labels, SampleValue};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 use model::histogram::{FloatHistogram, Span};
 use model::sample::is_stale;
 use model::{Labels, Value};

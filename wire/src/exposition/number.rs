@@ -1,7 +1,7 @@
 //! Numbers as the exposition formats write them: Go's `strconv` syntax, minus what Prometheus refuses, and the
 //! canonical form of `le` and `quantile` values.
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 
 use super::quote::quoted;
 

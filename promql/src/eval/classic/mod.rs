@@ -16,7 +16,7 @@ use query::matrix::{Row, without_metadata};
 use query::value::is_absent;
 use query::{Annotations, Interrupt, Pos, QueryError};
 
-use super::number::format_open_metrics;
+use super::go_format::format_open_metrics;
 use crate::annotations::Annotate;
 
 /// A function of histograms, with its parameters as `P`: operands of the plan, then a value for each step.

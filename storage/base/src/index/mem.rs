@@ -86,7 +86,7 @@ struct Values {
 
 impl Values {
     /// Sorts in what is fresh. A few fresh ones do not cost a look at all others.
-    fn settle<'v>(&mut self, value: impl Fn(&u32) -> &'v str) {
+    fn merge_fresh<'v>(&mut self, value: impl Fn(&u32) -> &'v str) {
         let Self { sorted, fresh } = self;
         fresh.sort_unstable_by_key(&value);
         if fresh.len() > sorted.len() / 16 {
@@ -206,7 +206,7 @@ impl MemIndex {
         let mut ranks = vec![0; self.pairs.end()];
         let mut next = 1;
         for name in names {
-            for &pair in &self.settled(name).sorted {
+            for &pair in &self.sorted_values(name).sorted {
                 ranks[pair as usize] = next;
                 next += 1;
             }
@@ -215,14 +215,14 @@ impl MemIndex {
     }
 
     /// The values of a name, all in order.
-    fn settled<'n>(&self, name: &'n Name) -> RwLockReadGuard<'n, Values> {
+    fn sorted_values<'n>(&self, name: &'n Name) -> RwLockReadGuard<'n, Values> {
         let values = name.values.read();
         if values.fresh.is_empty() {
             return values;
         }
         drop(values);
         let mut changing = name.values.write();
-        changing.settle(|pair| self.value(*pair));
+        changing.merge_fresh(|pair| self.value(*pair));
         RwLockWriteGuard::downgrade(changing)
     }
 
@@ -374,7 +374,7 @@ impl LabelIndex for MemIndex {
         let Some(name) = self.name_id(name).and_then(|NameId(name)| self.names.get(name)) else {
             return Ok(());
         };
-        let values = self.settled(name);
+        let values = self.sorted_values(name);
         let start = values.sorted.partition_point(|pair| self.value(*pair) < from);
         for pair in values.sorted.iter().skip(start) {
             if visit(self.value(*pair), PairId(*pair)).is_break() {

@@ -115,9 +115,9 @@ pub fn select<'a, I: LabelIndex>(index: &'a I, matchers: &[Matcher]) -> Result<P
 /// An upper bound of the series that satisfy all matchers and of the values that finding them looks at; takes a few
 /// look-ups. Few series are found and counted if the answer is to be close (`closely`).
 pub fn at_most<I: LabelIndex>(index: &I, matchers: &[Matcher], closely: bool) -> Result<u64, StorageError> {
-    const FEW: u64 = 2048;
+    const COUNTED_MAX: u64 = 2048;
     let bound = bound(index, matchers)?;
-    if closely && bound <= FEW { Ok(select(index, matchers)?.len()) } else { Ok(bound) }
+    if closely && bound <= COUNTED_MAX { Ok(select(index, matchers)?.len()) } else { Ok(bound) }
 }
 
 fn bound<I: LabelIndex>(index: &I, matchers: &[Matcher]) -> Result<u64, StorageError> {

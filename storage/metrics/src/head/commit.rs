@@ -302,7 +302,7 @@ impl Apply<'_> {
         let histogram = matches!(sample.value, SampleValue::Histogram(_));
         let new = series.out_of_order.is_none();
         let out_of_order = series.out_of_order.get_or_insert_default();
-        out_of_order.settle(self.commit.oldest_view);
+        out_of_order.forget_commits(self.commit.oldest_view);
         let opens = out_of_order.open.is_empty();
         let PendingSample { series: of, t, start_t, value, .. } = sample;
         let sample = OutOfOrderSample::new(t, start_t, value, self.commit.id, self.rule.encodings);

@@ -101,7 +101,7 @@ impl OutOfOrder {
     }
 
     /// Forgets which commits brought what, where every living snapshot sees all of it.
-    pub fn settle(&mut self, oldest_view: u64) {
+    pub fn forget_commits(&mut self, oldest_view: u64) {
         for chunk in &mut self.closed {
             if chunk.commits.as_ref().is_some_and(|commits| commits.iter().all(|c| *c <= oldest_view)) {
                 chunk.commits = None;

@@ -144,7 +144,7 @@ fn copy(from: &Columns, out: &mut Columns, mut keep: impl FnMut(i64) -> bool) {
 fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
     let start_t = |of: &[i64], at: usize| of.get(at).copied().unwrap_or(0);
     let samples = in_order(columns, 0).into_iter();
-    let samples = samples.map(|Sample { t, histogram, at, .. }| match histogram {
+    let samples = samples.map(|SamplePlace { t, histogram, at, .. }| match histogram {
         true => model::Sample {
             t,
             start_t: start_t(&columns.histogram_start_t, at),
@@ -159,9 +159,9 @@ fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
     samples.collect()
 }
 
-/// A sample by its place in columns.
+/// Where a sample is in one of several columns.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct SamplePlace {
     t: i64,
     /// Which of several columns.
     of: usize,
@@ -170,10 +170,11 @@ struct Sample {
 }
 
 /// All samples of columns, ascending in time.
-fn in_order(columns: &Columns, of: usize) -> Vec<Sample> {
-    let floats = columns.float_t.iter().enumerate().map(|(at, &t)| Sample { t, of, histogram: false, at });
+fn in_order(columns: &Columns, of: usize) -> Vec<SamplePlace> {
+    let floats =
+        columns.float_t.iter().enumerate().map(|(at, &t)| SamplePlace { t, of, histogram: false, at });
     let histograms =
-        columns.histogram_t.iter().enumerate().map(|(at, &t)| Sample { t, of, histogram: true, at });
+        columns.histogram_t.iter().enumerate().map(|(at, &t)| SamplePlace { t, of, histogram: true, at });
     let mut samples: Vec<_> = floats.chain(histograms).collect();
     if !columns.float_t.is_empty() && !columns.histogram_t.is_empty() {
         samples.sort_by_key(|sample| sample.t);
@@ -181,7 +182,7 @@ fn in_order(columns: &Columns, of: usize) -> Vec<Sample> {
     samples
 }
 
-fn push(from: &Columns, sample: Sample, out: &mut Columns) {
+fn push(from: &Columns, sample: SamplePlace, out: &mut Columns) {
     if sample.histogram {
         let start_t = from.histogram_start_t.get(sample.at).copied().unwrap_or(0);
         out.push_histogram(sample.t, from.histogram_v[sample.at].clone(), start_t);

@@ -168,8 +168,8 @@ impl Record {
             Self::MmapMarkers(_) => "mmapmarkers",
             Self::Metadata(_) => "metadata",
             Self::Histograms(_) | Self::FloatHistograms(_) => "histograms",
-            Self::OutOfOrderCovered(_) => "latecovered",
-            Self::OutOfOrderFollows(_) => "latefollows",
+            Self::OutOfOrderCovered(_) => "outofordercovered",
+            Self::OutOfOrderFollows(_) => "outoforderfollows",
             Self::Unknown(_) => "unknown",
         }
     }

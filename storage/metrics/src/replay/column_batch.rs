@@ -83,8 +83,8 @@ struct Row {
 
 impl ColumnBatch {
     /// Samples of a slot up to a time need not be taken: they would not be stored.
-    pub fn pass_over(&mut self, slot: u32, until: i64) {
-        self.gathered.pass_over(slot, until);
+    pub fn skip_until(&mut self, slot: u32, until: i64) {
+        self.gathered.skip_until(slot, until);
     }
 
     /// Whether there is nothing.

@@ -215,7 +215,7 @@ impl<'r> Replay<'r> {
     pub fn finish(&mut self, ends: Ends) -> Result<Replayed, StorageError> {
         self.catching_up = true;
         self.advance(ends)?;
-        self.settle()
+        self.drop_empty_series()
     }
 
     /// The head's series of a number.
@@ -362,7 +362,7 @@ impl<'r> Replay<'r> {
     }
 
     /// Drops what turned out to be empty, and lets chunks be written where they may.
-    fn settle(&mut self) -> Result<Replayed, StorageError> {
+    fn drop_empty_series(&mut self) -> Result<Replayed, StorageError> {
         let head = self.head;
         head.chunks.skip_to(self.chunks_from)?;
         self.tombstones.drop_before(self.min_valid_t.min(head.times.out_of_order_min_t.load(SeqCst)));

@@ -50,7 +50,7 @@ impl Replay<'_> {
         let span = self.attach(&mut guard, in_order, out_of_order);
         let last_t = guard.last_t();
         drop(guard);
-        self.batch.pass_over(slot_of(series), last_t);
+        self.batch.skip_until(slot_of(series), last_t);
         if let Some((first, last)) = span {
             widen(&mut self.span, first);
             widen(&mut self.span, last);
@@ -92,7 +92,7 @@ impl Replay<'_> {
             // The series as a whole was dropped; what comes after belongs to another of the same labels.
             self.store();
             if let Some(slot) = self.numbers.remove(number) {
-                self.batch.pass_over(slot, i64::MIN);
+                self.batch.skip_until(slot, i64::MIN);
                 let Some(mut guard) = self.series(slot) else { return };
                 let before = guard.tail();
                 self.head.figures.chunks_dropped(guard.chunks() as u64);

@@ -56,8 +56,8 @@ struct UnpackedSample {
     value: SampleValue,
 }
 
-/// A sample's value.
-enum Sample<'g> {
+/// The value of a sample that was gathered.
+enum GatheredSample<'g> {
     Float(f64),
     Histogram(&'g HistogramSample),
 }
@@ -73,7 +73,7 @@ pub(crate) struct Tally {
 
 impl SamplesBySeries {
     /// Samples of a slot up to a time need not be gathered: they would not be stored.
-    pub fn pass_over(&mut self, slot: u32, until: i64) {
+    pub fn skip_until(&mut self, slot: u32, until: i64) {
         let slot = slot as usize;
         if slot >= self.until.len() {
             self.until.resize((slot + 1).next_power_of_two(), i64::MIN);
@@ -181,14 +181,14 @@ impl SamplesBySeries {
 
     /// Time, start timestamp, value.
     #[inline]
-    fn sample(&self, entry: &Entry) -> (i64, i64, Sample<'_>) {
+    fn sample(&self, entry: &Entry) -> (i64, i64, GatheredSample<'_>) {
         if entry.dt != OTHER {
-            return (self.base_t + i64::from(entry.dt), 0, Sample::Float(f64::from_bits(entry.bits)));
+            return (self.base_t + i64::from(entry.dt), 0, GatheredSample::Float(f64::from_bits(entry.bits)));
         }
         let UnpackedSample { t, start_t, value } = &self.others[entry.bits as usize];
         match value {
-            SampleValue::Float(v) => (*t, *start_t, Sample::Float(*v)),
-            SampleValue::Histogram(v) => (*t, *start_t, Sample::Histogram(v)),
+            SampleValue::Float(v) => (*t, *start_t, GatheredSample::Float(*v)),
+            SampleValue::Histogram(v) => (*t, *start_t, GatheredSample::Histogram(v)),
         }
     }
 
@@ -212,8 +212,10 @@ impl SamplesBySeries {
                 continue;
             }
             let made = match sample {
-                Sample::Float(v) => push_float(head, rule, series, commit, (t, start_t), v),
-                Sample::Histogram(v) => series.push_histogram(commit, t, v, start_t, rule, &head.chunks).ok(),
+                GatheredSample::Float(v) => push_float(head, rule, series, commit, (t, start_t), v),
+                GatheredSample::Histogram(v) => {
+                    series.push_histogram(commit, t, v, start_t, rule, &head.chunks).ok()
+                }
             };
             tally.note(made, t);
         }

@@ -1,6 +1,6 @@
-//! Numbers and times as Go writes them, beyond the forms of [`model::float`].
+//! Numbers and times as Go writes them, beyond the forms of [`model::go_float`].
 
-use model::float::FloatG;
+use model::go_float::FloatG;
 
 use super::date::Date;
 

@@ -1,5 +1,5 @@
 //! Floats as text the way Go writes them, for queries, logs and test files. The API's form is that of
-//! [`crate::number`].
+//! [`crate::api_float`].
 
 use std::fmt::{self, Write};
 
