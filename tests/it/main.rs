@@ -1,7 +1,7 @@
 //! Integration tests: one binary. Tests of the whole program start it as a process and speak HTTP with it; those that
 //! need a program from outside (node_exporter, promtool, Prometheus, Alertmanager, Chromium) say so when it is missing.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alerts;
 mod answers;
