@@ -1,12 +1,9 @@
 //! The contract by which samples enter a store: scraping, rules and push protocols append, a store commits.
 
-use std::sync::Arc;
-
-use crate::histogram::{FloatHistogram, Histogram};
 use crate::labels::Labels;
 use crate::metadata::Metadata;
 use crate::sample::Exemplar;
-use crate::value::SampleValue;
+use crate::value::{HistogramValue, SampleValue};
 
 /// A store's number for a series, valid until the series is dropped from the head. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,15 +67,6 @@ pub struct Committed {
     pub dropped: usize,
 }
 
-/// A histogram sample in either form.
-#[derive(Clone, Debug)]
-pub enum HistogramSample {
-    /// Integer counts.
-    Integer(Arc<Histogram>),
-    /// Float counts.
-    Float(Arc<FloatHistogram>),
-}
-
 /// Gathers samples and stores them together: after `commit` a query sees all of them or, before it, none.
 /// Dropping an appender without `commit` rolls it back.
 ///
@@ -101,7 +89,7 @@ pub trait Appender: Send {
         known: Option<SeriesRef>,
         labels: &Labels,
         t: i64,
-        v: HistogramSample,
+        v: HistogramValue,
         start_t: i64,
     ) -> Result<SeriesRef, AppendError>;
 

@@ -21,4 +21,4 @@ pub mod value;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::Sample;
-pub use value::{SampleValue, Value};
+pub use value::{HistogramValue, SampleValue, Value};

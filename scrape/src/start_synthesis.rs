@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use model::SampleValue;
-use model::append::HistogramSample;
 use model::histogram::FloatHistogram;
 use model::metadata::MetricType;
+use model::{HistogramValue, SampleValue};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// What is known of the series of one target, by the hash of their text.
@@ -34,7 +33,7 @@ enum Kind {
     /// The last value, and the one at which counting began.
     Float { last: f64, from: f64 },
     /// The same; `None` when counting began at nothing.
-    Histogram { last: Box<FloatHistogram>, from: Option<Box<FloatHistogram>> },
+    Histogram { last: Arc<FloatHistogram>, from: Option<Arc<FloatHistogram>> },
 }
 
 /// What becomes of a sample.
@@ -100,7 +99,7 @@ impl Counting {
         let kind = match value {
             SampleValue::Float(v) => Kind::Float { last: *v, from: *v },
             SampleValue::Histogram(h) => {
-                let h = Box::new(to_float(h));
+                let h = h.to_float();
                 Kind::Histogram { from: Some(h.clone()), last: h }
             }
         };
@@ -118,9 +117,9 @@ impl Counting {
                 *v -= *from;
             }
             (Kind::Histogram { last, from }, SampleValue::Histogram(sample)) => {
-                let now = to_float(sample);
+                let now = sample.to_float();
                 let reset = now.detect_reset(last);
-                **last = now;
+                *last = now;
                 if reset {
                     *from = None;
                     self.start_t = just_before(t);
@@ -143,15 +142,8 @@ fn just_before(t: i64) -> i64 {
     t.saturating_sub(1)
 }
 
-fn to_float(h: &HistogramSample) -> FloatHistogram {
-    match h {
-        HistogramSample::Integer(h) => h.to_float(),
-        HistogramSample::Float(h) => FloatHistogram::clone(h),
-    }
-}
-
 /// `now` less what it was, in the form of `sample`.
-fn difference(sample: &HistogramSample, now: &FloatHistogram, from: &FloatHistogram) -> HistogramSample {
+fn difference(sample: &HistogramValue, now: &FloatHistogram, from: &FloatHistogram) -> HistogramValue {
     let mut less = now.clone();
     // Histograms of schemas that do not go together would have been a reset.
     if less.sub(from).is_err() {
@@ -159,11 +151,11 @@ fn difference(sample: &HistogramSample, now: &FloatHistogram, from: &FloatHistog
     }
     less.compact(0);
     match sample {
-        HistogramSample::Float(_) => HistogramSample::Float(Arc::new(less)),
-        HistogramSample::Integer(h) => match less.to_integer() {
+        HistogramValue::Float(_) => HistogramValue::Float(Arc::new(less)),
+        HistogramValue::Integer(h) => match less.to_integer() {
             Some(mut less) => {
                 less.reset_hint = h.reset_hint;
-                HistogramSample::Integer(Arc::new(less))
+                HistogramValue::Integer(Arc::new(less))
             }
             // Counts beyond 2^53 lose their units.
             None => sample.clone(),
@@ -227,14 +219,14 @@ mod tests {
             for (scrape, counts) in [[1, 5], [1, 7], [4, 8], [0, 2], [1, 2]].into_iter().enumerate() {
                 let h = of(counts);
                 let mut value = SampleValue::Histogram(match integer {
-                    true => HistogramSample::Integer(Arc::new(h)),
-                    false => HistogramSample::Float(Arc::new(h.to_float())),
+                    true => HistogramValue::Integer(Arc::new(h)),
+                    false => HistogramValue::Float(Arc::new(h.to_float())),
                 });
                 let adjusted = starts.adjust(b"h", scrape as u64, scrape as i64 * 10, &mut value, || true);
                 let SampleValue::Histogram(value) = value else { panic!("no histogram") };
-                assert_eq!(matches!(value, HistogramSample::Integer(_)), integer);
-                let value = to_float(&value);
-                seen.push((adjusted, value.count, value.sum, value.positive_buckets));
+                assert_eq!(matches!(value, HistogramValue::Integer(_)), integer);
+                let value = value.to_float();
+                seen.push((adjusted, value.count, value.sum, value.positive_buckets.clone()));
             }
             assert_eq!(
                 seen,

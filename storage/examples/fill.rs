@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::append::{Appendable, HistogramSample};
+use model::append::Appendable;
 use model::histogram::{Histogram, Span};
 use model::read::{Columns, Hints, Selection};
 use model::sample::Exemplar;
 use model::time::Clock;
-use model::{Labels, Matcher};
+use model::{HistogramValue, Labels, Matcher};
 use storage::fs::RealDisk;
 use storage::{Event, Limits, Observer, Options, Storage, metrics};
 
@@ -97,7 +97,7 @@ fn write(dir: &str, hours: i64) -> Result<(), Failure> {
             ..Histogram::default()
         };
         let histogram = Histogram { count: step + step + step + 3, ..histogram };
-        appender.append_histogram(None, &labels, t, HistogramSample::Integer(Arc::new(histogram)), 0)?;
+        appender.append_histogram(None, &labels, t, HistogramValue::Integer(Arc::new(histogram)), 0)?;
         if step > 20 && step.is_multiple_of(20) {
             let labels = Labels::from_pairs([("__name__", "fill_gauge"), ("n", "1"), ("job", "fill")]);
             appender.append(None, &labels, t - 200_001, 42.0, 0)?;

@@ -250,3 +250,47 @@ pub async fn wal_replay(State(api): State<Arc<Api>>) -> ApiResult {
     let [min, current, max] = api.control.replay_progress();
     Reply::json(&serde_json::json!({ "min": min, "max": max, "current": current }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_the_keys_of_its_meta_json() {
+        let block = BlockInfo {
+            ulid: "01BX5ZZKBKACTAV9WEVGEMMVRZ".to_owned(),
+            min_t: -5,
+            max_t: 10,
+            samples: 3,
+            float_samples: 1,
+            histogram_samples: 2,
+            series: 4,
+            chunks: 5,
+            tombstones: 6,
+            level: 2,
+            sources: vec!["a".to_owned()],
+            parents: vec![("b".to_owned(), -5, 0)],
+            hints: vec!["from-out-of-order".to_owned()],
+            deletable: true,
+            failed: true,
+            version: 1,
+            bytes: 7,
+        };
+        let want = serde_json::json!({
+            "ulid": "01BX5ZZKBKACTAV9WEVGEMMVRZ", "minTime": -5, "maxTime": 10,
+            "stats": {
+                "numSamples": 3, "numFloatSamples": 1, "numHistogramSamples": 2, "numSeries": 4, "numChunks": 5,
+                "numTombstones": 6,
+            },
+            "compaction": {
+                "level": 2, "sources": ["a"], "deletable": true,
+                "parents": [{ "ulid": "b", "minTime": -5, "maxTime": 0 }],
+                "failed": true, "hints": ["from-out-of-order"],
+            },
+            "version": 1,
+        });
+        assert_eq!(block_meta(&block), want);
+        let empty = block_meta(&BlockInfo::default());
+        assert_eq!((&empty["stats"], empty["compaction"].get("failed")), (&serde_json::json!({}), None));
+    }
+}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use config::scrape::ScrapeJob;
-use model::SampleValue;
-use model::append::{AppendError, Appender, HistogramSample, SeriesRef};
+use model::append::{AppendError, Appender, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
 use model::labels::Labels;
+use model::{HistogramValue, SampleValue};
 use wire::exposition::Series;
 
 /// Samples further ahead of our clock are out of bounds.
@@ -60,14 +60,12 @@ impl OfferedSample<'_> {
     }
 
     /// Lowers the resolution of a histogram until schema and number of buckets are allowed.
-    fn fitted(&self, mut histogram: HistogramSample) -> Result<HistogramSample, Refusal> {
+    fn fitted(&self, mut histogram: HistogramValue) -> Result<HistogramValue, Refusal> {
         let limit = self.job.native_histogram_bucket_limit;
         loop {
             let (schema, buckets) = match &histogram {
-                HistogramSample::Integer(h) => {
-                    (h.schema, h.positive_buckets.len() + h.negative_buckets.len())
-                }
-                HistogramSample::Float(h) => (h.schema, h.positive_buckets.len() + h.negative_buckets.len()),
+                HistogramValue::Integer(h) => (h.schema, histogram.bucket_count()),
+                HistogramValue::Float(h) => (h.schema, histogram.bucket_count()),
             };
             let exponential = schema != CUSTOM_BUCKETS_SCHEMA;
             let coarser = if exponential && schema > self.max_schema {
@@ -80,8 +78,8 @@ impl OfferedSample<'_> {
                 schema - 1
             };
             match &mut histogram {
-                HistogramSample::Integer(h) => Arc::make_mut(h).reduce_resolution(coarser),
-                HistogramSample::Float(h) => Arc::make_mut(h).reduce_resolution(coarser),
+                HistogramValue::Integer(h) => Arc::make_mut(h).reduce_resolution(coarser),
+                HistogramValue::Float(h) => Arc::make_mut(h).reduce_resolution(coarser),
             }
             .map_err(|error| Refusal::Store(AppendError::InvalidHistogram(error.to_string())))?;
         }

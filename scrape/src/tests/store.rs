@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::append::{AppendError, Appendable, Appender, CommitError, Committed, HistogramSample, SeriesRef};
+use model::HistogramValue;
+use model::append::{AppendError, Appendable, Appender, CommitError, Committed, SeriesRef};
 use model::labels::Labels;
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
@@ -90,14 +91,14 @@ impl Appender for MemoryAppender<'_> {
         known: Option<SeriesRef>,
         labels: &Labels,
         t: i64,
-        v: HistogramSample,
+        v: HistogramValue,
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let text = match v {
-            HistogramSample::Integer(h) => {
+            HistogramValue::Integer(h) => {
                 format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
             }
-            HistogramSample::Float(h) => {
+            HistogramValue::Float(h) => {
                 format!("schema {} {:?} {:?}", h.schema, h.positive_buckets, h.custom_values)
             }
         };

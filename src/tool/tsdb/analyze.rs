@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
-use model::append::HistogramSample;
 use model::go_duration::go_duration;
 use model::labels::METRIC_NAME;
 use model::read::{Hints, Selection};
@@ -234,12 +233,7 @@ fn write_chunks(out: &mut impl Write, block: &MetricsBlock, matchers: &[Matcher]
 fn bucket_count(value: &SampleValue) -> u64 {
     let count = match value {
         SampleValue::Float(_) => 0,
-        SampleValue::Histogram(HistogramSample::Integer(h)) => {
-            h.positive_buckets.len() + h.negative_buckets.len()
-        }
-        SampleValue::Histogram(HistogramSample::Float(h)) => {
-            h.positive_buckets.len() + h.negative_buckets.len()
-        }
+        SampleValue::Histogram(h) => h.bucket_count(),
     };
     count as u64
 }

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use model::append::HistogramSample;
 use model::go_float::FloatG;
 use model::read::{Hints, Selection};
-use model::{Labels, Matcher, Sample, SampleValue};
+use model::{HistogramValue, Labels, Matcher, Sample, SampleValue};
 use storage::fs::RealDisk;
 use storage::metrics::store::read_only::{ReadOnly, StoredSeries};
 
@@ -131,8 +130,8 @@ pub(super) fn for_each_sample(
 fn write_sample(out: &mut dyn Write, name: &str, sample: &Sample) -> io::Result<()> {
     match &sample.value {
         SampleValue::Float(v) => writeln!(out, "{name} {} {}", FloatG(*v), sample.t),
-        SampleValue::Histogram(HistogramSample::Integer(h)) => writeln!(out, "{name} {h} {}", sample.t),
-        SampleValue::Histogram(HistogramSample::Float(h)) => writeln!(out, "{name} {h} {}", sample.t),
+        SampleValue::Histogram(HistogramValue::Integer(h)) => writeln!(out, "{name} {h} {}", sample.t),
+        SampleValue::Histogram(HistogramValue::Float(h)) => writeln!(out, "{name} {h} {}", sample.t),
     }
 }
 

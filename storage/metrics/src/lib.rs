@@ -4,11 +4,6 @@
 //! merged; [`read`] makes one source of head and blocks. [`record`] and [`codec`] are the bytes of logs and chunks.
 //! [`store::MetricsStore`] puts them together and is driven through [`storage_base::Store`].
 
-use std::sync::Arc;
-
-use model::append::HistogramSample;
-use model::histogram::FloatHistogram;
-
 pub mod blocks;
 pub mod codec;
 pub mod exemplars;
@@ -36,11 +31,3 @@ pub use options::{FloatEncoding, Limits, Options, XOR_WITHOUT_START_T};
 pub use replay::progress::ReplayProgress;
 pub use store::MetricsStore;
 pub use store::cardinality::Cardinality;
-
-/// A histogram as queries read it.
-pub(crate) fn float_form(sample: &HistogramSample) -> Arc<FloatHistogram> {
-    match sample {
-        HistogramSample::Float(histogram) => histogram.clone(),
-        HistogramSample::Integer(histogram) => Arc::new(histogram.to_float()),
-    }
-}

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use model::append::{AppendError, Appendable, HistogramSample};
+use model::append::{AppendError, Appendable};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
 use model::read::{Columns, Hints, Selection};
 use model::sample::{Exemplar, STALE_NAN};
-use model::{Labels, MatchOp, Matcher};
+use model::{HistogramValue, Labels, MatchOp, Matcher};
 use storage_base::fs::SimDisk;
 
 use super::*;
@@ -124,7 +124,7 @@ fn out_of_order_samples_are_refused_on_request() {
     assert_eq!(add(9 * HOUR - 1, STALE_NAN), Err(AppendError::TooOld));
     assert_eq!(add(10 * HOUR, 2.0), Err(AppendError::Duplicate));
     assert_eq!(add(10 * HOUR + 1, 2.0), Ok(()));
-    let histogram = || HistogramSample::Integer(Arc::default());
+    let histogram = || HistogramValue::Integer(Arc::default());
     let out_of_order = appender.append_histogram(None, &series("a"), 10 * HOUR - 1, histogram(), 0);
     assert_eq!(out_of_order.map(drop), Err(AppendError::OutOfOrder));
     appender.reject_out_of_order(false);
@@ -189,9 +189,9 @@ fn histograms_and_exemplars_survive() {
     for n in 1..300u64 {
         let t = n as i64 * MINUTE;
         let mut appender = storage.appender();
-        let integer = HistogramSample::Integer(Arc::new(histogram(n)));
+        let integer = HistogramValue::Integer(Arc::new(histogram(n)));
         let of = appender.append_histogram(None, &series("h"), t, integer, 0).unwrap();
-        let float = HistogramSample::Float(Arc::new(custom(n)));
+        let float = HistogramValue::Float(Arc::new(custom(n)));
         appender.append_histogram(None, &series("custom"), t, float, 0).unwrap();
         let labels = Labels::from_pairs([("trace_id", n.to_string())]);
         appender.append_exemplar(of, Exemplar { labels, v: n as f64, t: Some(t) }).unwrap();
@@ -201,14 +201,14 @@ fn histograms_and_exemplars_survive() {
     appender.append(None, &series("h"), 300 * MINUTE, STALE_NAN, 0).unwrap();
     let wrong = Histogram { count: 1, ..Histogram::default() };
     let refused =
-        appender.append_histogram(None, &series("x"), HOUR, HistogramSample::Integer(Arc::new(wrong)), 0);
+        appender.append_histogram(None, &series("x"), HOUR, HistogramValue::Integer(Arc::new(wrong)), 0);
     assert!(matches!(refused, Err(AppendError::OutOfBounds)), "{refused:?}");
     let wrong = Histogram { count: 1, ..Histogram::default() };
     let refused = appender.append_histogram(
         None,
         &series("x"),
         300 * MINUTE,
-        HistogramSample::Integer(Arc::new(wrong)),
+        HistogramValue::Integer(Arc::new(wrong)),
         0,
     );
     assert!(matches!(refused, Err(AppendError::InvalidHistogram(_))), "{refused:?}");

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::append::{Appendable, HistogramSample};
+use model::append::Appendable;
 use model::histogram::{Histogram, Span};
 use model::read::{Columns, Hints, Selection, SeriesSource};
 use model::sample::STALE_NAN;
-use model::{Labels, MatchOp, Matcher};
+use model::{HistogramValue, Labels, MatchOp, Matcher};
 use parking_lot::{Condvar, Mutex};
 use storage_base::fs::SimDisk;
 use storage_base::fs::sim::random::Random;
@@ -69,9 +69,9 @@ struct Run {
     log: Vec<String>,
 }
 
-fn histogram(n: u64) -> HistogramSample {
+fn histogram(n: u64) -> HistogramValue {
     let buckets = 1 + n % 3;
-    HistogramSample::Integer(Arc::new(Histogram {
+    HistogramValue::Integer(Arc::new(Histogram {
         schema: 0,
         count: buckets * (n + 1),
         sum: n as f64,

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use model::append::{Appendable, HistogramSample};
+use model::HistogramValue;
+use model::append::Appendable;
 use model::histogram::{Histogram, Span};
 use model::read::{Hints, Selection};
 use storage_base::fs::{Disk, SimDisk};
@@ -88,7 +89,7 @@ fn histograms_keep_their_form() {
     // The second is out of order.
     for (t, count) in [(2 * MINUTE, 2), (MINUTE, 1)] {
         let mut appender = storage.appender();
-        let sample = HistogramSample::Integer(Arc::new(histogram(count)));
+        let sample = HistogramValue::Integer(Arc::new(histogram(count)));
         appender.append_histogram(None, &series("h"), t, sample, 0).unwrap();
         appender.commit().unwrap();
     }
@@ -99,7 +100,7 @@ fn histograms_keep_their_form() {
     let mut counts = Vec::new();
     while let Some(samples) = runs.next_run().unwrap() {
         counts.extend(samples.into_iter().map(|sample| match sample.value {
-            model::SampleValue::Histogram(HistogramSample::Integer(h)) => h.count,
+            model::SampleValue::Histogram(HistogramValue::Integer(h)) => h.count,
             other => panic!("{other:?}"),
         }));
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use model::append::{Appendable, Appender, HistogramSample};
+use model::append::{Appendable, Appender};
 use model::histogram::Histogram;
 use model::read::{Hints, Selection, SeriesSource as _};
 use model::sample::Exemplar;
-use model::{Labels, Matcher};
+use model::{HistogramValue, Labels, Matcher};
 use storage_base::fs::SimDisk;
 use storage_base::observer::Silent;
 use storage_base::store::{Context, Store};
@@ -126,7 +126,7 @@ fn an_appender_outlives_the_end_of_replay() {
     let options = window(HOUR);
     let (disk, mut want) = filled(4, options);
     let (storage, heard) = begin(&disk, options, Some(2));
-    let histogram = HistogramSample::Integer(Histogram { sum: 1.0, ..Histogram::default() }.into());
+    let histogram = HistogramValue::Integer(Histogram { sum: 1.0, ..Histogram::default() }.into());
     let out_of_order = 2 * HOUR + MINUTE / 8;
     let mut appender = storage.appender();
     appender.append(None, &series("s1"), 4 * HOUR, 1.0, 0).unwrap();

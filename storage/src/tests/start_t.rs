@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use model::Matcher;
-use model::append::{Appendable, HistogramSample};
+use model::append::Appendable;
 use model::histogram::{Histogram, Span};
 use model::read::{Columns, Hints, Selection};
+use model::{HistogramValue, Matcher};
 use storage_base::fs::SimDisk;
 use storage_metrics::codec::chunk::Encoding;
 
@@ -15,8 +15,8 @@ use super::*;
 use crate::{FloatEncoding, Limits, Storage, metrics};
 
 /// A histogram of this many observations.
-fn integers(n: u64) -> HistogramSample {
-    HistogramSample::Integer(Arc::new(Histogram {
+fn integers(n: u64) -> HistogramValue {
+    HistogramValue::Integer(Arc::new(Histogram {
         count: n,
         sum: n as f64,
         positive_spans: vec![Span { offset: 0, length: 1 }],

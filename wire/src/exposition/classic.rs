@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, Span};
 
 /// The first count that no `i64` holds.
@@ -74,7 +74,7 @@ impl ClassicHistogram {
     }
 
     /// The histogram; with integer counts if all are whole.
-    pub fn convert(mut self) -> Result<HistogramSample, ClassicError> {
+    pub fn convert(mut self) -> Result<HistogramValue, ClassicError> {
         let last = self.buckets.last().copied();
         let count = self.count.or(last.map(|(_, count)| count)).unwrap_or(0.0);
         if last.is_none_or(|(bound, _)| bound != f64::INFINITY) {
@@ -93,7 +93,7 @@ impl ClassicHistogram {
         let custom_values: Vec<f64> = bounds.collect();
         let is_whole = |v: f64| v.trunc() == v && v < COUNT_END;
         if self.buckets.iter().all(|(_, count)| is_whole(*count)) {
-            return Ok(HistogramSample::Integer(Arc::new(self.integer(count, spans, custom_values))));
+            return Ok(HistogramValue::Integer(Arc::new(self.integer(count, spans, custom_values))));
         }
         let mut below = 0.0;
         let mut histogram = FloatHistogram {
@@ -110,7 +110,7 @@ impl ClassicHistogram {
             ..FloatHistogram::default()
         };
         histogram.compact(0);
-        Ok(HistogramSample::Float(Arc::new(histogram)))
+        Ok(HistogramValue::Float(Arc::new(histogram)))
     }
 
     fn integer(&self, count: f64, positive_spans: Vec<Span>, custom_values: Vec<f64>) -> Histogram {
@@ -135,18 +135,15 @@ impl ClassicHistogram {
 }
 
 /// Whether a histogram is one that a store takes.
-pub(super) fn is_valid(histogram: &HistogramSample) -> bool {
-    match histogram {
-        HistogramSample::Integer(h) => h.validate().is_ok(),
-        HistogramSample::Float(h) => h.validate().is_ok(),
-    }
+pub(super) fn is_valid(histogram: &HistogramValue) -> bool {
+    histogram.validate().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn converted(buckets: &[(f64, f64)], count: Option<f64>) -> Result<HistogramSample, ClassicError> {
+    fn converted(buckets: &[(f64, f64)], count: Option<f64>) -> Result<HistogramValue, ClassicError> {
         let mut classic = ClassicHistogram::default();
         for (le, count) in buckets {
             classic.add_bucket(*le, *count)?;
@@ -161,22 +158,22 @@ mod tests {
     #[test]
     fn whole_counts() {
         let buckets = [(1.0, 2.0), (4.0, 7.0), (2.0, 2.0), (1.0, 9.0)];
-        let Ok(HistogramSample::Integer(h)) = converted(&buckets, Some(8.0)) else { panic!() };
+        let Ok(HistogramValue::Integer(h)) = converted(&buckets, Some(8.0)) else { panic!() };
         assert_eq!(h.schema, CUSTOM_BUCKETS_SCHEMA);
         assert_eq!((h.count, h.sum), (8, 1.5));
         assert_eq!(h.custom_values, [1.0, 2.0, 4.0]);
         assert_eq!(h.positive_counts(), [2, 0, 5, 1]);
         assert!(h.validate().is_ok());
         // The highest bucket counts when nothing else does.
-        let Ok(HistogramSample::Integer(h)) = converted(&buckets, None) else { panic!() };
+        let Ok(HistogramValue::Integer(h)) = converted(&buckets, None) else { panic!() };
         assert_eq!(h.count, 7);
-        let Ok(HistogramSample::Integer(h)) = converted(&[], Some(3.0)) else { panic!() };
+        let Ok(HistogramValue::Integer(h)) = converted(&[], Some(3.0)) else { panic!() };
         assert_eq!((h.count, h.positive_counts()), (3, vec![3]));
     }
 
     #[test]
     fn broken_counts() {
-        let Ok(HistogramSample::Float(h)) = converted(&[(1.0, 0.5), (f64::INFINITY, 2.0)], None) else {
+        let Ok(HistogramValue::Float(h)) = converted(&[(1.0, 0.5), (f64::INFINITY, 2.0)], None) else {
             panic!()
         };
         assert_eq!((h.count, &h.positive_buckets[..]), (2.0, &[0.5, 1.5][..]));

@@ -4,10 +4,9 @@
 //! Series that follow one another, belong to the family of the last `# TYPE ... histogram` line and differ in `le`
 //! only become one histogram, given when something else follows.
 
-use model::SampleValue;
-use model::append::HistogramSample;
 use model::labels::METRIC_NAME;
 use model::metadata::MetricType;
+use model::{HistogramValue, SampleValue};
 
 use super::classic::{ClassicHistogram, is_valid};
 use super::number::parse_go_float;
@@ -227,7 +226,7 @@ impl<'a> NhcbParser<'a> {
 }
 
 struct Converted<'a> {
-    histogram: HistogramSample,
+    histogram: HistogramValue,
     t: Option<i64>,
     start_t: i64,
     unit: &'a str,
@@ -258,7 +257,7 @@ mod tests {
             match entry {
                 Ok(Entry::Series(Series {
                     key,
-                    value: SampleValue::Histogram(HistogramSample::Integer(h)),
+                    value: SampleValue::Histogram(HistogramValue::Integer(h)),
                     ..
                 })) => {
                     line = format!(

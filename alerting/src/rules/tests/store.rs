@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use model::Labels;
-use model::append::{AppendError, Appendable, Appender, CommitError, Committed, HistogramSample, SeriesRef};
+use model::append::{AppendError, Appendable, Appender, CommitError, Committed, SeriesRef};
 use model::metadata::Metadata;
 use model::read::{Columns, Cursor, ReadError, Selection, Series, SeriesSet, SeriesSource};
 use model::sample::{Exemplar, is_stale};
+use model::{HistogramValue, Labels};
 use parking_lot::Mutex;
 
 pub(super) type Data = BTreeMap<Labels, BTreeMap<i64, f64>>;
@@ -77,10 +77,10 @@ impl Appender for Buffer<'_> {
         _: Option<SeriesRef>,
         labels: &Labels,
         t: i64,
-        v: HistogramSample,
+        v: HistogramValue,
         _: i64,
     ) -> Result<SeriesRef, AppendError> {
-        let HistogramSample::Float(h) = v else { panic!("rules give float histograms") };
+        let HistogramValue::Float(h) = v else { panic!("rules give float histograms") };
         self.samples.push((labels.clone(), t, h.count));
         Ok(SeriesRef(1))
     }

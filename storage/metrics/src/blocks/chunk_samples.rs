@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use model::append::HistogramSample;
 use model::read::Columns;
-use model::{Sample, SampleValue};
+use model::{HistogramValue, Sample, SampleValue};
 
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding, decode};
@@ -40,10 +39,10 @@ pub fn samples(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
         Encoding::None => Ok(Vec::new()),
         Encoding::Xor | Encoding::Xor2 => floats(chunk),
         Encoding::Histogram | Encoding::HistogramSt => {
-            histograms::<Integer>(chunk.data, start, HistogramSample::Integer)
+            histograms::<Integer>(chunk.data, start, HistogramValue::Integer)
         }
         Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
-            histograms::<Float>(chunk.data, start, HistogramSample::Float)
+            histograms::<Float>(chunk.data, start, HistogramValue::Float)
         }
     }
 }
@@ -59,7 +58,7 @@ fn floats(chunk: Chunk<'_>) -> Result<Vec<Sample>, ChunkError> {
 fn histograms<F: CountType>(
     data: &[u8],
     start: bool,
-    histogram: impl Fn(Arc<HistogramIn<F>>) -> HistogramSample,
+    histogram: impl Fn(Arc<HistogramIn<F>>) -> HistogramValue,
 ) -> Result<Vec<Sample>, ChunkError> {
     let stored = stored_samples::<F>(data, start)?.into_iter();
     let value = |h| SampleValue::Histogram(histogram(Arc::new(h)));
@@ -131,10 +130,8 @@ impl OpenChunk {
         let builder = match first.value {
             SampleValue::Float(_) if xor2 => Builder::Xor2(Xor2Appender::new()),
             SampleValue::Float(_) => Builder::Xor(Vec::with_capacity(SAMPLES_MAX)),
-            SampleValue::Histogram(HistogramSample::Integer(_)) => Builder::Histogram(Appender::new(start)),
-            SampleValue::Histogram(HistogramSample::Float(_)) => {
-                Builder::FloatHistogram(Appender::new(start))
-            }
+            SampleValue::Histogram(HistogramValue::Integer(_)) => Builder::Histogram(Appender::new(start)),
+            SampleValue::Histogram(HistogramValue::Float(_)) => Builder::FloatHistogram(Appender::new(start)),
         };
         Self { builder, min_t: first.t, max_t: first.t, samples: 0 }
     }
@@ -145,10 +142,10 @@ impl OpenChunk {
         let kind = match (&self.builder, &sample.value) {
             (Builder::Xor(_), SampleValue::Float(_)) => sample.start_t == 0,
             (Builder::Xor2(_), SampleValue::Float(_)) => true,
-            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramSample::Integer(_))) => {
+            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramValue::Integer(_))) => {
                 !start || chunk.encoding().has_start_t()
             }
-            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramSample::Float(_))) => {
+            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramValue::Float(_))) => {
                 !start || chunk.encoding().has_start_t()
             }
             _ => false,
@@ -166,10 +163,10 @@ impl OpenChunk {
                 None
             }
             (Builder::Xor2(chunk), SampleValue::Float(v)) => chunk.append(t, *v, start_t).map(|()| None)?,
-            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramSample::Integer(h))) => {
+            (Builder::Histogram(chunk), SampleValue::Histogram(HistogramValue::Integer(h))) => {
                 push_histogram(chunk, t, h, start_t)?.map(Builder::Histogram)
             }
-            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramSample::Float(h))) => {
+            (Builder::FloatHistogram(chunk), SampleValue::Histogram(HistogramValue::Float(h))) => {
                 push_histogram(chunk, t, h, start_t)?.map(Builder::FloatHistogram)
             }
             _ => return Err(ChunkError::Invalid("sample is of another kind than its chunk")),
@@ -240,7 +237,7 @@ pub(crate) mod tests {
         };
         match value {
             SampleValue::Float(v) => Meaning::Float(v.to_bits()),
-            SampleValue::Histogram(HistogramSample::Integer(h)) => {
+            SampleValue::Histogram(HistogramValue::Integer(h)) => {
                 let absolute = h.positive_buckets.iter().scan(0, |sum, delta| {
                     *sum += delta;
                     Some(*sum as f64)
@@ -253,7 +250,7 @@ pub(crate) mod tests {
                     buckets: buckets(&h.positive_spans, absolute.collect()),
                 }
             }
-            SampleValue::Histogram(HistogramSample::Float(h)) => Meaning::Histogram {
+            SampleValue::Histogram(HistogramValue::Float(h)) => Meaning::Histogram {
                 integer: false,
                 gauge: h.reset_hint == ResetHint::Gauge,
                 count: h.count.to_bits(),
@@ -282,7 +279,7 @@ pub(crate) mod tests {
         if kind & 1 == 0 {
             let mut last = 0;
             let deltas = present.iter().map(|&count| count - std::mem::replace(&mut last, count)).collect();
-            SampleValue::Histogram(HistogramSample::Integer(Arc::new(Histogram {
+            SampleValue::Histogram(HistogramValue::Integer(Arc::new(Histogram {
                 reset_hint,
                 count: total as u64,
                 sum,
@@ -291,7 +288,7 @@ pub(crate) mod tests {
                 ..Histogram::default()
             })))
         } else {
-            SampleValue::Histogram(HistogramSample::Float(Arc::new(FloatHistogram {
+            SampleValue::Histogram(HistogramValue::Float(Arc::new(FloatHistogram {
                 reset_hint,
                 count: total as f64,
                 sum,

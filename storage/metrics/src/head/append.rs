@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::append::{AppendError, Appender, CommitError, Committed, HistogramSample, SeriesRef};
+use model::append::{AppendError, Appender, CommitError, Committed, SeriesRef};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, ResetHint};
 use model::metadata::Metadata;
 use model::sample::{Exemplar, is_stale};
-use model::{Labels, SampleValue};
+use model::{HistogramValue, Labels, SampleValue};
 use parking_lot::MutexGuard;
 use storage_base::StorageError;
 
@@ -83,21 +83,21 @@ impl AppendRun {
 }
 
 impl Kind {
-    fn of(sample: &HistogramSample) -> Self {
+    fn of(sample: &HistogramValue) -> Self {
         match sample {
-            HistogramSample::Integer(h) => Self::Integer { custom: h.schema == CUSTOM_BUCKETS_SCHEMA },
-            HistogramSample::Float(h) => Self::Float { custom: h.schema == CUSTOM_BUCKETS_SCHEMA },
+            HistogramValue::Integer(h) => Self::Integer { custom: h.schema == CUSTOM_BUCKETS_SCHEMA },
+            HistogramValue::Float(h) => Self::Float { custom: h.schema == CUSTOM_BUCKETS_SCHEMA },
         }
     }
 
     /// A staleness mark of this kind.
-    fn stale(self, v: f64) -> HistogramSample {
+    fn stale(self, v: f64) -> HistogramValue {
         match self {
             Self::Integer { .. } => {
-                HistogramSample::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() }))
+                HistogramValue::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() }))
             }
             Self::Float { .. } => {
-                HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() }))
+                HistogramValue::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() }))
             }
         }
     }
@@ -185,7 +185,7 @@ impl HeadAppender {
         series: SeriesRef,
         start_t: i64,
         t: i64,
-        sample: &HistogramSample,
+        sample: &HistogramValue,
         bounds: &Bounds,
     ) {
         if !Self::takes_zero(start_t, t, bounds) {
@@ -208,16 +208,16 @@ impl HeadAppender {
 }
 
 /// An empty histogram that fits into the chunk of another one, and says that counting began anew.
-fn zero_like(sample: &HistogramSample) -> HistogramSample {
+fn zero_like(sample: &HistogramValue) -> HistogramValue {
     match sample {
-        HistogramSample::Integer(h) => HistogramSample::Integer(Arc::new(Histogram {
+        HistogramValue::Integer(h) => HistogramValue::Integer(Arc::new(Histogram {
             reset_hint: ResetHint::Reset,
             schema: h.schema,
             zero_threshold: h.zero_threshold,
             custom_values: h.custom_values.clone(),
             ..Histogram::default()
         })),
-        HistogramSample::Float(h) => HistogramSample::Float(Arc::new(FloatHistogram {
+        HistogramValue::Float(h) => HistogramValue::Float(Arc::new(FloatHistogram {
             reset_hint: ResetHint::Reset,
             schema: h.schema,
             zero_threshold: h.zero_threshold,
@@ -371,18 +371,14 @@ impl Appender for HeadAppender {
         known: Option<SeriesRef>,
         labels: &Labels,
         t: i64,
-        v: HistogramSample,
+        v: HistogramValue,
         start_t: i64,
     ) -> Result<SeriesRef, AppendError> {
         let bounds = self.bounds(t);
         if (bounds.window == 0 && t < bounds.min_valid_t) || t == END_OF_TIME {
             return Err(refuse(&self.head, AppendError::OutOfBounds, t, &bounds, true));
         }
-        let valid = match &v {
-            HistogramSample::Integer(h) => h.validate(),
-            HistogramSample::Float(h) => h.validate(),
-        };
-        valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
+        v.validate().map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
         let series = self.series(known, labels)?;
         if self.head.zero_at_start && start_t != 0 {
             self.zero_histogram(series, start_t, t, &v, &bounds);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use model::SampleValue;
-use model::append::{AppendError, Committed, HistogramSample, SeriesRef};
+use model::append::{AppendError, Committed, SeriesRef};
 use model::histogram::{FloatHistogram, Histogram};
 use model::sample::is_stale;
+use model::{HistogramValue, SampleValue};
 use storage_base::StorageError;
 
 use crate::codec::chunk::Encoding;
@@ -337,13 +337,13 @@ impl Apply<'_> {
 }
 
 /// The staleness mark for a series whose newest sample is a histogram; `None` when it is a float or nothing.
-pub(crate) fn stale_mark(series: &Series, v: f64) -> Option<HistogramSample> {
+pub(crate) fn stale_mark(series: &Series, v: f64) -> Option<HistogramValue> {
     match series.last_encoding() {
         Encoding::Histogram | Encoding::HistogramSt => {
-            Some(HistogramSample::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() })))
+            Some(HistogramValue::Integer(Arc::new(Histogram { sum: v, ..Histogram::default() })))
         }
         Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
-            Some(HistogramSample::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() })))
+            Some(HistogramValue::Float(Arc::new(FloatHistogram { sum: v, ..FloatHistogram::default() })))
         }
         Encoding::None | Encoding::Xor | Encoding::Xor2 => None,
     }

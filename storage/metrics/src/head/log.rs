@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::SampleValue;
-use model::append::{HistogramSample, SeriesRef};
+use model::append::SeriesRef;
 use model::metadata::Metadata;
 use model::sample::Exemplar;
+use model::{HistogramValue, SampleValue};
 use storage_base::StorageError;
 use storage_base::fs::Disk;
 use storage_base::wal::segment::{self, Segment};
@@ -301,10 +301,10 @@ fn put_samples(records: &mut Batch, samples: &[PendingSample], with_start_t: boo
         let (series, t, start_t) = (sample.log_ref, sample.t, sample.start_t);
         match &sample.value {
             SampleValue::Float(v) => floats.push(RefSample { series, t, start_t, v: *v }),
-            SampleValue::Histogram(HistogramSample::Integer(v)) => {
+            SampleValue::Histogram(HistogramValue::Integer(v)) => {
                 integers.push(RefHistogram { series, t, start_t, v: v.clone() });
             }
-            SampleValue::Histogram(HistogramSample::Float(v)) => {
+            SampleValue::Histogram(HistogramValue::Float(v)) => {
                 float_histograms.push(RefFloatHistogram { series, t, start_t, v: v.clone() });
             }
         }

@@ -1,6 +1,6 @@
 //! When chunks are cut, and the open chunks that few series have: of histograms, and of floats with start timestamps.
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 
 use crate::blocks::chunk_samples::ChunkEncodings;
 use crate::codec::chunk::Encoding;
@@ -71,7 +71,7 @@ impl BoxedOpen {
     }
 
     /// Whether the next histogram belongs into the chunk, by form, size and time.
-    pub(super) fn fits_histogram(&mut self, t: i64, v: &HistogramSample, rule: CutRule) -> bool {
+    pub(super) fn fits_histogram(&mut self, t: i64, v: &HistogramValue, rule: CutRule) -> bool {
         let BoxedChunk::Histograms(chunk) = &self.chunk else { return false };
         let (bytes, samples) = (chunk.bytes().len(), chunk.count());
         let end = if self.predicted { range_end(self.min_t, rule.range) } else { self.next_cut };

@@ -1,6 +1,6 @@
 //! The open chunk of a native histogram series.
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::histogram::{Appended, Appender, CountType, Float, HistogramIn, Integer};
@@ -9,7 +9,7 @@ use crate::codec::histogram::{Appended, Appender, CountType, Float, HistogramIn,
 #[derive(Debug)]
 pub struct OpenHistogram {
     chunk: Chunk,
-    last: HistogramSample,
+    last: HistogramValue,
 }
 
 #[derive(Debug)]
@@ -24,19 +24,19 @@ impl OpenHistogram {
     pub fn begin(
         previous: Option<&Self>,
         t: i64,
-        sample: &HistogramSample,
+        sample: &HistogramValue,
         start_t: Option<i64>,
     ) -> Result<Self, ChunkError> {
         let previous = previous.map(|previous| &previous.chunk);
         let chunk = match sample {
-            HistogramSample::Integer(h) => {
+            HistogramValue::Integer(h) => {
                 let previous = match previous {
                     Some(Chunk::Integer(chunk)) => Some(chunk),
                     _ => None,
                 };
                 Chunk::Integer(begin(previous, t, h, start_t)?)
             }
-            HistogramSample::Float(h) => {
+            HistogramValue::Float(h) => {
                 let previous = match previous {
                     Some(Chunk::Float(chunk)) => Some(chunk),
                     _ => None,
@@ -52,14 +52,14 @@ impl OpenHistogram {
     pub fn push(
         &mut self,
         t: i64,
-        sample: &HistogramSample,
+        sample: &HistogramValue,
         start_t: i64,
     ) -> Result<Option<Self>, ChunkError> {
         let full = match (&mut self.chunk, sample) {
-            (Chunk::Integer(chunk), HistogramSample::Integer(h)) => {
+            (Chunk::Integer(chunk), HistogramValue::Integer(h)) => {
                 push(chunk, t, h, start_t)?.map(Chunk::Integer)
             }
-            (Chunk::Float(chunk), HistogramSample::Float(h)) => push(chunk, t, h, start_t)?.map(Chunk::Float),
+            (Chunk::Float(chunk), HistogramValue::Float(h)) => push(chunk, t, h, start_t)?.map(Chunk::Float),
             _ => {
                 let next = Self::begin(None, t, sample, self.encoding().has_start_t().then_some(start_t))?;
                 return Ok(Some(std::mem::replace(self, next)));
@@ -70,8 +70,8 @@ impl OpenHistogram {
     }
 
     /// Whether a sample is of the chunk's kind.
-    pub fn takes(&self, sample: &HistogramSample) -> bool {
-        self.is_float() == matches!(sample, HistogramSample::Float(_))
+    pub fn takes(&self, sample: &HistogramValue) -> bool {
+        self.is_float() == matches!(sample, HistogramValue::Float(_))
     }
 
     /// How its bytes are to be read.
@@ -104,10 +104,10 @@ impl OpenHistogram {
     }
 
     /// Whether the last sample is this.
-    pub fn last_is(&self, sample: &HistogramSample) -> bool {
+    pub fn last_is(&self, sample: &HistogramValue) -> bool {
         match (&self.last, sample) {
-            (HistogramSample::Integer(a), HistogramSample::Integer(b)) => a.equals(b),
-            (HistogramSample::Float(a), HistogramSample::Float(b)) => a.equals(b),
+            (HistogramValue::Integer(a), HistogramValue::Integer(b)) => a.equals(b),
+            (HistogramValue::Float(a), HistogramValue::Float(b)) => a.equals(b),
             _ => false,
         }
     }
@@ -122,18 +122,12 @@ impl OpenHistogram {
 
     /// The last sample's sum.
     pub fn last_sum(&self) -> f64 {
-        match &self.last {
-            HistogramSample::Integer(h) => h.sum,
-            HistogramSample::Float(h) => h.sum,
-        }
+        self.last.sum()
     }
 
     /// The last sample's number of buckets.
     pub fn last_buckets(&self) -> usize {
-        match &self.last {
-            HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
-            HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
-        }
+        self.last.bucket_count()
     }
 }
 

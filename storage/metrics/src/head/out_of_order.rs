@@ -123,9 +123,7 @@ impl OutOfOrder {
         for sample in self.open.iter().filter(|sample| sample.commit <= view) {
             match &sample.value {
                 SampleValue::Float(v) => columns.push_float(sample.t, *v, sample.start_t),
-                SampleValue::Histogram(h) => {
-                    columns.push_histogram(sample.t, crate::float_form(h), sample.start_t)
-                }
+                SampleValue::Histogram(h) => columns.push_histogram(sample.t, h.to_float(), sample.start_t),
             }
         }
         columns

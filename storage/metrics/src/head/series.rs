@@ -3,15 +3,15 @@
 //! Chunks are cut as Prometheus cuts them: towards 120 samples, spread evenly to the end of a block's range, never
 //! across it. Source: format section 3.6.
 
-use model::SampleValue;
-use model::append::{AppendError, HistogramSample};
+use model::append::AppendError;
 use model::sample::is_stale;
+use model::{HistogramValue, SampleValue};
 use storage_base::index::pair_lists::PairList;
 
 use super::open_chunk::{
     BoxedChunk, BoxedOpen, CutRule, FLOAT_CHUNK_BYTES_MAX, chunk_end, range_end, write_out,
 };
-use crate::blocks::chunk_samples::{self};
+use crate::blocks::chunk_samples;
 use crate::blocks::chunk_segments::Chunk;
 use crate::codec::chunk::{ChunkError, Encoding};
 use crate::codec::xor2::Xor2Appender;
@@ -249,7 +249,7 @@ impl Series {
     pub fn place_histogram(
         &self,
         t: i64,
-        v: &HistogramSample,
+        v: &HistogramValue,
         bounds: &Bounds,
         chunks: &HeadChunks,
     ) -> Result<Place, AppendError> {
@@ -264,12 +264,12 @@ impl Series {
                     Open::Histograms(chunk) => chunk.last_is(v),
                     Open::None => match (self.last_closed(chunks), v) {
                         (
-                            Some(SampleValue::Histogram(HistogramSample::Integer(last))),
-                            HistogramSample::Integer(v),
+                            Some(SampleValue::Histogram(HistogramValue::Integer(last))),
+                            HistogramValue::Integer(v),
                         ) => last.equals(v),
                         (
-                            Some(SampleValue::Histogram(HistogramSample::Float(last))),
-                            HistogramSample::Float(v),
+                            Some(SampleValue::Histogram(HistogramValue::Float(last))),
+                            HistogramValue::Float(v),
                         ) => last.equals(v),
                         (last, _) => last.is_none(),
                     },
@@ -303,7 +303,7 @@ impl Series {
         &mut self,
         commit: Commit,
         t: i64,
-        v: &HistogramSample,
+        v: &HistogramValue,
         start_t: i64,
         rule: CutRule,
         chunks: &HeadChunks,
@@ -478,8 +478,9 @@ fn saturated(distance: i64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use model::histogram::{FloatHistogram, Histogram};
+
+    use super::*;
 
     #[test]
     fn a_series_is_small() {
@@ -493,8 +494,8 @@ mod tests {
         let bounds = Bounds { min_valid_t: 0, head_max_t: 3, window: 0, refuse_late: false };
         let disk = std::sync::Arc::new(storage_base::fs::SimDisk::new(0));
         let (chunks, _) = HeadChunks::open(disk, |_| {}).unwrap();
-        let integer = |sum| HistogramSample::Integer(Histogram { sum, ..Histogram::default() }.into());
-        let float = |sum| HistogramSample::Float(FloatHistogram { sum, ..FloatHistogram::default() }.into());
+        let integer = |sum| HistogramValue::Integer(Histogram { sum, ..Histogram::default() }.into());
+        let float = |sum| HistogramValue::Float(FloatHistogram { sum, ..FloatHistogram::default() }.into());
 
         let mut series = Series::default();
         for t in 1..=3 {

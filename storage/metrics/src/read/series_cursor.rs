@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use model::SampleValue;
-use model::append::HistogramSample;
 use model::histogram::{FloatHistogram, ResetHint};
 use model::read::{Columns, Cursor, ReadError};
+use model::{HistogramValue, SampleValue};
 use storage_base::StorageError;
 use storage_base::index::ChunkMeta;
 
@@ -148,7 +147,7 @@ fn plain_samples(columns: &Columns) -> Vec<model::Sample> {
         true => model::Sample {
             t,
             start_t: start_t(&columns.histogram_start_t, at),
-            value: SampleValue::Histogram(HistogramSample::Float(columns.histogram_v[at].clone())),
+            value: SampleValue::Histogram(HistogramValue::Float(columns.histogram_v[at].clone())),
         },
         false => model::Sample {
             t,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 use model::sample::Exemplar;
 
 use super::Replay;
@@ -76,7 +76,7 @@ impl Replay<'_> {
 
     fn gather_histograms(
         &mut self,
-        samples: impl ExactSizeIterator<Item = (LogRef, (i64, i64), HistogramSample)>,
+        samples: impl ExactSizeIterator<Item = (LogRef, (i64, i64), HistogramValue)>,
         kind: &'static str,
     ) {
         if self.batch.is_full(samples.len()) {
@@ -106,12 +106,12 @@ impl Replay<'_> {
             }
             Record::Histograms(samples) => {
                 let samples = samples.into_iter();
-                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Integer(s.v)));
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramValue::Integer(s.v)));
                 self.gather_histograms(samples, kind);
             }
             Record::FloatHistograms(samples) => {
                 let samples = samples.into_iter();
-                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramSample::Float(s.v)));
+                let samples = samples.map(|s| (s.series, (s.t, s.start_t), HistogramValue::Float(s.v)));
                 self.gather_histograms(samples, kind);
             }
             Record::Tombstones(tombstones) => {

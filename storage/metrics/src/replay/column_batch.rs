@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 use model::sample::is_stale;
 use rayon::prelude::*;
 use storage_base::bytes::prefetch::prefetch;
@@ -180,7 +180,7 @@ impl ColumnBatch {
     }
 
     /// Adds a histogram; `start_t` 0 for unknown.
-    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramSample) {
+    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramValue) {
         self.dissolve_owner(slot);
         self.gathered.push_histogram(slot, t, start_t, v);
     }

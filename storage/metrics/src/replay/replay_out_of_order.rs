@@ -1,7 +1,6 @@
 //! Replay of the out-of-order log.
 
-use model::SampleValue;
-use model::append::HistogramSample;
+use model::{HistogramValue, SampleValue};
 
 use crate::head::out_of_order::OutOfOrderSample;
 use crate::head::series::END_OF_TIME;
@@ -25,13 +24,13 @@ impl Replay<'_> {
             }
             Record::Histograms(samples) => {
                 for sample in samples {
-                    let value = SampleValue::Histogram(HistogramSample::Integer(sample.v));
+                    let value = SampleValue::Histogram(HistogramValue::Integer(sample.v));
                     self.insert_out_of_order(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }
             Record::FloatHistograms(samples) => {
                 for sample in samples {
-                    let value = SampleValue::Histogram(HistogramSample::Float(sample.v));
+                    let value = SampleValue::Histogram(HistogramValue::Float(sample.v));
                     self.insert_out_of_order(sample.series, kind, (sample.t, sample.start_t), value);
                 }
             }

@@ -1,9 +1,8 @@
 //! Samples of many records of the log, gathered to be stored series by series: each series is then touched once for
 //! many samples, and several threads share the work.
 
-use model::SampleValue;
-use model::append::HistogramSample;
 use model::sample::is_stale;
+use model::{HistogramValue, SampleValue};
 use rayon::prelude::*;
 
 use crate::head::Head;
@@ -59,7 +58,7 @@ struct UnpackedSample {
 /// The value of a sample that was gathered.
 enum GatheredSample<'g> {
     Float(f64),
-    Histogram(&'g HistogramSample),
+    Histogram(&'g HistogramValue),
 }
 
 /// What storing did that others must know.
@@ -106,12 +105,8 @@ impl SamplesBySeries {
     }
 
     /// Adds a histogram; `start_t` 0 for unknown.
-    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramSample) {
-        self.weight += HISTOGRAM_WEIGHT
-            + match &v {
-                HistogramSample::Integer(h) => h.positive_buckets.len() + h.negative_buckets.len(),
-                HistogramSample::Float(h) => h.positive_buckets.len() + h.negative_buckets.len(),
-            };
+    pub fn push_histogram(&mut self, slot: u32, t: i64, start_t: i64, v: HistogramValue) {
+        self.weight += HISTOGRAM_WEIGHT + v.bucket_count();
         self.push_other(slot, UnpackedSample { t, start_t, value: SampleValue::Histogram(v) });
     }
 

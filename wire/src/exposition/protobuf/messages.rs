@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::append::HistogramSample;
+use model::HistogramValue;
 use model::histogram::{FloatHistogram, Histogram, ResetHint, Span};
 use model::metadata::MetricType;
 
@@ -231,7 +231,7 @@ impl<'a> Metric<'a> {
     }
 
     /// The native histogram; its spans were checked.
-    pub(super) fn native_histogram(&mut self, kind: Kind) -> HistogramSample {
+    pub(super) fn native_histogram(&mut self, kind: Kind) -> HistogramValue {
         let reset_hint = if kind == Kind::GaugeHistogram { ResetHint::Gauge } else { ResetHint::Unknown };
         if self.is_float() {
             let mut histogram = FloatHistogram {
@@ -248,7 +248,7 @@ impl<'a> Metric<'a> {
                 custom_values: Vec::new(),
             };
             histogram.compact(0);
-            return HistogramSample::Float(Arc::new(histogram));
+            return HistogramValue::Float(Arc::new(histogram));
         }
         let mut histogram = Histogram {
             reset_hint,
@@ -264,7 +264,7 @@ impl<'a> Metric<'a> {
             custom_values: Vec::new(),
         };
         histogram.compact(0);
-        HistogramSample::Integer(Arc::new(histogram))
+        HistogramValue::Integer(Arc::new(histogram))
     }
 }
 

@@ -7,13 +7,11 @@ mod messages;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::SampleValue;
-use model::append::HistogramSample;
 use model::histogram::ResetHint;
 use model::sample::NORMAL_NAN;
+use model::{HistogramValue, SampleValue};
 
 use self::messages::{Kind, MessageError, Metric, Side};
-
 use super::classic::ClassicHistogram;
 use super::number::openmetrics_float;
 use super::quote::quoted;
@@ -332,8 +330,8 @@ impl<'a> ProtobufParser<'a> {
             filled.and_then(|()| classic.convert()).map_err(|error| MessageError(error.to_string()))?;
         if self.family.kind == Kind::GaugeHistogram {
             match &mut histogram {
-                HistogramSample::Integer(h) => Arc::make_mut(h).reset_hint = ResetHint::Gauge,
-                HistogramSample::Float(h) => Arc::make_mut(h).reset_hint = ResetHint::Gauge,
+                HistogramValue::Integer(h) => Arc::make_mut(h).reset_hint = ResetHint::Gauge,
+                HistogramValue::Float(h) => Arc::make_mut(h).reset_hint = ResetHint::Gauge,
             }
         }
         self.set_key("", None);
@@ -375,7 +373,7 @@ enum EntryKind {
     Unit,
     Type,
     Float(f64),
-    Histogram(HistogramSample),
+    Histogram(HistogramValue),
 }
 
 #[cfg(test)]

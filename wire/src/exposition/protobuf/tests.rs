@@ -56,7 +56,7 @@ fn described(body: &[u8], options: Options) -> String {
     let mut out = String::new();
     while let Some(entry) = parser.next() {
         if let Ok(Entry::Series(Series {
-            value: SampleValue::Histogram(HistogramSample::Integer(h)),
+            value: SampleValue::Histogram(HistogramValue::Integer(h)),
             exemplars,
             key,
             ..
