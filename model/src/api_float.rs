@@ -2,25 +2,25 @@
 //! magnitudes below 1e-6 or from 1e21 on. Source: `web/api/v1/json_codec.go`, `util/jsonutil`.
 
 /// What numbers are appended to.
-pub trait Text {
+pub trait AsciiSink {
     /// Appends ASCII characters.
     fn put(&mut self, ascii: &[u8]);
 }
 
-impl Text for String {
+impl AsciiSink for String {
     fn put(&mut self, ascii: &[u8]) {
         self.push_str(str::from_utf8(ascii).unwrap_or_default());
     }
 }
 
-impl Text for Vec<u8> {
+impl AsciiSink for Vec<u8> {
     fn put(&mut self, ascii: &[u8]) {
         self.extend_from_slice(ascii);
     }
 }
 
 /// Appends a float. NaN, `+Inf` and `-Inf` as Prometheus spells them; an exponent has a sign and two digits at least.
-pub fn push_float(out: &mut impl Text, v: f64) {
+pub fn push_float(out: &mut impl AsciiSink, v: f64) {
     // By conversion, which takes no call of a function.
     if (v as i64) as f64 == v && v.abs() < 1e15 {
         return push_integer(out, v);
@@ -41,15 +41,15 @@ pub fn push_float(out: &mut impl Text, v: f64) {
 }
 
 /// Appends an integral float below 2^53 in magnitude; keeps the sign of -0.
-fn push_integer(out: &mut impl Text, v: f64) {
+fn push_integer(out: &mut impl AsciiSink, v: f64) {
     push_signed(out, v.is_sign_negative(), v.abs() as u64);
 }
 
-fn push_u64(out: &mut impl Text, n: u64) {
+fn push_u64(out: &mut impl AsciiSink, n: u64) {
     push_signed(out, false, n);
 }
 
-fn push_signed(out: &mut impl Text, is_negative: bool, mut n: u64) {
+fn push_signed(out: &mut impl AsciiSink, is_negative: bool, mut n: u64) {
     let mut text = [b'0'; 24];
     let mut at = text.len();
     while n >= 100 {
@@ -79,7 +79,7 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 /// Brings shortest digits, written in any of the usual forms, into Prometheus's form.
-fn push_shaped(out: &mut impl Text, shortest: &str, v: f64) {
+fn push_shaped(out: &mut impl AsciiSink, shortest: &str, v: f64) {
     let (mantissa, exponent) = match shortest.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().unwrap_or(0)),
         None => (shortest, 0),
@@ -123,7 +123,7 @@ fn push_shaped(out: &mut impl Text, shortest: &str, v: f64) {
     }
 }
 
-fn zeros(out: &mut impl Text, n: usize) {
+fn zeros(out: &mut impl AsciiSink, n: usize) {
     (0..n).for_each(|_| out.put(b"0"));
 }
 
@@ -135,7 +135,7 @@ pub fn float_text(v: f64) -> String {
 }
 
 /// Appends milliseconds as seconds: no decimals when whole, else exactly three.
-pub fn push_timestamp(out: &mut impl Text, t_ms: i64) {
+pub fn push_timestamp(out: &mut impl AsciiSink, t_ms: i64) {
     let t = t_ms.unsigned_abs();
     push_signed(out, t_ms < 0, t / 1000);
     let ms = t % 1000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::Value;
-use model::api_float::{Text, push_float, push_timestamp};
+use model::api_float::{AsciiSink, push_float, push_timestamp};
 use model::go_float::FloatF;
 use model::histogram::FloatHistogram;
 use model::sample::is_stale;
@@ -165,7 +165,7 @@ impl StepText {
     }
 }
 
-impl Text for StepText {
+impl AsciiSink for StepText {
     /// Seconds of 64-bit milliseconds have 16 digits at most, so that all fits.
     fn put(&mut self, ascii: &[u8]) {
         let from = usize::from(self.len);

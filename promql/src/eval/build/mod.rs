@@ -53,14 +53,14 @@ pub(crate) struct Builder<'a> {
     pub(crate) scope: ScopeId,
     /// Inside a part that is evaluated once anyway.
     invariant: bool,
-    figures: HistogramNeeds,
+    histogram_needs: HistogramNeeds,
 }
 
-/// Whether the figures of histograms are enough below some node.
+/// What the nodes above one need of histograms.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HistogramNeeds {
-    /// Something above takes nothing else.
-    pub(crate) wanted: bool,
+    /// Something above takes nothing but count and sum.
+    pub(crate) stats_suffice: bool,
     /// Something above needs the buckets.
     pub(crate) buckets: bool,
 }
@@ -121,7 +121,7 @@ fn build_here(
         plan,
         scope: 0,
         invariant: grid.is_instant(),
-        figures: HistogramNeeds::default(),
+        histogram_needs: HistogramNeeds::default(),
     };
     let wrap = builder.variance(expr).1;
     let built = builder.wrapped(expr, wrap)?;
@@ -305,11 +305,11 @@ impl Builder<'_> {
             ExprKind::Binary(binary) => self.binary(binary, expr.pos),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.pos),
             ExprKind::Call(call) => {
-                let figures = self.figures;
-                self.figures.wanted |= call.function.buckets == Buckets::Unneeded;
-                self.figures.buckets |= call.function.buckets == Buckets::Needed;
+                let needs = self.histogram_needs;
+                self.histogram_needs.stats_suffice |= call.function.buckets == Buckets::Unneeded;
+                self.histogram_needs.buckets |= call.function.buckets == Buckets::Needed;
                 let built = self.call(call, expr.pos);
-                self.figures = figures;
+                self.histogram_needs = needs;
                 built
             }
         }

@@ -24,9 +24,9 @@ impl Builder<'_> {
     }
 
     pub(super) fn binary(&mut self, binary: &Binary, pos: Pos) -> Result<PlanPart, QueryError> {
-        let figures = self.figures;
+        let needs = self.histogram_needs;
         let op = binary.op;
-        self.figures.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
+        self.histogram_needs.buckets |= matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
         let mut left = self.operand(&binary.left)?;
         if binary.right.value_type() == ValueType::Vector
             && let PlanPart::Vector(input) = left
@@ -35,7 +35,7 @@ impl Builder<'_> {
             left = PlanPart::Vector(Input::Node(self.place(input)));
         }
         let right = self.operand(&binary.right)?;
-        self.figures = figures;
+        self.histogram_needs = needs;
         Ok(match (left, right) {
             (PlanPart::Scalar(ScalarRef::Const(a)), PlanPart::Scalar(ScalarRef::Const(b))) => {
                 PlanPart::Scalar(ScalarRef::Const(crate::eval::binary::scalar_op(op, a, b)))

@@ -40,7 +40,7 @@ impl Builder<'_> {
     }
 
     fn stats_only(&self) -> bool {
-        self.figures.wanted && !self.figures.buckets
+        self.histogram_needs.stats_suffice && !self.histogram_needs.buckets
     }
 
     /// Adds the selection of a selector that looks `reach` into the past of the moments it sees. `newest`: the newest
@@ -87,9 +87,9 @@ impl Builder<'_> {
         let range = resolve(&subquery.range, self.shape(), Sign::Positive)?;
         let outer = self.grid();
         let grid = if outer.steps() == 0 { outer } else { subquery_grid(&outer, moment, range, step.max(1)) };
-        let before = (self.scope, self.invariant, self.figures);
+        let before = (self.scope, self.invariant, self.histogram_needs);
         // Counter resets between the picked samples show in the buckets only.
-        self.figures.buckets = true;
+        self.histogram_needs.buckets = true;
         self.plan.scopes.push(Scope { grid, by_step: true });
         self.scope = self.plan.scopes.len() - 1;
         self.invariant = grid.is_instant();
@@ -102,7 +102,7 @@ impl Builder<'_> {
                 return Err(wrong_type(&subquery.expr, ValueType::Vector));
             }
         };
-        (self.scope, self.invariant, self.figures) = before;
+        (self.scope, self.invariant, self.histogram_needs) = before;
         let samples = RangeSamples::Subquery { node, scope };
         Ok(RangeInput { samples, moment, range, extent: Extent::Plain })
     }
