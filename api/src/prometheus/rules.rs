@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alerting::rules::view::{GroupView, RuleView};
 use axum::extract::State;
 use model::Matcher;
-use ring::digest::{SHA256, digest};
+use openssl::sha::sha256;
 use serde::Serialize;
 
 use super::alerts::{AlertJson, as_map};
@@ -193,7 +193,7 @@ pub async fn rules(State(api): State<Arc<Api>>, params: Params) -> ApiResult {
 
 /// Names a group in a page's end: the hex SHA-256 of file and name.
 fn token(group: &GroupView) -> String {
-    let hash = digest(&SHA256, format!("{};{}", group.file, group.name).as_bytes());
+    let hash = sha256(format!("{};{}", group.file, group.name).as_bytes());
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
