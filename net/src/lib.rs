@@ -4,3 +4,4 @@
 pub mod client;
 pub mod json;
 pub mod listener;
+pub mod x509;
