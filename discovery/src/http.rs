@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::discovery::HttpSd;
+use config::url::GoUrl;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use net::client::{HttpClient, Request};
-use url::Url;
 
 use super::TargetGroup;
 use super::groups::{from_json, groups};
@@ -17,6 +17,8 @@ use super::manager::Updates;
 const URL_LABEL: &str = "__meta_url";
 const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 const USER_AGENT: &str = concat!("Trivium/", env!("CARGO_PKG_VERSION"));
+/// Of an answer that is not used this much is read, for the sake of the connection.
+const MAX_DISCARDED_BYTES: u64 = 1 << 20;
 /// Larger answers are refused.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
 
@@ -62,30 +64,32 @@ pub async fn run(config: HttpSd, updates: Updates) {
 
 struct Endpoint {
     client: HttpClient,
-    url: Url,
-    /// As written: part of sources and of the label.
+    request: Request,
+    /// Part of sources and of the label.
     name: String,
-    refresh_seconds: HeaderValue,
 }
 
 impl Endpoint {
     fn new(config: &HttpSd, refresh: Duration) -> Result<Self, String> {
         let seconds = refresh.as_secs_f64().to_string();
+        let url = GoUrl::parse(&config.url).map_err(|e| e.to_string())?;
+        let mut request = Request::get(url.without_empty_port());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let seconds = HeaderValue::from_str(&seconds).map_err(|e| e.to_string())?;
+        request.headers.insert(REFRESH_HEADER, seconds);
         Ok(Self {
             client: HttpClient::new(&config.http, USER_AGENT).map_err(|e| e.to_string())?,
-            url: Url::parse(&config.url).map_err(|e| e.to_string())?,
+            request,
             name: config.url.clone(),
-            refresh_seconds: HeaderValue::from_str(&seconds).map_err(|e| e.to_string())?,
         })
     }
 
     async fn ask(&self, deadline: Duration) -> Result<Vec<Arc<TargetGroup>>, String> {
-        let mut request = Request::get(self.url.clone());
-        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        request.headers.insert(REFRESH_HEADER, self.refresh_seconds.clone());
-        let response = self.client.send(request, deadline).await.map_err(|e| e.to_string())?;
+        let response = self.client.send(&self.request, deadline).await.map_err(|e| e.to_string())?;
         if response.status != StatusCode::OK {
-            return Err(format!("server returned HTTP status {}", response.status));
+            let status = response.status_text();
+            response.discard(MAX_DISCARDED_BYTES).await;
+            return Err(format!("server returned HTTP status {status}"));
         }
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         if !is_json(content_type) {
@@ -154,10 +158,7 @@ mod tests {
             (groups[0].labels.get("l"), groups[0].labels.get("__meta_url")),
             (Some("v"), Some(url.as_str()))
         );
-        assert_eq!(
-            server.ask(deadline).await,
-            Err("server returned HTTP status 500 Internal Server Error".to_owned())
-        );
+        assert_eq!(server.ask(deadline).await, Err("server returned HTTP status 500 Oops".to_owned()));
         assert_eq!(server.ask(deadline).await, Err("unsupported content type \"text/plain\"".to_owned()));
         assert!(server.ask(deadline).await.unwrap_err().contains("unknown field `target`"));
         let asked = served.await.unwrap().to_ascii_lowercase();

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use config::global::{NameEscaping, ScrapeProtocol};
 use config::scrape::ScrapeJob;
+use config::url::{GoUrl, UrlError};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use net::client::{HttpClient, HttpError, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use url::Url;
 use wire::exposition::{Format, FormatError};
 
 use super::target::Target;
 
+/// Of an answer that is not used this much is read, for the sake of the connection.
+const MAX_DISCARDED_BYTES: u64 = 1 << 20;
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// Why a target gave nothing; texts are Prometheus's.
@@ -26,7 +28,7 @@ pub enum FetchError {
     Http(#[from] HttpError),
     /// An answer other than 200.
     #[error("server returned HTTP status {0}")]
-    Status(StatusCode),
+    Status(String),
     /// A body in no known format.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -36,7 +38,7 @@ pub enum FetchError {
         /// What they make.
         url: String,
         /// Why it is none.
-        reason: String,
+        reason: UrlError,
     },
 }
 
@@ -123,8 +125,7 @@ impl Drop for Body {
 /// Asks one target, again and again.
 pub struct Fetcher {
     client: Arc<HttpClient>,
-    url: String,
-    headers: HeaderMap,
+    request: Result<Request, (String, UrlError)>,
     timeout: Duration,
     body_limit: u64,
     fallback: Option<Format>,
@@ -148,8 +149,10 @@ impl Fetcher {
         set(TIMEOUT_HEADER, &seconds.to_string());
         Self {
             client,
-            url: target.url.clone(),
-            headers,
+            request: match GoUrl::parse(&target.url) {
+                Ok(url) => Ok(Request { headers, ..Request::get(url.without_empty_port()) }),
+                Err(reason) => Err((target.url.clone(), reason)),
+            },
             timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
             body_limit: match job.limits.body_size {
                 ..=0 => u64::MAX,
@@ -163,12 +166,15 @@ impl Fetcher {
 
     /// Fetches the metrics within the target's timeout.
     pub async fn fetch(&mut self) -> Result<Body, FetchError> {
-        let url = Url::parse(&self.url)
-            .map_err(|error| FetchError::Url { url: self.url.clone(), reason: error.to_string() })?;
-        let request = Request { headers: self.headers.clone(), ..Request::get(url) };
+        let request = self
+            .request
+            .as_ref()
+            .map_err(|(url, reason)| FetchError::Url { url: url.clone(), reason: reason.clone() })?;
         let response = self.client.send(request, self.timeout).await?;
         if response.status != StatusCode::OK {
-            return Err(FetchError::Status(response.status));
+            let status = response.status_text();
+            response.discard(MAX_DISCARDED_BYTES).await;
+            return Err(FetchError::Status(status));
         }
         let content_type = response.headers.get(CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
@@ -238,7 +244,7 @@ mod tests {
     async fn a_body_takes_room_until_it_is_slow() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let url = GoUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let (go_on, mut told) = tokio::sync::mpsc::channel::<()>(1);
         tokio::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
@@ -253,7 +259,7 @@ mod tests {
         let buffers = Arc::new(BodyBuffers::default());
         let free = || buffers.room.available_permits();
         let read = async |patience| {
-            let response = client.send(Request::get(url.clone()), Duration::from_secs(60)).await.unwrap();
+            let response = client.send(&Request::get(url.clone()), Duration::from_secs(60)).await.unwrap();
             buffers.clone().read(response, 100, 0, patience).await.unwrap()
         };
 

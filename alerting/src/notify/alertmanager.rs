@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::alerting::AlertmanagerConfig;
+use config::url::GoUrl;
 use discovery::ADDRESS_LABEL;
 use jiff::Timestamp;
 use model::{Labels, LabelsBuilder};
@@ -14,7 +15,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::Metrics;
 use super::queue::Queue;
@@ -214,14 +214,15 @@ impl Sender {
     /// Anything but a 2xx answer is an error.
     async fn post(&self, alerts: &[Alert]) -> Result<(), String> {
         let body = body(alerts).map_err(|e| e.to_string())?;
-        let url = Url::parse(&self.url).map_err(|e| e.to_string())?;
-        let request = Request::post(url, "application/json", body);
+        let url = GoUrl::parse(&self.url).map_err(|e| format!("parse {:?}: {e}", self.url))?;
+        let request = Request::post(url.without_empty_port(), "application/json", body);
         let answer =
-            self.options.client.send(request, self.options.timeout).await.map_err(|e| e.to_string())?;
-        let status = answer.status;
+            self.options.client.send(&request, self.options.timeout).await.map_err(|e| e.to_string())?;
+        let is_success = answer.status.is_success();
+        let status = if is_success { String::new() } else { answer.status_text() };
         // Reading to its end keeps the connection; what it says is not used.
-        let _ = answer.read(ANSWER_LIMIT, Vec::new()).await;
-        if status.is_success() { Ok(()) } else { Err(format!("bad response status {status}")) }
+        answer.discard(ANSWER_LIMIT).await;
+        if is_success { Ok(()) } else { Err(format!("bad response status {status}")) }
     }
 
     /// Sends the oldest alerts, once; rules repeat what got lost. Returns whether there were any.

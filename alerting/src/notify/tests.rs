@@ -48,7 +48,7 @@ impl Fake {
                 let body = loop {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                        let len = head.split("content-length: ").nth(1).unwrap();
+                        let len = head.split("Content-Length: ").nth(1).unwrap();
                         let len: usize = len.split("\r\n").next().unwrap().parse().unwrap();
                         if body.len() >= len {
                             let path = head.split(' ').nth(1).unwrap().to_owned();

@@ -149,7 +149,7 @@ impl StaticGroup {
 impl FileSd {
     fn read(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
         let files = f.texts("files")?;
-        let refresh_interval_ms = f.duration("refresh_interval", 5 * 60_000)?;
+        let refresh_interval_ms = refresh_interval(&mut f, 5 * 60_000)?;
         f.finish()?;
         if files.is_empty() {
             return Err(f.fault("files", "file service discovery config must contain at least one path name"));
@@ -178,11 +178,22 @@ fn is_discovery_file(pattern: &str) -> bool {
     endings.iter().any(|ending| pattern.strip_suffix(ending).is_some_and(is_file_pattern))
 }
 
+/// How often to ask, in milliseconds. Prometheus accepts 0 and panics when it comes to use it.
+fn refresh_interval(f: &mut Fields<'_>, default_ms: i64) -> Result<i64, Fault> {
+    match f.duration("refresh_interval", default_ms)? {
+        ..=0 => Err(f.fault(
+            "refresh_interval",
+            "refresh_interval must be greater than 0; leave it out for the default",
+        )),
+        ms => Ok(ms),
+    }
+}
+
 impl HttpSd {
     fn read(mut f: Fields<'_>, cx: &Context<'_>) -> Result<Self, Fault> {
         let sd = Self {
             http: HttpClientConfig::read(&mut f, cx, true)?,
-            refresh_interval_ms: f.duration("refresh_interval", 60_000)?,
+            refresh_interval_ms: refresh_interval(&mut f, 60_000)?,
             url: f.text("url", "")?,
         };
         f.finish()?;
@@ -207,7 +218,7 @@ pub fn check_http_url(url: &str) -> Result<(), String> {
 impl DnsSd {
     fn read(mut f: Fields<'_>) -> Result<Self, Fault> {
         let names = f.texts("names")?;
-        let refresh_interval_ms = f.duration("refresh_interval", 30_000)?;
+        let refresh_interval_ms = refresh_interval(&mut f, 30_000)?;
         let record = f.text("type", "SRV")?;
         let port = f.int("port", 0)?;
         f.finish()?;

@@ -1,6 +1,7 @@
 //! A URL as Go's `net/url` accepts it: more lenient than the WHATWG rules, and kept as written.
 
 use std::fmt;
+use std::str::FromStr;
 
 mod escape;
 mod resolve;
@@ -188,6 +189,36 @@ impl GoUrl {
         self
     }
 
+    /// The same with another path, escaped as it is sent.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// The same with another query.
+    #[must_use]
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.query = Some(query.to_owned());
+        self
+    }
+
+    /// The same without user and password.
+    #[must_use]
+    pub fn without_userinfo(mut self) -> Self {
+        self.userinfo = None;
+        self
+    }
+
+    /// The same without a colon that no port follows, as Go's client has it.
+    #[must_use]
+    pub fn without_empty_port(mut self) -> Self {
+        if self.port().is_empty() && self.host.ends_with(':') {
+            self.host.pop();
+        }
+        self
+    }
+
     /// The whole, password included; for requests, never for display.
     pub fn reveal(&self) -> String {
         self.write(|password| password)
@@ -227,6 +258,14 @@ impl GoUrl {
             }
         }
         out
+    }
+}
+
+impl FromStr for GoUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
     }
 }
 

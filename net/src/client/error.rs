@@ -1,7 +1,8 @@
 //! What can go wrong with a request, in the words Prometheus's users know from Go.
 
-use std::error::Error as _;
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why a client cannot be made from its configuration.
@@ -10,24 +11,11 @@ pub enum SetupError {
     /// Bytes that no header may hold.
     #[error("invalid user agent {0:?}")]
     UserAgent(String),
-    /// Only versions that are not supported are allowed.
-    #[error("TLS versions below 1.2 are not supported (max_version: {0})")]
-    TlsVersion(&'static str),
     /// `min_version` above `max_version`.
-    #[error("tls_config.max_version must be greater than or equal to tls_config.min_version")]
+    #[error(
+        "tls_config.max_version must be greater than or equal to tls_config.min_version if both are specified"
+    )]
     TlsRange,
-    /// A proxy scheme other than http, https and socks5.
-    #[error("unsupported proxy scheme {0:?}")]
-    ProxyScheme(String),
-    /// A proxy without a usable address.
-    #[error("invalid proxy URL {0:?}")]
-    ProxyUrl(String),
-    /// A name or value that no header may have.
-    #[error("invalid proxy_connect_header {0:?}")]
-    ProxyHeader(String),
-    /// A URL for tokens that is none.
-    #[error("invalid token_url {0:?}")]
-    TokenUrl(String),
 }
 
 /// Why a request failed.
@@ -41,23 +29,31 @@ pub enum HttpError {
         /// The reason.
         source: Box<HttpError>,
     },
+    /// With what was tried in front.
+    #[error("{what}: {source}")]
+    Within {
+        /// `unable to read CA cert`.
+        what: &'static str,
+        /// The reason.
+        source: Box<HttpError>,
+    },
     /// Out of time.
     #[error("context deadline exceeded")]
     Deadline,
     /// As many bytes as the limit, or more.
     #[error("body size limit exceeded")]
     BodyTooLarge,
-    /// A body that its encoding contradicts.
+    /// A body that its encoding contradicts, or that ends early.
     #[error("{0}")]
     Body(String),
     /// No connection, or it broke.
     #[error("{0}")]
     Connection(String),
-    /// Certificates that cannot be used or do not match.
-    #[error("tls: {0}")]
+    /// Certificates that cannot be used or do not match, and handshakes that failed.
+    #[error("{0}")]
     Tls(String),
     /// A file of the configuration.
-    #[error("unable to read file {}: {reason}", path.display())]
+    #[error("unable to read file {}: open {}: {reason}", path.display(), path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -68,17 +64,25 @@ pub enum HttpError {
     #[error("secret reference {0:?} cannot be resolved: no secret manager is configured")]
     SecretReference(String),
     /// A header name or value that cannot be sent.
-    #[error("invalid header {0:?}")]
+    #[error("net/http: invalid header field value for {0:?}")]
     Header(String),
     /// Not something to connect to.
     #[error("invalid URL {0:?}")]
     Url(String),
-    /// A redirect to another protocol.
+    /// A URL, a redirect's perhaps, of another protocol.
     #[error("unsupported protocol scheme {0:?}")]
     Scheme(String),
+    /// A URL without a host.
+    #[error("http: no Host in request URL")]
+    NoHost,
     /// A redirect to nowhere.
-    #[error("failed to parse Location header {0:?}")]
-    Location(String),
+    #[error("failed to parse Location header {location:?}: parse {location:?}: {reason}")]
+    Location {
+        /// As the server wrote it.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Going round in circles.
     #[error("stopped after {0} redirects")]
     TooManyRedirects(usize),
@@ -89,44 +93,53 @@ pub enum HttpError {
 
 impl HttpError {
     /// Puts method and URL in front.
-    pub(super) fn about(self, what: &str) -> Self {
+    pub(super) fn about(self, what: String) -> Self {
         Self::Request { what: what.into(), source: Box::new(self) }
+    }
+
+    /// Puts what was tried in front.
+    pub(super) fn within(self, what: &'static str) -> Self {
+        Self::Within { what, source: Box::new(self) }
     }
 
     /// The reason itself, without method and URL.
     pub fn reason(&self) -> &Self {
         match self {
-            Self::Request { source, .. } => source.reason(),
+            Self::Request { source, .. } | Self::Within { source, .. } => source.reason(),
             other => other,
         }
     }
+}
 
-    pub(super) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            if let Some(own) = inner.downcast_ref::<super::connect::ConnectError>() {
-                return Self::Connection(own.to_string());
-            }
-            if let Some(hyper) = inner.downcast_ref::<hyper::Error>() {
-                return Self::from_hyper(hyper);
-            }
-            cause = inner.source();
-        }
-        Self::Connection(innermost(&error))
-    }
+/// What can come instead of a server's bytes.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The end where an answer should have begun.
+    Eof,
+    /// The end within a message.
+    UnexpectedEof,
+    /// The system's or TLS's refusal, and between which addresses.
+    Io { text: String, addresses: Option<(SocketAddr, SocketAddr)> },
+    /// Bytes that are no HTTP.
+    Malformed(String),
+}
 
-    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        if error.is_incomplete_message() {
-            return Self::Connection("EOF".to_owned());
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eof => f.write_str("EOF"),
+            Self::UnexpectedEof => f.write_str("unexpected EOF"),
+            Self::Io { text, addresses: Some((local, peer)) } => {
+                write!(f, "read tcp {local}->{peer}: read: {text}")
+            }
+            Self::Io { text, addresses: None } => write!(f, "read: {text}"),
+            Self::Malformed(text) => f.write_str(text),
         }
-        if let Some(io) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-            return Self::Connection(io_text(io));
-        }
-        Self::Connection(innermost(error))
     }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+/// The innermost cause of an error of HTTP/2.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;

@@ -1,4 +1,6 @@
-//! The HTTP client of scraping, discovery and notification.
+//! The HTTP client of scraping, discovery and notification. It reaches what Go's client reaches, and says why not in its
+//! words: a connection that the server closed is replaced, addresses mean what they mean to Go, certificates are judged
+//! as Go judges them.
 //!
 //! An [`HttpClient`] is made from a checked [`HttpClientConfig`] and shared by all requests of one section, so that
 //! connections are kept and counted per section. A [`Request`] is sent under a deadline; the [`Response`]'s body is
@@ -6,98 +8,55 @@
 //! read again for every request, files with certificates when they change.
 
 mod auth;
-mod body;
-mod connect;
+mod dial;
 mod error;
+mod form;
+mod http1;
+mod http2;
+mod oauth2;
+mod pool;
 mod proxy;
+mod redirect;
+mod request;
+mod response;
+mod stream;
 mod tls;
+mod transport;
+mod tunnel;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use config::http_client::HttpClientConfig;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use config::url::GoUrl;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use url::Url;
 
 use auth::Authenticator;
-use connect::Connector;
+use pool::Pool;
 use proxy::Proxies;
-use tls::TlsFiles;
+use tls::{TlsFiles, TlsSettings};
+use transport::{Answer, Transport};
 
 pub use error::{HttpError, SetupError};
+pub use request::Request;
+pub use response::Response;
 
-/// Idle connections are closed after this; longer than usual scrape intervals, as in Prometheus.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// What a connection reads at once, and how long an answer's head may be. A server keeps a connection to each of its
-/// targets, and each keeps as much memory as it once read at once.
-const READ_BUFFER: usize = 16 << 10;
-/// As in Go's client.
+/// Requests for one answer at most, as in Go's client.
 const MAX_REDIRECTS: usize = 10;
+/// A redirect's body is read to its end for the sake of the connection if it is no longer than this.
+const MAX_REDIRECT_BODY: u64 = 2 << 10;
 
 /// A client for one section of the configuration. Cheap to share; needs a tokio runtime.
 pub struct HttpClient {
     config: HttpClientConfig,
     user_agent: HeaderValue,
-    /// Connects here instead of to the URL's host.
-    socket: Option<PathBuf>,
-    proxies: Proxies,
     authenticator: Authenticator,
-    connections: Mutex<Option<Connections>>,
-}
-
-/// Open connections, and the certificates with which they were opened.
-#[derive(Clone)]
-struct Connections {
-    files: TlsFiles,
-    client: Client<Connector, Full<Bytes>>,
-}
-
-/// What to ask a server.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Usually GET or POST.
-    pub method: Method,
-    /// http or https.
-    pub url: Url,
-    /// Besides those of the configuration; these win.
-    pub headers: HeaderMap,
-    /// Empty for GET.
-    pub body: Bytes,
-}
-
-impl Request {
-    /// GET.
-    pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    /// POST with a body of the given media type.
-    pub fn post(url: Url, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { method: Method::POST, url, headers, body: body.into() }
-    }
-}
-
-/// A server's answer whose body is not read yet. Dropping it closes the connection unless the body is at its end.
-pub struct Response {
-    /// Status.
-    pub status: StatusCode,
-    /// Headers.
-    pub headers: HeaderMap,
-    body: Incoming,
-    deadline: Instant,
-    /// For messages: method and URL, as Go prints them.
-    what: Arc<str>,
+    transport: Transport,
+    /// What HTTPS needs besides, and the files that it was read from.
+    encrypted: Mutex<Option<(TlsFiles, Transport)>>,
 }
 
 impl HttpClient {
@@ -115,88 +74,116 @@ impl HttpClient {
         socket: Option<PathBuf>,
     ) -> Result<Self, SetupError> {
         tls::check_versions(&config.tls)?;
+        let name = HeaderValue::from_str(user_agent);
+        let name = name.map_err(|_| SetupError::UserAgent(user_agent.to_owned()))?;
         Ok(Self {
-            user_agent: HeaderValue::from_str(user_agent)
-                .map_err(|_| SetupError::UserAgent(user_agent.to_owned()))?,
-            socket,
-            proxies: Proxies::new(&config.proxy)?,
             authenticator: Authenticator::new(&config.auth, user_agent)?,
-            connections: Mutex::new(None),
+            transport: Transport {
+                pool: Arc::new(Pool::default()),
+                tls: None,
+                proxies: Proxies::new(&config.proxy),
+                user_agent: name.clone(),
+                socket: socket.map(Arc::new),
+            },
+            user_agent: name,
+            encrypted: Mutex::new(None),
             config: config.clone(),
         })
     }
 
     /// Sends a request and gives the answer once its headers are there. `deadline` covers connecting, redirects,
     /// fetching tokens and later the body.
-    pub async fn send(&self, request: Request, deadline: Duration) -> Result<Response, HttpError> {
+    pub async fn send(&self, request: &Request, deadline: Duration) -> Result<Response, HttpError> {
         let deadline = Instant::now() + deadline;
-        let what: Arc<str> = what(&request.method, &request.url).into();
-        let answer = tokio::time::timeout_at(deadline, self.follow(request)).await;
-        let (status, headers, body) = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(error.about(&what)),
-            Err(_) => return Err(HttpError::Deadline.about(&what)),
-        };
-        Ok(Response { status, headers, body, deadline, what })
-    }
-
-    async fn follow(&self, mut request: Request) -> Result<(StatusCode, HeaderMap, Incoming), HttpError> {
-        let origin = request.url.origin();
-        for _ in 0..=MAX_REDIRECTS {
-            // Credentials are for the server that was configured, not for where it points.
-            let trusted = request.url.origin() == origin;
-            let response = self.send_once(&request, trusted).await?;
-            let (parts, body) = response.into_parts();
-            let location = parts.headers.get(header::LOCATION).filter(|_| self.config.follow_redirects);
-            let Some(location) = location.filter(|_| is_redirect(parts.status)) else {
-                return Ok((parts.status, parts.headers, body));
-            };
-            let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
-            request.url = match request.url.join(&location) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-                Ok(url) => return Err(HttpError::Scheme(url.scheme().to_owned())),
-                Err(_) => return Err(HttpError::Location(location)),
-            };
-            let keeps_method =
-                matches!(parts.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-            if !keeps_method && request.method != Method::HEAD {
-                request.method = Method::GET;
-                request.body = Bytes::new();
-                request.headers.remove(header::CONTENT_TYPE);
+        match tokio::time::timeout_at(deadline, self.follow(request, deadline)).await {
+            Ok(Ok(Answer { status, status_text, headers, body })) => {
+                Ok(Response { status, status_text, headers, body, deadline })
             }
-            drain(body).await;
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(HttpError::Deadline.about(request.describe())),
         }
-        Err(HttpError::TooManyRedirects(MAX_REDIRECTS))
     }
 
+    async fn follow(&self, first: &Request, deadline: Instant) -> Result<Answer, HttpError> {
+        let about = |url: &GoUrl| request::describe(&first.method, url);
+        let mut answer =
+            self.send_once(first, true, deadline).await.map_err(|error| error.about(first.describe()))?;
+        if !self.config.follow_redirects {
+            return Ok(answer);
+        }
+        // What the next request is made from; `None` while that is the first one.
+        let mut last: Option<Request> = None;
+        let mut at_home = true;
+        let mut with_body = true;
+        for _ in 1..MAX_REDIRECTS {
+            let Some(location) = location(&answer) else { return Ok(answer) };
+            let from = last.as_ref().unwrap_or(first);
+            let url = from.url.join(&location).map_err(|error| {
+                HttpError::Location { location: location.clone(), reason: error.to_string() }
+                    .about(about(&from.url))
+            })?;
+            let (method, keeps_body) = redirect::method_after(answer.status, from.method.clone());
+            with_body &= keeps_body;
+            // Once they have left, credentials stay away, even if a redirect leads back.
+            at_home &= redirect::is_at_home(&first.url, &url);
+            let mut headers = first.headers.clone();
+            if !at_home {
+                redirect::strip_sensitive(&mut headers);
+            }
+            if !with_body {
+                redirect::strip_body(&mut headers);
+            }
+            redirect::set_referer(&mut headers, &from.url, &url);
+            let body = if with_body { first.body.clone() } else { bytes::Bytes::new() };
+            let next = Request { method, url: url.without_empty_port(), headers, body };
+            let unread = Response {
+                status: answer.status,
+                status_text: None,
+                headers: HeaderMap::new(),
+                body: answer.body,
+                deadline,
+            };
+            unread.discard(MAX_REDIRECT_BODY).await;
+            answer = self
+                .send_once(&next, at_home, deadline)
+                .await
+                .map_err(|error| error.about(about(&next.url)))?;
+            last = Some(next);
+        }
+        match location(&answer) {
+            Some(location) => {
+                let what = request::describe_text(&first.method, &location);
+                Err(HttpError::TooManyRedirects(MAX_REDIRECTS).about(what))
+            }
+            None => Ok(answer),
+        }
+    }
+
+    /// `at_home` tells that the server is the one that was configured, so that credentials are for it.
     async fn send_once(
         &self,
         request: &Request,
-        trusted: bool,
-    ) -> Result<hyper::Response<Incoming>, HttpError> {
-        let uri: Uri = request.url.as_str().parse().map_err(|_| HttpError::Url(request.url.to_string()))?;
-        let mut headers = HeaderMap::new();
+        at_home: bool,
+        deadline: Instant,
+    ) -> Result<Answer, HttpError> {
+        let mut headers = request.headers.clone();
         headers.insert(header::USER_AGENT, self.user_agent.clone());
         self.add_configured_headers(&mut headers).await?;
-        for (name, value) in &request.headers {
-            headers.insert(name, value.clone());
+        if !at_home {
+            redirect::strip_sensitive(&mut headers);
         }
-        if trusted && !headers.contains_key(header::AUTHORIZATION) {
-            if let Some(value) = self.authenticator.header().await? {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            if let Some(value) = auth::from_url(&request.url) {
                 headers.insert(header::AUTHORIZATION, value);
-            } else if let Some(value) = auth::from_url(&request.url) {
+            } else if at_home && let Some(value) = self.authenticator.header().await? {
                 headers.insert(header::AUTHORIZATION, value);
             }
         }
-        if let Some((name, value)) = self.proxies.plain_header(&uri) {
-            headers.insert(name, value);
+        headers.remove(header::HOST);
+        if request.url.scheme() == "https" {
+            return self.encrypted().await?.round_trip(request, headers, deadline).await;
         }
-        let mut outgoing = hyper::Request::new(Full::new(request.body.clone()));
-        *outgoing.method_mut() = request.method.clone();
-        *outgoing.uri_mut() = without_userinfo(uri);
-        *outgoing.headers_mut() = headers;
-        let client = self.client(request.url.scheme() == "https").await?;
-        client.request(outgoing).await.map_err(HttpError::from_client)
+        self.transport.round_trip(request, headers, deadline).await
     }
 
     async fn add_configured_headers(&self, headers: &mut HeaderMap) -> Result<(), HttpError> {
@@ -206,91 +193,41 @@ impl HttpClient {
             let mut values: Vec<String> = header.values.clone();
             values.extend(header.secrets.iter().map(|secret| secret.reveal().to_owned()));
             for file in &header.files {
-                values.push(auth::read_secret(file).await?);
+                let value = auth::read_secret(file).await;
+                values.push(value.map_err(|error| error.within("unable to read headers file"))?);
             }
             for value in values {
                 let value =
                     HeaderValue::from_str(&value).map_err(|_| HttpError::Header(header.name.clone()))?;
-                headers.append(name.clone(), value);
+                // More than 32,768 headers are a mistake.
+                headers
+                    .try_append(name.clone(), value)
+                    .map_err(|_| HttpError::Header(header.name.clone()))?;
             }
         }
         Ok(())
     }
 
-    /// The pool of connections; a new one when certificate files have changed.
-    async fn client(&self, encrypted: bool) -> Result<Client<Connector, Full<Bytes>>, HttpError> {
-        let files = if encrypted { TlsFiles::stat(&self.config.tls).await } else { TlsFiles::default() };
-        if let Some(current) = &*self.connections.lock()
-            && (!encrypted || current.files == files)
+    /// What sends encrypted requests: with connections of its own, and new ones when certificate files have changed.
+    async fn encrypted(&self) -> Result<Transport, HttpError> {
+        let files = TlsFiles::stat(&self.config.tls).await;
+        if let Some((read, transport)) = &*self.encrypted.lock()
+            && *read == files
         {
-            return Ok(current.client.clone());
+            return Ok(transport.clone());
         }
-        let tls = match encrypted {
-            true => Some(tls::client_config(&self.config.tls, self.config.enable_http2).await?),
-            false => None,
-        };
-        let connector = Connector::new(tls, &self.config, self.proxies.clone(), self.socket.clone());
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .http1_max_buf_size(READ_BUFFER)
-            .build(connector);
-        let built = Connections { files, client };
-        *self.connections.lock() = Some(built.clone());
-        Ok(built.client)
+        let tls = TlsSettings::read(&self.config.tls, self.config.enable_http2).await?;
+        let transport =
+            Transport { tls: Some(tls), pool: Arc::new(Pool::default()), ..self.transport.clone() };
+        *self.encrypted.lock() = Some((files, transport.clone()));
+        Ok(transport)
     }
 }
 
-impl Response {
-    /// Reads the whole body, inflating gzip. Reaching `limit` inflated bytes is an error; what follows is not read.
-    /// `out` is the buffer to use.
-    pub async fn read(self, limit: u64, out: Vec<u8>) -> Result<Vec<u8>, HttpError> {
-        let gzip = self.headers.get(header::CONTENT_ENCODING).is_some_and(|v| v.as_bytes() == b"gzip");
-        match tokio::time::timeout_at(self.deadline, body::read(self.body, gzip, limit, out)).await {
-            Ok(result) => result,
-            Err(_) => Err(HttpError::Deadline),
-        }
-    }
-
-    /// Method and URL, for messages.
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-}
-
-/// `Get "http://host/path"`, as Go's errors start.
-fn what(method: &Method, url: &Url) -> String {
-    let mut name = method.as_str().to_ascii_lowercase();
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    let mut shown = url.clone();
-    if shown.password().is_some() {
-        // Cannot fail: a URL that has a password may have one.
-        let _ = shown.set_password(Some("***"));
-    }
-    format!("{name} {:?}", shown.as_str())
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-fn without_userinfo(uri: Uri) -> Uri {
-    let Some(authority) = uri.authority().filter(|a| a.as_str().contains('@')) else {
-        return uri;
-    };
-    let host = authority.as_str().rsplit('@').next().unwrap_or_default().to_owned();
-    let mut parts = uri.clone().into_parts();
-    parts.authority = host.parse().ok();
-    Uri::from_parts(parts).unwrap_or(uri)
-}
-
-/// Reads a short body to its end so that the connection can be used again.
-async fn drain(body: Incoming) {
-    // Whatever goes wrong, the next request then opens a connection of its own.
-    let _ = body::read(body, false, 16 << 10, Vec::new()).await;
+/// Where an answer sends the client.
+fn location(answer: &Answer) -> Option<String> {
+    let location = answer.headers.get(header::LOCATION).filter(|_| redirect::is_redirect(answer.status))?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned()).filter(|location| !location.is_empty())
 }
 
 #[cfg(test)]

@@ -12,4 +12,5 @@ mod verify;
 
 pub use certificate::Certificate;
 pub use roots::Roots;
+pub(crate) use roots::certificates_in_pem;
 pub use verify::verify;

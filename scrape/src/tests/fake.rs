@@ -91,7 +91,7 @@ async fn serve(
                 }
             }
             Answer::Status(code) => {
-                let head = format!("HTTP/1.1 {code} Whatever\r\ncontent-length: 0\r\n\r\n");
+                let head = format!("HTTP/1.1 {code} Internal Server Error\r\ncontent-length: 0\r\n\r\n");
                 if stream.write_all(head.as_bytes()).await.is_err() {
                     return;
                 }

@@ -150,10 +150,10 @@ async fn a_scrape_and_its_report() {
     let request = fake.requests.lock()[0].clone();
     assert!(request.starts_with("GET /metrics?p=v+w HTTP/1.1\r\n"), "{request}");
     for header in [
-        "user-agent: Prometheus/0",
-        "x-prometheus-scrape-timeout-seconds: 0.08",
-        "accept-encoding: gzip",
-        "accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,",
+        "User-Agent: Prometheus/0",
+        "X-Prometheus-Scrape-Timeout-Seconds: 0.08",
+        "Accept-Encoding: gzip",
+        "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,",
     ] {
         assert!(request.contains(header), "{header} in {request}");
     }

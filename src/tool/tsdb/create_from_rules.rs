@@ -13,6 +13,7 @@ use config::context::Context;
 use config::fields::Fields;
 use config::global::NameValidation;
 use config::http_client::HttpClientConfig;
+use config::url::GoUrl;
 use config::{ConfigError, Defaults, yaml};
 use form_urlencoded::Serializer;
 use hyper::StatusCode;
@@ -25,7 +26,6 @@ use model::{Labels, LabelsBuilder};
 use net::client::{HttpClient, Request};
 use promql::Features;
 use serde::Deserialize;
-use url::Url;
 
 use super::backfill::{BlockArguments, BlockDirectory};
 use crate::clock::SystemClock;
@@ -49,7 +49,7 @@ pub struct Arguments {
     http_config_file: Option<String>,
     /// The URL for the Prometheus API with the data where the rule will be backfilled from.
     #[arg(long, default_value = "http://localhost:9090")]
-    url: Url,
+    url: GoUrl,
     /// The time to start backfilling the new rule from. Must be a RFC3339 formatted date or Unix timestamp. Required.
     #[arg(long, allow_hyphen_values = true)]
     start: String,
@@ -199,7 +199,7 @@ fn value(text: &str) -> Result<f64, ToolError> {
 
 /// A server that answers range queries.
 struct Server {
-    url: Url,
+    url: GoUrl,
     client: HttpClient,
     runtime: tokio::runtime::Runtime,
 }
@@ -235,15 +235,15 @@ impl Server {
     fn new(args: &Arguments) -> Result<Self, ToolError> {
         let config = match &args.http_config_file {
             None => HttpClientConfig::default(),
-            Some(_) if !args.url.username().is_empty() => {
+            Some(_) if args.url.userinfo().is_some() => {
                 let message =
                     "cannot set base auth in the server URL and use a http.config.file at the same time";
                 return Err(ToolError::Invalid(message.into()));
             }
             Some(path) => read_http_config(path)?,
         };
-        let mut url = args.url.clone();
-        url.set_path(&format!("{}/api/v1/query_range", url.path().trim_end_matches('/')));
+        let path = format!("{}/api/v1/query_range", args.url.path().trim_end_matches('/'));
+        let url = args.url.clone().with_path(&path);
         let failed = |e: &dyn std::fmt::Display| ToolError::Invalid(format!("new api client error: {e}"));
         let client = HttpClient::new(&config, USER_AGENT).map_err(|e| failed(&e))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -260,7 +260,7 @@ impl Server {
         let form = form.finish();
         let failed = |e: String| ToolError::Invalid(format!("query range: {e}"));
         let ask = async |request: Request| {
-            let response = self.client.send(request, PATIENCE).await?;
+            let response = self.client.send(&request, PATIENCE).await?;
             let status = response.status;
             Ok::<_, net::client::HttpError>((status, response.read(MAX_ANSWER_BYTES, Vec::new()).await?))
         };
@@ -272,9 +272,7 @@ impl Server {
                 if !matches!(answer.0, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
                     return Ok(answer);
                 }
-                let mut url = self.url.clone();
-                url.set_query(Some(&form));
-                ask(Request::get(url)).await
+                ask(Request::get(self.url.clone().with_query(&form))).await
             })
             .map_err(|e| failed(e.to_string()))?;
         let answer: Answer = serde_json::from_slice(&body)

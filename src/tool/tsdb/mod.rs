@@ -64,7 +64,7 @@ enum From {
     /// Import samples from OpenMetrics input and produce TSDB blocks.
     Openmetrics(create_from_openmetrics::Arguments),
     /// Create blocks of data for new recording rules.
-    Rules(create_from_rules::Arguments),
+    Rules(Box<create_from_rules::Arguments>),
 }
 
 /// Runs a command.
@@ -77,7 +77,7 @@ pub fn run(command: Tsdb, features: Features) -> Result<(), ToolError> {
         Tsdb::DumpOpenmetrics(args) => dump_openmetrics::run(args),
         Tsdb::CreateBlocksFrom(CreateBlocksFrom { arguments, from }) => match from {
             From::Openmetrics(args) => create_from_openmetrics::run(args, &arguments),
-            From::Rules(args) => create_from_rules::run(args, &arguments, features),
+            From::Rules(args) => create_from_rules::run(*args, &arguments, features),
         },
     }
 }
