@@ -212,6 +212,10 @@ fn refusals_name_place_and_reason() {
         ),
         ("http_sd_configs: [{url: 'ftp://a'}]", "3:27: URL scheme must be 'http' or 'https'"),
         (
+            "http_sd_configs: [{refresh_interval: 0s, url: 'http://a'}]",
+            "3:40: refresh_interval must be greater than 0; leave it out for the default",
+        ),
+        (
             "dns_sd_configs: [{names: [a], type: A}]",
             "3:20: a port is required in DNS-SD configs for all record types except SRV",
         ),
