@@ -25,13 +25,14 @@ const MAX_ANSWER_BYTES: u64 = 256 << 20;
 /// Reports groups until it is dropped.
 pub async fn run(config: HttpSd, updates: Updates) {
     let refresh = Duration::from_millis(config.refresh_interval_ms.max(1).unsigned_abs());
+    let shown = shown(&config.url);
     let server = match Endpoint::new(&config, refresh) {
         Ok(server) => server,
         Err(error) => {
             tracing::error!(
                 component = "discovery",
                 mechanism = "http",
-                url = config.url,
+                url = shown,
                 err = error,
                 "Cannot create discovery"
             );
@@ -53,12 +54,20 @@ pub async fn run(config: HttpSd, updates: Updates) {
                 tracing::error!(
                     component = "discovery",
                     mechanism = "http",
-                    url = config.url,
+                    url = shown,
                     err = error,
                     "Unable to refresh target groups"
                 );
             }
         }
+    }
+}
+
+/// The URL as it is shown: in logs, sources and the label, which the API gives away, without its password.
+fn shown(url: &str) -> String {
+    match GoUrl::parse(url) {
+        Ok(url) if matches!(url.userinfo(), Some((_, Some(_)))) => url.to_string(),
+        _ => url.to_owned(),
     }
 }
 
@@ -80,7 +89,7 @@ impl Endpoint {
         Ok(Self {
             client: HttpClient::new(&config.http, USER_AGENT).map_err(|e| e.to_string())?,
             request,
-            name: config.url.clone(),
+            name: shown(&config.url),
         })
     }
 
@@ -167,6 +176,25 @@ mod tests {
             asked.contains("accept: application/json\r\n") && asked.contains("user-agent: trivium/"),
             "{asked}"
         );
+    }
+
+    #[tokio::test]
+    async fn passwords_are_not_shown() {
+        let (url, served) = serve(&[
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n[{\"targets\":[\"a:1\"]}]",
+        ])
+        .await;
+        let url = url.replace("http://", "http://me:hidden@");
+        let config =
+            HttpSd { url: url.clone(), refresh_interval_ms: 60_000, http: HttpClientConfig::default() };
+        let server = Endpoint::new(&config, Duration::from_secs(60)).unwrap();
+        let groups = server.ask(Duration::from_secs(5)).await.unwrap();
+        let want = url.replace("hidden", "xxxxx");
+        assert_eq!(groups[0].source, format!("{want}:0"));
+        assert_eq!(groups[0].labels.get("__meta_url"), Some(want.as_str()));
+        assert!(served.await.unwrap().contains("Authorization: Basic bWU6aGlkZGVu\r\n"));
+        let error = server.ask(Duration::from_secs(5)).await.unwrap_err();
+        assert!(!error.contains("hidden") && error.contains("me:***@"), "{error}");
     }
 
     #[test]
