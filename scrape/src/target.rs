@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use config::scrape::ScrapeJob;
+use config::url::escape_host;
 use discovery::{ADDRESS_LABEL, TargetGroup};
 use model::LabelsBuilder;
 use model::labels::Labels;
@@ -217,7 +218,7 @@ fn url(job: &ScrapeJob, labels: &Labels) -> String {
     }
     params.sort_by(|a, b| a.0.cmp(&b.0));
     let label = |name: &str| labels.get(name).unwrap_or_default();
-    let mut url = format!("{}://{}", label(SCHEME_LABEL), label(ADDRESS_LABEL));
+    let mut url = format!("{}://{}", label(SCHEME_LABEL), escape_host(label(ADDRESS_LABEL)));
     let path = label(METRICS_PATH_LABEL);
     if !path.is_empty() && !path.starts_with('/') {
         url.push('/');
@@ -356,6 +357,18 @@ mod tests {
         assert_eq!((found.interval_ms, found.timeout_ms), (10_000, 1_500));
         assert!(found.native_histograms && !found.always_classic);
         assert_eq!(found.public_labels.get("instance"), Some("i"));
+    }
+
+    #[test]
+    fn addresses_are_escaped() {
+        for (address, want) in [
+            ("[fe80::1%eth0]:9100", "http://[fe80::1%25eth0]:9100/metrics"),
+            ("::1:9100", "http://::1:9100/metrics"),
+            ("bücher.example", "http://b%C3%BCcher.example/metrics"),
+            (":9100", "http://:9100/metrics"),
+        ] {
+            assert_eq!(target("", &[("__address__", address)]).unwrap().url, want);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::alerting::AlertmanagerConfig;
-use config::url::GoUrl;
+use config::url::{GoUrl, escape_host};
 use discovery::ADDRESS_LABEL;
 use jiff::Timestamp;
 use model::{Labels, LabelsBuilder};
@@ -28,7 +28,7 @@ pub(super) fn url_of(labels: &LabelsBuilder) -> String {
     let (scheme, address, path) =
         (labels.get("__scheme__"), labels.get(ADDRESS_LABEL), labels.get(PATH_LABEL));
     let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
-    format!("{scheme}://{address}{slash}{path}")
+    format!("{scheme}://{}{slash}{path}", escape_host(address))
 }
 
 /// Bytes of an answer that are read.

@@ -1,5 +1,6 @@
 //! A URL as Go's `net/url` accepts it: more lenient than the WHATWG rules, and kept as written.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -279,6 +280,11 @@ impl fmt::Debug for GoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A host with port, which may have a zone or be written in any script, as it stands in a URL.
+pub fn escape_host(host: &str) -> Cow<'_, str> {
+    escape::escape(host.as_bytes(), Part::Host)
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str), UrlError> {
