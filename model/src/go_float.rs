@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::shortest::Shortest;
+
 /// Go's `%g` with the shortest digits: an exponent below 1e-4 and from 1e6.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatG(pub f64);
@@ -33,9 +35,30 @@ fn plain(f: &mut fmt::Formatter<'_>, v: f64) -> fmt::Result {
         f.write_str("+Inf")
     } else if v == f64::NEG_INFINITY {
         f.write_str("-Inf")
+    } else if v.is_nan() {
+        f.write_str("NaN")
     } else {
-        write!(f, "{v}")
+        sign(f, v)?;
+        let shortest = Shortest::of(v);
+        let digits = ascii(shortest.digits());
+        match usize::try_from(shortest.point) {
+            Ok(point) if point >= digits.len() => write!(f, "{digits:0<point$}"),
+            Ok(point) if point > 0 => write!(f, "{}.{}", &digits[..point], &digits[point..]),
+            _ => {
+                f.write_str("0.")?;
+                (0..shortest.point.unsigned_abs()).try_for_each(|_| f.write_char('0'))?;
+                f.write_str(digits)
+            }
+        }
     }
+}
+
+fn sign(f: &mut fmt::Formatter<'_>, v: f64) -> fmt::Result {
+    if v.is_sign_negative() { f.write_char('-') } else { Ok(()) }
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    str::from_utf8(digits).unwrap_or_default()
 }
 
 /// Go's `strconv.FormatFloat(v, 'e', -1, 64)`: always an exponent, with a sign and two digits at least.
@@ -47,17 +70,16 @@ impl fmt::Display for FloatE {
     }
 }
 
-/// Rust writes `1.5e7`, Go `1.5e+07`.
 fn exponent(f: &mut fmt::Formatter<'_>, v: f64) -> fmt::Result {
-    let text = format!("{v:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    f.write_str(digits)?;
-    f.write_char('e')?;
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(rest) => ('-', rest),
-        None => ('+', exponent),
-    };
-    write!(f, "{sign}{exponent:0>2}")
+    sign(f, v)?;
+    let shortest = Shortest::of(v);
+    let digits = ascii(shortest.digits());
+    f.write_str(&digits[..1])?;
+    if digits.len() > 1 {
+        write!(f, ".{}", &digits[1..])?;
+    }
+    let exponent = if v == 0.0 { 0 } else { shortest.point - 1 };
+    write!(f, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -89,5 +111,17 @@ mod tests {
             assert_eq!(FloatG(v).to_string(), g);
             assert_eq!(FloatF(v).to_string(), f);
         }
+    }
+
+    #[test]
+    fn halves_are_even_in_every_form() {
+        // Half way between two decimals of 16 digits.
+        let v = 571_569_229_053.0 + 0.78125;
+        assert_eq!(FloatF(-v).to_string(), "-571569229053.7812");
+        assert_eq!(FloatG(v).to_string(), "5.715692290537812e+11");
+        assert_eq!(FloatE(v).to_string(), "5.715692290537812e+11");
+        assert_eq!(crate::api_float::float_text(v), "571569229053.7812");
+        assert_eq!(FloatE(0.0).to_string(), "0e+00");
+        assert_eq!(FloatF(2f64.powi(-44)).to_string(), "0.00000000000005684341886080802");
     }
 }

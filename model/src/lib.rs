@@ -15,6 +15,7 @@ pub mod read;
 pub mod regexp;
 pub mod relabel;
 pub mod sample;
+mod shortest;
 pub mod time;
 pub mod value;
 
