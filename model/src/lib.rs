@@ -11,6 +11,7 @@ pub mod labels;
 pub mod matcher;
 mod md5;
 pub mod metadata;
+pub mod parse_float;
 pub mod read;
 pub mod regexp;
 pub mod relabel;

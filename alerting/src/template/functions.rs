@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::go_case::{to_lower, to_upper};
 use model::labels::Quoted;
+use model::parse_float::parse_float;
 use model::regexp::Regexp;
 use model::time::{DurationError, parse_duration};
 
@@ -206,13 +207,7 @@ fn float(value: &Value) -> Result<f64, String> {
         Value::Float(v) => Ok(*v),
         Value::Int(n) => Ok(*n as f64),
         Value::Text(text) => {
-            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-            let known = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-                || ["inf", "infinity", "nan"].iter().any(|name| digits.eq_ignore_ascii_case(name));
-            match text.parse() {
-                Ok(v) if known => Ok(v),
-                _ => Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", Quoted(text))),
-            }
+            parse_float(text).map_err(|e| format!("strconv.ParseFloat: parsing {}: {e}", Quoted(text)))
         }
         other => Err(format!("can't convert {} to float", other.type_name())),
     }

@@ -1,6 +1,7 @@
 //! Values of flags: text to number, duration or size, and back as Prometheus prints them.
 
 use model::go_duration::{go_duration, parse_go_duration};
+use model::parse_float::parse_float;
 use model::time::{DurationText, parse_duration};
 
 use super::parse::GivenFlags;
@@ -38,12 +39,7 @@ pub(super) fn size(text: &str) -> Result<i64, String> {
 }
 
 pub(super) fn number(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|n| {
-            n.is_finite() || text.to_lowercase().contains("inf") || text.to_lowercase().contains("nan")
-        })
-        .ok_or_else(|| format!("{text:?} is not a number"))
+    parse_float(text).map_err(|_| format!("{text:?} is not a number"))
 }
 
 /// A whole number; a fraction is cut off.

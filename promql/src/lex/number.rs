@@ -1,6 +1,7 @@
 //! Number and duration literals.
 
 use model::labels::Quoted;
+use model::parse_float::parse_float;
 
 use crate::lex::scan::{Scanner, State, Step, is_alphanumeric};
 use crate::lex::token::Kind;
@@ -98,16 +99,7 @@ pub fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(value) = parse_integer(text) {
         return Ok(value as f64);
     }
-    let fail = |reason: &str| format!("strconv.ParseFloat: parsing {}: {reason}", Quoted(text));
-    let is_hex = text.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
-    if is_hex || !underscores_separate_digits(text) {
-        return Err(fail("invalid syntax"));
-    }
-    let value: f64 = text.replace('_', "").parse().map_err(|_| fail("invalid syntax"))?;
-    if value.is_infinite() && text.bytes().any(|b| b.is_ascii_digit()) {
-        return Err(fail("value out of range"));
-    }
-    Ok(value)
+    parse_float(text).map_err(|reason| format!("strconv.ParseFloat: parsing {}: {reason}", Quoted(text)))
 }
 
 /// A Go integer literal that fits 64 bits.
@@ -168,6 +160,7 @@ mod tests {
     #[test]
     fn errors_are_those_of_go() {
         for (text, want) in [
+            ("0x1.8", "strconv.ParseFloat: parsing \"0x1.8\": invalid syntax"),
             ("1e999", "strconv.ParseFloat: parsing \"1e999\": value out of range"),
             ("0x", "strconv.ParseFloat: parsing \"0x\": invalid syntax"),
             ("1__0", "strconv.ParseFloat: parsing \"1__0\": invalid syntax"),

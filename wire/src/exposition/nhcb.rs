@@ -9,7 +9,7 @@ use model::metadata::MetricType;
 use model::{HistogramValue, SampleValue};
 
 use super::classic::{ClassicHistogram, is_valid};
-use super::number::parse_go_float;
+use super::number::parse_bound;
 use super::openmetrics::OpenMetricsParser;
 use super::series_text::{RawLabels, push_separated, start_separated};
 use super::text::TextParser;
@@ -166,7 +166,7 @@ impl<'a> NhcbParser<'a> {
         };
         *name = self.family.clone().into();
         let le = self.labels.iter().position(|(label, _)| label == "le");
-        let le = le.and_then(|at| parse_go_float(&self.labels.remove(at).1));
+        let le = le.and_then(|at| parse_bound(&self.labels.remove(at).1));
         match le.filter(|le| part == Part::Unusable && !le.is_nan()) {
             Some(le) => Part::Bucket(le),
             None => part,

@@ -10,7 +10,7 @@ use model::labels::METRIC_NAME;
 use model::metadata::MetricType;
 
 use super::Series;
-use super::number::{openmetrics_float, parse_go_float};
+use super::number::{openmetrics_float, parse_bound};
 use super::quote::quoted;
 
 /// Starts a key that is not series text, and separates its parts.
@@ -49,7 +49,7 @@ impl<'p> Series<'p> {
         };
         for (name, value) in out.iter_mut() {
             if name == normalized
-                && let Some(v) = parse_go_float(value)
+                && let Some(v) = parse_bound(value)
             {
                 *value = Cow::Owned(openmetrics_float(v));
             }

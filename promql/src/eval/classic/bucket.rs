@@ -1,6 +1,8 @@
 //! The buckets of one classic histogram at one step: quantiles and shares of what was observed.
 //! Source: Prometheus `promql/quantile.go`.
 
+use model::parse_float::parse_float;
+
 use crate::annotations::MonotonicityFix;
 
 /// A cumulative bucket of a classic histogram.
@@ -14,14 +16,7 @@ pub(super) struct Bucket {
 
 /// A bound as Go's `ParseFloat` reads it.
 pub(super) fn parse_bound(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return text.parse().ok();
-    }
-    ["inf", "infinity", "nan"]
-        .iter()
-        .any(|word| digits.eq_ignore_ascii_case(word))
-        .then(|| text.parse().ok())?
+    parse_float(text).ok()
 }
 
 /// The `q`-quantile, linear within a bucket. NaN without observations, without a bucket up to +Inf, or with that one
