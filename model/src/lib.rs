@@ -15,6 +15,7 @@ pub mod parse_float;
 pub mod read;
 pub mod regexp;
 pub mod relabel;
+pub mod rfc3339;
 pub mod sample;
 mod shortest;
 pub mod time;

@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use model::Matcher;
+use model::parse_float::parse_float;
+use model::rfc3339::{UnixTime, parse_rfc3339};
 use model::time::parse_duration;
 
 use super::reply::ApiError;
@@ -44,14 +46,33 @@ impl Params {
 
     /// A required time in milliseconds.
     pub fn time(&self, name: &str) -> Result<i64, ApiError> {
+        self.unix_time(name).map(UnixTime::ms)
+    }
+
+    /// A required time at which to evaluate, in milliseconds.
+    pub fn evaluation_time(&self, name: &str) -> Result<i64, ApiError> {
+        self.unix_time(name).map(UnixTime::evaluation_ms)
+    }
+
+    fn unix_time(&self, name: &str) -> Result<UnixTime, ApiError> {
         parse_time(self.get(name)).map_err(|e| ApiError::parameter(name, e))
     }
 
     /// A time in milliseconds, or a default when the parameter is not given.
     pub fn time_or(&self, name: &str, default: i64) -> Result<i64, ApiError> {
+        Ok(self.given_time(name)?.map_or(default, UnixTime::ms))
+    }
+
+    /// A time at which to evaluate, in milliseconds, or a default when the parameter is not given.
+    pub fn evaluation_time_or(&self, name: &str, default: i64) -> Result<i64, ApiError> {
+        Ok(self.given_time(name)?.map_or(default, UnixTime::evaluation_ms))
+    }
+
+    fn given_time(&self, name: &str) -> Result<Option<UnixTime>, ApiError> {
         match self.get(name) {
-            "" => Ok(default),
+            "" => Ok(None),
             text => parse_time(text)
+                .map(Some)
                 .map_err(|e| ApiError::parameter(name, format!("invalid time value for '{name}': {e}"))),
         }
     }
@@ -130,40 +151,44 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
 }
 
 /// Unix seconds with a fraction, rounded to milliseconds, or RFC 3339.
-pub fn parse_time(text: &str) -> Result<i64, String> {
-    let cannot = || format!("cannot parse {text:?} to a valid timestamp");
-    if let Some(seconds) = parse_go_float(text) {
-        let (whole, fraction) = (seconds.trunc(), seconds.fract());
-        if whole.is_nan() || whole.abs() > (i64::MAX / 1000) as f64 {
-            return Err(cannot());
-        }
-        return Ok((whole as i64).saturating_mul(1000).saturating_add((fraction * 1000.0).round() as i64));
+pub fn parse_time(text: &str) -> Result<UnixTime, String> {
+    if let Ok(t) = parse_float(text) {
+        return Ok(time_of(t));
     }
     match text {
-        MIN_TIME_TEXT => Ok(MIN_TIME),
-        MAX_TIME_TEXT => Ok(MAX_TIME),
-        _ if text.contains('T') => {
-            text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()).map_err(|_| cannot())
-        }
-        _ => Err(cannot()),
+        MIN_TIME_TEXT => Ok(UnixTime { seconds: MIN_TIME / 1000, nanos: 0 }),
+        MAX_TIME_TEXT => Ok(UnixTime { seconds: MAX_TIME / 1000, nanos: 999_999_999 }),
+        _ => parse_rfc3339(text).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp")),
+    }
+}
+
+/// The time of so many seconds. Seconds that no time has give what Prometheus makes of them on an amd64.
+fn time_of(seconds: f64) -> UnixTime {
+    // In Go the fraction of an infinity is NaN.
+    let fraction = if seconds.is_infinite() { f64::NAN } else { seconds.fract() };
+    let nanos = go_integer((fraction * 1000.0).round() / 1000.0 * 1e9);
+    UnixTime {
+        seconds: go_integer(seconds.trunc()).wrapping_add(nanos.div_euclid(1_000_000_000)),
+        nanos: nanos.rem_euclid(1_000_000_000) as u32,
     }
 }
 
 /// Seconds as a float, or a duration such as `1h30m`; in milliseconds.
 pub fn parse_seconds_or_duration(text: &str) -> Result<i64, String> {
-    if let Some(seconds) = parse_go_float(text) {
+    if let Ok(seconds) = parse_float(text) {
         let nanos = seconds * 1e9;
-        if nanos.is_nan() || nanos.abs() > i64::MAX as f64 {
+        if nanos.abs() > i64::MAX as f64 {
             return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
         }
-        return Ok((nanos as i64) / 1_000_000);
+        return Ok(go_integer(nanos) / 1_000_000);
     }
     parse_duration(text).map_err(|_| format!("cannot parse {text:?} to a valid duration"))
 }
 
-/// A float as Go's `ParseFloat` reads it, as far as people write it.
-fn parse_go_float(text: &str) -> Option<f64> {
-    text.parse().ok()
+/// A float cut to an integer as an amd64 does it: what does not fit, and NaN, become the smallest.
+fn go_integer(v: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&v) { v as i64 } else { i64::MIN }
 }
 
 #[cfg(test)]
@@ -182,13 +207,36 @@ mod tests {
             (MIN_TIME_TEXT, Some(MIN_TIME)),
             (MAX_TIME_TEXT, Some(MAX_TIME)),
             ("", None),
+            ("1_0", Some(10_000)),
+            ("0x1p4", Some(16_000)),
+            ("0.009", Some(9)),
+            ("2015-07-01T20:10:51,5Z", Some(1_435_781_451_500)),
             ("now", None),
-            ("NaN", None),
             ("2015-07-01", None),
         ] {
-            assert_eq!(parse_time(text).ok(), want, "{text}");
+            assert_eq!(parse_time(text).ok().map(UnixTime::ms), want, "{text}");
         }
         assert_eq!((MIN_TIME, MAX_TIME), (-9_223_309_901_257_974_000, 9_223_309_901_257_974_999));
+    }
+
+    /// What Prometheus 3.14 evaluates at, in its answers.
+    #[test]
+    fn times_that_do_not_exist() {
+        for (text, want) in [
+            ("Inf", -9_223_372_036_854),
+            ("-Inf", -9_223_372_036_854),
+            ("NaN", -9_223_372_036_854),
+            ("1e300", 0),
+            ("9223372036854775", 192),
+            ("92233720368547758", 1_920),
+            ("0000-01-01T00:00:00Z", -6_826_986_978_871),
+            ("9999-02-28T02:10:59Z", -4_878_633_172_933),
+            ("1435781451.7814", 1_435_781_451_781),
+            ("-1.5", -1_500),
+        ] {
+            assert_eq!(parse_time(text).map(UnixTime::evaluation_ms), Ok(want), "{text}");
+        }
+        assert!(parse_seconds_or_duration("NaN").is_ok_and(|ms| ms < 0));
     }
 
     #[test]
@@ -198,7 +246,10 @@ mod tests {
             ("0.25", Some(250)),
             ("5m", Some(300_000)),
             ("-1", Some(-1_000)),
+            ("1_0", Some(10_000)),
+            ("0x1p4", Some(16_000)),
             ("1e20", None),
+            ("Inf", None),
             ("x", None),
         ] {
             assert_eq!(parse_seconds_or_duration(text).ok(), want, "{text}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use model::labels::Quoted;
 use net::json::JsonWriter;
 use promql::ast::Expr;
 use promql::{QueryResult, QueryStats, StepCount};
@@ -31,7 +32,7 @@ pub async fn query(
     params: Params,
 ) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
-    let t = params.time_or("time", api.now_ms())?;
+    let t = params.evaluation_time_or("time", api.now_ms())?;
     run(&api, tenant, &params, Times::Instant(t), limit).await
 }
 
@@ -42,7 +43,7 @@ pub async fn query_range(
     params: Params,
 ) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
-    let (start, end) = (params.time("start")?, params.time("end")?);
+    let (start, end) = (params.evaluation_time("start")?, params.evaluation_time("end")?);
     if end < start {
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
     }
@@ -157,9 +158,11 @@ fn reply(result: QueryResult, text: &str, limit: usize, stats: &str) -> Reply {
     if truncate(&mut value, limit) {
         warnings.push("results truncated due to limit".to_owned());
     }
-    if !matches!(stats, "" | "true" | "1" | "all") {
+    if !matches!(stats, "" | "true" | "all") {
         warnings.push(format!(
-            "query parameter \"stats\" has value {stats:?}; use \"true\" or \"all\", other values are deprecated"
+            "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \
+             \"true\" or \"all\"",
+            Quoted(stats)
         ));
     }
     let with_stats = !stats.is_empty();

@@ -20,6 +20,7 @@ use hyper::StatusCode;
 use model::api_float::float_text;
 use model::go_duration::parse_go_duration;
 use model::labels::METRIC_NAME;
+use model::rfc3339::UnixTime;
 use model::sample::NORMAL_NAN;
 use model::time::Clock;
 use model::{Labels, LabelsBuilder};
@@ -72,7 +73,9 @@ pub struct Arguments {
 /// Writes the blocks: for each rule one per block's time.
 pub fn run(args: Arguments, arguments: &BlockArguments, features: Features) -> Result<(), ToolError> {
     let time = |what: &str, text: &str| {
-        parse_time(text).map_err(|e| ToolError::Invalid(format!("error parsing {what} time: {e}")))
+        parse_time(text)
+            .map(UnixTime::ms)
+            .map_err(|e| ToolError::Invalid(format!("error parsing {what} time: {e}")))
     };
     let end = match args.end.as_deref().filter(|text| !text.is_empty()) {
         Some(text) => time("end", text)?,
