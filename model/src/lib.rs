@@ -6,6 +6,7 @@ pub mod append;
 pub mod go_case;
 pub mod go_duration;
 pub mod go_float;
+pub mod go_math;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;

@@ -6,6 +6,7 @@ use super::bounds::bound;
 use super::cells::{cells, cells_reversed};
 use super::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram};
 use crate::go_float::FloatG;
+use crate::go_math::log2;
 
 /// One bucket of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,9 +64,9 @@ impl Bucket {
         if linear {
             return (v - self.lower) / (self.upper - self.lower);
         }
-        let lower = self.lower.abs().log2();
-        let upper = self.upper.abs().log2();
-        let at = v.abs().log2();
+        let lower = log2(self.lower.abs());
+        let upper = log2(self.upper.abs());
+        let at = log2(v.abs());
         if v > 0.0 { (at - lower) / (upper - lower) } else { 1.0 - ((at - upper) / (lower - upper)) }
     }
 }

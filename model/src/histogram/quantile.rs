@@ -3,6 +3,7 @@
 use super::FloatHistogram;
 use super::bucket::Bucket;
 use super::kahan::kahan_add;
+use crate::go_math::{exp2, log2};
 
 /// What NaN observations, which are in no bucket, did to an estimate; for the user's information.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,12 +120,12 @@ impl FloatHistogram {
         let value = if custom || (bucket.lower <= 0.0 && bucket.upper >= 0.0) {
             bucket.lower + (bucket.upper - bucket.lower) * fraction
         } else {
-            let lower = bucket.lower.abs().log2();
-            let upper = bucket.upper.abs().log2();
+            let lower = log2(bucket.lower.abs());
+            let upper = log2(bucket.upper.abs());
             if bucket.lower > 0.0 {
-                (lower + (upper - lower) * fraction).exp2()
+                exp2(lower + (upper - lower) * fraction)
             } else {
-                -(upper + (lower - upper) * (1.0 - fraction)).exp2()
+                -exp2(upper + (lower - upper) * (1.0 - fraction))
             }
         };
         Quantile { value, note }

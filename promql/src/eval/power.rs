@@ -2,32 +2,9 @@
 //! to the last digit: powers by repeated squaring, logarithms by the series of fdlibm, the exponential after Shibata,
 //! "Efficient evaluation methods of elementary functions suitable for SIMD computation" (2010).
 
-/// A finite number other than zero as `f * 2^e` with `f` from 0.5 to 1 in magnitude.
-fn split(v: f64) -> (f64, i64) {
-    const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
-    let (normal, shift) = if v.abs() < f64::MIN_POSITIVE { (v * TWO_TO_52, -52) } else { (v, 0) };
-    let bits = normal.to_bits();
-    let exponent = (bits >> 52 & 0x7ff) as i64 - 1022;
-    let fraction = f64::from_bits(bits & !(0x7ff << 52) | 1022 << 52);
-    (fraction, exponent + shift)
-}
+use model::go_math::{LN_2_HIGH, LN_2_LOW, LN_SERIES, join, split};
 
-/// `f * 2^e`.
-fn join(f: f64, e: i64) -> f64 {
-    if f == 0.0 || !f.is_finite() {
-        return f;
-    }
-    let (f, own) = split(f);
-    let e = e.saturating_add(own);
-    let power = |e: i64| f64::from_bits(((e + 1023) as u64) << 52);
-    match e {
-        1025.. => f.signum() * f64::INFINITY,
-        -1021..=1024 => f * 2.0 * power(e - 1),
-        // Rounded once, where the number loses bits.
-        -1074..=-1022 => f * power(e + 53) * power(-53),
-        _ => f.signum() * 0.0,
-    }
-}
+pub(crate) use model::go_math::{ln, log2};
 
 /// `x ^ y`: the whole part of the exponent by squaring, the rest by logarithm.
 pub(crate) fn pow(x: f64, y: f64) -> f64 {
@@ -106,41 +83,6 @@ pub(crate) fn exp(x: f64) -> f64 {
     join(y.mul_add(y + 2.0, 1.0), k as i64)
 }
 
-/// Coefficients of even powers in the series of logarithms, from fdlibm.
-const LN_SERIES: [f64; 7] = [
-    6.666_666_666_666_735e-1,
-    3.999_999_999_940_942e-1,
-    2.857_142_874_366_239e-1,
-    2.222_219_843_214_978_4e-1,
-    1.818_357_216_161_805e-1,
-    1.531_383_769_920_937_3e-1,
-    1.479_819_860_511_658_6e-1,
-];
-/// The logarithm of 2 in two parts, the first with zeros at its end.
-const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
-const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-
-/// The natural logarithm: of `2^k (1 + f)` with `1 + f` around 1, by a series in `f / (2 + f)`.
-pub(crate) fn ln(x: f64) -> f64 {
-    if x <= 0.0 || !x.is_finite() {
-        return x.ln();
-    }
-    let (mut fraction, mut k) = split(x);
-    if fraction < std::f64::consts::FRAC_1_SQRT_2 {
-        fraction *= 2.0;
-        k -= 1;
-    }
-    let (f, k) = (fraction - 1.0, k as f64);
-    let s = f / (2.0 + f);
-    let s2 = s * s;
-    let s4 = s2 * s2;
-    let [c1, c2, c3, c4, c5, c6, c7] = LN_SERIES;
-    let odd = s2 * (c1 + s4 * (c3 + s4 * (c5 + s4 * c7)));
-    let even = s4 * (c2 + s4 * (c4 + s4 * c6));
-    let half_square = 0.5 * f * f;
-    k * LN_2_HIGH - ((half_square - (s * (half_square + (odd + even)) + k * LN_2_LOW)) - f)
-}
-
 /// The natural logarithm of `1 + x`, exact where `x` is small: as [`ln`], with what rounding took from `1 + x`.
 pub(crate) fn ln_1p(x: f64) -> f64 {
     const SQRT_2_MANTISSA: u64 = 0x6_a09e_667f_3bcd;
@@ -182,17 +124,6 @@ pub(crate) fn ln_1p(x: f64) -> f64 {
         return f - (half_square - s * (half_square + series));
     }
     k * LN_2_HIGH - ((half_square - (s * (half_square + series) + (k * LN_2_LOW + lost))) - f)
-}
-
-/// The binary logarithm; exact for powers of two.
-pub(crate) fn log2(x: f64) -> f64 {
-    if x <= 0.0 || !x.is_finite() {
-        return x.log2();
-    }
-    match split(x) {
-        (0.5, e) => (e - 1) as f64,
-        (f, e) => e as f64 + ln(f) * std::f64::consts::LOG2_E,
-    }
 }
 
 /// The decimal logarithm.
