@@ -12,7 +12,7 @@ use super::build::{Builder, PlanPart, wrong_type};
 use super::call::{CallSite, VectorFn};
 use super::plan::{Input, ScopeId};
 use super::{Evaluator, NodeValue};
-use crate::literal::is_valid_name;
+use crate::literal::{is_valid_name, lossy};
 
 /// What a value made here may have, in bytes: values made of values could otherwise grow without end.
 const MAX_VALUE: usize = 1 << 20;
@@ -34,7 +34,8 @@ impl LabelReplace {
         if !is_valid_name(&target) {
             return Err(refuse(format!("invalid destination label name in label_replace(): {target}")));
         }
-        Ok(Self { target, replacement, source, regex })
+        // Values of labels are text; what is none is shown as Prometheus shows it.
+        Ok(Self { target, replacement: lossy(&replacement).into_owned(), source, regex })
     }
 
     /// What the target becomes for a value of the source; `None` for a value that does not match.
@@ -83,7 +84,7 @@ impl LabelJoin {
         if !is_valid_name(&target) {
             return refuse("destination", &target);
         }
-        Ok(Self { target, separator, sources })
+        Ok(Self { target, separator: lossy(&separator).into_owned(), sources })
     }
 
     /// Applies it to a vector.
@@ -202,6 +203,11 @@ mod tests {
             unlimited(|interrupt| join.apply(rows(), interrupt)).unwrap()[0].labels.get("c"),
             Some("y--x-1")
         );
+        let bytes = crate::literal::from_bytes(b"-\xff".to_vec());
+        assert_eq!(replace("c", &bytes, ".*"), "{a=\"x-1\", b=\"y\", c=\"-\u{fffd}\"}");
+        let join = LabelJoin::new("c".into(), bytes, vec!["b".into(), "b".into()]).unwrap();
+        let joined = unlimited(|interrupt| join.apply(rows(), interrupt)).unwrap();
+        assert_eq!(joined[0].labels.get("c"), Some("y-\u{fffd}y"));
         assert!(LabelReplace::new("c".into(), "".into(), "a".into(), "(").is_err());
         assert!(LabelJoin::new("".into(), "".into(), vec![]).is_err());
     }
