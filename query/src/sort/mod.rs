@@ -24,18 +24,38 @@ pub fn by_value(mut rows: Vec<Row>, descending: bool) -> Vec<Row> {
 
 /// Orders a vector by the values of labels in natural order, then by all labels.
 pub fn by_labels(mut rows: Vec<Row>, labels: &[String], descending: bool) -> Vec<Row> {
+    let ordered = |order: Ordering| if descending { order.reverse() } else { order };
     let compare = |a: &Row, b: &Row| {
         for label in labels {
             let (x, y) = (a.labels.get(label).unwrap_or(""), b.labels.get(label).unwrap_or(""));
             if x != y {
-                return if precedes(x, y) { Ordering::Less } else { Ordering::Greater };
+                // Not the same as asking whether `y` precedes `x`: of some texts neither does.
+                return ordered(if precedes(x, y) { Ordering::Less } else { Ordering::Greater });
             }
         }
-        a.labels.cmp(&b.labels)
+        ordered(a.labels.cmp(&b.labels))
     };
-    // The natural order is not a total order for all texts, which the standard library's sort need not bear.
-    merge_sort(&mut rows, &|a, b| if descending { compare(b, a) } else { compare(a, b) });
+    // The natural order is not a total order for all texts, which the standard library's sort need not bear. What comes
+    // out then depends on how one sorts: few rows as Go does.
+    if rows.len() <= GO_INSERTION_SORT {
+        insertion_sort(&mut rows, &compare);
+    } else {
+        merge_sort(&mut rows, &compare);
+    }
     rows
+}
+
+/// Go's `slices.SortFunc` sorts no more than these by insertion.
+const GO_INSERTION_SORT: usize = 12;
+
+fn insertion_sort<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) {
+    for sorted in 1..items.len() {
+        let mut at = sorted;
+        while at > 0 && compare(&items[at], &items[at - 1]) == Ordering::Less {
+            items.swap(at, at - 1);
+            at -= 1;
+        }
+    }
 }
 
 /// A stable sort that ends with some order whatever the comparison says.
@@ -97,8 +117,10 @@ mod tests {
             let mut items: Vec<u32> = (0..n).map(|i| i * 7919 % 31).collect();
             let mut want = items.clone();
             want.sort_unstable();
+            let mut inserted = items.clone();
             merge_sort(&mut items, &u32::cmp);
-            assert_eq!(items, want);
+            insertion_sort(&mut inserted, &u32::cmp);
+            assert_eq!((items, inserted), (want.clone(), want));
         }
     }
 }
