@@ -68,8 +68,10 @@ impl HeadView {
         let tombstones = head.tombstones.read().clone();
         let times = &head.times;
         let first_t = times.min_t.load(SeqCst);
+        // Without blocks nothing is before the head.
+        let start = if from == i64::MIN { first_t } else { first_t.min(from) };
         let spans = [
-            (first_t.min(from), times.max_t.load(SeqCst)),
+            (start, times.max_t.load(SeqCst)),
             (times.out_of_order_min_t.load(SeqCst), times.out_of_order_max_t.load(SeqCst)),
         ];
         Self { head, view, pages, tombstones, from, first_t, spans }
