@@ -40,12 +40,14 @@ pub(super) fn discovered_labels(
     target: &Labels,
     config: &AlertmanagerConfig,
 ) -> LabelsBuilder {
-    let mut labels = group.to_builder();
-    for (name, value) in target.iter() {
-        labels.set(name, value);
-    }
+    let mut labels = target.to_builder();
     labels.set("__scheme__", &config.scheme);
     labels.set(PATH_LABEL, &format!("{}/api/v2/alerts", clean_path(&config.path_prefix)));
+    // A target's own labels are older than the section's settings, those of its group are newer. Source: Prometheus
+    // `notifier.AlertmanagerFromGroup`.
+    for (name, value) in group.iter().filter(|(name, _)| target.get(name).is_none()) {
+        labels.set(name, value);
+    }
     labels
 }
 
@@ -258,6 +260,8 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use config::http_client::HttpClientConfig;
+
     use super::*;
 
     #[test]
@@ -275,6 +279,31 @@ mod tests {
         );
         assert_eq!(date_time(Some(0)), "1970-01-01T00:00:00.000Z");
         assert_eq!(date_time(Some(1_700_000_000_000)), "2023-11-14T22:13:20.000Z");
+    }
+
+    #[test]
+    fn labels_of_a_group_go_before_the_sections_settings() {
+        let config = AlertmanagerConfig {
+            discovery: Vec::new(),
+            http: HttpClientConfig::default(),
+            sigv4: None,
+            scheme: "http".to_owned(),
+            path_prefix: "/am".to_owned(),
+            timeout_ms: 1000,
+            relabel_configs: Arc::from([]),
+            alert_relabel_configs: Arc::from([]),
+        };
+        let special = [("__alerts_path__", "/x"), ("__scheme__", "https")];
+        let target =
+            |more: &[(&str, &str)]| Labels::from_pairs(more.iter().copied().chain([(ADDRESS_LABEL, "h:1")]));
+        for (group, target, want) in [
+            (Labels::empty(), target(&[]), "http://h:1/am/api/v2/alerts"),
+            (Labels::from_pairs(special), target(&[]), "https://h:1/x"),
+            (Labels::empty(), target(&special), "http://h:1/am/api/v2/alerts"),
+            (Labels::from_pairs(special), target(&[("__scheme__", "ftp")]), "http://h:1/x"),
+        ] {
+            assert_eq!(url_of(&discovered_labels(&group, &target, &config)), want);
+        }
     }
 
     #[test]
