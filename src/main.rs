@@ -10,6 +10,7 @@ mod tool;
 mod version;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use config::flags::{self, Command};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let read_file = |path: &str| std::fs::read_to_string(path);
     match Command::parse(std::env::args().skip(1), &hostname, &read_file) {
-        Ok(Command::Run(flags)) => match server::run(*flags) {
+        Ok(Command::Run(flags)) => match server::run(*flags, is_called("prometheus")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 say_err(&format!("{e}\n"));
@@ -42,6 +43,11 @@ fn main() -> ExitCode {
             ExitCode::from(e.exit_code)
         }
     }
+}
+
+/// Whether the program was started by this name, as by a symbolic link.
+fn is_called(name: &str) -> bool {
+    std::env::args_os().next().is_some_and(|path| Path::new(&path).file_name() == Some(name.as_ref()))
 }
 
 fn say(text: &str) -> ExitCode {

@@ -43,10 +43,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// The file that the flags name; the built-in configuration when they name none and there is none.
-    pub fn choose(flags: &Flags) -> Self {
+    /// The file that the flags name; the built-in configuration when they name none and there is none. Called
+    /// `prometheus`, the server stands in for Prometheus, where a missing file must not go unnoticed.
+    pub fn choose(flags: &Flags, is_called_prometheus: bool) -> Self {
         let path = PathBuf::from(&flags.config_file);
-        if flags.is_given("config.file") || path.exists() {
+        if is_called_prometheus || flags.is_given("config.file") || path.exists() {
             return Self::File { path, seen: None };
         }
         let metrics = format!("{}/metrics", flags.web.route_prefix.trim_end_matches('/'));

@@ -73,8 +73,8 @@ impl ServerError {
 /// takes memory.
 const STACK: usize = 8 << 20;
 
-/// Runs the server until it is told to end.
-pub fn run(flags: Flags) -> Result<(), ServerError> {
+/// Runs the server until it is told to end. Called `prometheus`, it needs a configuration file.
+pub fn run(flags: Flags, is_called_prometheus: bool) -> Result<(), ServerError> {
     let started = SystemTime::now();
     start_log(&flags);
     if !flags.web.config_file.is_empty() {
@@ -85,7 +85,7 @@ pub fn run(flags: Flags) -> Result<(), ServerError> {
             flags.web.config_file
         )));
     }
-    let source = Source::choose(&flags);
+    let source = Source::choose(&flags, is_called_prometheus);
     let first = Configuration::load(&source, &flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -26,6 +26,18 @@ fn without_a_configuration_it_scrapes_itself_and_says_where_to_look() {
 }
 
 #[test]
+fn called_prometheus_it_needs_a_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("prometheus");
+    std::os::unix::fs::symlink(BINARY, &program).unwrap();
+    let output = Command::new(&program).current_dir(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("prometheus.yml") && said.contains("No such file"), "{said}");
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
 fn logs_in_both_forms() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), "global: {}\n", &["--log.format=json"]);
