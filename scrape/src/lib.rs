@@ -20,7 +20,7 @@ pub mod target;
 mod target_loop;
 
 pub use append::AppendOptions;
-pub use manager::{ApplyError, Manager, Options};
+pub use manager::{ApplyError, Manager, Options, PreparedJobs};
 pub use metadata::MetadataCache;
 pub use metrics::ScrapeMetrics;
 pub use status::{ActiveTarget, DroppedTargets, Health, LastScrape};

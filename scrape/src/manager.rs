@@ -1,6 +1,6 @@
 //! All jobs: settings from the configuration, targets from discovery, loops for both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use discovery::{TargetGroup, TargetSets};
 use model::append::Appendable;
 use model::labels::Labels;
 use model::time::Clock;
-use net::client::SetupError;
+use net::client::{HttpClient, SetupError};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,16 @@ pub enum ApplyError {
     },
 }
 
+/// Jobs with what they need, ready to take effect.
+pub struct PreparedJobs(Vec<PreparedJob>);
+
+struct PreparedJob {
+    job: Arc<ScrapeJob>,
+    /// `None` for a job that did not change.
+    client: Option<Arc<HttpClient>>,
+    log: Option<Arc<FailureLog>>,
+}
+
 /// Scrapes. Shared by the parts that feed it and read it; its methods need a tokio runtime.
 pub struct Manager {
     context: Arc<LoopContext>,
@@ -106,53 +116,74 @@ impl Manager {
         }
     }
 
-    /// Goes over to other settings: jobs that are no longer there end, changed ones restart their loops, others go on
-    /// undisturbed. Failure logs are opened again. On error jobs that cannot change keep their settings.
-    pub fn apply(&self, jobs: &[Arc<ScrapeJob>], external_labels: &Labels) -> Result<(), ApplyError> {
+    /// Makes everything that can fail of what these jobs need, before any of it takes effect: HTTP clients of new and
+    /// changed jobs, and failure logs, which are opened again.
+    pub fn prepare(&self, jobs: &[Arc<ScrapeJob>]) -> Result<PreparedJobs, ApplyError> {
         let logs = open_failure_logs(jobs)?;
-        let log_of = |job: &ScrapeJob| logs.get(&job.scrape_failure_log_file).cloned();
+        let state = self.state.lock();
+        let mut prepared = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let running = state.pools.get(&job.job_name);
+            let client = match running {
+                Some(pool) if pool.job() == job => None,
+                _ => {
+                    let client = HttpClient::new(&job.http, &self.user_agent).map_err(|source| {
+                        let metrics = &self.context.metrics;
+                        match running {
+                            Some(_) => metrics.pool_reloads_failed.inc(),
+                            None => {
+                                metrics.pools.inc();
+                                metrics.pools_failed.inc();
+                            }
+                        }
+                        ApplyError::Client { job: job.job_name.clone(), source }
+                    })?;
+                    Some(Arc::new(client))
+                }
+            };
+            let log = logs.get(&job.scrape_failure_log_file).cloned();
+            prepared.push(PreparedJob { job: job.clone(), client, log });
+        }
+        Ok(PreparedJobs(prepared))
+    }
+
+    /// Goes over to other settings: jobs that are no longer there end, changed ones restart their loops, others go on
+    /// undisturbed.
+    pub fn apply(&self, jobs: PreparedJobs, external_labels: &Labels) {
+        let PreparedJobs(jobs) = jobs;
         let seed = fnv1a([self.host_name.as_bytes(), external_labels.to_string().as_bytes()]);
         let mut state = self.state.lock();
         let Jobs { pools, groups } = &mut *state;
-        let gone: Vec<String> =
-            pools.keys().filter(|name| jobs.iter().all(|job| job.job_name != **name)).cloned().collect();
+        let kept: HashSet<&str> = jobs.iter().map(|prepared| prepared.job.job_name.as_str()).collect();
+        let gone: Vec<String> = pools.keys().filter(|name| !kept.contains(name.as_str())).cloned().collect();
         for name in gone {
             if let Some(pool) = pools.remove(&name) {
                 pool.remove();
             }
             groups.remove(&name);
         }
-        let mut first_error = None;
-        for job in jobs {
-            let client_error = |source| ApplyError::Client { job: job.job_name.clone(), source };
-            let result = match pools.get_mut(&job.job_name) {
-                Some(pool) => {
+        for PreparedJob { job, client, log } in jobs {
+            match (pools.get_mut(&job.job_name), client) {
+                (Some(pool), client) => {
                     pool.set_offset_seed(seed);
-                    pool.set_failure_log(log_of(job));
-                    if pool.job() == job { Ok(()) } else { pool.reload(job.clone()) }
+                    pool.set_failure_log(log);
+                    if let Some(client) = client {
+                        pool.reload(job, client);
+                    }
                 }
-                None => self.start_pool(job, seed, log_of(job)).map(|mut pool| {
-                    if let Some(groups) = groups.get(&job.job_name) {
+                (None, Some(client)) => {
+                    let name = job.job_name.clone();
+                    let context = self.context.clone();
+                    let mut pool = Pool::new(job, context, self.user_agent.clone(), client, seed, log);
+                    if let Some(groups) = groups.get(&name) {
                         pool.sync(groups);
                     }
-                    pools.insert(job.job_name.clone(), pool);
-                }),
-            };
-            if let Err(source) = result {
-                tracing::error!(scrape_pool = %job.job_name, error = %source, "error reloading scrape pool");
-                first_error.get_or_insert(client_error(source));
+                    pools.insert(name, pool);
+                }
+                // Prepared before an apply that ended the job: reloads come one after the other, so there is none.
+                (None, None) => {}
             }
         }
-        first_error.map_or(Ok(()), Err)
-    }
-
-    fn start_pool(
-        &self,
-        job: &Arc<ScrapeJob>,
-        seed: u64,
-        log: Option<Arc<FailureLog>>,
-    ) -> Result<Pool, SetupError> {
-        Pool::new(job.clone(), self.context.clone(), self.user_agent.clone(), seed, log)
     }
 
     /// Takes what discovery found: for each job named, all its groups. Jobs that are not named stay as they are.

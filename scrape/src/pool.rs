@@ -35,14 +35,13 @@ impl Pool {
         job: Arc<ScrapeJob>,
         context: Arc<LoopContext>,
         user_agent: Arc<str>,
+        client: Arc<HttpClient>,
         offset_seed: u64,
         failure_log: Option<Arc<FailureLog>>,
-    ) -> Result<Self, SetupError> {
+    ) -> Self {
         context.metrics.pools.inc();
-        let client =
-            HttpClient::new(&job.http, &user_agent).inspect_err(|_| context.metrics.pools_failed.inc())?;
         let pool = Self {
-            client: Arc::new(client),
+            client,
             socket_clients: HashMap::new(),
             loops: BTreeMap::new(),
             dropped: DroppedTargets::default(),
@@ -53,7 +52,7 @@ impl Pool {
             failure_log,
         };
         pool.set_limit_metric();
-        Ok(pool)
+        pool
     }
 
     /// The job's settings.
@@ -63,14 +62,12 @@ impl Pool {
 
     /// Goes over to other settings. Targets stay; their loops start anew and go on with the same series, if those are
     /// the same under the new settings.
-    pub fn reload(&mut self, job: Arc<ScrapeJob>) -> Result<(), SetupError> {
+    pub fn reload(&mut self, job: Arc<ScrapeJob>, client: Arc<HttpClient>) {
         let start = Instant::now();
         let metrics = self.context.metrics.clone();
         metrics.pool_reloads.inc();
-        let client = HttpClient::new(&job.http, &self.user_agent)
-            .inspect_err(|_| metrics.pool_reloads_failed.inc())?;
         let same_series = makes_same_series(&self.job, &job);
-        self.client = Arc::new(client);
+        self.client = client;
         self.socket_clients.clear();
         self.job = job;
         self.set_limit_metric();
@@ -88,7 +85,6 @@ impl Pool {
         self.refresh_cache_metrics();
         let label = interval_label(self.job.scrape_interval_ms);
         metrics.reload_length.with(&[&label]).observe(start.elapsed().as_secs_f64());
-        Ok(())
     }
 
     /// Logs failed scrapes to another file.

@@ -8,6 +8,7 @@ use alerting::rules::{self, RuleSettings};
 use api::control::Control;
 use api::door::Door;
 use config::flags::Flags;
+use config::load::Loaded;
 use model::append::Appendable;
 use model::time::Clock;
 use scrape::{self, AppendOptions, ScrapeMetrics};
@@ -140,8 +141,8 @@ impl Components {
         }
     }
 
-    /// Makes a checked configuration the one in force. What can still fail is outside its text, such as a certificate
-    /// file that is gone: the part concerned logs it and keeps what it had; the error names it.
+    /// Makes a checked configuration the one in force. What can still fail of it is made first, so that on error
+    /// everything is as it was. The error names job or section and what is wrong.
     pub async fn apply(
         &mut self,
         configuration: Configuration,
@@ -149,6 +150,8 @@ impl Components {
         now_ms: i64,
     ) -> Result<(), String> {
         let Configuration { loaded, rules, limits } = configuration;
+        let prepared = self.prepare(&loaded);
+        let (jobs, alertmanagers) = prepared.inspect_err(|_| control.reload_failed())?;
         for unsupported in &loaded.unsupported {
             tracing::warn!("{unsupported}");
         }
@@ -157,20 +160,15 @@ impl Components {
         }
         let config = &loaded.config;
         let external_labels = &config.global.external_labels;
-        let mut failures = Vec::new();
         self.storage.set_limits(limits);
         self.door.set_default_interval(config.global.evaluation_interval_ms);
 
-        if let Err(e) = self.scrape.apply(&loaded.jobs, external_labels) {
-            failures.push(e.to_string());
-        }
+        self.scrape.apply(jobs, external_labels);
         let jobs: Vec<_> =
             loaded.jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
         self.scrape_discovery.apply(&jobs).await;
 
-        if let Err(e) = self.notify.apply(&config.alerting, external_labels.clone()) {
-            failures.push(e.to_string());
-        }
+        self.notify.apply(alertmanagers, external_labels.clone());
         self.notify_discovery.apply(&notify::Manager::discovery_jobs(&config.alerting)).await;
 
         let settings = RuleSettings {
@@ -180,12 +178,17 @@ impl Components {
         };
         self.rules.apply(settings, rules).await;
 
-        if failures.is_empty() {
-            control.reloaded(config.to_yaml(), now_ms);
-            return Ok(());
-        }
-        control.reload_failed();
-        Err(failures.join("; "))
+        control.reloaded(config.to_yaml(), now_ms);
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        loaded: &Loaded,
+    ) -> Result<(scrape::PreparedJobs, notify::PreparedAlertmanagers), String> {
+        let jobs = self.scrape.prepare(&loaded.jobs).map_err(|e| e.to_string())?;
+        let alertmanagers = self.notify.prepare(&loaded.config.alerting).map_err(|e| e.to_string())?;
+        Ok((jobs, alertmanagers))
     }
 
     /// Lets rules evaluate, once the store can answer.

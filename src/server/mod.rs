@@ -262,7 +262,7 @@ async fn reload(
                 Ok(())
             }
             Err(e) => {
-                tracing::error!(err = %e, "Applying the configuration failed in part");
+                tracing::error!(err = %e, "Error applying config; the one before stays in force");
                 Err(e)
             }
         },

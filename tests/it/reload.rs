@@ -73,6 +73,18 @@ fn reload_is_whole_or_nothing() {
     server.wait_for("scrapes_total{job=\"b\"} offset 1s");
     assert!(server.query("up{job=\"c\"}").is_empty());
 
+    // Good files of which a part cannot be set up: nothing of them is applied either.
+    let unusable = config(&[("c", b), ("d", b)])
+        .replace("job_name: d", "job_name: d, scrape_failure_log_file: /dev/null/x");
+    write(dir.path(), &unusable, &rule("rule_unusable"));
+    let refused = http::post(&reload);
+    assert_eq!(refused.status, 500);
+    assert!(refused.body.contains("/dev/null/x"), "{}", refused.body);
+    assert!(!reload_succeeded(&server));
+    server.wait_for("scrapes_total{job=\"b\"} offset 1s");
+    assert!(server.query("up{job=\"c\"}").is_empty());
+    assert!(server.query("rule_unusable").is_empty());
+
     // By signal: back to one job; the other's series end.
     write(dir.path(), &config(&[("b", b)]), &rule("rule_three"));
     server.process.signal("HUP");

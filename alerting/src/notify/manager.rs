@@ -46,6 +46,12 @@ pub struct ApplyError {
     pub reason: SetupError,
 }
 
+/// Sections with their clients, ready to take effect.
+pub struct PreparedAlertmanagers {
+    relabel: Arc<[Rule]>,
+    sets: Vec<AlertmanagerSet>,
+}
+
 /// Sends alerts to Alertmanagers.
 pub struct Manager {
     options: Options,
@@ -76,15 +82,21 @@ impl Manager {
         }
     }
 
-    /// Applies a configuration. Sections that did not change keep their Alertmanagers with what is queued for them;
-    /// those of new ones come with [`Self::update`]. Nothing changes on error.
-    pub fn apply(&self, alerting: &Alerting, external_labels: Labels) -> Result<(), ApplyError> {
+    /// Makes everything that can fail of what a configuration needs, before any of it takes effect.
+    pub fn prepare(&self, alerting: &Alerting) -> Result<PreparedAlertmanagers, ApplyError> {
         let mut sets = Vec::with_capacity(alerting.alertmanagers.len());
         for (index, config) in alerting.alertmanagers.iter().enumerate() {
             let client = HttpClient::new(&config.http, &self.options.user_agent)
                 .map_err(|reason| ApplyError { index, reason })?;
             sets.push(AlertmanagerSet::new(config.clone(), client));
         }
+        Ok(PreparedAlertmanagers { relabel: alerting.alert_relabel_configs.clone(), sets })
+    }
+
+    /// Applies a configuration. Sections that did not change keep their Alertmanagers with what is queued for them;
+    /// those of new ones come with [`Self::update`].
+    pub fn apply(&self, prepared: PreparedAlertmanagers, external_labels: Labels) {
+        let PreparedAlertmanagers { relabel, mut sets } = prepared;
         let mut state = self.state.write();
         let mut old = std::mem::take(&mut state.sets);
         for set in &mut sets {
@@ -93,9 +105,8 @@ impl Manager {
             }
         }
         self.ending.lock().extend(old.iter_mut().flat_map(AlertmanagerSet::stop));
-        *state = Alertmanagers { external_labels, relabel: alerting.alert_relabel_configs.clone(), sets };
+        *state = Alertmanagers { external_labels, relabel, sets };
         self.count(&state);
-        Ok(())
     }
 
     /// What discovery must look for: one job for each section.

@@ -10,7 +10,7 @@ pub mod manager;
 pub mod metrics;
 pub mod queue;
 
-pub use manager::{ApplyError, Manager, Options};
+pub use manager::{ApplyError, Manager, Options, PreparedAlertmanagers};
 pub use metrics::Metrics;
 
 #[cfg(test)]

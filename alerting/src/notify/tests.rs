@@ -130,7 +130,7 @@ fn apply(manager: &Manager, sections: Vec<(AlertmanagerConfig, &[&str])>) {
         alertmanagers: configs.into_iter().map(Arc::new).collect(),
     };
     let external = Labels::from_pairs([("alertname", "never"), ("cluster", "c"), ("replica", "1")]);
-    manager.apply(&alerting, external).unwrap();
+    manager.apply(manager.prepare(&alerting).unwrap(), external);
     let jobs = Manager::discovery_jobs(&alerting);
     let groups = addresses.iter().map(|addresses| TargetGroup {
         source: String::new(),

@@ -84,7 +84,8 @@ impl Bench {
     }
 
     fn apply(&self, settings: &str) {
-        self.manager.apply(&[job(&format!("{FAST}{settings}"))], &Labels::empty()).unwrap();
+        let prepared = self.manager.prepare(&[job(&format!("{FAST}{settings}"))]).unwrap();
+        self.manager.apply(prepared, &Labels::empty());
     }
 
     fn target(&self, addresses: &[&str]) {
@@ -374,7 +375,9 @@ async fn reload_keeps_series_going() {
     bench.until("b is gone", |b| b.store.of("\"b\"").last().is_some_and(|v| v == "stale")).await;
     bench.until("a goes on", |b| b.store.of("\"a\"").last().is_some_and(|v| v == "1")).await;
     assert_eq!(fake.connections.load(Ordering::Relaxed), 3);
-    bench.manager.apply(&[], &Labels::empty()).unwrap();
+    let bad = job(&format!("{FAST}scrape_failure_log_file: /dev/null/x"));
+    assert!(matches!(bench.manager.prepare(&[bad]), Err(ApplyError::FailureLog { .. })));
+    bench.manager.apply(bench.manager.prepare(&[]).unwrap(), &Labels::empty());
     assert!(bench.manager.pools().is_empty());
     bench.manager.stop().await;
 }
