@@ -1,9 +1,13 @@
-//! Errors of configuration files: one message with file, line and column, and the line itself with a caret.
+//! Errors of configuration files: one message with file, line and column, and where it helps the field with a caret.
+//!
+//! A line of a file may hold a secret in any of YAML's styles: in a flow mapping, a block scalar, behind an anchor, as the
+//! value of a field whose name is misspelt. So of the file no more is shown than the name of the field that is wrong, and
+//! readers of values say themselves what they found where that cannot be a secret.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::yaml::{Fault, Pos};
+use crate::yaml::{self, Fault, Node, Pos, Value};
 
 /// A configuration that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where and what.
         fault: Fault,
-        /// The line, secrets hidden.
+        /// The line up to the end of the field's name; empty where no field begins the line.
         line: String,
     },
 }
@@ -29,8 +33,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// Adds file and line to a fault.
     pub fn at(path: &Path, text: &str, fault: Fault) -> Self {
-        let line = text.lines().nth(fault.pos.line as usize - 1).unwrap_or("");
-        let line = hide_secrets(line);
+        let line = shown_line(text, fault.pos).unwrap_or_default();
         Self::At { path: path.to_owned(), fault, line }
     }
 
@@ -79,48 +82,35 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Field names whose values are never shown.
-const SECRET_FIELDS: [&str; 14] = [
-    "password",
-    "secret",
-    "secrets",
-    "credentials",
-    "bearer_token",
-    "token",
-    "key",
-    "secret_key",
-    "private_key",
-    "client_secret",
-    "passphrase",
-    "consumer_key",
-    "service_account_key",
-    "application_credential_secret",
-];
+/// Fields that never hold a secret, and are easier to mend when the whole line is seen.
+const PUBLIC_FIELDS: [&str; 1] = ["expr"];
 
-fn hide_secrets(line: &str) -> String {
-    let hidden = match line.split_once(':') {
-        Some((key, value)) if !value.trim().is_empty() => {
-            let name = key.trim().trim_start_matches("- ").trim_matches(['"', '\'']);
-            let secret = SECRET_FIELDS
-                .iter()
-                .any(|f| name == *f || name.strip_suffix(f).is_some_and(|p| p.ends_with('_')));
-            secret.then(|| format!("{key}: <secret>"))
-        }
-        _ => None,
-    };
-    hidden.unwrap_or_else(|| hide_url_password(line))
+/// The line of a place up to the end of the name of the field that stands there, or whose value does. `None` for a text
+/// that is no YAML, and for fields before which there is anything but an indentation and the dashes of lists.
+fn shown_line(text: &str, pos: Pos) -> Option<String> {
+    let root = yaml::parse(text).ok()?;
+    let (key, at) = field_at(&root, pos)?;
+    let line = text.lines().nth(at.line as usize - 1)?;
+    let before: String = line.chars().take(at.column as usize - 1).collect();
+    let after = line.get(before.len()..)?;
+    let is_first = before.chars().all(|c| matches!(c, ' ' | '\t' | '-'));
+    // Quoted names and names with escapes are left out: nothing is gained by showing them.
+    let is_shown = is_first && at.line == pos.line && after.starts_with(key);
+    is_shown.then(|| if PUBLIC_FIELDS.contains(&key) { line.to_owned() } else { format!("{before}{key}:") })
 }
 
-/// `scheme://user:password@host` with the password as `xxxxx`.
-fn hide_url_password(line: &str) -> String {
-    let hide = || {
-        let start = line.find("://")? + 3;
-        let authority_len = line[start..].find(['/', ' ', '"', '\'']).unwrap_or(line.len() - start);
-        let at = line[start..start + authority_len].rfind('@')?;
-        let colon = line[start..start + at].find(':')?;
-        Some(format!("{}xxxxx{}", &line[..start + colon + 1], &line[start + at..]))
-    };
-    hide().unwrap_or_else(|| line.to_owned())
+/// The field whose name or value stands at a place.
+fn field_at(node: &Node, pos: Pos) -> Option<(&str, Pos)> {
+    match &node.value {
+        Value::Scalar(_) => None,
+        Value::Sequence(items) => items.iter().find_map(|item| field_at(item, pos)),
+        Value::Mapping(entries) => entries.iter().find_map(|entry| {
+            let value = &entry.value;
+            let is_in_value = value.pos.line == pos.line && value.pos.column <= pos.column;
+            let here = entry.pos == pos || (is_in_value && value.scalar().is_some());
+            if here { Some((entry.key.as_str(), entry.pos)) } else { field_at(value, pos) }
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -132,22 +122,30 @@ mod tests {
         let text = "global:\n  scrape_intervall: 5s\n";
         let fault = Fault::new(Pos { line: 2, column: 3 }, "unknown field");
         let error = ConfigError::at(Path::new("p.yml"), text, fault);
-        assert_eq!(error.to_string(), "p.yml:2:3: unknown field\n 2 |   scrape_intervall: 5s\n   |   ^");
+        assert_eq!(error.to_string(), "p.yml:2:3: unknown field\n 2 |   scrape_intervall:\n   |   ^");
     }
 
     #[test]
-    fn hides_secrets() {
-        for (line, want) in [
-            ("  password: hunter2", "  password: <secret>"),
-            ("- client_secret: 'x'", "- client_secret: <secret>"),
-            ("  \"bearer_token\": x", "  \"bearer_token\": <secret>"),
-            ("  password:", "  password:"),
-            ("  password_file: f", "  password_file: f"),
-            ("  tokens: f", "  tokens: f"),
-            ("url: http://u:p@h/x", "url: http://u:xxxxx@h/x"),
-            ("url: http://h/x", "url: http://h/x"),
+    fn shows_no_more_of_a_line_than_the_fields_name() {
+        for (text, line, column, want) in [
+            ("a:\n  pasword: hunter2", 2, 3, "  pasword:"),
+            ("a:\n  pasword: hunter2", 2, 12, "  pasword:"),
+            ("- - pasword: hunter2", 1, 5, "- - pasword:"),
+            ("a: {password: hunter2, nope: 1}", 1, 24, ""),
+            ("a: {password: hunter2, nope: 1}", 1, 4, ""),
+            ("a: &x {password: hunter2}\nb: *x", 1, 8, ""),
+            ("'pasword': hunter2", 1, 1, ""),
+            ("- expr: sum(x", 1, 9, "- expr: sum(x"),
+            ("- expr: sum(x", 1, 12, "- expr: sum(x"),
+            ("- {password: hunter2, expr: x}", 1, 29, ""),
+            ("a: |\n  hunter2\nb: [", 2, 3, ""),
+            ("password: hunter2\n  x: y", 2, 4, ""),
         ] {
-            assert_eq!(hide_secrets(line), want);
+            let fault = Fault::new(Pos { line, column }, "wrong");
+            let error = ConfigError::at(Path::new("p.yml"), text, fault);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            let ConfigError::At { line, .. } = error else { panic!() };
+            assert_eq!(line, want, "{text}");
         }
     }
 }

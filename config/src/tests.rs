@@ -116,7 +116,7 @@ fn refusals_name_place_and_reason() {
     let sd = "relabel_configs: []\n";
     for (text, message) in [
         ("globl: {}", "1:1: unknown field \"globl\"; did you mean \"global\"?"),
-        ("a", "1:1: expected the configuration to be a mapping of fields, found \"a\""),
+        ("a", "1:1: expected the configuration to be a mapping of fields, found a text"),
         (
             "global: {scrape_interval: 30s1m}",
             "1:27: global.scrape_interval: not a valid duration string: \"30s1m\" (expected numbers with units y, w, d, h, m, s, ms, largest first, such as 1h30m)",
@@ -145,7 +145,7 @@ fn refusals_name_place_and_reason() {
         ),
         (
             "rule_files: x.yml",
-            "1:13: rule_files: expected a list (items that start with \"- \"), found \"x.yml\"",
+            "1:13: rule_files: expected a list (items that start with \"- \"), found a text",
         ),
         ("scrape_configs: [null]", "1:18: empty or null scrape config section"),
         ("scrape_configs: [{}]", "1:18: job_name is empty"),
@@ -273,10 +273,65 @@ fn the_message_shows_the_line() {
     assert_eq!(
         error.to_string(),
         "/etc/p/p.yml:3:3: unknown field \"scrape_intervall\" in scrape_configs[0]; did you mean \"scrape_interval\"?\n \
-         3 |   scrape_intervall: 5s\n   |   ^"
+         3 |   scrape_intervall:\n   |   ^"
     );
     let error = load_text(&job("basic_auth:\n  password: [hunter2]")).unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+/// Settings of a job that are wrong in some way and hold a secret in the place of `SECRET`, in YAML's styles.
+const WRONG_BESIDE_SECRETS: &[&str] = &[
+    "basic_auth: {username: u, password: SECRET, nope: 1}",
+    "basic_auth: {username: u, nope: 1, password: 'SECRET'}",
+    "basic_auth:\n  username: u\n  password: |\n    SECRET\n  nope: 1",
+    "basic_auth:\n  username: u\n  password: >-\n    SECRET\n    SECRET\n  nope: 1",
+    "basic_auth:\n  pasword: SECRET",
+    "basic_auth:\n  \"pasword\": \"SECRET\"",
+    "basic_auth:\n  pasword:\n    SECRET",
+    "basic_auth: SECRET",
+    "basic_auth: [SECRET]",
+    "basic_auth: {password: [SECRET]}",
+    "basic_auth: {password: {a: SECRET}}",
+    "basic_auth: {password: SECRET, password: SECRET}",
+    "basic_auth: {password: SECRET, password_file: f}",
+    "basic_auth: {password: SECRET\nfoo: [",
+    "basic_auth: {password: \"SECRET}",
+    "basic_auth: &a {password: SECRET, nope: 1}\nproxy_connect_header: *a",
+    "authorization: SECRET",
+    "authorization:\n  credentials: &a SECRET\n  nope: *a",
+    "authorization: {credentials: SECRET, type: basic}",
+    "bearer_token: SECRET\nbearer_token_file: f",
+    "bearer_token: SECRET\n  x: y",
+    "oauth2: {client_id: c, client_secret: SECRET}",
+    "oauth2: {client_id: c, client_secret: SECRET, token_url: 'http://u:SECRET/@h:x/', nope: 1}",
+    "oauth2: {client_id: c, client_secret: SECRET, token_url: t, scopes: SECRET}",
+    "proxy_url: 'http://u:SECRET/@h'",
+    "proxy_url: 'http://u:SECRET%zz@h'",
+    "proxy_url: 'http://u:SECRET@h'\nnope: 1",
+    "nope: 'http://u:SECRET@h'",
+    "proxy_connect_header: {X: SECRET}",
+    "proxy_connect_header: SECRET",
+    "http_headers: {X: {secrets: SECRET}}",
+    "http_headers: {X: {secrets: [SECRET], nope: 1}}",
+    "http_headers: {X: SECRET}",
+    "http_sd_configs: [{url: 'http://u:SECRET/@h'}]",
+    "http_sd_configs: [{url: 'http://h', basic_auth: {username: u, password: SECRET, nope: 1}}]",
+    "tls_config: {key: SECRET, nope: 1}",
+    "consul_sd_configs: [{token: SECRET, nope: 1}]",
+    "ec2_sd_configs: [{region: r, secret_key: SECRET, access_key: [SECRET]}]",
+];
+
+proptest::proptest! {
+    #[test]
+    fn errors_never_show_secrets(secret in "zq[a-z0-9]{6,20}") {
+        for text in WRONG_BESIDE_SECRETS {
+            let settings = text.replace("SECRET", &secret);
+            let error = load_text(&job(&settings)).expect_err(text).to_string();
+            proptest::prop_assert!(!error.contains(&secret), "{}: {}", settings, error);
+            // Of half of it there may be no trace either.
+            proptest::prop_assert!(!error.contains(&secret[..6]), "{}: {}", settings, error);
+        }
+    }
 }
 
 #[test]

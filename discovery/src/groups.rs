@@ -119,7 +119,7 @@ mod tests {
             ("a: b", "1:1: expected a list of target groups, found a mapping"),
             (
                 "- targets: a",
-                "1:12: [0].targets: expected a list (items that start with \"- \"), found \"a\"",
+                "1:12: [0].targets: expected a list (items that start with \"- \"), found a text",
             ),
         ] {
             let fault = from_yaml(text).unwrap_err();

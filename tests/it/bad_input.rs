@@ -58,7 +58,7 @@ fn wrong_configuration() {
         ("global:\n  scrape_interval: 5 minutes\n", &["trivium.yml:2:20", "5 minutes", "1h30m"]),
         ("scrape_configs:\n- job_name: a\n- job_name: a\n", &["trivium.yml:3", "job_name"]),
         (
-            "scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {regex: '('}\n",
+            "scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {regex: '(', action: keep, source_labels: [a]}\n",
             &["trivium.yml:4", "regex"],
         ),
         ("global: {\n", &["trivium.yml:"]),

@@ -303,7 +303,7 @@ mod tests {
         for (text, want) in [
             (
                 "groups: 1".to_owned(),
-                "1:9: groups: expected a list (items that start with \"- \"), found \"1\"",
+                "1:9: groups: expected a list (items that start with \"- \"), found a text",
             ),
             ("grups: []".to_owned(), "1:1: unknown field \"grups\"; did you mean \"groups\"?"),
             ("groups:\n- rules: []".to_owned(), "2:3: Groupname must not be empty"),

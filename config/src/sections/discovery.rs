@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::sections::http_client::HttpClientConfig;
 use crate::sections::schema::tables;
-use crate::url::GoUrl;
+use crate::url::{GoUrl, refused};
 use crate::yaml::fields::Fields;
 use crate::yaml::{Fault, Pos};
 
@@ -207,7 +207,7 @@ pub fn check_http_url(url: &str) -> Result<(), String> {
     if url.is_empty() {
         return Err("URL is missing".to_owned());
     }
-    let url = GoUrl::parse(url).map_err(|e| format!("not a valid URL: {e}"))?;
+    let url = GoUrl::parse(url).map_err(|e| refused(url, &e))?;
     match url.scheme() {
         "http" | "https" if url.host().is_empty() => Err("host is missing in URL".to_owned()),
         "http" | "https" => Ok(()),

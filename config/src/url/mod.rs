@@ -61,6 +61,22 @@ pub enum UrlError {
     Escape(String),
 }
 
+/// Why a text is no URL, for messages. Of one with an `@` nothing is quoted: what was taken for a port or an escape may
+/// be part of a password whose special characters are not escaped.
+pub(crate) fn refused(text: &str, error: &UrlError) -> String {
+    let quotes = matches!(
+        error,
+        UrlError::Port(_) | UrlError::HostCharacter(_) | UrlError::HostEncoding(_) | UrlError::Escape(_)
+    );
+    match quotes && text.contains('@') {
+        true => {
+            "not a valid URL: escape special characters of user and password, such as / by %2F and @ by %40"
+                .to_owned()
+        }
+        false => format!("not a valid URL: {error}"),
+    }
+}
+
 impl GoUrl {
     /// Parses absolute and relative references alike; callers ask for scheme or host where they need them.
     pub fn parse(text: &str) -> Result<Self, UrlError> {

@@ -25,7 +25,8 @@ impl<'n> Fields<'n> {
             _ if node.is_null() => &[],
             _ => {
                 let of = if path.is_empty() { "the configuration" } else { &path };
-                let message = format!("expected {of} to be a mapping of fields, found {}", node.describe());
+                let found = node.describe_kind();
+                let message = format!("expected {of} to be a mapping of fields, found {found}");
                 return Err(Fault::new(node.pos, message));
             }
         };
@@ -193,7 +194,8 @@ impl<'n> Fields<'n> {
     /// A URL that may be missing.
     pub fn url(&mut self, name: &'static str) -> Result<Option<GoUrl>, Fault> {
         self.read(name, None, |node| {
-            GoUrl::parse(&text(node)?).map(Some).map_err(|e| format!("not a valid URL: {e}"))
+            let text = text(node)?;
+            GoUrl::parse(&text).map(Some).map_err(|e| crate::url::refused(&text, &e))
         })
     }
 
@@ -228,7 +230,7 @@ impl<'n> Fields<'n> {
         let Value::Mapping(entries) = &node.value else {
             return Err(Fault::new(
                 node.pos,
-                format!("{path}: expected a mapping, found {}", node.describe()),
+                format!("{path}: expected a mapping, found {}", node.describe_kind()),
             ));
         };
         let mut map = Vec::with_capacity(entries.len());
@@ -248,8 +250,8 @@ impl<'n> Fields<'n> {
         let path = self.path_of(name);
         let Some(node) = self.node(name).filter(|n| !n.is_null()) else { return Ok(Vec::new()) };
         let Value::Sequence(items) = &node.value else {
-            let message =
-                format!("{path}: expected a list (items that start with \"- \"), found {}", node.describe());
+            let found = node.describe_kind();
+            let message = format!("{path}: expected a list (items that start with \"- \"), found {found}");
             return Err(Fault::new(node.pos, message));
         };
         items.iter().enumerate().map(|(i, item)| read(item, &format!("{path}[{i}]"))).collect()
@@ -418,11 +420,11 @@ mod tests {
         assert_eq!(read("a: x", int), "1:4: s.a: expected a whole number, found \"x\"");
         assert_eq!(read("a: [1]", int), "1:4: s.a: expected a whole number, found a list");
         assert_eq!(read("a: 1\nab: 2", int), "2:1: unknown field \"ab\" in s; did you mean \"a\"?");
-        assert_eq!(read("x", int), "1:1: expected s to be a mapping of fields, found \"x\"");
+        assert_eq!(read("x", int), "1:1: expected s to be a mapping of fields, found a text");
         let list = |f: &mut Fields<'_>| f.texts("a").map(drop);
         assert_eq!(
             read("a: x", list),
-            "1:4: s.a: expected a list (items that start with \"- \"), found \"x\""
+            "1:4: s.a: expected a list (items that start with \"- \"), found a text"
         );
         let uint = |f: &mut Fields<'_>| f.uint("a", 0).map(drop);
         assert_eq!(read("a: -1", uint), "1:4: s.a: expected a whole number of at least 0, found \"-1\"");

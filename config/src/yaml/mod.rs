@@ -114,6 +114,16 @@ impl Node {
         }
     }
 
+    /// What kind of value this is, for messages where a secret may stand: `a list`, `a mapping`, `a text`.
+    pub fn describe_kind(&self) -> &'static str {
+        match &self.value {
+            _ if self.is_null() => "nothing",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+            Value::Scalar(_) => "a text",
+        }
+    }
+
     /// What this is, for messages: `a list`, `a mapping`, `"text"`.
     pub fn describe(&self) -> String {
         match &self.value {

@@ -2,7 +2,7 @@
 
 use super::{Field, Kind, Schema, Section};
 use crate::sections::http_client::{Auth, HttpClientConfig};
-use crate::url::GoUrl;
+use crate::url::{GoUrl, refused};
 use Kind::{
     Bool, Duration, Http, Inner, Int, List, Nested, OneOf, Path, Secret, Text, TextMap, Texts, Tls, Url,
 };
@@ -34,7 +34,7 @@ fn refuse_both(s: &Section, [a, b]: [&'static str; 2], message: &str) -> Checked
 
 fn check_url(s: &Section, field: &'static str, needs_host: bool, message: &str) -> Checked {
     match GoUrl::parse(s.text(field)) {
-        Err(e) => Err((field, format!("not a valid URL: {e}"))),
+        Err(e) => Err((field, refused(s.text(field), &e))),
         Ok(url) if needs_host && (url.scheme().is_empty() || url.host().is_empty()) => refuse(field, message),
         Ok(_) => Ok(()),
     }
