@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config::ConfigError;
 use config::discovery::FileSd;
 use config::glob::glob;
+use config::yaml;
 use tokio::time::Instant;
 
 use super::groups::{from_json, from_yaml, groups};
@@ -157,11 +158,13 @@ fn read(path: &Path) -> Result<Vec<Arc<TargetGroup>>, ConfigError> {
             reason: format!("larger than {} MiB", MAX_FILE_BYTES >> 20),
         });
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let wrong = |reason: String| ConfigError::Read { path: path.to_owned(), reason };
     let json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let read = if json {
-        from_json(text.as_bytes()).map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?
+        from_json(&bytes).map_err(wrong)?
     } else {
+        let text = yaml::encoding::decode(bytes).map_err(|e| wrong(e.to_string()))?;
         from_yaml(&text).map_err(|fault| ConfigError::at(path, &text, fault))?
     };
     let name = path.to_string_lossy();
@@ -210,7 +213,8 @@ mod tests {
         assert_eq!(metrics.file_read_errors.get(), 1);
         assert_eq!(scan(&mut files, true), Some(1));
 
-        put("a.yml", "[]");
+        // Any encoding that YAML may have.
+        std::fs::write(dir.path().join("a.yml"), b"\xff\xfe[\0]\0").unwrap();
         std::fs::remove_file(dir.path().join("x.json")).unwrap();
         assert_eq!(scan(&mut files, false), Some(0));
         assert!(addresses(&files).is_empty());

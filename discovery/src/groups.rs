@@ -6,36 +6,60 @@ use config::discovery::StaticGroup;
 use config::fields::Fields;
 use config::yaml::{self, Fault, Value};
 use model::{Labels, LabelsBuilder};
-use serde::Deserialize;
 
+use super::json::{self, Object};
 use super::{ADDRESS_LABEL, TargetGroup};
 
-/// A group in JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonGroup {
-    #[serde(default)]
-    targets: Option<Vec<String>>,
-    #[serde(default)]
-    labels: Option<BTreeMap<String, String>>,
-}
-
-/// Reads a JSON list of groups; `null` is an empty list.
+/// Reads a JSON list of groups; `null` is an empty list, as is `null` for anything in a group.
 pub fn from_json(text: &[u8]) -> Result<Vec<StaticGroup>, String> {
-    let groups: Option<Vec<Option<JsonGroup>>> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let groups: Option<Vec<Option<Object>>> = json::read(text)?;
     let mut read = Vec::new();
     for (i, group) in groups.unwrap_or_default().into_iter().enumerate() {
-        let group = group.ok_or_else(|| format!("target group {i} is null"))?;
-        let labels = group.labels.unwrap_or_default();
-        if labels.contains_key("") {
-            return Err(format!("target group {i}: \"\" is not a valid label name"));
+        let Some(Object(fields)) = group else { return Err(format!("target group {i} is null")) };
+        let mut group = StaticGroup::default();
+        for (key, value) in fields {
+            let path = format!("target group {i}: {key}");
+            // A field that is written again replaces the one before.
+            if json::names(&key, "targets") {
+                group.targets = targets(value, &path)?;
+            } else if json::names(&key, "labels") {
+                group.labels = labels(value, &path)?;
+            } else {
+                return Err(format!(
+                    "target group {i}: unknown field {key:?}; known are \"targets\" and \"labels\""
+                ));
+            }
         }
-        read.push(StaticGroup {
-            targets: group.targets.unwrap_or_default(),
-            labels: labels.into_iter().collect(),
-        });
+        read.push(group);
     }
     Ok(read)
+}
+
+fn targets(value: serde_json::Value, path: &str) -> Result<Vec<String>, String> {
+    match value {
+        serde_json::Value::Null => Ok(Vec::new()),
+        serde_json::Value::Array(targets) => {
+            targets.into_iter().map(|target| json::string(target, path)).collect()
+        }
+        other => Err(format!("{path}: expected a list, found {}", json::kind(&other))),
+    }
+}
+
+fn labels(value: serde_json::Value, path: &str) -> Result<Vec<(String, String)>, String> {
+    let labels = match value {
+        serde_json::Value::Null => return Ok(Vec::new()),
+        serde_json::Value::Object(labels) => labels,
+        other => return Err(format!("{path}: expected an object, found {}", json::kind(&other))),
+    };
+    let mut read = BTreeMap::new();
+    for (name, value) in labels {
+        if name.is_empty() {
+            return Err(format!("{path}: \"\" is not a valid label name"));
+        }
+        let value = json::string(value, &format!("{path}.{name}"))?;
+        read.insert(name, value);
+    }
+    Ok(read.into_iter().collect())
 }
 
 /// Reads a YAML list of groups; an empty text is an empty list.
@@ -101,11 +125,27 @@ mod tests {
     }
 
     #[test]
+    fn json_is_read_as_go_reads_it() {
+        let json = b"[{\"Targets\": [\"a\"], \"TARGETS\": [\"b\", null], \"labels\": {\"x\": \"1\"}, \"Labels\": \
+                     {\"a\": null, \"b\": \"\xff\", \"c\": \"\\ud800\", \"d\": \"1\", \"d\": \"2\"}}, {\"targets\": null, \"labels\": null}]";
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let first = StaticGroup {
+            targets: vec!["b".to_owned(), String::new()],
+            labels: vec![pair("a", ""), pair("b", "\u{fffd}"), pair("c", "\u{fffd}"), pair("d", "2")],
+        };
+        assert_eq!(from_json(json), Ok(vec![first, StaticGroup::default()]));
+    }
+
+    #[test]
     fn refusals() {
         for (text, message) in [
             ("[null]", "target group 0 is null"),
-            ("[{\"target\": []}]", "unknown field `target`"),
-            ("[{\"targets\": [1]}]", "expected a string"),
+            ("[{\"target\": []}]", "unknown field \"target\""),
+            ("[{\"targets\": [1]}]", "target group 0: targets: expected a string, found a number"),
+            ("[{\"targets\": \"a\"}]", "target group 0: targets: expected a list, found a string"),
+            ("[{\"labels\": {\"a\": 1}}]", "target group 0: labels.a: expected a string, found a number"),
+            ("[{\"labels\": []}]", "target group 0: labels: expected an object, found a list"),
+            ("[] []", "trailing characters"),
             ("[{\"labels\": {\"\": \"x\"}}]", "\"\" is not a valid label name"),
             ("{}", "expected a sequence"),
             ("[", "EOF"),

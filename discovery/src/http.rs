@@ -169,7 +169,7 @@ mod tests {
         );
         assert_eq!(server.ask(deadline).await, Err("server returned HTTP status 500 Oops".to_owned()));
         assert_eq!(server.ask(deadline).await, Err("unsupported content type \"text/plain\"".to_owned()));
-        assert!(server.ask(deadline).await.unwrap_err().contains("unknown field `target`"));
+        assert!(server.ask(deadline).await.unwrap_err().contains("unknown field \"target\""));
         let asked = served.await.unwrap().to_ascii_lowercase();
         assert!(asked.contains("x-prometheus-refresh-interval-seconds: 1.5\r\n"), "{asked}");
         assert!(

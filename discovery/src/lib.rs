@@ -5,6 +5,7 @@
 mod file;
 mod groups;
 mod http;
+mod json;
 mod manager;
 mod metrics;
 

@@ -115,7 +115,11 @@ impl Reader<'_> {
     fn groups(&self, root: &Node) -> Result<Vec<GroupSpec>, Fault> {
         let mut f = Fields::new(root, "")?;
         let mut seen = HashMap::new();
+        // Empty items count as not written, of groups as of rules.
         let groups = f.list("groups", |node, path| {
+            if node.is_null() {
+                return Ok(None);
+            }
             let group = self.group(node, path)?;
             match seen.insert(group.name.clone(), node.pos) {
                 Some(first) => Err(Fault::new(
@@ -125,11 +129,11 @@ impl Reader<'_> {
                         group.name
                     ),
                 )),
-                None => Ok(group),
+                None => Ok(Some(group)),
             }
         })?;
         f.finish()?;
-        Ok(groups)
+        Ok(groups.into_iter().flatten().collect())
     }
 
     fn group(&self, node: &Node, path: &str) -> Result<GroupSpec, Fault> {
@@ -143,7 +147,11 @@ impl Reader<'_> {
         let limit = usize::try_from(f.int("limit", 0)?).unwrap_or(0);
         let labels = f.text_map("labels")?;
         self.check_label_names(&f, "labels", &labels, "label")?;
-        let rules = f.list("rules", |node, path| self.rule(node, path, &name, &labels).map(Arc::new))?;
+        let rules = f.list("rules", |node, path| match node.is_null() {
+            true => Ok(None),
+            false => self.rule(node, path, &name, &labels).map(|rule| Some(Arc::new(rule))),
+        })?;
+        let rules = rules.into_iter().flatten().collect();
         f.finish()?;
         if name.is_empty() {
             return Err(f.fault("name", "Groupname must not be empty"));
@@ -294,6 +302,10 @@ mod tests {
         assert_eq!(alert.annotations, [("summary".into(), "{{ $labels.instance }} is down".into())]);
         assert_eq!(read("").unwrap().groups, []);
         assert_eq!(read("groups:").unwrap().groups, []);
+        let with_empty_items =
+            read("groups:\n-\n- name: g\n  rules:\n  -\n  - {record: r, expr: '1'}\n- null\n").unwrap();
+        assert_eq!(with_empty_items.groups.len(), 1);
+        assert_eq!(with_empty_items.groups[0].rules.len(), 1);
     }
 
     #[test]

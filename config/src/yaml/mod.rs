@@ -3,6 +3,7 @@
 //! once. Which type a plain scalar has is decided by its reader, so a version `1.10` stays text where text is wanted.
 //! [`fields`] reads mappings into typed values, [`writer`] writes trees.
 
+pub mod encoding;
 pub mod fields;
 pub mod writer;
 

@@ -30,6 +30,7 @@ use serde::Deserialize;
 
 use super::backfill::{BlockArguments, BlockDirectory};
 use crate::clock::SystemClock;
+use crate::host::read_yaml;
 use crate::tool::ToolError;
 use crate::tool::output::say_err;
 use crate::tool::progress::Progress;
@@ -87,7 +88,7 @@ pub fn run(args: Arguments, arguments: &BlockArguments, features: Features) -> R
     }
     let mut groups = Vec::new();
     for path in &args.files {
-        let text = std::fs::read_to_string(path).map_err(ToolError::file(path))?;
+        let text = read_yaml(Path::new(path)).map_err(ToolError::file(path))?;
         let file = read_file(Path::new(path), &text, NameValidation::Utf8, &features)?;
         groups.extend(file.groups.into_iter().map(|group| (path.as_str(), group)));
     }
@@ -292,7 +293,7 @@ impl Server {
 }
 
 fn read_http_config(path: &str) -> Result<HttpClientConfig, ToolError> {
-    let text = std::fs::read_to_string(path).map_err(ToolError::file(path))?;
+    let text = read_yaml(Path::new(path)).map_err(ToolError::file(path))?;
     let (path, defaults) = (Path::new(path), Defaults::default());
     let context = Context::new(path, &defaults);
     let read = |root: &yaml::Node| {
