@@ -12,6 +12,7 @@ pub mod links;
 mod printf;
 mod time;
 mod value;
+mod verb;
 
 use std::collections::HashMap;
 

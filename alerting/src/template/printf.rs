@@ -1,74 +1,57 @@
 //! Go's `fmt.Sprintf`, `fmt.Sprint` and `fmt.Sprintln` over template values.
 
-use model::go_float::FloatG;
-use model::labels::Quoted;
-
 use super::value::Value;
+use super::verb::Directive;
 
 /// Characters that one operand may be padded to.
-const MAX_WIDTH: usize = 1000;
-
-/// One `%` directive.
-#[derive(Default)]
-struct Directive {
-    minus: bool,
-    plus: bool,
-    sharp: bool,
-    space: bool,
-    zero: bool,
-    width: Option<usize>,
-    precision: Option<usize>,
-}
+pub(super) const MAX_WIDTH: usize = 1000;
+/// What Go takes for a width or precision among the operands.
+const MAX_STAR: i64 = 1_000_000;
 
 /// `fmt.Sprintf`.
 pub(super) fn sprintf(format: &str, args: &[Value]) -> String {
     let mut out = String::new();
-    let mut next = 0;
-    let mut reordered = false;
+    let mut operands = Operands { args, next: 0, reordered: false, good: true };
     let mut rest = format;
     while let Some((text, after)) = rest.split_once('%') {
         out.push_str(text);
-        let mut d = Directive::default();
         rest = after;
-        while let Some(flag) = rest.chars().next().filter(|c| "-+# 0".contains(*c)) {
-            match flag {
-                '-' => d.minus = true,
-                '+' => d.plus = true,
-                '#' => d.sharp = true,
-                ' ' => d.space = true,
-                _ => d.zero = true,
-            }
-            rest = &rest[1..];
-        }
-        reordered |= index(&mut rest, &mut next);
+        let mut d = flags(&mut rest);
+        operands.good = true;
+        let mut indexed = operands.index(&mut rest);
         if let Some(after) = rest.strip_prefix('*') {
             rest = after;
-            match args.get(next) {
-                Some(Value::Int(n)) => {
-                    d.minus |= *n < 0;
-                    d.width = Some(n.unsigned_abs().min(MAX_WIDTH as u64) as usize);
+            match operands.star() {
+                Some(n) => {
+                    d.minus |= n < 0;
+                    d.width = Some(bounded(n.unsigned_abs()));
                 }
-                _ => out.push_str("%!(BADWIDTH)"),
+                None => out.push_str("%!(BADWIDTH)"),
             }
-            next += 1;
+            indexed = false;
         } else {
             d.width = number(&mut rest);
+            // An index belongs before the verb.
+            operands.good &= !(indexed && d.width.is_some());
         }
         if let Some(after) = rest.strip_prefix('.') {
             rest = after;
-            reordered |= index(&mut rest, &mut next);
+            operands.good &= !indexed;
+            indexed = operands.index(&mut rest);
             if let Some(after) = rest.strip_prefix('*') {
                 rest = after;
-                match args.get(next) {
-                    Some(Value::Int(n)) if *n >= 0 => d.precision = Some((*n as usize).min(MAX_WIDTH)),
-                    _ => out.push_str("%!(BADPREC)"),
+                match operands.star().filter(|n| *n >= 0) {
+                    Some(n) => d.precision = Some(bounded(n.unsigned_abs())),
+                    None => out.push_str("%!(BADPREC)"),
                 }
-                next += 1;
+                indexed = false;
             } else {
                 d.precision = Some(number(&mut rest).unwrap_or(0));
             }
         }
-        reordered |= index(&mut rest, &mut next);
+        if !indexed {
+            operands.index(&mut rest);
+        }
         let Some(verb) = rest.chars().next() else {
             out.push_str("%!(NOVERB)");
             break;
@@ -76,157 +59,96 @@ pub(super) fn sprintf(format: &str, args: &[Value]) -> String {
         rest = &rest[verb.len_utf8()..];
         if verb == '%' {
             out.push('%');
-            continue;
+        } else if !operands.good {
+            out.push_str(&format!("%!{verb}(BADINDEX)"));
+        } else {
+            match operands.take() {
+                Some(value) => out.push_str(&d.operand(verb, value)),
+                None => out.push_str(&format!("%!{verb}(MISSING)")),
+            }
         }
-        match args.get(next) {
-            Some(value) => out.push_str(&d.format(verb, value)),
-            None => out.push_str(&format!("%!{verb}(MISSING)")),
-        }
-        next += 1;
     }
     out.push_str(rest);
-    if !reordered && next < args.len() {
-        let extra: Vec<String> = args[next..].iter().map(typed).collect();
+    if !operands.reordered && operands.next < args.len() {
+        let extra: Vec<String> =
+            args[operands.next..].iter().map(|arg| Directive::default().typed(arg)).collect();
         out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
     out
+}
+
+fn flags(text: &mut &str) -> Directive {
+    let mut d = Directive::default();
+    while let Some(flag) = text.chars().next().filter(|c| "-+# 0".contains(*c)) {
+        match flag {
+            '-' => d.minus = true,
+            '+' => d.plus = true,
+            '#' => d.sharp = true,
+            ' ' => d.space = true,
+            _ => d.zero = true,
+        }
+        *text = &text[1..];
+    }
+    d
 }
 
 fn number(text: &mut &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, rest) = text.split_at(digits);
     *text = rest;
-    (digits > 0).then(|| number.parse().unwrap_or(MAX_WIDTH).min(MAX_WIDTH))
+    (digits > 0).then(|| bounded(number.parse().unwrap_or(u64::MAX)))
 }
 
-/// `[n]`: the operand that follows is the n-th.
-fn index(text: &mut &str, next: &mut usize) -> bool {
-    let Some((number, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) else { return false };
-    match number.parse::<usize>() {
-        Ok(n) if n >= 1 => {
-            *next = n - 1;
-            *text = rest;
-            true
-        }
-        _ => false,
-    }
+fn bounded(n: u64) -> usize {
+    usize::try_from(n).map_or(MAX_WIDTH, |n| n.min(MAX_WIDTH))
 }
 
-fn typed(value: &Value) -> String {
-    match value {
-        Value::Nil => "<nil>".to_owned(),
-        value => format!("{}={value}", value.type_name()),
-    }
+/// The operands, and which one is next.
+struct Operands<'a> {
+    args: &'a [Value],
+    next: usize,
+    /// An index was used: operands that are left over are no mistake.
+    reordered: bool,
+    /// The directive at hand has no index that is wrong.
+    good: bool,
 }
 
-impl Directive {
-    fn format(&self, verb: char, value: &Value) -> String {
-        let text = match (verb, value) {
-            ('v', Value::Nil) => "<nil>".to_owned(),
-            (_, Value::Nil) => return format!("%!{verb}(<nil>)"),
-            ('T', value) => value.type_name().to_owned(),
-            ('v' | 't', Value::Bool(b)) => b.to_string(),
-            ('v' | 'd', Value::Int(n)) => {
-                return self.pad_number(&self.signed(*n < 0, &n.unsigned_abs().to_string()));
-            }
-            ('b' | 'o' | 'x' | 'X', Value::Int(n)) => return self.pad_number(&self.radix(verb, *n)),
-            ('c', Value::Int(n)) => {
-                u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
-            }
-            ('q', Value::Int(n)) => {
-                format!("'{}'", u32::try_from(*n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}'))
-            }
-            ('U', Value::Int(n)) => format!("U+{n:04X}"),
-            ('v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(v)) => {
-                if v.is_nan() {
-                    return self.pad(&self.signed(false, "NaN"));
-                }
-                if v.is_infinite() {
-                    let sign = if *v < 0.0 {
-                        '-'
-                    } else if self.space && !self.plus {
-                        ' '
-                    } else {
-                        '+'
-                    };
-                    return self.pad(&format!("{sign}Inf"));
-                }
-                return self.pad_number(&self.signed(v.is_sign_negative(), &self.float(verb, v.abs())));
-            }
-            ('v' | 's', Value::Text(text)) => self.cut(text).to_owned(),
-            ('q', Value::Text(text)) => Quoted(self.cut(text)).to_string(),
-            ('x' | 'X', Value::Text(text)) => text
-                .bytes()
-                .map(|b| if verb == 'x' { format!("{b:02x}") } else { format!("{b:02X}") })
-                .collect(),
-            // Types with a text form of their own.
-            ('s' | 'v', Value::Histogram(_) | Value::Time(_) | Value::Duration(_)) => value.to_string(),
-            (
-                'v' | 's',
-                Value::Labels(_) | Value::Map(_) | Value::Sample(_) | Value::Samples(_) | Value::Alert(_),
-            ) => value.to_string(),
-            (verb, value) => return format!("%!{verb}({})", typed(value)),
-        };
-        self.pad(&text)
+impl<'a> Operands<'a> {
+    fn take(&mut self) -> Option<&'a Value> {
+        let arg = self.args.get(self.next)?;
+        self.next += 1;
+        Some(arg)
     }
 
-    fn cut<'t>(&self, text: &'t str) -> &'t str {
-        match self.precision.and_then(|n| text.char_indices().nth(n)) {
-            Some((end, _)) => &text[..end],
-            None => text,
+    /// A width or precision, which must be an integer that Go does not find too large.
+    fn star(&mut self) -> Option<i64> {
+        match self.take()? {
+            Value::Int(n) => Some(*n).filter(|n| (-MAX_STAR..=MAX_STAR).contains(n)),
+            _ => None,
         }
     }
 
-    fn signed(&self, negative: bool, magnitude: &str) -> String {
-        let sign = match (negative, self.plus, self.space) {
-            (true, ..) => "-",
-            (_, true, _) => "+",
-            (_, _, true) => " ",
-            _ => "",
+    /// `[n]`: the operand that follows is the n-th. Returns whether an index is there.
+    fn index(&mut self, text: &mut &str) -> bool {
+        let Some(after) = text.strip_prefix('[') else { return false };
+        self.reordered = true;
+        let Some((number, rest)) = after.split_once(']') else {
+            self.good = false;
+            *text = after;
+            return false;
         };
-        format!("{sign}{magnitude}")
-    }
-
-    fn radix(&self, verb: char, n: i64) -> String {
-        let magnitude = n.unsigned_abs();
-        let (prefix, digits) = match verb {
-            'b' => ("0b", format!("{magnitude:b}")),
-            'o' => ("0", format!("{magnitude:o}")),
-            'x' => ("0x", format!("{magnitude:x}")),
-            _ => ("0X", format!("{magnitude:X}")),
-        };
-        self.signed(n < 0, &format!("{}{digits}", if self.sharp { prefix } else { "" }))
-    }
-
-    fn float(&self, verb: char, v: f64) -> String {
-        let text = match verb {
-            'f' | 'F' => format!("{v:.*}", self.precision.unwrap_or(6)),
-            'e' | 'E' => go_exponent(&format!("{v:.*e}", self.precision.unwrap_or(6))),
-            _ => match self.precision {
-                Some(precision) => float_g(v, precision),
-                None => FloatG(v).to_string(),
-            },
-        };
-        if verb.is_ascii_uppercase() { text.to_uppercase() } else { text }
-    }
-
-    fn pad_number(&self, text: &str) -> String {
-        if !self.zero || self.minus {
-            return self.pad(text);
+        *text = rest;
+        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        match number.parse::<usize>() {
+            Ok(n) if is_number && (1..=self.args.len()).contains(&n) => self.next = n - 1,
+            _ => self.good = false,
         }
-        let sign = text.len() - text.trim_start_matches(['-', '+', ' ']).len();
-        let missing = self.width.unwrap_or(0).saturating_sub(text.chars().count());
-        format!("{}{}{}", &text[..sign], "0".repeat(missing), &text[sign..])
-    }
-
-    fn pad(&self, text: &str) -> String {
-        let width = self.width.unwrap_or(0);
-        if self.minus { format!("{text:<width$}") } else { format!("{text:>width$}") }
+        is_number
     }
 }
 
 /// Rust's `1.5e7` as Go's `1.5e+07`.
-fn go_exponent(text: &str) -> String {
+pub(super) fn go_exponent(text: &str) -> String {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
