@@ -80,7 +80,13 @@ impl Connection {
         let mut searched = 0;
         let mut line_checked = false;
         loop {
-            if let Some(end) = head::end_of_head(&self.buffer, searched) {
+            let end = head::end_of_head(&self.buffer, searched);
+            // The last read may have brought more than is left of the limit.
+            if end.unwrap_or(self.buffer.len()) >= MAX_HEAD {
+                let why = format!("net/http: server response headers exceeded {MAX_HEAD} bytes; aborted");
+                return Err(self.broken(ReadError::Malformed(why)));
+            }
+            if let Some(end) = end {
                 let head = head::parse(self.buffer.get(begin..end).unwrap_or_default(), is_head);
                 let head = head.map_err(|why| self.broken(ReadError::Malformed(why)))?;
                 if head.status.is_informational() && head.status.as_u16() != 101 {
@@ -98,10 +104,6 @@ impl Connection {
                 line_checked = true;
             }
             searched = self.buffer.len().saturating_sub(3).max(begin);
-            if self.buffer.len() >= MAX_HEAD {
-                let why = format!("net/http: server response headers exceeded {MAX_HEAD} bytes; aborted");
-                return Err(self.broken(ReadError::Malformed(why)));
-            }
             self.buffer.reserve(READ_SIZE);
             let read = poll_fn(|cx| self.poll_exchange(cx, &mut outgoing)).await;
             if let Err(error) = read {
