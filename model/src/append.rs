@@ -108,7 +108,7 @@ pub trait Appender: Send {
         }
     }
 
-    /// Adds an exemplar to a series that this appender or an earlier one appended to; its `t` must be set.
+    /// Adds an exemplar to a series that this appender or an earlier one appended to.
     fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendError>;
 
     /// Notes the metadata of a series' metric family.

@@ -40,4 +40,20 @@ pub struct Exemplar {
     pub v: f64,
     /// Milliseconds since the Unix epoch; `None` when the exporter gave no timestamp.
     pub t: Option<i64>,
+    /// The time of the sample that it came with, in milliseconds: where it stands without a timestamp of its own.
+    pub sample_t: i64,
+}
+
+impl Exemplar {
+    /// When it was observed, as far as that is known. Milliseconds.
+    pub fn time(&self) -> i64 {
+        self.t.unwrap_or(self.sample_t)
+    }
+
+    /// Whether this is `earlier` once more: exporters go on showing an exemplar until they have another. Without
+    /// timestamps, labels and value tell. Source: Prometheus `model/exemplar/exemplar.go`.
+    pub fn repeats(&self, earlier: &Self) -> bool {
+        let timed = self.t.is_some() || earlier.t.is_some();
+        self.v == earlier.v && self.labels == earlier.labels && (!timed || self.time() == earlier.time())
+    }
 }

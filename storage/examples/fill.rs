@@ -81,7 +81,7 @@ fn write(dir: &str, hours: i64) -> Result<(), Failure> {
             let series = appender.append(None, &labels, t, v, 0)?;
             if n == 0 && step % 10 == 0 {
                 let labels = Labels::from_pairs([("trace_id", format!("{step:032x}"))]);
-                appender.append_exemplar(series, Exemplar { labels, v, t: Some(t) })?;
+                appender.append_exemplar(series, Exemplar { labels, v, t: Some(t), sample_t: t })?;
             }
         }
         let labels = Labels::from_pairs([("__name__", "fill_histogram"), ("job", "fill")]);

@@ -35,7 +35,7 @@ pub async fn query_exemplars(State(api): State<Arc<Api>>, tenant: Tenant, params
                 json.raw(",\"value\":");
                 json.float_string(exemplar.v);
                 json.raw(",\"timestamp\":");
-                json.timestamp(exemplar.t.unwrap_or(0));
+                json.timestamp(exemplar.time());
                 json.raw("}");
             });
             json.raw("}");

@@ -253,9 +253,9 @@ impl BodyAppender<'_> {
             .filter(|exemplar| exemplar.t.is_some() || !is_histogram)
             .collect();
         for exemplar in &mut exemplars {
-            exemplar.t.get_or_insert(series.t.unwrap_or(self.t));
+            exemplar.sample_t = series.t.unwrap_or(self.t);
         }
-        exemplars.sort_by(|a, b| a.t.cmp(&b.t).then(a.v.total_cmp(&b.v)));
+        exemplars.sort_by(|a, b| a.time().cmp(&b.time()).then(a.v.total_cmp(&b.v)));
         let count = exemplars.len();
         let out_of_order = exemplars
             .into_iter()

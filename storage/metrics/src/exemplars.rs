@@ -88,7 +88,10 @@ impl ExemplarRing {
         }
         let Some(newest) = self.series.get(labels).and_then(|kept| kept.last()) else { return Ok(()) };
         let newest = &newest.exemplar;
-        let (t, newest_t) = (time(exemplar), time(newest));
+        if exemplar.repeats(newest) {
+            return Err(AppendError::ExemplarDuplicate);
+        }
+        let (t, newest_t) = (exemplar.time(), newest.time());
         // At one time, value and labels order exemplars, so that duplicates are found without a search.
         let order = t
             .cmp(&newest_t)
@@ -110,10 +113,10 @@ impl ExemplarRing {
                 self.figures.out_of_order.inc();
             }
         })?;
-        let t = time(&exemplar);
+        let t = exemplar.time();
         if let Some(kept) = self.series.get(labels)
-            && kept.last().is_some_and(|newest| t < time(&newest.exemplar))
-            && kept.binary_search_by_key(&t, |kept| time(&kept.exemplar)).is_ok()
+            && kept.last().is_some_and(|newest| t < newest.exemplar.time())
+            && kept.binary_search_by_key(&t, |kept| kept.exemplar.time()).is_ok()
         {
             // An out-of-order one at a time that is taken counts as a duplicate.
             return Err(AppendError::ExemplarDuplicate);
@@ -124,7 +127,7 @@ impl ExemplarRing {
         let arrival = self.first + self.arrivals.len() as u64;
         self.arrivals.push_back(labels.clone());
         let kept = self.series.entry(labels.clone()).or_default();
-        let at = kept.partition_point(|kept| time(&kept.exemplar) <= t);
+        let at = kept.partition_point(|kept| kept.exemplar.time() <= t);
         kept.insert(at, Kept { arrival, exemplar });
         self.figures.appended.inc();
         Ok(())
@@ -153,7 +156,7 @@ impl ExemplarRing {
                 let exemplars: Vec<_> = kept
                     .iter()
                     .map(|kept| &kept.exemplar)
-                    .filter(|exemplar| (query.min_t..=query.max_t).contains(&time(exemplar)))
+                    .filter(|exemplar| (query.min_t..=query.max_t).contains(&exemplar.time()))
                     .cloned()
                     .collect();
                 (!exemplars.is_empty()).then(|| SeriesExemplars { labels: labels.clone(), exemplars })
@@ -167,7 +170,7 @@ impl ExemplarRing {
     fn oldest_t(&self) -> i64 {
         let oldest = self.arrivals.front().and_then(|labels| {
             let kept = self.series.get(labels)?;
-            kept.iter().find(|kept| kept.arrival == self.first).map(|kept| time(&kept.exemplar))
+            kept.iter().find(|kept| kept.arrival == self.first).map(|kept| kept.exemplar.time())
         });
         oldest.unwrap_or(0)
     }
@@ -208,17 +211,15 @@ pub(crate) fn merge(older: Vec<SeriesExemplars>, newer: Vec<SeriesExemplars>) ->
     for SeriesExemplars { labels, exemplars } in newer {
         let all = merged.entry(labels).or_default();
         for exemplar in exemplars {
-            if !all.contains(&exemplar) {
+            // The log does not say whether a time was the exemplar's own.
+            let same = |other: &Exemplar| other.time() == exemplar.time() && exemplar.repeats(other);
+            if !all.iter().any(same) {
                 all.push(exemplar);
             }
         }
-        all.sort_by_key(time);
+        all.sort_by_key(Exemplar::time);
     }
     merged.into_iter().map(|(labels, exemplars)| SeriesExemplars { labels, exemplars }).collect()
-}
-
-fn time(exemplar: &Exemplar) -> i64 {
-    exemplar.t.unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -231,13 +232,13 @@ mod tests {
     }
 
     fn exemplar(t: i64, v: f64) -> Exemplar {
-        Exemplar { labels: Labels::from_pairs([("trace_id", format!("{t}"))]), v, t: Some(t) }
+        Exemplar { labels: Labels::from_pairs([("trace_id", format!("{t}"))]), v, t: Some(t), sample_t: t }
     }
 
     fn times(ring: &ExemplarRing, n: u8) -> Vec<i64> {
         let matchers = vec![vec![Matcher::equal("s", n.to_string())]];
         let found = ring.select(&ExemplarQuery { matchers, min_t: 0, max_t: 1000 });
-        found.iter().flat_map(|found| found.exemplars.iter().map(time)).collect()
+        found.iter().flat_map(|found| found.exemplars.iter().map(Exemplar::time)).collect()
     }
 
     #[test]
@@ -275,8 +276,28 @@ mod tests {
         ring.add(&series(0), exemplar(86, 2.0)).unwrap();
         assert_eq!(ring.add(&series(0), exemplar(86, 7.0)), Err(AppendError::ExemplarDuplicate));
         assert_eq!(times(&ring, 0), [86, 100, 100]);
-        let long = Exemplar { labels: Labels::from_pairs([("n", "é".repeat(128))]), v: 1.0, t: Some(200) };
+        let long = Exemplar {
+            labels: Labels::from_pairs([("n", "é".repeat(128))]),
+            v: 1.0,
+            t: Some(200),
+            sample_t: 0,
+        };
         assert_eq!(ring.add(&series(0), long), Err(AppendError::ExemplarTooLong));
         assert_eq!(ring.figures.out_of_order.get(), 2);
+    }
+
+    #[test]
+    fn an_exemplar_without_timestamp_is_kept_once_while_it_is_shown() {
+        let mut ring = ExemplarRing::new(10, 0);
+        let shown = |sample_t, v| Exemplar { t: None, sample_t, ..exemplar(7, v) };
+        ring.add(&series(0), shown(100, 1.0)).unwrap();
+        assert_eq!(ring.add(&series(0), shown(110, 1.0)), Err(AppendError::ExemplarDuplicate));
+        ring.add(&series(0), shown(120, 2.0)).unwrap();
+        // Another came between: it is new again.
+        ring.add(&series(0), shown(130, 1.0)).unwrap();
+        // One with a timestamp is told apart by it.
+        ring.add(&series(0), exemplar(140, 1.0)).unwrap();
+        ring.add(&series(0), exemplar(150, 1.0)).unwrap();
+        assert_eq!(times(&ring, 0), [100, 120, 130, 140, 150]);
     }
 }

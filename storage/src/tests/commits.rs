@@ -194,7 +194,7 @@ fn histograms_and_exemplars_survive() {
         let float = HistogramValue::Float(Arc::new(custom(n)));
         appender.append_histogram(None, &series("custom"), t, float, 0).unwrap();
         let labels = Labels::from_pairs([("trace_id", n.to_string())]);
-        appender.append_exemplar(of, Exemplar { labels, v: n as f64, t: Some(t) }).unwrap();
+        appender.append_exemplar(of, Exemplar { labels, v: n as f64, t: Some(t), sample_t: t }).unwrap();
         appender.commit().unwrap();
     }
     let mut appender = storage.appender();

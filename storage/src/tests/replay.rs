@@ -140,7 +140,8 @@ fn an_appender_outlives_the_end_of_replay() {
     storage.wait_replayed().unwrap();
     overtaking.commit().unwrap();
     let new = appender.append(None, &series("late to come"), 4 * HOUR, 5.0, 0).unwrap();
-    let exemplar = Exemplar { labels: Labels::from_pairs([("id", "x")]), v: 1.0, t: Some(4 * HOUR) };
+    let exemplar =
+        Exemplar { labels: Labels::from_pairs([("id", "x")]), v: 1.0, t: Some(4 * HOUR), sample_t: 4 * HOUR };
     appender.append_exemplar(new, exemplar).unwrap();
     let committed = appender.commit().unwrap();
     assert_eq!((committed.samples, committed.dropped), (5, 0));

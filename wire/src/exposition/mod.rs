@@ -206,6 +206,6 @@ impl RawExemplar<'_> {
         } else {
             series_text::decode_pairs(&self.labels, &self.labels, false, &mut pairs)?;
         }
-        Ok(Exemplar { labels: Labels::from_pairs(pairs), v: self.v, t: self.t })
+        Ok(Exemplar { labels: Labels::from_pairs(pairs), v: self.v, t: self.t, sample_t: 0 })
     }
 }

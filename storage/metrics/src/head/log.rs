@@ -182,7 +182,7 @@ impl Logs {
             .iter()
             .map(|(_, log_ref, exemplar)| RefExemplar {
                 series: *log_ref,
-                t: exemplar.t.unwrap_or(0),
+                t: exemplar.time(),
                 v: exemplar.v,
                 labels: exemplar.labels.clone(),
             })

@@ -123,8 +123,12 @@ impl Replay<'_> {
                 for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.t >= min_valid_t) {
                     let series = self.find_reference(exemplar.series, kind);
                     if let Some(labels) = series.and_then(|series| self.head.table.labels(series)) {
-                        let exemplar =
-                            Exemplar { labels: exemplar.labels, v: exemplar.v, t: Some(exemplar.t) };
+                        let exemplar = Exemplar {
+                            labels: exemplar.labels,
+                            v: exemplar.v,
+                            t: None,
+                            sample_t: exemplar.t,
+                        };
                         // Duplicates are part of a log that was replayed before.
                         let _ = self.head.exemplars.lock().add(&labels, exemplar);
                     }

@@ -31,7 +31,8 @@ fn references_and_what_hangs_on_them_outlive_the_end_of_replay() {
     let (storage, heard) = begin(&disk, options(), Some(2));
     let old_and_new = put(&storage, &[("s1", 4 * HOUR, 1.0), ("new", 4 * HOUR, 2.0)]);
     let metadata = Metadata { kind: MetricType::Counter, help: "h".into(), unit: String::new() };
-    let exemplar = |t: i64| Exemplar { labels: Labels::from_pairs([("id", "x")]), v: 1.0, t: Some(t) };
+    let exemplar =
+        |t: i64| Exemplar { labels: Labels::from_pairs([("id", "x")]), v: 1.0, t: Some(t), sample_t: t };
     let mut appender = storage.appender();
     for series in &old_and_new {
         appender.append(Some(*series), &Labels::empty(), 4 * HOUR + 1, 1.0, 0).unwrap();
