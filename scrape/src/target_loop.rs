@@ -32,7 +32,7 @@ pub(super) struct LoopContext {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<ScrapeMetrics>,
     pub append: AppendOptions,
-    /// Scrapes that are at most this late get the timestamp of their turn; `None`: timestamps are as they come.
+    /// Scrapes that are at most this early or late get the timestamp of their turn; `None`: timestamps are as they come.
     pub align_tolerance_ms: Option<i64>,
     /// How many bodies are stored at once.
     pub storing: Semaphore,
@@ -314,9 +314,10 @@ struct Aligned {
 }
 
 /// The timestamp of a scrape that starts at `now` when turns are `interval` after `last`: the turn's own when the start
-/// is at most `tolerance` late. When the clock was set back, turns count from now.
+/// is at most `tolerance` early or late. When the clock was set back, turns count from now.
 fn align(last: i64, now: i64, interval: i64, tolerance: Option<i64>) -> Aligned {
-    let passed = (now - last).max(-1) / interval.max(1);
+    let early = tolerance.unwrap_or(0);
+    let passed = (now - last).saturating_add(early).max(-1) / interval.max(1);
     let turn = last + passed * interval;
     let late = now - turn;
     match tolerance {
@@ -342,7 +343,10 @@ mod tests {
             (1000, 2003, 1000, Some(2), 2003, 2000),
             (1000, 5001, 1000, Some(2), 5000, 5000),
             (1000, 5001, 1000, None, 5001, 5000),
-            (1000, 1999, 1000, Some(2), 1999, 1000),
+            (1000, 1999, 1000, Some(2), 2000, 2000),
+            (1000, 1998, 1000, Some(2), 2000, 2000),
+            (1000, 1997, 1000, Some(2), 1997, 1000),
+            (1000, 1999, 1000, None, 1999, 1000),
             // The clock was set back, a little and a lot.
             (1000, 999, 1000, Some(2), 1000, 1000),
             (100_000, 5000, 1000, Some(2), 5000, 5000),
