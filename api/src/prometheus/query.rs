@@ -145,8 +145,7 @@ fn query_error(e: QueryError) -> ApiError {
         QueryError::Invalid(_) => ApiError::parameter("query", e),
         QueryError::Timeout(_) => ApiError::new(ErrorKind::Timeout, e.to_string()),
         QueryError::Cancelled(_) => ApiError::new(ErrorKind::Canceled, e.to_string()),
-        QueryError::Storage(_) => ApiError::new(ErrorKind::Internal, e.to_string()),
-        QueryError::TooManySamples(_) | QueryError::Execution(_) => {
+        QueryError::Storage(_) | QueryError::TooManySamples(_) | QueryError::Execution(_) => {
             ApiError::new(ErrorKind::Execution, e.to_string())
         }
     }
