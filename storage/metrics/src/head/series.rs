@@ -317,7 +317,8 @@ impl Series {
             let Some(full) = chunk.push(t, v, start_t).map_err(refused)? else { return Ok(false) };
             let closed = write_out(self.log_ref, open.min_t, &BoxedChunk::Histograms(full), chunks);
             self.closed.insert(closed);
-            (open.min_t, open.next_cut, open.predicted) = (t, range_end(t, rule.range), false);
+            // As in Prometheus, where to cut a chunk that a sample's form began is not predicted again.
+            (open.min_t, open.next_cut) = (t, range_end(t, rule.range));
             return Ok(true);
         }
         let previous = match self.open() {
@@ -524,6 +525,37 @@ mod tests {
             assert_eq!(place(&series, 3.0), Err(AppendError::Duplicate));
             assert_eq!(series.last_encoding(), encoding);
         }
+    }
+
+    #[test]
+    fn where_a_chunk_that_a_counter_reset_began_ends_is_not_predicted_again() {
+        use model::histogram::Span;
+
+        const RULE: CutRule = CutRule::new(7_200_000, 120);
+        let commit = Commit { id: 1, oldest_view: 0 };
+        let disk = std::sync::Arc::new(storage_base::fs::SimDisk::new(0));
+        let (chunks, _) = HeadChunks::open(disk, |_| {}).unwrap();
+        let counts = |n: i64| {
+            let buckets: Vec<f64> = (1..=8).map(|bucket| (n * bucket) as f64 * 1.25).collect();
+            let h = FloatHistogram {
+                count: buckets.iter().sum(),
+                sum: n as f64 / 3.0,
+                positive_spans: vec![Span { offset: 0, length: 8 }],
+                positive_buckets: buckets,
+                ..FloatHistogram::default()
+            };
+            HistogramValue::Float(h.into())
+        };
+        let (mut series, mut longest) = (Series::default(), [0, 0]);
+        for n in 1..=300 {
+            // It counts anew in the middle, when the first chunk's end has been predicted.
+            let (life, counted) = if n <= 100 { (0, n) } else { (1, n - 100) };
+            series.push_histogram(commit, n * 15_000, &counts(counted), 0, RULE, &chunks).unwrap();
+            let Open::Histograms(chunk) = series.open() else { panic!("no histogram") };
+            longest[life] = longest[life].max(chunk.bytes().len());
+        }
+        // About 1024 bytes are aimed at; what is not predicted ends at twice that.
+        assert!(longest[0] < 1500 && longest[1] >= 2048, "{longest:?}");
     }
 
     #[test]
