@@ -14,6 +14,16 @@ pub fn revision() -> &'static str {
     option_env!("TRIVIUM_REVISION").unwrap_or(TRIVIUM)
 }
 
+/// The processor's architecture as Go names it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 /// For the API, which tells clients.
 pub fn build() -> api::BuildInfo {
     api::BuildInfo {
@@ -32,7 +42,7 @@ pub fn long() -> String {
          platform: {}/{}",
         revision(),
         std::env::consts::OS,
-        std::env::consts::ARCH
+        architecture()
     )
 }
 
@@ -43,7 +53,7 @@ impl telemetry::Collect for BuildInfo {
     fn collect(&self, out: &mut telemetry::Gather) {
         let labels = [
             ("branch", BRANCH),
-            ("goarch", std::env::consts::ARCH),
+            ("goarch", architecture()),
             ("goos", std::env::consts::OS),
             ("goversion", RUNTIME),
             ("revision", revision()),

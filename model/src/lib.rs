@@ -19,6 +19,7 @@ pub mod relabel;
 pub mod rfc3339;
 pub mod sample;
 mod shortest;
+pub mod size;
 pub mod time;
 pub mod value;
 

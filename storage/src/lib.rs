@@ -166,7 +166,7 @@ impl Storage {
         Status {
             corruptions: self.metrics.wal_corruptions(),
             retention_time: self.metrics.retention_time(),
-            retention_bytes: retention.limit_bytes(),
+            retention_bytes: retention.limit().bytes,
             retention_percentage: retention.limit().percentage,
         }
     }

@@ -121,7 +121,7 @@ fn retention(time_ms: i64, bytes: u64, percentage: f64) -> String {
         parts.push(model::time::DurationText(time_ms).to_string());
     }
     if bytes > 0 {
-        parts.push(format!("{bytes}B"));
+        parts.push(model::size::SizeText(i64::try_from(bytes).unwrap_or(i64::MAX)).to_string());
     }
     if percentage > 0.0 {
         parts.push(format!("{percentage}%"));

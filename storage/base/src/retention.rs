@@ -140,7 +140,7 @@ impl Collect for Retention {
             "prometheus_tsdb_retention_limit_bytes",
             "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
             &[],
-            self.limit_bytes() as f64,
+            self.limit().bytes as f64,
         );
         out.gauge(
             "prometheus_tsdb_retention_limit_percentage",
