@@ -150,7 +150,10 @@ mod tests {
         for other in [n - 1, n + 1] {
             if reads_back(other) && other.to_string().len() == got.len {
                 let of_other = distance(v, other, got.last_power());
-                prop_assert!(of_n < of_other || (of_n == of_other && n.is_multiple_of(2)), "{v}: {n}, nearer {other}");
+                prop_assert!(
+                    of_n < of_other || (of_n == of_other && n.is_multiple_of(2)),
+                    "{v}: {n}, nearer {other}"
+                );
             }
         }
         Ok(())

@@ -91,10 +91,20 @@ pub(crate) type Samples = BTreeMap<String, Vec<(i64, u64)>>;
 
 /// Float samples of all series by their label `n`.
 pub(crate) fn read(source: &dyn SeriesSource, min_t: i64, max_t: i64) -> Samples {
+    let (found, warnings) = read_with_warnings(source, min_t, max_t);
+    assert_eq!(warnings, [""; 0]);
+    found
+}
+
+/// As [`read`], from a store that may have to say something.
+pub(crate) fn read_with_warnings(
+    source: &dyn SeriesSource,
+    min_t: i64,
+    max_t: i64,
+) -> (Samples, Vec<String>) {
     let matchers = vec![Matcher::equal("__name__", "m")];
     let set =
         source.select(&Selection { matchers, min_t, max_t, limit: 0, hints: Hints::default() }).unwrap();
-    assert_eq!(set.warnings, [""; 0]);
     assert!(set.series.is_sorted_by(|a, b| a.labels() < b.labels()));
     let mut found = Samples::new();
     for series in &set.series {
@@ -106,7 +116,7 @@ pub(crate) fn read(source: &dyn SeriesSource, min_t: i64, max_t: i64) -> Samples
             found.insert(series.labels().get("n").unwrap().to_owned(), samples.collect());
         }
     }
-    found
+    (found, set.warnings)
 }
 
 pub(crate) fn expect(samples: &[(&str, &[(i64, f64)])]) -> Samples {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use model::Matcher;
 use model::append::{AppendError, Appendable};
 use storage_base::fs::{Disk, SimDisk};
 use storage_base::wal::{self, Batch, WriterOptions};
@@ -121,6 +122,145 @@ fn times_out_of_proportion_do_no_harm() {
             storage.close().unwrap();
             disk.remove_dir_all(Path::new("snapshots")).unwrap();
         }
+    }
+}
+
+/// Cuts a file to some of its bytes.
+fn cut(disk: &SimDisk, path: &Path, len: u64) {
+    disk.open_append(path).unwrap().truncate(len).unwrap();
+}
+
+/// Flips a bit of a file.
+fn flip(disk: &SimDisk, path: &Path, at: usize) {
+    let mut bytes = disk.read(path).unwrap();
+    bytes[at] ^= 1;
+    disk.create(path).unwrap().append(&bytes).unwrap();
+}
+
+/// A store with blocks and a checkpoint.
+fn with_blocks(disk: &SimDisk) -> Storage {
+    let storage = open_with(disk, options()).0;
+    for n in 0..16 * 60 {
+        let samples: Vec<_> =
+            (0..20).map(|i| (["a", "b", "c", "d"][i % 4], n * MINUTE + i as i64, 1.5)).collect();
+        put(&storage, &samples);
+    }
+    storage.compact().unwrap();
+    storage
+}
+
+#[test]
+fn a_checkpoint_that_was_cut_short_is_named_and_its_loss_counted() {
+    let disk = SimDisk::new(31);
+    with_blocks(&disk).close().unwrap();
+    let checkpoint = wal::checkpoint::last(&disk, Path::new("wal")).unwrap().unwrap();
+    let segment = wal::segment::path(&checkpoint.dir, 0);
+    // Within its first record.
+    cut(&disk, &segment, 30);
+    let (storage, heard) = open_with(&disk, options());
+    let problems = heard.problems().concat();
+    assert!(problems.contains("checkpoint.") && problems.contains("corrupt at offset"), "{problems}");
+    assert_eq!(figure(&storage, "prometheus_tsdb_wal_corruptions_total"), 1.0);
+    storage.close().unwrap();
+    drop(storage);
+    // It is repaired; the log still has samples of the series that were lost.
+    let problems = open_with(&disk, options()).1.problems().concat();
+    assert!(!problems.contains("corrupt"), "{problems}");
+}
+
+#[test]
+fn damage_of_the_out_of_order_log_is_counted() {
+    let disk = SimDisk::new(32);
+    let storage = open_with(&disk, window(HOUR)).0;
+    put(&storage, &[("a", HOUR, 0.0)]);
+    for n in 1..10 {
+        put(&storage, &[("a", HOUR - n, 0.0)]);
+    }
+    storage.close().unwrap();
+    drop(storage);
+    flip(&disk, &wal::segment::path(Path::new("wbl"), 0), 30);
+    let (storage, heard) = open_with(&disk, window(HOUR));
+    assert_eq!(
+        heard.problems().concat().matches("wbl/00000000: corrupt").count(),
+        1,
+        "{:?}",
+        heard.problems()
+    );
+    assert_eq!(figure(&storage, "prometheus_tsdb_wal_corruptions_total"), 1.0);
+}
+
+#[test]
+fn a_block_that_lacks_something_that_is_not_data_is_served() {
+    let disk = SimDisk::new(33);
+    let storage = with_blocks(&disk);
+    let whole = all(&storage);
+    storage.delete_series(&[Matcher::equal("n", "a")], 0, HOUR).unwrap();
+    let deleted = all(&storage);
+    assert!(deleted["a"].len() < whole["a"].len());
+    storage.close().unwrap();
+    let block = storage.blocks()[0].ulid.clone();
+    drop(storage);
+    // Who made it.
+    let meta = Path::new(&block).join("meta.json");
+    let text = String::from_utf8(disk.read(&meta).unwrap()).unwrap();
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    fields.remove("compaction").unwrap();
+    disk.create(&meta).unwrap().append(&serde_json::to_vec(&fields).unwrap()).unwrap();
+    assert_eq!(all(&open(&disk)), deleted);
+    // Its name.
+    let other = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    disk.rename(Path::new(&block), Path::new(other)).unwrap();
+    let storage = open(&disk);
+    assert_eq!(all(&storage), deleted);
+    assert_eq!(storage.blocks()[0].ulid, other);
+    drop(storage);
+    // What was deleted of it.
+    flip(&disk, &Path::new(other).join("tombstones"), 6);
+    let (storage, heard) = open_with(&disk, options());
+    let problems = heard.problems().concat();
+    assert!(problems.contains("tombstones: corrupt") && problems.contains("restore or remove"), "{problems}");
+    let (found, warnings) = read_with_warnings(&*storage.snapshot(), i64::MIN, i64::MAX);
+    assert_eq!(found, whole);
+    let warnings = warnings.concat();
+    assert!(warnings.contains(other) && warnings.contains("tombstones"), "{warnings}");
+}
+
+/// The records of the out-of-order log behind its last mark: their kinds, and how many samples.
+fn behind_the_last_mark(disk: &SimDisk) -> usize {
+    let mut reader = wal::Reader::open_all(Arc::new(disk.clone()), Path::new("wbl")).unwrap();
+    let mut samples = 0;
+    while let Some(raw) = reader.next().unwrap() {
+        match record::Decoder::default().decode(raw.bytes).unwrap() {
+            record::Record::MmapMarkers(_) => samples = 0,
+            record::Record::Samples(all) => samples += all.len(),
+            _ => {}
+        }
+    }
+    samples
+}
+
+#[test]
+fn samples_whose_chunk_was_lost_are_logged_again_behind_its_mark() {
+    let disk = SimDisk::new(34);
+    let options = options_with(|options| {
+        options.limits.metrics.out_of_order_window = 20 * HOUR;
+        options.metrics.out_of_order_chunk_samples = 5;
+    });
+    let storage = open_with(&disk, options).0;
+    put(&storage, &[("a", 10 * HOUR, 0.0)]);
+    for n in 1..=6 {
+        put(&storage, &[("a", 9 * HOUR - n * MINUTE, n as f64)]);
+    }
+    // One is behind the mark, and the chunk of the others is not yet in its file.
+    assert_eq!(behind_the_last_mark(&disk), 1);
+    disk.kill();
+    drop(storage);
+    // Once is enough.
+    for _ in 0..3 {
+        let storage = open_with(&disk, options).0;
+        assert_eq!(all(&storage)["a"].len(), 7);
+        assert_eq!(behind_the_last_mark(&disk), 7);
+        disk.kill();
     }
 }
 

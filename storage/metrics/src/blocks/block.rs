@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::read::{Columns, Selection};
 use model::{Labels, Matcher};
 use rayon::prelude::*;
-use storage_base::block::{Block, Ulid};
+use storage_base::block::{Block, Ulid, block_id};
 use storage_base::format::INDEX_FILE;
 use storage_base::fs::Disk;
 use storage_base::index::ChunkMeta;
@@ -38,6 +38,8 @@ pub struct MetricsBlock {
     index: Arc<IndexReader>,
     chunks: Arc<ChunkReader>,
     tombstones: Arc<Tombstones>,
+    /// What is wrong with the tombstones, which then count for nothing.
+    damage: Option<Corruption>,
     /// Length of the files that deleting rewrites.
     small_files_len: u64,
 }
@@ -63,8 +65,16 @@ pub struct BlockSeries {
 
 impl Block for MetricsBlock {
     fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, StorageError> {
-        let (meta, meta_len) = BlockMeta::read(disk, dir)?;
-        let (tombstones, tombstones_len) = Tombstones::read(disk, dir)?;
+        let (mut meta, meta_len) = BlockMeta::read(disk, dir)?;
+        // A copy under another name is a block of its own, as in Prometheus.
+        if let Some(id) = dir.file_name().and_then(|name| block_id(name.to_str()?)) {
+            meta.id = id;
+        }
+        let (tombstones, tombstones_len, damage) = match Tombstones::read(disk, dir) {
+            Ok((tombstones, len)) => (tombstones, len, None),
+            Err(StorageError::Corrupt(damage)) => (Tombstones::new(), 0, Some(damage)),
+            Err(e) => return Err(e),
+        };
         let chunks = ChunkReader::open(disk, &dir.join(CHUNKS_DIR))?;
         let index_path = dir.join(INDEX_FILE);
         let index_file = disk.display(&index_path);
@@ -75,6 +85,7 @@ impl Block for MetricsBlock {
             index: Arc::new(IndexReader::open(index_bytes, index_file)?),
             chunks: Arc::new(chunks),
             tombstones: Arc::new(tombstones),
+            damage,
             small_files_len: meta_len + tombstones_len,
         })
     }
@@ -127,6 +138,12 @@ impl MetricsBlock {
     /// Its chunk segments.
     pub fn chunks(&self) -> &ChunkReader {
         &self.chunks
+    }
+
+    /// Why what was deleted shows again, if it does: the tombstones cannot be read. Such a block is not merged, which
+    /// would make that last.
+    pub fn damage(&self) -> Option<&Corruption> {
+        self.damage.as_ref()
     }
 
     /// What is deleted, by number of series.
@@ -267,6 +284,7 @@ impl MetricsBlock {
         block.meta.stats.num_tombstones = tombstones.len();
         block.small_files_len = tombstones.write(disk, &self.dir)? + block.meta.write(disk, &self.dir)?;
         block.tombstones = Arc::new(tombstones);
+        block.damage = None;
         Ok(Some(block))
     }
 

@@ -28,6 +28,7 @@ pub struct BlockMeta {
     #[serde(default)]
     pub stats: Stats,
     /// Where it came from.
+    #[serde(default)]
     pub compaction: Lineage,
     /// Version of the file: [`META_VERSION`].
     pub version: u32,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use model::read::{ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
 use rayon::prelude::*;
 use storage_base::StorageError;
+use storage_base::block::Block;
 use storage_base::block::set::BlockSet;
 use storage_base::index::projection::Projection;
 use storage_base::index::select;
@@ -116,7 +117,14 @@ impl SeriesSource for Snapshot {
         let quarantined = self.blocks.quarantined().iter();
         let unreadable =
             quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
-        self.notice.iter().cloned().chain(unreadable).collect()
+        let damaged = self.blocks.blocks().iter().filter_map(|block| {
+            let damage = block.damage()?;
+            Some(format!(
+                "deletions of block {} cannot be read, what they hid may show: {damage}",
+                block.id()
+            ))
+        });
+        self.notice.iter().cloned().chain(unreadable).chain(damaged).collect()
     }
 
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {

@@ -55,11 +55,14 @@ pub fn scan_logs(
     let mut first = 0;
     if let Some(checkpoint) = &checkpoint {
         first = checkpoint.segment + 1;
-        scanner.found.wal_corruptions += u64::from(scanner.log(&checkpoint.dir, 0, Scanner::wal_record)?);
+        scanner.found.wal_corruptions +=
+            u64::from(scanner.log(&checkpoint.dir, 0, Tail::Whole, Scanner::wal_record)?);
     }
     scanner.found.wal_corruptions += u64::from(scanner.gap(wal, first, checkpoint.as_ref())?);
-    scanner.found.wal_corruptions += u64::from(scanner.log(wal, first, Scanner::wal_record)?);
-    scanner.found.wbl_corruptions += u64::from(scanner.log(Path::new(WBL_DIR), 0, Scanner::wbl_record)?);
+    scanner.found.wal_corruptions +=
+        u64::from(scanner.log(wal, first, Tail::MayBeTorn, Scanner::wal_record)?);
+    let wbl = Path::new(WBL_DIR);
+    scanner.found.wbl_corruptions += u64::from(scanner.log(wbl, 0, Tail::MayBeTorn, Scanner::wbl_record)?);
     Ok(LogScan { checkpoint, ..scanner.found })
 }
 
@@ -80,6 +83,15 @@ impl LogScan {
         self.out_of_order_covered.extend(part.out_of_order_covered);
         self.bytes += part.bytes;
     }
+}
+
+/// How a log may end that nothing was lost of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// Within a record, where a crash broke off writing.
+    MayBeTorn,
+    /// Behind a record: it was complete before it got its name.
+    Whole,
 }
 
 /// What to do with each record.
@@ -118,7 +130,7 @@ impl<'l> Scanner<'l> {
     }
 
     /// Reads a log to its end and repairs it when it is damaged. Returns whether anything that was once whole is lost.
-    fn log(&mut self, dir: &Path, first: u64, visit: Visit<'l>) -> Result<bool, StorageError> {
+    fn log(&mut self, dir: &Path, first: u64, tail: Tail, visit: Visit<'l>) -> Result<bool, StorageError> {
         let first = self.sound_segments(dir, first, visit)?;
         let mut reader = Reader::open(self.disk.clone(), dir, first, 0, u64::MAX)?;
         let damage = loop {
@@ -133,7 +145,7 @@ impl<'l> Scanner<'l> {
             }
         };
         let repair = repair(&**self.disk, &damage)?;
-        let torn = damage.torn;
+        let torn = damage.torn && tail == Tail::MayBeTorn;
         if !torn {
             self.observer.event(&Event::repaired(damage.corruption, repair.action));
         }

@@ -124,6 +124,8 @@ pub struct Replay<'r> {
     pub(crate) deleted: bool,
     /// Chunks written from now on must lie here or above.
     pub(crate) chunks_from: u64,
+    /// Series with a mark in the out-of-order log whose chunk is gone, and how many samples follow it.
+    pub(crate) lost_marks: HashMap<u32, usize>,
     /// OutOfOrder chunks below this are in blocks.
     pub(crate) out_of_order_covered: u64,
     /// Records of out-of-order samples that follow in the write-ahead log.
@@ -174,6 +176,7 @@ impl<'r> Replay<'r> {
             tombstones: Tombstones::new(),
             deleted: false,
             chunks_from: 0,
+            lost_marks: HashMap::new(),
             out_of_order_covered,
             out_of_order_follows: 0,
             announced: None,

@@ -2,8 +2,10 @@
 
 use model::{HistogramValue, SampleValue};
 
+use crate::head::append::PendingSample;
 use crate::head::out_of_order::OutOfOrderSample;
 use crate::head::series::END_OF_TIME;
+use crate::head::table::SeriesTable;
 use crate::record::{LogRef, Record};
 use crate::replay::Replay;
 
@@ -43,9 +45,16 @@ impl Replay<'_> {
                         if self.head.chunks.could_begin_at(behind) {
                             self.chunks_from = self.chunks_from.max(behind);
                         }
+                        if let Some(slot) = self.numbers.get(marker.series) {
+                            self.lost_marks.insert(slot, 0);
+                        }
                         continue;
                     }
-                    if let Some(slot) = self.find(marker.series, kind)
+                    let slot = self.find(marker.series, kind);
+                    if let Some(slot) = slot {
+                        self.lost_marks.remove(&slot);
+                    }
+                    if let Some(slot) = slot
                         && let Some(mut guard) = self.series(slot)
                         && let Some(out_of_order) = &mut guard.out_of_order
                         && !out_of_order.open.is_empty()
@@ -74,6 +83,31 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// The samples that a mark hides from Prometheus, which takes a mark's chunk for present once there is a newer one.
+    /// Logged once more behind the mark, they are hidden no longer.
+    pub(crate) fn behind_lost_marks(&self) -> Vec<PendingSample> {
+        let mut hidden = Vec::new();
+        for (&slot, &behind) in &self.lost_marks {
+            let Some(guard) = self.series(slot) else { continue };
+            let (Some(out_of_order), Some(series)) =
+                (&guard.out_of_order, SeriesTable::reference_of(slot, &guard))
+            else {
+                continue;
+            };
+            if behind < out_of_order.open.len() {
+                hidden.extend(out_of_order.open.iter().map(|sample| PendingSample {
+                    series,
+                    log_ref: guard.log_ref,
+                    t: sample.t,
+                    start_t: sample.start_t,
+                    value: sample.value.clone(),
+                }));
+            }
+        }
+        hidden.sort_unstable_by_key(|sample| (sample.log_ref, sample.t));
+        hidden
+    }
+
     fn insert_out_of_order(
         &mut self,
         number: LogRef,
@@ -82,6 +116,9 @@ impl Replay<'_> {
         value: SampleValue,
     ) {
         let Some(slot) = self.find(number, kind).filter(|_| t != END_OF_TIME) else { return };
+        if let Some(behind) = self.lost_marks.get_mut(&slot) {
+            *behind += 1;
+        }
         let Some(mut guard) = self.series(slot) else { return };
         let encodings = self.head.cut_rule().encodings;
         let out_of_order = guard.out_of_order.get_or_insert_default();

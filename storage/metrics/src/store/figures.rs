@@ -63,6 +63,9 @@ figures! {
             "prometheus_tsdb_compaction_chunk_samples", "Final number of samples on their first compaction";
         pub(crate) chunk_seconds: Histogram { Histogram::new(CHUNK_SECONDS) } =
             "prometheus_tsdb_compaction_chunk_range_seconds", "Final time range of chunks on their first compaction";
+        /// Always 0: the head is not written as a snapshot at shutdown, so none is read.
+        pub(crate) snapshot_replay_errors: Counter = "prometheus_tsdb_snapshot_replay_error_total",
+            "Total number snapshot replays that failed.";
         /// Prometheus has no bounds of its own here.
         pub(crate) tombstone_cleanup: Histogram { Histogram::new(&[]) } =
             "prometheus_tsdb_tombstone_cleanup_seconds", "The time taken to recompact blocks to remove tombstones.";
@@ -293,7 +296,7 @@ impl MetricsStore {
             "prometheus_tsdb_wal_corruptions_total",
             "Total number of WAL corruptions.",
             &[],
-            replayed.wal_corruptions as f64,
+            (replayed.wal_corruptions + replayed.wbl_corruptions) as f64,
         );
         if wbl.is_some() {
             let wbl = figures(wbl, WBL_DIR, replayed.wbl_unknown);
@@ -307,9 +310,10 @@ impl MetricsStore {
         }
     }
 
-    /// Repairs of the write-ahead log since it was opened.
+    /// Repairs of both logs since they were opened.
     pub fn wal_corruptions(&self) -> u64 {
-        self.restore.outcome().0.wal_corruptions
+        let (replayed, _) = self.restore.outcome();
+        replayed.wal_corruptions + replayed.wbl_corruptions
     }
 
     /// The limit of the blocks' age in force, in milliseconds; 0 for none.

@@ -10,9 +10,9 @@ use figures::BlockFigures;
 use model::time::Clock;
 use parking_lot::{Mutex, RwLock};
 use storage_base::StorageError;
-use storage_base::block::BlockSet;
 use storage_base::block::publish::{remove_block, remove_leftovers};
 use storage_base::block::random_id;
+use storage_base::block::{Block, BlockSet};
 use storage_base::fs::Disk;
 use storage_base::observer::{Event, Observer};
 use storage_base::store::Context;
@@ -141,7 +141,7 @@ impl MetricsStore {
             restore,
             stopping: AtomicBool::new(false),
         };
-        store.report_quarantined(&BTreeSet::new());
+        store.report_damage(&BlockSet::default());
         store.remove_superseded()?;
         Ok(store)
     }
@@ -180,14 +180,24 @@ impl MetricsStore {
                 self.head.times.min_t.fetch_max(from, Ordering::SeqCst);
             }
         }
-        self.report_quarantined(&before.quarantined().iter().map(|block| block.id).collect());
+        self.report_damage(&before);
         Ok(())
     }
 
-    fn report_quarantined(&self, known: &BTreeSet<Ulid>) {
-        for block in self.block_set().quarantined().iter().filter(|block| !known.contains(&block.id)) {
+    /// Reports what is wrong with blocks and was not with those of `before`.
+    fn report_damage(&self, before: &BlockSet<MetricsBlock>) {
+        let known: BTreeSet<Ulid> = before.quarantined().iter().map(|block| block.id).collect();
+        let set = self.block_set();
+        for block in set.quarantined().iter().filter(|block| !known.contains(&block.id)) {
             let (block, reason) = (block.id.to_string(), block.reason.clone());
             self.observer.event(&Event::BlockUnreadable { block, reason });
+        }
+        for block in set.blocks().iter().filter(|block| before.get(block.id()).is_none()) {
+            if let Some(damage) = block.damage() {
+                let action = "what it hid shows again; the block is not merged; restore or remove the file and \
+                              restart";
+                self.observer.event(&Event::repaired(damage.clone(), action));
+            }
         }
     }
 

@@ -195,6 +195,14 @@ impl MetricsStore {
             let mut logs = interim.logs.lock();
             logs.check_open()?;
             let replayed = replay.finish(logs.ends())?;
+            let hidden = replay.behind_lost_marks();
+            if !hidden.is_empty()
+                && let Err(e) = logs.write_out_of_order(&[], &hidden)
+            {
+                // Nothing is lost here: it is tried again with the next start.
+                let work = "logging out-of-order samples again whose chunks were lost";
+                self.observer.event(&Event::Failed { work, reason: e.to_string() });
+            }
             head.succeed(&interim, &mut logs, |number| replay.named(number));
             head.logs.lock().spare(replayed.spare_refs.iter().copied());
             self.published.write().live = head.clone();

@@ -134,10 +134,11 @@ impl MetricsStore {
 
     /// The blocks that may be merged. Blocks of out-of-order samples in a time whose in-order samples the head still
     /// has are not: merged with others they would pass for all of that time, and replay would take the head's for
-    /// stored.
+    /// stored. Nor are blocks whose tombstones cannot be read: what was deleted would be back for good.
     fn mergeable(&self) -> Vec<Candidate> {
         let published = self.published.read();
-        let metas = published.blocks.blocks().iter().map(|block| block.meta());
+        let sound = published.blocks.blocks().iter().filter(|block| block.damage().is_none());
+        let metas = sound.map(|block| block.meta());
         let whole = |meta: &&BlockMeta| meta.max_time <= published.from || !meta.has_hint(FROM_OUT_OF_ORDER);
         metas.filter(whole).map(BlockMeta::candidate).collect()
     }
