@@ -64,7 +64,7 @@ impl Components {
                 u64::try_from(flags.scrape.timestamp_tolerance_ns).unwrap_or(0),
             ),
             append: AppendOptions {
-                metadata: false,
+                metadata: flags.features.metadata_wal_records,
                 exemplars: flags.features.exemplar_storage,
                 start_timestamps: flags.features.created_timestamp_zero_ingestion
                     || flags.features.st_storage,

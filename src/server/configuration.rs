@@ -264,6 +264,7 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
             },
             segment_len: positive(flags.storage.wal_segment_size, default.wal.segment_len),
         },
+        round_every: millis(flags.storage.block_reload_interval_ms),
         no_lock_file: flags.storage.no_lockfile,
         metrics: metrics::Options {
             min_block: flags.storage.min_block_duration_ms,
@@ -274,6 +275,8 @@ pub fn storage_options(flags: &Flags, config: &Config) -> StorageOptions {
                 flags.storage.max_block_chunk_segment_size,
                 default.metrics.block_segment_bytes,
             ),
+            log_metadata: flags.features.metadata_wal_records,
+            merge_overlapping: flags.storage.allow_overlapping_compaction,
             start_t: flags.features.st_storage,
             histogram_start_t: flags.features.histograms_st_encoding,
             zero_at_start: flags.features.created_timestamp_zero_ingestion,

@@ -79,13 +79,13 @@ impl Storage {
         let root = Path::new("");
         disk.create_dir_all(root).map_err(StorageError::io_while("creating", disk.display(root)))?;
         let (lock, clean_start) = take_lock(&*disk, &options)?;
-        let Options { limits, wal, sync, background, .. } = options;
+        let Options { limits, wal, sync, background, round_every, .. } = options;
         let context = Context { disk: disk.clone(), clock, observer: observer.clone(), wal };
         let metrics = Arc::new(MetricsStore::open(context, options.metrics, limits.metrics)?);
         let stores: Vec<Arc<dyn Store>> = vec![metrics.clone()];
         let retention = Retention::new(disk.clone(), limits.size);
         let rounds = Rounds::default();
-        let upkeep = Upkeep { stores, retention, sync, background, observer, rounds };
+        let upkeep = Upkeep { stores, retention, sync, round_every, background, observer, rounds };
         let upkeep = Arc::new(upkeep);
         let worker = Worker::start(upkeep.clone())?;
         let replay = |store: &Arc<dyn Store>| {

@@ -1,8 +1,10 @@
 //! Settings of a data directory: those that stay while it is open, and those that may change.
 
+use std::time::Duration;
+
 use storage_base::retention::SizeLimit;
 use storage_base::wal::WriterOptions;
-use storage_base::worker::SyncPolicy;
+use storage_base::worker::{ROUND, SyncPolicy};
 
 /// Settings of a data directory and of each of its stores. [`Options::default`] is what Prometheus does without flags.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,8 @@ pub struct Options {
     pub wal: WriterOptions,
     /// When write-ahead logs are synced.
     pub sync: SyncPolicy,
+    /// How often blocks are looked for on disk, and retention and merging are considered.
+    pub round_every: Duration,
     /// Whether to do without the lock file.
     pub no_lock_file: bool,
     /// Whether blocks are merged and memory is written out in the background.
@@ -27,6 +31,7 @@ impl Default for Options {
             limits: Limits::default(),
             wal: WriterOptions::default(),
             sync: SyncPolicy::SegmentEnd,
+            round_every: ROUND,
             no_lock_file: false,
             background: true,
             metrics: storage_metrics::Options::default(),

@@ -51,7 +51,7 @@ features! {
     fast_startup = "fast-startup", NoEffect("start-up does not depend on it here"), "State file for a faster start.";
     histograms_st_encoding = "histograms-st-encoding", Works, "Histogram chunks with start timestamps.";
     memory_snapshot_on_shutdown = "memory-snapshot-on-shutdown", NotYet, "Snapshot of the head at shutdown.";
-    metadata_wal_records = "metadata-wal-records", NotYet, "Metadata in the write-ahead log.";
+    metadata_wal_records = "metadata-wal-records", Works, "Metadata in the write-ahead log.";
     native_histograms = "native-histograms", Instead("scrape_native_histograms in the configuration file"), "Without effect, as in Prometheus.";
     old_ui = "old-ui", NoEffect("there is one web interface only"), "The former web interface.";
     ooo_native_histograms = "ooo-native-histograms", AlwaysOn, "Always on.";

@@ -20,9 +20,8 @@ use crate::store::Store;
 
 /// How often the thread looks for what is due.
 const TICK: Duration = Duration::from_secs(1);
-/// How often blocks are looked for on disk, and retention and merging are considered. Source: Prometheus
-/// `DefaultBlockReloadInterval`.
-const ROUND: Duration = Duration::from_secs(60);
+/// How often rounds are done by default. Source: Prometheus `DefaultBlockReloadInterval`.
+pub const ROUND: Duration = Duration::from_secs(60);
 
 /// When write-ahead logs are made durable. Commits always reach the operating system before they are acknowledged, so a
 /// crash of the process loses nothing under either policy; this bounds what a power cut may take.
@@ -43,6 +42,8 @@ pub struct Upkeep {
     pub retention: Retention,
     /// When logs are synced.
     pub sync: SyncPolicy,
+    /// How often blocks are looked for on disk, and retention and merging are considered.
+    pub round_every: Duration,
     /// Whether rounds that are due are done, or only counted.
     pub background: bool,
     /// Hears what fails.
@@ -120,7 +121,7 @@ impl Upkeep {
         if self.check_ready().is_err() {
             return;
         }
-        let due = last.round.elapsed() >= ROUND || self.stores.iter().any(|store| store.is_due());
+        let due = last.round.elapsed() >= self.round_every || self.stores.iter().any(|store| store.is_due());
         match (due, self.background) {
             (true, true) => self.report("background work", self.round()),
             (true, false) => {

@@ -13,6 +13,8 @@ pub struct Options {
     pub out_of_order_chunk_samples: u8,
     /// Largest chunk segment file of a block in bytes.
     pub block_segment_bytes: u64,
+    /// Whether blocks are merged because their times overlap.
+    pub merge_overlapping: bool,
     /// Whether metadata goes into the write-ahead log (`--enable-feature=metadata-wal-records`).
     pub log_metadata: bool,
     /// Whether the logs carry start timestamps (`--enable-feature=st-storage`). Needs [`FloatEncoding::Xor2`], or
@@ -35,6 +37,7 @@ impl Default for Options {
             samples_per_chunk: 120,
             out_of_order_chunk_samples: 32,
             block_segment_bytes: 512 << 20,
+            merge_overlapping: true,
             log_metadata: false,
             start_t: false,
             histogram_start_t: false,

@@ -26,6 +26,7 @@ fn open(disk: &SimDisk, options: Options) -> (Arc<MetricsStore>, Upkeep) {
         stores: vec![store.clone()],
         retention: Retention::new(disk, options.limits.size),
         sync: options.sync,
+        round_every: options.round_every,
         background: options.background,
         observer,
         rounds: Rounds::default(),

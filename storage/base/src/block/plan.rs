@@ -63,19 +63,22 @@ pub fn block_ranges(min: i64, max: i64) -> Vec<i64> {
         .collect()
 }
 
-/// The next merge, if there is one to do. `ranges` as [`block_ranges`] gives them.
-pub fn next_merge(blocks: &[Candidate], ranges: &[i64]) -> Option<Merge> {
+/// The next merge, if there is one to do. `ranges` as [`block_ranges`] gives them; `overlaps` allows merging blocks
+/// because they overlap.
+pub fn next_merge(blocks: &[Candidate], ranges: &[i64], overlaps: bool) -> Option<Merge> {
     let mut blocks = blocks.to_vec();
     blocks.sort_by_key(|block| (block.class, block.min_t, block.id));
-    blocks.chunk_by(|a, b| a.class == b.class).find_map(|blocks| next_merge_of_class(blocks, ranges))
+    blocks
+        .chunk_by(|a, b| a.class == b.class)
+        .find_map(|blocks| next_merge_of_class(blocks, ranges, overlaps))
 }
 
-fn next_merge_of_class(blocks: &[Candidate], ranges: &[i64]) -> Option<Merge> {
+fn next_merge_of_class(blocks: &[Candidate], ranges: &[i64], overlaps: bool) -> Option<Merge> {
     let merge = |blocks: &[Candidate], reason| Merge {
         blocks: blocks.iter().map(|block| block.id).collect(),
         reason,
     };
-    if let Some(group) = first_overlap(blocks) {
+    if overlaps && let Some(group) = first_overlap(blocks) {
         return Some(merge(group, Reason::Overlap));
     }
     let (_newest, blocks) = blocks.split_last()?;
@@ -168,7 +171,7 @@ mod tests {
     }
 
     fn plan(blocks: &[Candidate]) -> Option<(Vec<u64>, Reason)> {
-        next_merge(blocks, &[20, 60, 180, 540, 1620]).map(|merge| (numbers(merge.blocks), merge.reason))
+        next_merge(blocks, &[20, 60, 180, 540, 1620], true).map(|merge| (numbers(merge.blocks), merge.reason))
     }
 
     #[test]
@@ -228,6 +231,15 @@ mod tests {
         ] {
             assert_eq!(plan(&blocks(times)), want, "{times:?}");
         }
+    }
+
+    #[test]
+    fn overlaps_are_left_alone_where_they_may_not_be_merged() {
+        let ranges = [20, 60];
+        let overlapping = blocks(&[(0, 20), (0, 20), (60, 80), (80, 100)]);
+        assert_eq!(next_merge(&overlapping, &ranges, true).map(|merge| merge.reason), Some(Reason::Overlap));
+        assert_eq!(next_merge(&overlapping, &ranges, false).map(|merge| merge.reason), Some(Reason::Level));
+        assert_eq!(next_merge(&overlapping[..2], &ranges, false), None);
     }
 
     #[test]

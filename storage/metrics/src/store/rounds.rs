@@ -111,7 +111,7 @@ impl Store for MetricsStore {
 impl MetricsStore {
     fn merge_all(&self) -> Result<(), StorageError> {
         let ranges = block_ranges(self.options.min_block, self.options.max_block);
-        while let Some(plan) = next_merge(&self.mergeable(), &ranges) {
+        while let Some(plan) = next_merge(&self.mergeable(), &ranges, self.options.merge_overlapping) {
             if self.is_stopping() {
                 return Ok(());
             }
