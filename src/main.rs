@@ -1,5 +1,6 @@
 //! The process: arguments to [`server::run`] or to [`tool::run`], the outcome to an exit code.
 
+mod allocator;
 mod builtin;
 mod clock;
 mod host;
@@ -14,10 +15,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use config::flags::{self, Command};
-
-/// Why not the system's: docs/decisions.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // They are cleared whole for the first byte that is touched: a quarter of the time of a replay, and memory that is

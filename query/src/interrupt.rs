@@ -25,7 +25,9 @@ pub struct Interrupt<'a> {
     /// Bytes of the results of operations that ended, and of what the query holds all the time.
     kept: AtomicUsize,
     max_bytes: usize,
-    /// Both are counted there too.
+    /// The most that one operation took.
+    most: AtomicUsize,
+    /// All are counted there too.
     memory: &'a MemoryBudget,
     work: AtomicU64,
     /// Whether other threads may help.
@@ -51,6 +53,7 @@ impl<'a> Interrupt<'a> {
             deadline,
             working: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
             max_bytes,
             memory,
             work: AtomicU64::new(0),
@@ -134,6 +137,7 @@ impl<'a> Interrupt<'a> {
     /// are gone.
     pub fn ended(&self, result: usize, freed: usize) -> Result<(), QueryError> {
         let working = self.working.swap(0, Ordering::Relaxed);
+        self.most.fetch_max(working, Ordering::Relaxed);
         self.kept.fetch_sub(freed, Ordering::Relaxed);
         let kept = self.kept.fetch_add(result, Ordering::Relaxed).saturating_add(result);
         let shared = self.memory.take(result);
@@ -150,7 +154,9 @@ impl<'a> Interrupt<'a> {
 
 impl Drop for Interrupt<'_> {
     fn drop(&mut self) {
-        self.memory.give_back(*self.working.get_mut() + *self.kept.get_mut());
+        let left = *self.working.get_mut() + *self.kept.get_mut();
+        self.memory.give_back(left);
+        self.memory.done(left.max(*self.most.get_mut()));
     }
 }
 

@@ -27,7 +27,7 @@ pub use annotations::Annotations;
 pub use error::QueryError;
 pub use grid::Grid;
 pub use interrupt::Interrupt;
-pub use memory::MemoryBudget;
+pub use memory::{Hold, MemoryBudget};
 pub use pos::Pos;
 pub use sample_count::SampleCount;
 pub use times::{RangeTimes, Threads, Times};

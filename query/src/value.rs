@@ -70,6 +70,16 @@ impl QueryValue {
         }
     }
 
+    /// About how many bytes the value takes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Scalar(_) => size_of::<Self>(),
+            Self::String(text) => size_of::<Self>() + text.v.len(),
+            Self::Vector(samples) => samples.iter().map(VectorSample::bytes).sum(),
+            Self::Matrix(series) => series.iter().map(Series::bytes).sum(),
+        }
+    }
+
     /// The value as an instant vector, a scalar as one sample without labels; `None` for other types.
     pub fn into_vector(self) -> Option<Vec<VectorSample>> {
         match self {
@@ -111,6 +121,16 @@ pub struct VectorSample {
     pub value: Value,
 }
 
+/// What a histogram takes, about, when nobody shares it.
+const HISTOGRAM_BYTES: usize = 512;
+
+impl VectorSample {
+    fn bytes(&self) -> usize {
+        let histogram = if matches!(self.value, Value::Histogram(_)) { HISTOGRAM_BYTES } else { 0 };
+        size_of::<Self>() + self.labels.packed().len() + histogram
+    }
+}
+
 /// One series of a matrix. At any time it has a float or a histogram, not both.
 #[derive(Clone, Debug)]
 pub struct Series {
@@ -126,6 +146,11 @@ impl Series {
     /// How many samples the series has.
     pub fn len(&self) -> usize {
         self.floats.iter().count() + self.histograms.len()
+    }
+
+    fn bytes(&self) -> usize {
+        let points = 16 * self.floats.places() + HISTOGRAM_BYTES * self.histograms.len();
+        size_of::<Self>() + self.labels.packed().len() + points
     }
 
     /// Whether the series has no sample.

@@ -18,7 +18,9 @@ use storage::{
     Compression, FloatEncoding, Limits, Options as StorageOptions, SizeLimit, WriterOptions, metrics,
 };
 
+use super::memory_limit::{MemoryLimit, of_readers};
 use super::millis;
+use crate::allocator::release_memory;
 use crate::builtin;
 use crate::host::Machine;
 
@@ -190,25 +192,19 @@ pub fn language(flags: &Flags) -> Features {
 }
 
 /// What clients may ask of the store.
-pub fn read_limits(flags: &Flags) -> door::limits::Limits {
+pub fn read_limits(flags: &Flags, memory: Option<MemoryLimit>) -> door::limits::Limits {
     door::limits::Limits {
         timeout: millis(flags.query.timeout_ms),
         max_queries: usize::try_from(flags.query.max_concurrency).unwrap_or(1),
-        memory: Arc::new(MemoryBudget::new(memory_of_queries())),
+        memory: Arc::new(MemoryBudget::with_release(of_readers(memory), release_memory)),
     }
 }
 
-/// Half of all memory, in bytes; what queries take of the store is counted nowhere else.
-fn memory_of_queries() -> usize {
-    super::memory_limit::available()
-        .map_or(usize::MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(usize::MAX))
-}
-
 /// Settings of queries.
-pub fn promql_options(flags: &Flags, config: &Config) -> door::promql::Options {
+pub fn promql_options(flags: &Flags, config: &Config, memory: Option<MemoryLimit>) -> door::promql::Options {
     door::promql::Options {
         engine: EngineOptions {
-            max_bytes: EngineOptions::default().max_bytes.min(memory_of_queries()),
+            max_bytes: EngineOptions::default().max_bytes.min(of_readers(memory)),
             max_samples: usize::try_from(flags.query.max_samples).unwrap_or(usize::MAX),
             lookback_delta: flags.query.lookback_delta_ms,
             default_interval: config.global.evaluation_interval_ms,

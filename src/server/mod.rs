@@ -171,9 +171,17 @@ async fn serve(
     // The store, then what reads and writes it: its log is replayed meanwhile.
     let storage = open_storage(&flags, &first, clock.clone(), control.clone()).await?;
     registry.register(storage.clone());
-    let limits = read_limits(&flags);
+    let (memory, wrong) = memory_limit::find(flags.memory_limit_ratio);
+    if let Some(wrong) = wrong {
+        tracing::warn!("{wrong}");
+    }
+    let limits = read_limits(&flags, memory);
+    if let Some(limit) = memory {
+        tracing::info!(bytes = limit.bytes, from = limit.source, "Memory limit");
+        tokio::spawn(memory_limit::keep(limit, limits.memory.clone(), quit.clone()));
+    }
     let active = open_active_queries(&flags, limits.max_queries, clock.clone());
-    let promql = promql_options(&flags, &first.loaded.config);
+    let promql = promql_options(&flags, &first.loaded.config, memory);
     let door = Arc::new(Door::new(storage.clone(), limits, promql, query_metrics, active));
     let mut components = Components::start(&flags, &registry, &clock, &storage, &door);
     api.open(Parts {

@@ -6,6 +6,7 @@
 mod alerts;
 mod answers;
 mod bad_input;
+mod bounds;
 mod browser;
 mod crash;
 mod differential;

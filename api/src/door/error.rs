@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::read::ReadError;
+use query::QueryError;
 
 /// Why something could not be looked up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum DoorError {
     /// The store could not answer.
     #[error("{0}")]
     Store(ReadError),
+    /// There is no memory for it.
+    #[error("{0}")]
+    Memory(QueryError),
     /// The work panicked, or was ended with the server.
     #[error("{doing}: {reason}")]
     Ended {

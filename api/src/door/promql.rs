@@ -10,7 +10,7 @@ use model::read::SeriesSource;
 use promql::ast::Expr;
 use promql::parse::Features;
 use promql::{Engine, EngineOptions, Prepared, QueryContext, QueryResult};
-use query::{MemoryBudget, QueryError, Threads, Times};
+use query::{Hold, MemoryBudget, QueryError, Threads, Times};
 use storage::Storage;
 use tokio::sync::oneshot;
 
@@ -63,6 +63,7 @@ pub(super) struct PromQl {
     features: Features,
     metrics: Arc<QueryMetrics>,
     active: Option<Arc<ActiveQueries>>,
+    memory: Arc<MemoryBudget>,
 }
 
 impl PromQl {
@@ -72,12 +73,13 @@ impl PromQl {
         metrics: Arc<QueryMetrics>,
         active: Option<ActiveQueries>,
     ) -> Self {
-        let engine = EngineOptions { memory, ..options.engine };
+        let engine = EngineOptions { memory: memory.clone(), ..options.engine };
         Self {
             engine: ArcSwap::from_pointee(Engine::new(engine)),
             features: options.features,
             metrics,
             active: active.map(Arc::new),
+            memory,
         }
     }
 }
@@ -113,7 +115,7 @@ impl Door {
             Refused::Closed => QueryError::Cancelled(QUEUE),
         })?;
         let _cancel_on_drop = bounds.cancel_on_drop();
-        let PromQl { engine, metrics, active, .. } = &self.promql;
+        let PromQl { engine, metrics, active, memory, .. } = &self.promql;
         let query = Query { storage: self.core.storage.clone(), metrics: metrics.clone(), bounds, options };
         let (send, receive) = oneshot::channel();
         let prepared = match query.prepare(&engine.load(), expr, times) {
@@ -128,18 +130,26 @@ impl Door {
             Some(result) => {
                 drop(permit);
                 let len = result.as_ref().map_or(0, |result| answer.text_len(result));
-                match write_on_this_thread(len, move |place| answer.write(result, send, place)) {
+                let held = held(memory, &result, len);
+                let write = move |place| {
+                    answer.write(result, send, place);
+                    drop(held);
+                };
+                match write_on_this_thread(len, write) {
                     Ok(()) => return receive.await.map_err(|_| internal("no answer")),
                     Err(write) => tokio::task::spawn_blocking(move || write(Place::Blocking)),
                 }
             }
             None => {
-                let (active, text) = (active.clone(), text.to_owned());
+                let (active, text, memory) = (active.clone(), text.to_owned(), memory.clone());
                 tokio::task::spawn_blocking(move || {
                     let entry = active.as_ref().and_then(|active| active.enter(&text));
                     let result = query.run(&prepared, &*query.storage.snapshot());
+                    let len = result.as_ref().map_or(0, |result| answer.text_len(result));
+                    let held = held(&memory, &result, len);
                     drop((entry, permit));
                     answer.write(result, send, Place::Blocking);
+                    drop(held);
                 })
             }
         };
@@ -244,6 +254,12 @@ impl Query {
             queue_time: self.bounds.queue_time,
         })
     }
+}
+
+/// Holds what a result takes, and the part of its text that is in memory, until it is written.
+fn held(memory: &Arc<MemoryBudget>, result: &Result<QueryResult, QueryError>, text: usize) -> Option<Hold> {
+    const TEXT_MAX: usize = 1 << 20;
+    result.as_ref().ok().map(|result| memory.hold(result.value.bytes() + text.min(TEXT_MAX)))
 }
 
 fn panicked() -> Option<Result<QueryResult, QueryError>> {

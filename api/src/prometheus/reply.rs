@@ -108,7 +108,7 @@ impl From<DoorError> for ApiError {
         let kind = match e {
             DoorError::Timeout { .. } => ErrorKind::Timeout,
             DoorError::Cancelled => ErrorKind::Canceled,
-            DoorError::Store(_) => ErrorKind::Execution,
+            DoorError::Store(_) | DoorError::Memory(_) => ErrorKind::Execution,
             DoorError::Ended { .. } => ErrorKind::Internal,
         };
         Self::new(kind, e.to_string())

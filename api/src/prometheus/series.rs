@@ -64,9 +64,14 @@ fn reply<T: Send + 'static>(
     found: Listing<T>,
     write: impl Fn(&mut JsonWriter, &T) + Send + 'static,
 ) -> Reply {
-    let (items, truncated) = query.truncate(found.items);
-    let mut reply = Reply::stream(move |json| json.list(&items, |json, item| write(json, item)));
-    reply.warnings = found.warnings;
+    let Listing { items, warnings, held } = found;
+    let (items, truncated) = query.truncate(items);
+    let mut reply = Reply::stream(move |json| {
+        json.list(&items, |json, item| write(json, item));
+        drop(items);
+        drop(held);
+    });
+    reply.warnings = warnings;
     if truncated { reply.warn(TRUNCATED) } else { reply }
 }
 

@@ -3,6 +3,9 @@
 //! One file for each kind of data: [`series`] for metrics.
 
 mod series;
+mod watch;
+
+pub use watch::{Unwatched, Watch};
 
 pub use series::{Columns, Cursor, Hints, Selection, Series, SeriesSet, SeriesSource};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ReadError;
+use super::{ReadError, Watch};
 use crate::histogram::FloatHistogram;
 use crate::labels::Labels;
 use crate::matcher::Matcher;
@@ -142,6 +142,9 @@ pub trait Series: Send + Sync {
     }
 }
 
+/// What a selected series takes beside its labels, at least.
+const SERIES_BYTES: usize = 128;
+
 /// Series that answer a selection, and what went wrong without spoiling the answer.
 pub struct SeriesSet {
     /// In ascending label order, each label set once, unless the hints allow otherwise.
@@ -158,6 +161,15 @@ pub trait SeriesSource: Send + Sync {
     /// The series that match and may have samples within the time bounds. Some may turn out to have none: a source need
     /// not look further than at the bounds of chunks.
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError>;
+
+    /// As [`select`](Self::select), while `watch` looks on. A source whose answers may be long tells it of them as they
+    /// grow.
+    fn select_watched(&self, selection: &Selection, watch: &dyn Watch) -> Result<SeriesSet, ReadError> {
+        watch.grown(0)?;
+        let set = self.select(selection)?;
+        watch.grown(set.series.iter().map(|series| SERIES_BYTES + series.labels().packed().len()).sum())?;
+        Ok(set)
+    }
 
     /// Whether [`select`](Self::select) and [`at_most`](Self::at_most) for this selection, and reading the series, may
     /// wait for a disk. False means that all of it is in memory or was mapped into memory recently. A forecast for

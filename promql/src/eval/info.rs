@@ -179,7 +179,7 @@ impl Evaluator<'_> {
             limit: 0,
             hints: Hints::default(),
         };
-        let selected = super::select::select(self.source, &selection)?;
+        let (selected, _) = super::select::select(self.source, &selection, self.interrupt)?;
         selected.warnings.iter().for_each(|warning| self.annotations.add_store_warning(warning));
         let selector = |gives| InstantSelector {
             selection: 0,

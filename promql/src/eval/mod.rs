@@ -64,8 +64,6 @@ use crate::stats::{QueryStats, Timings};
 /// What a step of the widest accumulator takes, at least.
 const STEP_BYTES: usize = 64;
 
-/// What a selected series takes, at least.
-const SERIES_BYTES: usize = 128;
 /// What a value at a step takes.
 const PLACE_BYTES: usize = 8;
 
@@ -190,14 +188,16 @@ impl<'a> Evaluator<'a> {
         let mut selected = Vec::with_capacity(plan.selections.len());
         for selection in &plan.selections {
             interrupt.check(STAGE_EVALUATION)?;
-            let mut found = select::select(source, selection)?;
+            let (mut found, mut bytes) = select::select(source, selection, interrupt)?;
             if selection.hints.labels.is_some() && found.has_type_or_unit() {
                 // Then a name alone does not tell whether series stay distinct without it.
                 let hints = Hints { labels: None, ..selection.hints.clone() };
-                found = select::select(source, &Selection { hints, ..selection.clone() })?;
+                interrupt.freed(bytes);
+                (found, bytes) =
+                    select::select(source, &Selection { hints, ..selection.clone() }, interrupt)?;
             }
             found.warnings.iter().for_each(|warning| annotations.add_store_warning(warning));
-            interrupt.ended(found.series.len().saturating_mul(SERIES_BYTES), 0)?;
+            interrupt.ended(bytes, 0)?;
             selected.push(Arc::new(found));
         }
         Ok(Self {

@@ -1,10 +1,11 @@
 //! Series selected from the store, and their decoding into columns.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use model::read::{Columns, ReadError, Selection, Series, SeriesSource};
+use model::read::{Columns, ReadError, Selection, Series, SeriesSource, Watch};
 use query::QueryError;
-use query::interrupt::STAGE_EVALUATION;
+use query::interrupt::{Interrupt, STAGE_EVALUATION};
 
 /// The answer to one selection.
 pub(crate) struct Selected {
@@ -23,10 +24,38 @@ impl Selected {
     }
 }
 
-/// Asks the store.
-pub(crate) fn select(source: &dyn SeriesSource, selection: &Selection) -> Result<Selected, QueryError> {
-    let set = source.select(selection).map_err(store_error)?;
-    Ok(Selected { series: set.series, warnings: set.warnings, type_or_unit: OnceLock::new() })
+/// Counts what a selection takes while it grows.
+struct Counted<'i> {
+    interrupt: &'i Interrupt<'i>,
+    bytes: AtomicUsize,
+    /// Why the selection was ended.
+    ended: OnceLock<QueryError>,
+}
+
+impl Watch for Counted<'_> {
+    fn grown(&self, bytes: usize) -> Result<(), ReadError> {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let grown = self.interrupt.allocated(bytes).and_then(|()| self.interrupt.check(STAGE_EVALUATION));
+        grown.map_err(|e| {
+            // The first reason counts.
+            let _ = self.ended.set(e);
+            ReadError::Cancelled
+        })
+    }
+}
+
+/// Asks the store. What the answer takes is counted as taken by the operation under way; also returns how much that is.
+pub(crate) fn select(
+    source: &dyn SeriesSource,
+    selection: &Selection,
+    interrupt: &Interrupt<'_>,
+) -> Result<(Selected, usize), QueryError> {
+    let counted = Counted { interrupt, bytes: AtomicUsize::new(0), ended: OnceLock::new() };
+    let set = source.select_watched(selection, &counted);
+    let Counted { bytes, ended, .. } = counted;
+    let set = set.map_err(|e| ended.into_inner().unwrap_or_else(|| store_error(e)))?;
+    let bytes = bytes.into_inner();
+    Ok((Selected { series: set.series, warnings: set.warnings, type_or_unit: OnceLock::new() }, bytes))
 }
 
 /// Reads all samples of a series; with `stats_only`, histograms are reduced to their figures.

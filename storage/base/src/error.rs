@@ -49,6 +49,9 @@ pub enum StorageError {
     /// The store closes, and what was under way breaks off.
     #[error("the store is closing")]
     Stopping,
+    /// The reader wants no answer any more.
+    #[error("reading was cancelled")]
+    Cancelled,
     /// The store was closed before.
     #[error("the store is closed")]
     Closed,
@@ -109,6 +112,7 @@ impl From<StorageError> for model::read::ReadError {
             StorageError::Corrupt(Corruption { file, offset, reason }) => {
                 Self::Corrupt { file, offset, reason }
             }
+            StorageError::Cancelled => Self::Cancelled,
             other => Self::Failed(other.to_string()),
         }
     }

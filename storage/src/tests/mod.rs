@@ -14,6 +14,7 @@ mod model_test;
 mod read_only;
 mod replay;
 mod start_t;
+mod watched;
 mod worker;
 
 #[path = "../../testing/store.rs"]

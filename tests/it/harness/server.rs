@@ -31,17 +31,27 @@ impl Server {
     /// The same with another path of readiness.
     pub fn start_at(dir: &Path, config: &str, flags: &[&str], ready: &str) -> Self {
         std::fs::write(dir.join("trivium.yml"), config).unwrap();
-        Self::run(dir, flags, ready)
+        let port = free_port();
+        Self::run(dir, port, Self::command(dir, port, flags), ready)
+    }
+
+    /// Starts the server as [`Server::start`] does, with variables of the environment.
+    pub fn start_with(dir: &Path, config: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        std::fs::write(dir.join("trivium.yml"), config).unwrap();
+        let port = free_port();
+        let mut command = Self::command(dir, port, flags);
+        command.envs(environment.iter().copied());
+        Self::run(dir, port, command, "/-/ready")
     }
 
     /// Starts on the configuration that is there.
     pub fn restart(dir: &Path, flags: &[&str]) -> Self {
-        Self::run(dir, flags, "/-/ready")
+        let port = free_port();
+        Self::run(dir, port, Self::command(dir, port, flags), "/-/ready")
     }
 
-    fn run(dir: &Path, flags: &[&str], ready: &str) -> Self {
-        let port = free_port();
-        let process = Process::start(&mut Self::command(dir, port, flags), &dir.join("trivium.log"));
+    fn run(dir: &Path, port: u16, mut command: Command, ready: &str) -> Self {
+        let process = Process::start(&mut command, &dir.join("trivium.log"));
         let mut server = Self { process, port, dir: dir.to_owned() };
         eventually("the server to be ready", Duration::from_secs(30), || {
             assert!(server.process.ended().is_none(), "the server ended:\n{}", server.process.log());

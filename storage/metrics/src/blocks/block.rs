@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::read::{Columns, Selection};
+use model::read::{Columns, Selection, Watch};
 use model::{Labels, Matcher};
 use rayon::prelude::*;
 use storage_base::block::{Block, Ulid, block_id};
@@ -166,12 +166,19 @@ impl MetricsBlock {
         selection: &Selection,
         wanted: Projection<'b>,
         make: impl Fn() -> F + Sync,
+        watch: &dyn Watch,
     ) -> Result<Vec<T>, StorageError> {
         let ids = select(&*self.index, &selection.matchers)?.into_vec();
         let read = |ids: &[u32]| -> Result<Vec<T>, StorageError> {
             let mut entries = Entries::new(self, selection, wanted);
             let found = ids.iter().filter_map(|id| entries.read(*id).transpose());
             let mut found: Vec<BlockSeries> = found.collect::<Result<_, _>>()?;
+            let bytes = |series: &BlockSeries| {
+                2 * size_of::<BlockSeries>()
+                    + series.labels.packed().len()
+                    + series.chunks.len() * size_of::<ChunkMeta>()
+            };
+            watch.grown(found.iter().map(bytes).sum()).map_err(|_| StorageError::Cancelled)?;
             if selection.hints.newest {
                 self.find_newest(&mut found, selection);
             }
@@ -386,7 +393,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use model::MatchOp;
-    use model::read::Hints;
+    use model::read::{Hints, Unwatched};
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -473,7 +480,10 @@ mod tests {
             assert!(whole.iter().all(|(_, times)| times.len() > 5 && times.last() == Some(&newest)));
             assert!(found.iter().all(|(_, times)| times.len() <= 5 && times.last() == Some(&newest)));
             let of = |series: BlockSeries| series.newest.map(|(t, _)| t);
-            assert_eq!(block.select_all(&selection, Projection::ALL, || of).unwrap(), [Some(newest); 2]);
+            assert_eq!(
+                block.select_all(&selection, Projection::ALL, || of, &Unwatched).unwrap(),
+                [Some(newest); 2]
+            );
         }
         let names = |matchers| block.label_names(&selection(matchers, 0, 0)).unwrap();
         assert_eq!(names(vec![]), ["__name__", "i", "odd"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use model::append::SeriesRef;
-use model::read::{Columns, Selection};
+use model::read::{Columns, Selection, Unwatched};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, MutexGuard, RwLockReadGuard};
 use storage_base::StorageError;
@@ -88,7 +88,7 @@ impl HeadView {
         selection: &Selection,
         subset: Subset,
     ) -> Result<Vec<(Labels, SeriesRef)>, StorageError> {
-        let found = self.found(selection, subset, Projection::ALL)?;
+        let found = self.found(selection, subset, Projection::ALL, &Unwatched)?;
         Ok(found.into_iter().map(|found| (found.labels, found.series)).collect())
     }
 

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use model::Labels;
 use model::append::SeriesRef;
 use model::labels::METADATA_LABELS;
-use model::read::Selection;
+use model::read::{Selection, Unwatched, Watch};
 use rayon::prelude::*;
 use storage_base::StorageError;
 use storage_base::bytes::prefetch::prefetch;
@@ -23,6 +23,7 @@ use crate::blocks::block_writer::SymbolTable;
 use crate::head::series::{Open, Series};
 use crate::head::table::SeriesTable;
 use crate::read::head_view::{HeadView, Subset};
+use crate::read::selected::SELECTED_BYTES;
 
 /// Series whose labels are read under one lock of the index.
 const BATCH: usize = 512;
@@ -66,6 +67,7 @@ impl HeadView {
         selection: &Selection,
         subset: Subset,
         wanted: Projection<'_>,
+        watch: &dyn Watch,
     ) -> Result<Vec<FoundSeries>, StorageError> {
         let (slots, search) = {
             let index = self.index();
@@ -80,11 +82,11 @@ impl HeadView {
             (slots, Search { selection, subset, ordered, names, ranks })
         };
         if slots.len() <= FEW_SERIES {
-            return Ok(self.in_order_of_labels(vec![self.part(&slots, &search)], &search));
+            return Ok(self.in_order_of_labels(vec![self.part(&slots, &search, watch)?], &search));
         }
         let len = slots.len().div_ceil(4 * rayon::current_num_threads()).max(BATCH);
-        let parts = slots.par_chunks(len).map(|slots| self.part(slots, &search)).collect();
-        Ok(self.in_order_of_labels(parts, &search))
+        let parts = slots.par_chunks(len).map(|slots| self.part(slots, &search, watch));
+        Ok(self.in_order_of_labels(parts.collect::<Result<_, _>>()?, &search))
     }
 
     /// Matching series with some samples in the selected time, ascending by labels, which are not put together.
@@ -93,7 +95,7 @@ impl HeadView {
         selection: &Selection,
         subset: Subset,
     ) -> Result<Vec<SeriesRef>, StorageError> {
-        let found = self.found(selection, subset, Projection::ORDER)?;
+        let found = self.found(selection, subset, Projection::ORDER, &Unwatched)?;
         Ok(found.into_iter().map(|found| found.series).collect())
     }
 
@@ -129,12 +131,13 @@ impl HeadView {
     }
 
     /// Those of some slots that have chunks in the selected time.
-    fn part(&self, slots: &[u32], search: &Search<'_>) -> Matches {
+    fn part(&self, slots: &[u32], search: &Search<'_>, watch: &dyn Watch) -> Result<Matches, StorageError> {
         let Search { selection, subset, ordered, names, ranks } = search;
         let mut part = Matches::default();
         part.found.reserve(slots.len());
         let mut labels_of = LabelsOf::new(names.as_deref());
         for slots in slots.chunks(BATCH) {
+            let mut bytes = 0;
             let index = self.index();
             for (at, &slot) in slots.iter().enumerate() {
                 if let Some(cell) = slots.get(at + AHEAD).and_then(|slot| self.slot(*slot)) {
@@ -148,6 +151,7 @@ impl HeadView {
                 let newest =
                     if selection.hints.newest { self.newest(reference, &series, selection) } else { None };
                 let labels = labels_of.list(&index, series.pairs);
+                bytes += SELECTED_BYTES + labels.packed().len();
                 part.found.push(FoundSeries { labels, series: reference, newest });
                 if *ordered {
                     let key = |pair: PairId| match ranks {
@@ -158,8 +162,10 @@ impl HeadView {
                     part.ends.push(part.keys.len());
                 }
             }
+            drop(index);
+            watch.grown(bytes).map_err(|_| StorageError::Cancelled)?;
         }
-        part
+        Ok(part)
     }
 
     /// The newest float in the selected time, if the series ends in it and has nothing but in-order floats.

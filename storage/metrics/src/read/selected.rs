@@ -20,6 +20,9 @@ pub(super) enum SeriesPart {
     Head(Arc<HeadView>, SeriesRef),
 }
 
+/// What a selected series takes beside its labels, about.
+pub(crate) const SELECTED_BYTES: usize = size_of::<Selected>() + 64;
+
 /// A selected series: its labels, and where its samples are.
 pub(crate) struct Selected {
     pub(super) labels: Labels,

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::read::{ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource};
+use model::read::{
+    ReadError, Selection, Series as SelectedSeries, SeriesSet, SeriesSource, Unwatched, Watch,
+};
 use rayon::prelude::*;
 use storage_base::StorageError;
 use storage_base::block::Block;
@@ -76,25 +78,30 @@ fn merge(first: Vec<Box<Selected>>, second: Vec<Box<Selected>>) -> Vec<Box<Selec
 impl Snapshot {
     /// The series that match; with all labels and ascending by them, unless the hints want less.
     #[expect(clippy::vec_box, reason = "as for `merge`")]
-    pub(crate) fn selected(&self, selection: &Selection) -> Result<Vec<Box<Selected>>, StorageError> {
+    pub(crate) fn selected(
+        &self,
+        selection: &Selection,
+        watch: &dyn Watch,
+    ) -> Result<Vec<Box<Selected>>, StorageError> {
         let mut selected = Vec::new();
         // Series of several sources are distinguished by all of their labels, and are put together in their order.
         let sources = self.blocks(selection).count() + self.heads(selection).count();
         let sole = sources == 1 && selection.limit == 0;
         let wanted = if sole { Projection::of(&selection.hints) } else { Projection::ALL };
         for block in self.blocks(selection) {
-            let found = block.select_all(selection, wanted, || {
+            let make = || {
                 let block = Arc::new(block.clone());
                 move |series| {
                     let BlockSeries { labels, chunks, deleted, newest, .. } = series;
                     let part = SeriesPart::Block { block: block.clone(), chunks, deleted };
                     Box::new(Selected::new(labels, part, newest, selection))
                 }
-            })?;
+            };
+            let found = block.select_all(selection, wanted, make, watch)?;
             selected = merge(selected, found);
         }
         for head in self.heads(selection) {
-            let found = head.found(selection, Subset::All, wanted)?;
+            let found = head.found(selection, Subset::All, wanted, watch)?;
             let part = |found: FoundSeries| {
                 let part = SeriesPart::Head(head.clone(), found.series);
                 Box::new(Selected::new(found.labels, part, found.newest, selection))
@@ -128,7 +135,12 @@ impl SeriesSource for Snapshot {
     }
 
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {
-        let selected = self.selected(selection)?.into_iter();
+        self.select_watched(selection, &Unwatched)
+    }
+
+    fn select_watched(&self, selection: &Selection, watch: &dyn Watch) -> Result<SeriesSet, ReadError> {
+        watch.grown(0)?;
+        let selected = self.selected(selection, watch)?.into_iter();
         let series = selected.map(|series| series as Box<dyn SelectedSeries>).collect();
         Ok(SeriesSet { series, warnings: self.warnings() })
     }

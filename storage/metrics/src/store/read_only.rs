@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::Labels;
-use model::read::{Selection, Series};
+use model::read::{Selection, Series, Unwatched};
 use storage_base::block::{Block, BlockSet, block_id};
 use storage_base::fs::{Disk, OverlayDisk};
 use storage_base::observer::Observer;
@@ -64,7 +64,7 @@ impl ReadOnly {
     /// The series that match, in the order in which Prometheus's tools give them: by labels, but by number where
     /// nothing but the head answers and `sorted` is not asked for.
     pub fn select(&self, selection: &Selection, sorted: bool) -> Result<Vec<StoredSeries>, StorageError> {
-        let mut selected = self.snapshot.selected(selection)?;
+        let mut selected = self.snapshot.selected(selection, &Unwatched)?;
         if !sorted && self.blocks.overlapping(selection.min_t, selection.max_t).next().is_none() {
             selected.sort_by_key(|series| series.log_ref());
         }
