@@ -67,7 +67,18 @@ fn jobs_inherit() {
     assert_eq!(config.global.scrape_timeout_ms, 5_000);
     assert_eq!((job.scrape_interval_ms, job.scrape_timeout_ms), (5_000, 5_000));
     assert_eq!((job.limits.samples, job.limits.labels, job.limits.body_size), (9, 3, 1024));
-    assert!(job.scrape_native_histograms);
+    assert!(job.scrape_native_histograms && !job.limits.any_body_size);
+    for (global, job_text, want) in [
+        ("", "", (0, false)),
+        ("", "body_size_limit: 0", (0, true)),
+        ("body_size_limit: 0B", "", (0, true)),
+        ("body_size_limit: 0", "body_size_limit: 1KB", (1024, false)),
+        ("body_size_limit: 1KB", "body_size_limit: 0", (1024, true)),
+    ] {
+        let limits =
+            self::config(&format!("global: {{{global}}}\n{}", self::job(job_text))).scrape_configs[0].limits;
+        assert_eq!((limits.body_size, limits.any_body_size), want, "{global:?} {job_text:?}");
+    }
     assert_eq!(job.scrape_protocols[0], global::ScrapeProtocol::PrometheusProto);
     assert_eq!((job.metrics_path.as_str(), job.scheme.as_str()), ("/metrics", "http"));
     assert!(

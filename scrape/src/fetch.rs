@@ -18,6 +18,9 @@ use super::target::Target;
 
 /// Of an answer that is not used this much is read, for the sake of the connection.
 const MAX_DISCARDED_BYTES: u64 = 1 << 20;
+/// Bytes of an uncompressed body where nothing else is configured: many times the largest that are known of, and few
+/// enough for a target that never ends not to take the server's memory.
+const DEFAULT_BODY_LIMIT: u64 = 256 << 20;
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// Why a target gave nothing; texts are Prometheus's.
@@ -155,8 +158,9 @@ impl Fetcher {
             },
             timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
             body_limit: match job.limits.body_size {
+                1.. => job.limits.body_size.unsigned_abs(),
+                0 if !job.limits.any_body_size => DEFAULT_BODY_LIMIT,
                 ..=0 => u64::MAX,
-                limit => limit.unsigned_abs(),
             },
             fallback: job.fallback_scrape_protocol.map(format_of),
             buffers,

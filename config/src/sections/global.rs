@@ -142,6 +142,8 @@ impl ScrapeProtocol {
 pub struct ScrapeLimits {
     /// Bytes of an uncompressed body; a negative size is no limit either, and is not replaced by the global one.
     pub body_size: i64,
+    /// Whether a `body_size` of 0 was written, and is not what is left out: bodies of any size are taken then.
+    pub any_body_size: bool,
     /// Samples after metric relabelling.
     pub samples: u64,
     /// Targets of a job after relabelling.
@@ -260,6 +262,7 @@ impl ScrapeLimits {
         let mut or = |name, outer| f.uint(name, 0).map(|limit| if limit == 0 { outer } else { limit });
         let mut limits = Self {
             body_size: 0,
+            any_body_size: false,
             samples: or("sample_limit", outer.samples)?,
             targets: or("target_limit", outer.targets)?,
             labels: or("label_limit", outer.labels)?,
@@ -267,9 +270,10 @@ impl ScrapeLimits {
             label_value_length: or("label_value_length_limit", outer.label_value_length)?,
             keep_dropped_targets: or("keep_dropped_targets", outer.keep_dropped_targets)?,
         };
-        limits.body_size = match f.size("body_size_limit")? {
-            0 => outer.body_size,
-            size => size,
+        (limits.body_size, limits.any_body_size) = match f.size_opt("body_size_limit")? {
+            None => (outer.body_size, outer.any_body_size),
+            Some(0) => (outer.body_size, true),
+            Some(size) => (size, false),
         };
         Ok(limits)
     }

@@ -176,10 +176,15 @@ impl<'n> Fields<'n> {
 
     /// A size in bytes; 0 when missing.
     pub fn size(&mut self, name: &'static str) -> Result<i64, Fault> {
-        self.read(name, 0, |node| {
+        Ok(self.size_opt(name)?.unwrap_or(0))
+    }
+
+    /// As [`Fields::size`]; `None` where nothing is written.
+    pub fn size_opt(&mut self, name: &'static str) -> Result<Option<i64>, Fault> {
+        self.read(name, None, |node| {
             let text = text(node)
                 .map_err(|_| format!("expected a size such as 512MB, found {}", node.describe()))?;
-            parse_size(&text).map_err(|e| e.to_string())
+            parse_size(&text).map(Some).map_err(|e| e.to_string())
         })
     }
 
