@@ -109,7 +109,7 @@ pub const FLAGS: &[Flag] = &[
         "web.read-timeout",
         Kind::Duration,
         "5m",
-        "Longest time to read a request, and to keep an idle connection.",
+        "Longest time for a request's head, then for its body, and to keep an idle connection.",
     ),
     any("web.max-connections", Kind::Int, "512", "Most simultaneous connections, over all listeners."),
     any(

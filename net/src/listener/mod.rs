@@ -1,6 +1,11 @@
-//! The listener: accepts connections up to a limit, serves HTTP/1.1 and HTTP/2 on them, ends them in time.
+//! The listener: accepts connections up to a limit, serves HTTP/1.1 on them, ends them in time. As Go's server it speaks
+//! no HTTP/2 without TLS.
 
+mod request_body;
 mod request_line;
+#[cfg(test)]
+mod tests;
+mod write_stall;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,19 +22,28 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+pub use request_body::{BodyTimeout, RequestBody};
 use request_line::RequestLineEncoder;
+use write_stall::WriteStall;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long connections that are busy when the server stops may go on.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a client may take nothing of an answer. Prometheus sets no limit there; this one leaves room for a client
+/// that is suspended for a while.
+const WRITE_STALL: Duration = Duration::from_secs(5 * 60);
+/// Bytes of a request's head that are taken, as in Go: its `DefaultMaxHeaderBytes` and 4 KiB more.
+const HEAD_LIMIT: usize = (1 << 20) + 4096;
+
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Simultaneous connections over all listeners; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Within which a request's head must arrive.
+    /// Within which a request's head must arrive, counted from the connection's begin or the answer before; and again
+    /// its body, counted from the head's arrival.
     pub read_timeout: Duration,
 }
 
@@ -59,7 +73,9 @@ pub struct BindError {
 /// ready.
 pub async fn serve<S, B>(listeners: Vec<TcpListener>, service: S, limits: Limits, stop: CancellationToken)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send,
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send,
     S: Sync + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
@@ -95,7 +111,9 @@ struct Server<S> {
 
 impl<S, B> Server<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send,
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send,
     S: Sync + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
@@ -135,18 +153,26 @@ async fn serve_connection<S, B>(
     limits: Limits,
     watcher: Watcher,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send,
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send,
     S: 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     // Answers are written whole or in large pieces; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request| service.clone().call(request));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.read_timeout);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250);
-    let stream = TokioIo::new(RequestLineEncoder::new(stream));
-    let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        service.clone().call(request.map(|body| RequestBody::new(body, limits.read_timeout)))
+    });
+    // Told the protocol, it does not wait without a limit for the bytes that would show it.
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.read_timeout)
+        .max_buf_size(HEAD_LIMIT);
+    let stream = TokioIo::new(RequestLineEncoder::new(WriteStall::new(stream, WRITE_STALL)));
+    let connection = builder.serve_connection(stream, service).into_owned();
     if let Err(e) = watcher.watch(connection).await {
         tracing::debug!(err = %e, peer = %peer, "Connection ended");
     }
