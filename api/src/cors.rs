@@ -12,8 +12,6 @@ use model::regexp::Regexp;
 pub struct Origins {
     /// A text that it matches.
     pub allowed: Regexp,
-    /// Whether that is any.
-    pub any: bool,
 }
 
 /// Middleware for API routes: answers `OPTIONS` with 204 and marks answers to allowed origins.
@@ -35,9 +33,6 @@ pub async fn allow(State(origins): State<Arc<Origins>>, request: Request, next: 
     );
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        if origins.any { HeaderValue::from_static("*") } else { origin },
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response
 }

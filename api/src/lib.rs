@@ -9,6 +9,7 @@ pub mod door;
 pub mod http_metrics;
 mod lifecycle;
 pub mod prometheus;
+mod request_check;
 pub mod ui;
 
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,7 @@ use alerting::{notify, rules};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
@@ -140,11 +141,13 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
         .route("/metrics", get(metrics))
         .route("/version", get(prometheus::status::version))
         .merge(ui::routes())
-        .layer(CompressionLayer::new().gzip(true).quality(tower_http::CompressionLevel::Fastest))
+        .layer(
+            CompressionLayer::new().gzip(true).deflate(true).quality(tower_http::CompressionLevel::Fastest),
+        )
         .layer(from_fn_with_state(http_metrics, http_metrics::count))
         .with_state(api);
     if prefix.is_empty() {
-        return routes;
+        return routes.layer(from_fn(request_check::check));
     }
     // A nested "/" is the prefix without a slash at its end; with one it is a path of its own.
     let (home, query) = (format!("{prefix}/"), format!("{prefix}/query"));
@@ -158,6 +161,7 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
         )
         .route(&home, get(move || async move { redirect(&query) }))
         .nest(&prefix, routes)
+        .layer(from_fn(request_check::check))
 }
 
 /// A redirect with status 302, as Prometheus uses.

@@ -19,7 +19,6 @@ use api::door::metrics::QueryMetrics;
 use api::{Api, Parts};
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
-use model::regexp::Regexp;
 use model::time::Clock;
 use net::listener::{self, BindError};
 use storage::{Storage, StorageError};
@@ -317,10 +316,7 @@ fn api_options(
         prefix: flags.web.route_prefix.trim_end_matches('/').to_owned(),
         external_url,
         page_title: flags.web.page_title.clone(),
-        cors: Arc::new(api::cors::Origins {
-            allowed: flags.web.cors_origin.clone(),
-            any: Regexp::anchored(".*").is_ok_and(|any| any == flags.web.cors_origin),
-        }),
+        cors: Arc::new(api::cors::Origins { allowed: flags.web.cors_origin.clone() }),
         lookback_delta: flags.query.lookback_delta_ms,
         flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
         started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),

@@ -14,6 +14,7 @@ mod failing_targets;
 mod fakes;
 mod harness;
 mod interchange;
+mod listener;
 mod reload;
 mod replay;
 mod scrape;

@@ -123,11 +123,8 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or("").to_owned();
-        let is_form = parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|v| v.trim_start().starts_with("application/x-www-form-urlencoded"));
+        let is_form =
+            parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(is_form);
         let body = match (&parts.method, is_form) {
             (&Method::POST | &Method::PUT, true) => {
                 axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|e| {
@@ -139,6 +136,12 @@ impl<S: Send + Sync> FromRequest<S> for Params {
         };
         Ok(Self::parse([&body[..], query.as_bytes()]))
     }
+}
+
+/// Whether a content type is a form's, in any case and with any parameters.
+fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// Users are not told apart yet: every request is the one tenant's.
@@ -253,6 +256,19 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(parse_seconds_or_duration(text).ok(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn content_types_of_forms() {
+        for (content_type, want) in [
+            ("application/x-www-form-urlencoded", true),
+            (" Application/X-WWW-Form-URLencoded ; charset=UTF-8", true),
+            ("application/x-www-form-urlencoded-not", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_form(content_type), want, "{content_type}");
         }
     }
 
