@@ -4,7 +4,7 @@
 //! Of the file, [`yaml`] holds what was written, with positions; [`configuration`] what it means, with every
 //! default applied; [`load`] goes from one to the other, [`reload`] does so for all files whole or not at all, and
 //! [`print`] writes the checked configuration as Prometheus prints it. Each section has a file of its own in
-//! [`sections`]: its type, how it is read, what it refuses.
+//! [`sections`]: its type, how it is read, what it refuses. [`web`] is the listener's own file.
 
 pub mod configuration;
 pub mod context;
@@ -20,6 +20,7 @@ mod suggestion;
 pub mod unsupported;
 pub mod url;
 mod variables;
+pub mod web;
 pub mod yaml;
 
 pub use configuration::Config;
