@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a client may take nothing of an answer. Prometheus sets no limit there; this one leaves room for a client
 /// that is suspended for a while.
 const WRITE_STALL: Duration = Duration::from_secs(5 * 60);
+/// Stands for never: later than anything runs, and a time that the clock can say.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Bytes of a request's head that are taken, as in Go: its `DefaultMaxHeaderBytes` and 4 KiB more.
 const HEAD_LIMIT: usize = (1 << 20) + 4096;
 
@@ -43,7 +45,7 @@ pub struct Limits {
     /// Simultaneous connections over all listeners; further ones wait to be accepted.
     pub max_connections: usize,
     /// Within which a request's head must arrive, counted from the connection's begin or the answer before; and again
-    /// its body, counted from the head's arrival.
+    /// its body, counted from the head's arrival. 0 is no limit, as in Go.
     pub read_timeout: Duration,
 }
 
@@ -79,6 +81,8 @@ where
     S: Sync + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    let read_timeout = if limits.read_timeout.is_zero() { NEVER } else { limits.read_timeout.min(NEVER) };
+    let limits = Limits { read_timeout, ..limits };
     let graceful = Arc::new(GracefulShutdown::new());
     let server = Server {
         service,

@@ -47,10 +47,13 @@ struct Echoing {
 
 impl Echoing {
     async fn start(max_connections: usize) -> Self {
+        Self::start_with(Limits { max_connections, read_timeout: READ_TIMEOUT }).await
+    }
+
+    async fn start_with(limits: Limits) -> Self {
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let limits = Limits { max_connections, read_timeout: READ_TIMEOUT };
         tokio::spawn(serve(vec![listener], Echo, limits, stop.clone()));
         Self { address, stop }
     }
@@ -127,6 +130,15 @@ async fn a_trickled_body_is_ended_and_its_request_told_why() {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.contains("no body: the body did not arrive within 300ms"), "{answer:?}");
     trickle.abort();
+}
+
+#[tokio::test]
+async fn no_time_limit_and_an_endless_one_are_the_same() {
+    for read_timeout in [Duration::ZERO, Duration::MAX] {
+        let server = Echoing::start_with(Limits { max_connections: 3, read_timeout }).await;
+        let answer = server.ask(GOOD).await;
+        assert!(answer.ends_with("\r\n\r\nhi"), "{read_timeout:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]
