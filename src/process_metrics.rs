@@ -119,7 +119,11 @@ mod tests {
     fn figures_of_this_process_are_sane() {
         let mut out = Gather::default();
         Process::new(SystemTime::now()).collect(&mut out);
-        let value = |name: &str| out.families().find(|(n, _)| *n == name).map(|(_, f)| f.lines[0].value);
+        let value = |name: &str| {
+            out.families()
+                .find(|(n, _)| *n == name)
+                .and_then(|(_, f)| f.lines().next().map(|line| line.value))
+        };
         assert!(value("process_resident_memory_bytes").unwrap() > 500_000.0);
         assert!(value("process_open_fds").unwrap() >= 3.0);
         assert!(value("go_threads").unwrap() >= 1.0);

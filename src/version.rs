@@ -6,8 +6,21 @@ pub const PROMETHEUS: &str = "3.14.0";
 pub const TRIVIUM: &str = env!("CARGO_PKG_VERSION");
 /// Stands for the branch where Prometheus names one, so that answers tell what is running.
 const BRANCH: &str = "trivium";
-/// What stands for the Go version: this server has none.
-const RUNTIME: &str = "rust";
+/// What stands for the Go version: the compiler, such as `rustc 1.95.0 (…)`.
+const RUNTIME: &str = match option_env!("TRIVIUM_COMPILER") {
+    Some(compiler) => compiler,
+    None => "rust",
+};
+/// Who built it; whoever packages sets it.
+const BUILD_USER: &str = match option_env!("TRIVIUM_BUILD_USER") {
+    Some(user) => user,
+    None => "",
+};
+/// When the commit was made, `YYYYMMDD-hh:mm:ss`; "" where the build did not know it.
+const BUILD_DATE: &str = match option_env!("TRIVIUM_BUILD_DATE") {
+    Some(date) => date,
+    None => "",
+};
 
 /// The commit that was built, where the build knew it.
 pub fn revision() -> &'static str {
@@ -32,6 +45,8 @@ pub fn build() -> api::BuildInfo {
         revision: revision(),
         branch: BRANCH,
         runtime: RUNTIME,
+        user: BUILD_USER,
+        date: BUILD_DATE,
     }
 }
 
@@ -39,11 +54,18 @@ pub fn build() -> api::BuildInfo {
 pub fn long() -> String {
     format!(
         "trivium, version {TRIVIUM} (compatible with prometheus, version {PROMETHEUS}, branch: {BRANCH}, revision: {})\n  \
-         platform: {}/{}",
+         build user:       {BUILD_USER}\n  build date:       {BUILD_DATE}\n  toolchain:        {RUNTIME}\n  \
+         platform:         {}/{}\n  tags:             {}",
         revision(),
         std::env::consts::OS,
-        architecture()
+        architecture(),
+        tags()
     )
+}
+
+/// What was built in or left out.
+fn tags() -> &'static str {
+    if api::ui::is_built() { "ui" } else { "noui" }
 }
 
 /// `prometheus_build_info`
@@ -57,7 +79,7 @@ impl telemetry::Collect for BuildInfo {
             ("goos", std::env::consts::OS),
             ("goversion", RUNTIME),
             ("revision", revision()),
-            ("tags", ""),
+            ("tags", tags()),
             ("version", PROMETHEUS),
         ];
         let help = "A metric with a constant '1' value labeled by version, revision, branch, goversion from which \

@@ -8,6 +8,8 @@ use telemetry::{Collect, Gather};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::notifications::{Notifications, RELOAD_FAILED, STARTING, STOPPING};
+
 /// Whether clients are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -28,6 +30,7 @@ pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 pub struct Control {
     readiness: AtomicU8,
     config_yaml: ArcSwap<String>,
+    gogc: AtomicI64,
     /// 1 or 0; the last successful reload's time in milliseconds.
     reload_successful: AtomicU8,
     reload_success_ms: AtomicI64,
@@ -35,19 +38,27 @@ pub struct Control {
     replay: [AtomicU64; 3],
     reloads: mpsc::Sender<ReloadRequest>,
     quit: CancellationToken,
+    notifications: Arc<Notifications>,
 }
 
 impl Control {
     /// The state of a server that starts. Reload requests go to `reloads`; `quit` is cancelled to end the server.
-    pub fn new(reloads: mpsc::Sender<ReloadRequest>, quit: CancellationToken) -> Self {
+    pub fn new(
+        reloads: mpsc::Sender<ReloadRequest>,
+        quit: CancellationToken,
+        notifications: Arc<Notifications>,
+    ) -> Self {
+        notifications.add(STARTING);
         Self {
             readiness: AtomicU8::new(Readiness::Starting as u8),
             config_yaml: ArcSwap::default(),
+            gogc: AtomicI64::new(0),
             reload_successful: AtomicU8::new(0),
             reload_success_ms: AtomicI64::new(0),
             replay: Default::default(),
             reloads,
             quit,
+            notifications,
         }
     }
 
@@ -64,6 +75,19 @@ impl Control {
     /// Says whether clients are served from now on.
     pub fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(readiness as u8, Ordering::Release);
+        match readiness {
+            Readiness::Starting | Readiness::Replaying => {}
+            Readiness::Ready => self.notifications.remove(STARTING),
+            Readiness::Stopping => {
+                self.notifications.add(STOPPING);
+                self.notifications.close();
+            }
+        }
+    }
+
+    /// What the operator should know of the server's state.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// The configuration in force, as YAML without secrets.
@@ -71,16 +95,24 @@ impl Control {
         self.config_yaml.load().as_str().to_owned()
     }
 
+    /// `runtime.gogc` of the configuration in force, which has no effect here but is shown.
+    pub fn gogc(&self) -> i64 {
+        self.gogc.load(Ordering::Relaxed)
+    }
+
     /// Notes that a configuration was applied.
-    pub fn reloaded(&self, yaml: String, now_ms: i64) {
+    pub fn reloaded(&self, yaml: String, gogc: i64, now_ms: i64) {
+        self.gogc.store(gogc, Ordering::Relaxed);
         self.config_yaml.store(Arc::new(yaml));
         self.reload_success_ms.store(now_ms, Ordering::Relaxed);
         self.reload_successful.store(1, Ordering::Relaxed);
+        self.notifications.remove(RELOAD_FAILED);
     }
 
     /// Notes that a configuration was refused; the one before stays in force.
     pub fn reload_failed(&self) {
         self.reload_successful.store(0, Ordering::Relaxed);
+        self.notifications.add(RELOAD_FAILED);
     }
 
     /// Whether the last reload succeeded, and when one last did.

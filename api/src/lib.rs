@@ -8,21 +8,26 @@ pub mod cors;
 pub mod door;
 pub mod http_metrics;
 mod lifecycle;
+mod metrics;
+pub mod notifications;
 pub mod prometheus;
 mod request_check;
+mod rfc3339;
 pub mod ui;
+mod user_assets;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use alerting::{notify, rules};
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use model::time::Clock;
-use telemetry::{Registry, exposition};
+use telemetry::Registry;
 use tower_http::compression::CompressionLayer;
 
 use control::Control;
@@ -46,6 +51,12 @@ pub struct Options {
     pub cors: Arc<cors::Origins>,
     /// `--query.lookback-delta` in milliseconds, for the UI.
     pub lookback_delta: i64,
+    /// `--web.user-assets`: the directory served under `/user`; `None` for none.
+    pub user_assets: Option<PathBuf>,
+    /// What the server can do, by area and name.
+    pub features: BTreeMap<&'static str, BTreeMap<&'static str, bool>>,
+    /// `--web.search.max-limit` where the search API is on; 0 for no limit.
+    pub search_max_limit: Option<usize>,
     /// All flags with their values.
     pub flags: Vec<(String, String)>,
     /// When the server started, in milliseconds.
@@ -66,6 +77,10 @@ pub struct BuildInfo {
     pub branch: &'static str,
     /// Stands for the Go version where Prometheus names one.
     pub runtime: &'static str,
+    /// Who built it.
+    pub user: &'static str,
+    /// When, as Prometheus writes it.
+    pub date: &'static str,
 }
 
 /// What exists once the store is open.
@@ -90,13 +105,16 @@ pub struct Api {
     pub registry: Registry,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    metrics_handler: Arc<metrics::HandlerFigures>,
     parts: OnceLock<Parts>,
 }
 
 impl Api {
     /// An API without store yet.
     pub fn new(options: Options, control: Arc<Control>, registry: Registry, clock: Arc<dyn Clock>) -> Self {
-        Self { options, control, registry, clock, parts: OnceLock::new() }
+        let metrics_handler = Arc::new(metrics::HandlerFigures::default());
+        registry.register(metrics_handler.clone());
+        Self { options, control, registry, clock, metrics_handler, parts: OnceLock::new() }
     }
 
     /// Gives it the parts, once.
@@ -128,7 +146,7 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
     let origins = api.options.cors.clone();
     let api_v1 = prometheus::routes()
         .layer(from_fn_with_state(api.clone(), lifecycle::gate))
-        .route("/status/walreplay", get(prometheus::status::wal_replay))
+        .merge(prometheus::early_routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
         .layer(from_fn_with_state(origins, cors::allow));
     let prefix = api.options.prefix.clone();
@@ -138,9 +156,10 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
         .route("/-/healthy", get(lifecycle::healthy))
         .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/-/quit", post(lifecycle::quit).put(lifecycle::quit))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::metrics))
         .route("/version", get(prometheus::status::version))
         .merge(ui::routes())
+        .merge(user_assets::routes(api.options.user_assets.as_ref()))
         .layer(
             CompressionLayer::new().gzip(true).deflate(true).quality(tower_http::CompressionLevel::Fastest),
         )
@@ -167,12 +186,4 @@ pub fn router(api: Arc<Api>, http_metrics: Arc<HttpMetrics>) -> Router {
 /// A redirect with status 302, as Prometheus uses.
 fn redirect(location: &str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, location.to_owned())]).into_response()
-}
-
-/// `/metrics`
-async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let format = exposition::Format::negotiate(accept);
-    ([(header::CONTENT_TYPE, format.content_type())], exposition::write(&api.registry.gather(), format))
-        .into_response()
 }

@@ -20,6 +20,7 @@ pub mod target;
 mod target_loop;
 
 pub use append::AppendOptions;
+pub use config::scrape::ScrapeJob;
 pub use manager::{ApplyError, Manager, Options, PreparedJobs};
 pub use metadata::MetadataCache;
 pub use metrics::ScrapeMetrics;

@@ -1,5 +1,6 @@
 //! The parts that a configuration drives: discovery, scraping, rules, notification.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,10 @@ impl Components {
             outage_tolerance_ms: flags.rules.for_outage_tolerance_ms,
             for_grace_period_ms: flags.rules.for_grace_period_ms,
             resend_delay_ms: flags.rules.resend_delay_ms,
+            concurrent_evals: flags
+                .features
+                .concurrent_rule_eval
+                .then(|| usize::try_from(flags.rules.max_concurrent_evals).unwrap_or(0)),
             features: language(flags),
             ..rules::Options::default()
         };
@@ -160,6 +165,15 @@ impl Components {
         }
         let config = &loaded.config;
         let external_labels = &config.global.external_labels;
+        // The last that can fail, because it takes effect at once.
+        let query_log = Some(&config.global.query_log_file).filter(|path| !path.is_empty());
+        if let Err(e) = self.door.set_query_log(query_log.map(Path::new)) {
+            control.reload_failed();
+            let path = &config.global.query_log_file;
+            return Err(format!(
+                "query_log_file {path:?} cannot be opened: {e}; correct the path or its permissions"
+            ));
+        }
         self.storage.set_limits(limits);
         self.door.set_default_interval(config.global.evaluation_interval_ms);
 
@@ -178,7 +192,7 @@ impl Components {
         };
         self.rules.apply(settings, rules).await;
 
-        control.reloaded(config.to_yaml(), now_ms);
+        control.reloaded(config.to_yaml(), config.runtime.gogc, now_ms);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 mod components;
 mod configuration;
 mod events;
+mod features;
 mod memory_limit;
 mod store_log;
 
@@ -16,6 +17,7 @@ use api::control::{Control, Readiness, ReloadRequest};
 use api::door::Door;
 use api::door::active_queries::{self, ActiveQueries};
 use api::door::metrics::QueryMetrics;
+use api::notifications::Notifications;
 use api::{Api, Parts};
 use config::ConfigError;
 use config::flags::{Flags, LogLevel, Severity};
@@ -145,12 +147,15 @@ async fn serve(
 
     // Numbers, state and API: the listener answers before the store is open.
     let registry = Registry::default();
-    let control = Arc::new(Control::new(reloads, quit.clone()));
+    let subscribers = usize::try_from(flags.web.max_notifications_subscribers).unwrap_or(0);
+    let notifications = Arc::new(Notifications::new(subscribers, clock.clone()));
+    let control = Arc::new(Control::new(reloads, quit.clone(), notifications.clone()));
     let http_metrics = Arc::new(api::http_metrics::HttpMetrics::default());
     let query_metrics = Arc::new(QueryMetrics::default());
     registry.register(Arc::new(crate::process_metrics::Process::new(started)));
     registry.register(Arc::new(version::BuildInfo));
     registry.register(control.clone());
+    registry.register(notifications);
     registry.register(http_metrics.clone());
     registry.register(query_metrics.clone());
     let api = Arc::new(Api::new(
@@ -318,6 +323,12 @@ fn api_options(
         page_title: flags.web.page_title.clone(),
         cors: Arc::new(api::cors::Origins { allowed: flags.web.cors_origin.clone() }),
         lookback_delta: flags.query.lookback_delta_ms,
+        user_assets: Some(&flags.web.user_assets).filter(|path| !path.is_empty()).map(PathBuf::from),
+        search_max_limit: flags
+            .features
+            .search_api
+            .then(|| usize::try_from(flags.web.search_max_limit).unwrap_or(0)),
+        features: features::of(flags),
         flags: flags.listing(&first.loaded.config.storage.tsdb.retention),
         started_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         build: version::build(),

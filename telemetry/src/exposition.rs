@@ -1,4 +1,4 @@
-//! Writes gathered families in the text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0.
+//! The formats of `/metrics`: which one a client wants, and the text formats, Prometheus 0.0.4 and OpenMetrics 1.0.0.
 
 use std::fmt::Write;
 
@@ -7,58 +7,97 @@ use model::labels::METRIC_NAME;
 
 use super::registry::{Family, Gather, Kind};
 
-/// A text format of `/metrics`.
+/// A format of `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// Text.
+    Text(TextFormat),
+    /// `io.prometheus.client.MetricFamily`, each with its length in front.
+    Protobuf,
+}
+
+/// A text format of `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextFormat {
     /// Prometheus text 0.0.4.
-    Text,
+    Prometheus,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
 }
 
-impl Format {
-    /// The better of the formats that an Accept header allows; text when it says nothing of either.
-    pub fn negotiate(accept: &str) -> Self {
-        let mut best = (Self::Text, 0.0);
+/// How names beyond ASCII are to be written, as the Accept header asks for it. All names here are ASCII: it is only
+/// repeated in the answer.
+const ESCAPINGS: [&str; 4] = ["underscores", "allow-utf-8", "dots", "values"];
+
+/// A format with the escaping that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The format.
+    pub format: Format,
+    escaping: &'static str,
+}
+
+impl Negotiated {
+    /// The best of the formats that an Accept header allows; text when it says nothing of any.
+    pub fn of(accept: &str) -> Self {
+        let text = Format::Text(TextFormat::Prometheus);
+        let mut best = (Self { format: text, escaping: ESCAPINGS[0] }, 0.0);
         for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
-            let format = match parts.next() {
-                Some("application/openmetrics-text") => Self::OpenMetrics,
-                Some("text/plain" | "*/*" | "text/*") => Self::Text,
+            let media = parts.next().unwrap_or("");
+            let parameter = |name: &str| {
+                let mut pairs = range.split(';').filter_map(|part| part.trim().split_once('='));
+                pairs.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_matches('"'))
+            };
+            let format = match media {
+                "application/openmetrics-text" => Format::Text(TextFormat::OpenMetrics),
+                "text/plain" | "*/*" | "text/*" => text,
+                "application/vnd.google.protobuf"
+                    if parameter("proto") == Some("io.prometheus.client.MetricFamily")
+                        && parameter("encoding") == Some("delimited") =>
+                {
+                    Format::Protobuf
+                }
                 _ => continue,
             };
-            let q = parts.find_map(|p| p.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
+            let asked = parameter("escaping").unwrap_or(ESCAPINGS[0]);
+            let escaping = ESCAPINGS.into_iter().find(|known| *known == asked).unwrap_or(ESCAPINGS[0]);
+            let q = parameter("q").and_then(|q| q.parse().ok()).unwrap_or(1.0);
             if q > best.1 {
-                best = (format, q);
+                best = (Self { format, escaping }, q);
             }
         }
         best.0
     }
 
     /// The Content-Type of an answer.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
-            Self::OpenMetrics => {
-                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    pub fn content_type(self) -> String {
+        let format = match self.format {
+            Format::Text(TextFormat::Prometheus) => "text/plain; version=0.0.4; charset=utf-8",
+            Format::Text(TextFormat::OpenMetrics) => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8"
             }
-        }
+            Format::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
+        };
+        format!("{format}; escaping={}", self.escaping)
     }
 }
 
-/// Writes all families.
-pub fn write(gathered: &Gather, format: Format) -> String {
+/// Writes all families as text.
+pub fn write(gathered: &Gather, format: TextFormat) -> String {
     let mut out = String::with_capacity(64 * 1024);
     for (name, family) in gathered.families() {
         write_family(&mut out, name, family, format);
     }
-    if format == Format::OpenMetrics {
+    if format == TextFormat::OpenMetrics {
         out.push_str("# EOF\n");
     }
     out
 }
 
-fn write_family(out: &mut String, name: &str, family: &Family, format: Format) {
+fn write_family(out: &mut String, name: &str, family: &Family, format: TextFormat) {
     let kind = match family.kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
@@ -67,17 +106,21 @@ fn write_family(out: &mut String, name: &str, family: &Family, format: Format) {
     };
     // OpenMetrics names a counter's family without the suffix that its line has.
     let family_name = match format {
-        Format::OpenMetrics if family.kind == Kind::Counter => name.strip_suffix("_total").unwrap_or(name),
+        TextFormat::OpenMetrics if family.kind == Kind::Counter => {
+            name.strip_suffix("_total").unwrap_or(name)
+        }
         _ => name,
     };
     let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
     // Writing to a String cannot fail.
     let _ = writeln!(out, "# HELP {family_name} {help}\n# TYPE {family_name} {kind}");
-    for line in &family.lines {
+    for line in family.lines() {
         out.push_str(name);
         out.push_str(line.suffix);
         let mut open = false;
-        for (label, value) in line.labels.iter().filter(|(label, _)| label != METRIC_NAME) {
+        let labels = line.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let bound = line.bound.iter().map(|(name, value)| (*name, value.as_str()));
+        for (label, value) in labels.filter(|(name, _)| *name != METRIC_NAME).chain(bound) {
             out.push(if open { ',' } else { '{' });
             open = true;
             let _ = write!(out, "{label}=\"");
@@ -113,7 +156,7 @@ mod tests {
         h.observe(1.0);
         g.histogram("h_seconds", "H.", &[], &h);
         g.gauge("g", "G.", &[], f64::NAN);
-        let text = write(&g, Format::Text);
+        let text = write(&g, TextFormat::Prometheus);
         assert_eq!(
             text,
             "# HELP a_total Help \\\\ with\\nbreak.\n# TYPE a_total counter\na_total{l=\"q\\\"\\\\\\n\"} 3\n\
@@ -121,24 +164,39 @@ mod tests {
              # HELP h_seconds H.\n# TYPE h_seconds histogram\nh_seconds_bucket{le=\"0.1\"} 0\n\
              h_seconds_bucket{le=\"+Inf\"} 1\nh_seconds_sum 1\nh_seconds_count 1\n"
         );
-        let open_metrics = write(&g, Format::OpenMetrics);
+        let open_metrics = write(&g, TextFormat::OpenMetrics);
         assert!(open_metrics.contains("# TYPE a counter\na_total{"));
         assert!(open_metrics.ends_with("# EOF\n"));
     }
 
     #[test]
     fn negotiation() {
+        let text = Format::Text(TextFormat::Prometheus);
+        let open_metrics = Format::Text(TextFormat::OpenMetrics);
+        let proto =
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
         for (accept, want) in [
-            ("", Format::Text),
-            ("*/*", Format::Text),
+            (String::new(), text),
+            ("*/*".into(), text),
             (
-                "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3",
-                Format::OpenMetrics,
+                "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3".into(),
+                open_metrics,
             ),
-            ("application/openmetrics-text;q=0.2, text/plain;q=0.9", Format::Text),
-            ("application/json", Format::Text),
+            ("application/openmetrics-text;q=0.2, text/plain;q=0.9".into(), text),
+            ("application/json".into(), text),
+            (proto.into(), Format::Protobuf),
+            (format!("{proto};q=0.6,text/plain;q=0.7"), text),
+            (format!("text/plain;q=0.5, {proto};q=0.6"), Format::Protobuf),
+            (proto.replace("delimited", "text"), text),
+            ("application/vnd.google.protobuf".into(), text),
         ] {
-            assert_eq!(Format::negotiate(accept), want, "{accept}");
+            assert_eq!(Negotiated::of(&accept).format, want, "{accept}");
         }
+        assert!(
+            Negotiated::of(&format!("{proto};escaping=allow-utf-8;q=0.6"))
+                .content_type()
+                .ends_with("encoding=delimited; escaping=allow-utf-8")
+        );
+        assert!(Negotiated::of("text/plain;escaping=x").content_type().ends_with("; escaping=underscores"));
     }
 }

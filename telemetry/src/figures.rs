@@ -151,7 +151,7 @@ mod tests {
         let mut out = Gather::default();
         all.collect(&mut out);
         let names: Vec<_> =
-            out.families().map(|(name, family)| (name, family.help, family.lines.len())).collect();
+            out.families().map(|(name, family)| (name, family.help, family.lines().count())).collect();
         assert_eq!(
             names,
             [

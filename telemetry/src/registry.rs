@@ -20,15 +20,76 @@ pub enum Kind {
     Summary,
 }
 
-/// One line of exposition.
+/// The value of one child of a family.
 #[derive(Debug, PartialEq)]
-pub struct Line {
-    /// Appended to the family's name: ``, `_bucket`, `_sum`, `_count`.
-    pub suffix: &'static str,
+pub enum Value {
+    /// Of a counter or a gauge.
+    Number(f64),
+    /// Of a histogram: upper bounds, ascending and ending with +Inf, with cumulative counts.
+    Histogram {
+        /// Bound and observations at or below it.
+        buckets: Vec<(f64, u64)>,
+        /// Of all observations.
+        sum: f64,
+    },
+    /// Of a summary.
+    Summary {
+        /// Quantile and value.
+        quantiles: Vec<(f64, f64)>,
+        /// Observations.
+        count: u64,
+        /// Of all observations.
+        sum: f64,
+    },
+}
+
+/// One child of a family.
+#[derive(Debug, PartialEq)]
+pub struct Metric {
     /// In the order in which they are written.
     pub labels: Vec<(String, String)>,
+    /// Its value.
+    pub value: Value,
+}
+
+/// One line of text exposition.
+#[derive(Debug, PartialEq)]
+pub struct Line<'a> {
+    /// Appended to the family's name: ``, `_bucket`, `_sum`, `_count`.
+    pub suffix: &'static str,
+    /// The child's labels.
+    pub labels: &'a [(String, String)],
+    /// `le` or `quantile` with its text.
+    pub bound: Option<(&'static str, String)>,
     /// The value.
     pub value: f64,
+}
+
+impl Metric {
+    /// Its lines: one for a number, else those of buckets or quantiles, then sum and count.
+    pub fn lines(&self) -> Vec<Line<'_>> {
+        let line = |suffix, bound, value| Line { suffix, labels: &self.labels, bound, value };
+        let bound_text =
+            |bound: f64| if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
+        let mut lines = Vec::new();
+        let (count, sum) = match &self.value {
+            Value::Number(value) => return vec![line("", None, *value)],
+            Value::Histogram { buckets, sum } => {
+                lines.extend(
+                    buckets.iter().map(|(b, n)| line("_bucket", Some(("le", bound_text(*b))), *n as f64)),
+                );
+                (buckets.last().map_or(0, |(_, count)| *count), *sum)
+            }
+            Value::Summary { quantiles, count, sum } => {
+                lines.extend(
+                    quantiles.iter().map(|(q, value)| line("", Some(("quantile", q.to_string())), *value)),
+                );
+                (*count, *sum)
+            }
+        };
+        lines.extend([line("_sum", None, sum), line("_count", None, count as f64)]);
+        lines
+    }
 }
 
 /// One family, ready to be written.
@@ -38,8 +99,15 @@ pub struct Family {
     pub help: &'static str,
     /// Its kind.
     pub kind: Kind,
-    /// Its lines.
-    pub lines: Vec<Line>,
+    /// Its children.
+    pub metrics: Vec<Metric>,
+}
+
+impl Family {
+    /// The lines of all children.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.metrics.iter().flat_map(Metric::lines)
+    }
 }
 
 /// Gathers the families of one reading, sorted by name.
@@ -56,37 +124,40 @@ impl Gather {
 
     /// The value of a counter or gauge with these labels, if it was gathered.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let is = |line: &&Line| {
-            line.suffix.is_empty()
-                && line.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).eq(labels.iter().copied())
+        let is = |metric: &&Metric| {
+            metric.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).eq(labels.iter().copied())
         };
-        self.families.get(name)?.lines.iter().find(is).map(|line| line.value)
+        match self.families.get(name)?.metrics.iter().find(is)?.value {
+            Value::Number(value) => Some(value),
+            Value::Histogram { .. } | Value::Summary { .. } => None,
+        }
     }
 
-    /// A family without lines yet, so that it shows even when nothing was counted.
+    /// A family without children yet, so that it shows even when nothing was counted.
     fn family(&mut self, name: &'static str, help: &'static str, kind: Kind) -> &mut Family {
-        self.families.entry(name).or_insert(Family { help, kind, lines: Vec::new() })
+        self.families.entry(name).or_insert(Family { help, kind, metrics: Vec::new() })
     }
 
-    fn line(
+    fn child(
         &mut self,
         name: &'static str,
         help: &'static str,
         kind: Kind,
         labels: &[(&str, &str)],
-        value: f64,
+        value: Value,
     ) {
-        self.family(name, help, kind).lines.push(Line { suffix: "", labels: owned(labels), value });
+        let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        self.family(name, help, kind).metrics.push(Metric { labels, value });
     }
 
     /// A counter's value; integers are exact up to 2^53.
     pub fn counter(&mut self, name: &'static str, help: &'static str, labels: &[(&str, &str)], value: f64) {
-        self.line(name, help, Kind::Counter, labels, value);
+        self.child(name, help, Kind::Counter, labels, Value::Number(value));
     }
 
     /// A gauge's value.
     pub fn gauge(&mut self, name: &'static str, help: &'static str, labels: &[(&str, &str)], value: f64) {
-        self.line(name, help, Kind::Gauge, labels, value);
+        self.child(name, help, Kind::Gauge, labels, Value::Number(value));
     }
 
     /// A histogram's buckets, sum and count.
@@ -97,17 +168,8 @@ impl Gather {
         labels: &[(&str, &str)],
         h: &Histogram,
     ) {
-        let family = self.family(name, help, Kind::Histogram);
         let (buckets, sum) = h.snapshot();
-        let count = buckets.last().map_or(0, |(_, count)| *count);
-        for (bound, count) in buckets {
-            let mut labels = owned(labels);
-            let bound = if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
-            labels.push(("le".to_owned(), bound));
-            family.lines.push(Line { suffix: "_bucket", labels, value: count as f64 });
-        }
-        family.lines.push(Line { suffix: "_sum", labels: owned(labels), value: sum });
-        family.lines.push(Line { suffix: "_count", labels: owned(labels), value: count as f64 });
+        self.child(name, help, Kind::Histogram, labels, Value::Histogram { buckets, sum });
     }
 
     /// Buckets that somebody else counted, each for itself; one count more than bounds, the last for +Inf.
@@ -119,36 +181,26 @@ impl Gather {
         counts: &[u64],
         sum: f64,
     ) {
-        let family = self.family(name, help, Kind::Histogram);
         let mut total = 0;
-        for (bound, count) in bounds.iter().copied().chain([f64::INFINITY]).zip(counts) {
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+        let cumulative = bounds.zip(counts).map(|(bound, count)| {
             total += count;
-            let bound = if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
-            let labels = vec![("le".to_owned(), bound)];
-            family.lines.push(Line { suffix: "_bucket", labels, value: total as f64 });
-        }
-        family.lines.push(Line { suffix: "_sum", labels: Vec::new(), value: sum });
-        family.lines.push(Line { suffix: "_count", labels: Vec::new(), value: total as f64 });
+            (bound, total)
+        });
+        let buckets = cumulative.collect();
+        self.child(name, help, Kind::Histogram, &[], Value::Histogram { buckets, sum });
     }
 
     /// A sum and a count without quantiles.
     pub fn timing(&mut self, name: &'static str, help: &'static str, count: u64, seconds: f64) {
-        let family = self.family(name, help, Kind::Summary);
-        family.lines.push(Line { suffix: "_sum", labels: Vec::new(), value: seconds });
-        family.lines.push(Line { suffix: "_count", labels: Vec::new(), value: count as f64 });
+        let value = Value::Summary { quantiles: Vec::new(), count, sum: seconds };
+        self.child(name, help, Kind::Summary, &[], value);
     }
 
     /// A summary's quantiles, sum and count.
     pub fn summary(&mut self, name: &'static str, help: &'static str, labels: &[(&str, &str)], s: &Summary) {
-        let family = self.family(name, help, Kind::Summary);
         let (quantiles, count, sum) = s.snapshot();
-        for (q, value) in quantiles {
-            let mut labels = owned(labels);
-            labels.push(("quantile".to_owned(), q.to_string()));
-            family.lines.push(Line { suffix: "", labels, value });
-        }
-        family.lines.push(Line { suffix: "_sum", labels: owned(labels), value: sum });
-        family.lines.push(Line { suffix: "_count", labels: owned(labels), value: count as f64 });
+        self.child(name, help, Kind::Summary, labels, Value::Summary { quantiles, count, sum });
     }
 
     /// Every child of labelled counters.
@@ -174,10 +226,6 @@ impl Gather {
         self.family(name, help, Kind::Summary);
         children.for_each(|labels, s| self.summary(name, help, labels, s));
     }
-}
-
-fn owned(labels: &[(&str, &str)]) -> Vec<(String, String)> {
-    labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
 }
 
 /// Something with numbers to show.

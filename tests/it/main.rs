@@ -18,6 +18,7 @@ mod listener;
 mod reload;
 mod replay;
 mod scrape;
+mod self_description;
 mod start;
 mod start_timestamps;
 mod tidy;

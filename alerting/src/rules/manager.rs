@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::file::RuleFile;
+use super::group::concurrent::Slots;
 use super::group::{Group, RuleContext};
 use super::view::GroupView;
 use super::{Metrics, Querier};
@@ -34,6 +35,9 @@ pub struct Options {
     pub for_grace_period_ms: i64,
     /// `--rules.alert.resend-delay`; default 1 m.
     pub resend_delay_ms: i64,
+    /// `--rules.max-concurrent-evals` with `concurrent-rule-eval`: rules evaluated at once beside one of each group;
+    /// `None` has the rules of a group evaluated one after the other.
+    pub concurrent_evals: Option<usize>,
     /// What the language allows in templates' queries.
     pub features: Features,
     /// Feature `rules-restore-new-groups` and the like: look for alerts of groups that come with a reload, too.
@@ -48,6 +52,7 @@ impl Default for Options {
             outage_tolerance_ms: 3_600_000,
             for_grace_period_ms: 600_000,
             resend_delay_ms: 60_000,
+            concurrent_evals: None,
             features: Features::default(),
             restore_new_groups: false,
         }
@@ -114,8 +119,18 @@ impl Manager {
         metrics: Arc<Metrics>,
     ) -> Self {
         let settings = ArcSwap::from_pointee(RuleSettings::default());
+        let slots = options.concurrent_evals.map(Slots::new);
         Self {
-            context: Arc::new(RuleContext { options, settings, querier, appendable, sink, clock, metrics }),
+            context: Arc::new(RuleContext {
+                options,
+                settings,
+                querier,
+                appendable,
+                sink,
+                clock,
+                metrics,
+                slots,
+            }),
             running: Mutex::default(),
             reload: tokio::sync::Mutex::default(),
             started: watch::Sender::new(false),

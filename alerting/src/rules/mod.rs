@@ -40,11 +40,20 @@ pub struct QueryFailure {
     pub cancelled: bool,
 }
 
+/// Which group asks.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupName<'a> {
+    /// The rule file.
+    pub file: &'a str,
+    /// Its name there.
+    pub name: &'a str,
+}
+
 /// Answers the queries of rules. Blocks; called on blocking threads only.
 pub trait Querier: Send + Sync {
     /// Evaluates an expression at a time in milliseconds. A scalar is one sample without labels; any other type than
     /// vector and scalar is a failure.
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<VectorSample>, QueryFailure>;
+    fn instant(&self, expr: &Expr, t: i64, group: GroupName<'_>) -> Result<Vec<VectorSample>, QueryFailure>;
 
     /// What is stored now, for restoring the state of alerts.
     fn snapshot(&self) -> Arc<dyn SeriesSource>;

@@ -31,6 +31,11 @@ const fn function(name: &'static str, arity: usize, code: Code) -> TemplateFunct
     TemplateFunction { name, arity: Some(arity), code }
 }
 
+/// The names of all functions, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|function| function.name)
+}
+
 /// Every function, by name.
 static FUNCTIONS: [TemplateFunction; 29] = [
     TemplateFunction { name: "args", arity: None, code: args },

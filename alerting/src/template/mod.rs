@@ -18,6 +18,7 @@ use std::collections::HashMap;
 
 use gotmpl::parse::{ListNode, Parser};
 
+pub use functions::names as function_names;
 pub use value::{AlertData, Value};
 
 /// What functions reach outside of the template.

@@ -27,9 +27,8 @@ figures! {
         samples_read: Counter =
             "prometheus_engine_query_samples_read_total",
             "The total number of samples read from the store by all queries.";
-        /// Always 0: there is no query log.
+        /// 1 while there is a query log.
         log_enabled: Gauge = "prometheus_engine_query_log_enabled", "State of the query log.";
-        /// Always 0: there is no query log.
         log_failures: Counter =
             "prometheus_engine_query_log_failures_total", "The number of query log failures.";
     }
@@ -55,6 +54,16 @@ impl QueryMetrics {
     /// Says how many queries may run at once.
     pub fn set_max_concurrent(&self, queries: usize) {
         self.figures.max_concurrent.set(queries as f64);
+    }
+
+    /// Says whether queries are logged.
+    pub fn set_log_enabled(&self, enabled: bool) {
+        self.figures.log_enabled.set(f64::from(u8::from(enabled)));
+    }
+
+    /// Counts a query that could not be logged.
+    pub fn log_failed(&self) {
+        self.figures.log_failures.inc();
     }
 
     /// Counts a query as running until the guard goes.

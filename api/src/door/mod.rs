@@ -14,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod place;
 pub mod promql;
+pub mod query_log;
 pub mod rules;
 pub mod series;
 pub mod status;

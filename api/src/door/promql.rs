@@ -2,6 +2,7 @@
 //!
 //! A query runs over one snapshot of the store, and its answer is written where it ran ([`super::place`]).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::active_queries::ActiveQueries;
 use super::admission::{Bounds, Refused};
 use super::metrics::QueryMetrics;
 use super::place::{Place, SMALL, WorkClass, contain_panic, run_on_this_thread, write_on_this_thread};
+use super::query_log::{Origin, QueryLog};
 use super::{Door, Tenant};
 
 /// Settings of all queries.
@@ -38,6 +40,15 @@ pub struct QueryOptions {
     pub lookback_delta: Option<i64>,
     /// Whether figures for each step are wanted.
     pub per_step_stats: bool,
+}
+
+/// What a client wrote, and who it is.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// The expression as written.
+    pub text: &'a str,
+    /// For the query log.
+    pub origin: Origin,
 }
 
 /// Writes the answer to a query, in the form of some API.
@@ -64,6 +75,7 @@ pub(super) struct PromQl {
     metrics: Arc<QueryMetrics>,
     active: Option<Arc<ActiveQueries>>,
     memory: Arc<MemoryBudget>,
+    log: Arc<QueryLog>,
 }
 
 impl PromQl {
@@ -80,6 +92,7 @@ impl PromQl {
             metrics,
             active: active.map(Arc::new),
             memory,
+            log: Arc::default(),
         }
     }
 }
@@ -97,31 +110,46 @@ impl Door {
         engine.store(Arc::new(Engine::new(EngineOptions { default_interval, ..options })));
     }
 
+    /// Logs queries to a file from now on, or with `None` no longer; at a configuration reload. On error all stays as it
+    /// was.
+    pub fn set_query_log(&self, path: Option<&Path>) -> std::io::Result<()> {
+        self.promql.log.set_file(path)?;
+        self.promql.metrics.set_log_enabled(path.is_some());
+        Ok(())
+    }
+
     /// Answers a client's query once it is admitted: `answer` gets the result and writes it, where it is told to.
-    /// Dropping the future cancels the query. `text` is what the client wrote.
+    /// Dropping the future cancels the query.
     pub async fn query<A: WriteAnswer>(
         &self,
         tenant: Tenant,
         expr: &Expr,
-        text: &str,
+        asked: Asked<'_>,
         times: Times,
         options: QueryOptions,
         answer: A,
     ) -> Result<A::Written, QueryError> {
         const QUEUE: &str = "query queue";
+        let Asked { text, origin } = asked;
         let admitted = self.core.admit_query(tenant, options.timeout).await;
         let (permit, bounds) = admitted.map_err(|refused| match refused {
             Refused::TimedOut => QueryError::Timeout(QUEUE),
             Refused::Closed => QueryError::Cancelled(QUEUE),
         })?;
         let _cancel_on_drop = bounds.cancel_on_drop();
-        let PromQl { engine, metrics, active, memory, .. } = &self.promql;
+        let PromQl { engine, metrics, active, memory, log, .. } = &self.promql;
         let query = Query { storage: self.core.storage.clone(), metrics: metrics.clone(), bounds, options };
+        let (log, log_metrics, logged) = (log.clone(), metrics.clone(), text.to_owned());
+        let note_end = move |result: &Result<QueryResult, QueryError>| {
+            note_end(&log, &log_metrics, &logged, times, &origin, result);
+        };
         let (send, receive) = oneshot::channel();
         let prepared = match query.prepare(&engine.load(), expr, times) {
             Ok(prepared) => prepared,
             Err(e) => {
-                answer.write(Err(e), send, Place::Serving);
+                let failed = Err(e);
+                note_end(&failed);
+                answer.write(failed, send, Place::Serving);
                 return receive.await.map_err(|_| internal("no answer"));
             }
         };
@@ -129,6 +157,7 @@ impl Door {
         let handle = match query.run_on_this_thread(&prepared, note) {
             Some(result) => {
                 drop(permit);
+                note_end(&result);
                 let len = result.as_ref().map_or(0, |result| answer.text_len(result));
                 let held = held(memory, &result, len);
                 let write = move |place| {
@@ -148,6 +177,7 @@ impl Door {
                     let len = result.as_ref().map_or(0, |result| answer.text_len(result));
                     let held = held(&memory, &result, len);
                     drop((entry, permit));
+                    note_end(&result);
                     answer.write(result, send, Place::Blocking);
                     drop(held);
                 })
@@ -165,7 +195,17 @@ impl Door {
         tenant: Tenant,
         expr: &Expr,
         t: i64,
+        origin: &Origin,
     ) -> Result<QueryResult, QueryError> {
+        let result = self.run_for_rule(tenant, expr, t);
+        let PromQl { metrics, log, .. } = &self.promql;
+        if log.is_open() {
+            note_end(log, metrics, &expr.to_string(), Times::Instant(t), origin, &result);
+        }
+        result
+    }
+
+    fn run_for_rule(&self, tenant: Tenant, expr: &Expr, t: i64) -> Result<QueryResult, QueryError> {
         let PromQl { engine, metrics, active, .. } = &self.promql;
         let query = Query {
             storage: self.core.storage.clone(),
@@ -180,6 +220,21 @@ impl Door {
         let run = || query.run_within(&prepared, &*snapshot, Threads::Calling, SMALL.time);
         let small = if is_small { contain_panic(run, panicked) } else { None };
         small.unwrap_or_else(|| query.run(&prepared, &*snapshot))
+    }
+}
+
+/// Logs that a query has ended.
+fn note_end(
+    log: &QueryLog,
+    metrics: &QueryMetrics,
+    text: &str,
+    times: Times,
+    origin: &Origin,
+    result: &Result<QueryResult, QueryError>,
+) {
+    if let Err(e) = log.write(text, times, origin, result) {
+        metrics.log_failed();
+        tracing::error!(err = %e, "Writing the query log failed");
     }
 }
 

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use alerting::rules::{Querier, QueryFailure};
+use alerting::rules::{GroupName, Querier, QueryFailure};
 use model::read::SeriesSource;
 use promql::ast::Expr;
 use query::{QueryError, VectorSample};
 
+use super::query_log::Origin;
 use super::{Door, Tenant};
 
 impl Querier for Door {
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<VectorSample>, QueryFailure> {
-        let result = self.query_for_rule(Tenant, expr, t).map_err(|e| QueryFailure {
+    fn instant(&self, expr: &Expr, t: i64, group: GroupName<'_>) -> Result<Vec<VectorSample>, QueryFailure> {
+        let origin = Origin::RuleGroup { file: group.file.to_owned(), name: group.name.to_owned() };
+        let result = self.query_for_rule(Tenant, expr, t, &origin).map_err(|e| QueryFailure {
             message: e.to_string(),
             cancelled: matches!(e, QueryError::Cancelled(_)),
         })?;

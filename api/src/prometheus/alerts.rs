@@ -10,8 +10,8 @@ use net::json::LabelsJson;
 use serde::Serialize;
 
 use super::reply::{ApiResult, Reply};
-use super::status::rfc3339;
 use crate::Api;
+use crate::rfc3339::rfc3339;
 
 /// An alert as `/alerts` and `/rules` show it.
 #[derive(Serialize)]

@@ -1,11 +1,14 @@
 //! `/api/v1/query`, `/api/v1/query_range`, `/api/v1/format_query`, `/api/v1/parse_query`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use model::labels::Quoted;
 use net::json::JsonWriter;
+use net::listener::Peer;
 use promql::ast::Expr;
 use promql::{QueryResult, QueryStats, StepCount};
 use query::{QueryError, QueryValue, RangeTimes, Times};
@@ -18,7 +21,8 @@ use super::reply::{ApiError, ApiResult, ErrorKind, Reply, WrittenReply};
 use crate::Api;
 use crate::door::Tenant;
 use crate::door::place::Place;
-use crate::door::promql::{QueryOptions, WriteAnswer};
+use crate::door::promql::{Asked, QueryOptions, WriteAnswer};
+use crate::door::query_log::Origin;
 
 /// Steps that a range query may have.
 const MAX_POINTS: i64 = 11_000;
@@ -29,17 +33,19 @@ const MAX_NOTES: usize = 10;
 pub async fn query(
     State(api): State<Arc<Api>>,
     tenant: Tenant,
+    asker: Asker,
     params: Params,
 ) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
     let t = params.evaluation_time_or("time", api.now_ms())?;
-    run(&api, tenant, &params, Times::Instant(t), limit).await
+    run(&api, tenant, asker, &params, Times::Instant(t), limit).await
 }
 
 /// `/api/v1/query_range`
 pub async fn query_range(
     State(api): State<Arc<Api>>,
     tenant: Tenant,
+    asker: Asker,
     params: Params,
 ) -> Result<WrittenReply, ApiError> {
     let limit = params.limit()?;
@@ -60,12 +66,13 @@ pub async fn query_range(
              (?step=XX)",
         ));
     }
-    run(&api, tenant, &params, Times::Range(RangeTimes { start, end, step }), limit).await
+    run(&api, tenant, asker, &params, Times::Range(RangeTimes { start, end, step }), limit).await
 }
 
 async fn run(
     api: &Api,
     tenant: Tenant,
+    asker: Asker,
     params: &Params,
     times: Times,
     limit: usize,
@@ -82,7 +89,27 @@ async fn run(
     let asked = params.get("query");
     let expr = parse(api, asked)?;
     let answer = Answer { text: asked.to_owned(), limit, stats };
-    door.query(tenant, &expr, asked, times, options, answer).await.map_err(query_error)?
+    door.query(tenant, &expr, Asked { text: asked, origin: asker.0 }, times, options, answer)
+        .await
+        .map_err(query_error)?
+}
+
+/// The client, for the query log.
+pub struct Asker(Origin);
+
+impl FromRequestParts<Arc<Api>> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        // Of the path this router sees what stands behind the place where it is nested.
+        let path = format!("{}/api/v1{}", api.options.prefix, parts.uri.path());
+        Ok(Self(Origin::Http {
+            client_ip: peer.map_or_else(String::new, |Peer(address)| address.ip().to_canonical().to_string()),
+            method: parts.method.to_string(),
+            path,
+        }))
+    }
 }
 
 /// The answer to one query.

@@ -215,7 +215,7 @@ impl IntoResponse for WrittenReply {
 }
 
 /// The pieces of a body as hyper reads them.
-struct Pieces(mpsc::Receiver<Bytes>);
+pub(super) struct Pieces(pub(super) mpsc::Receiver<Bytes>);
 
 impl futures_core::Stream for Pieces {
     type Item = Result<Frame<Bytes>, std::convert::Infallible>;

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::alerts::{AlertJson, as_map};
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
-use super::status::rfc3339;
 use crate::Api;
+use crate::rfc3339::rfc3339;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -9,6 +9,7 @@ use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
 use crate::door::Tenant;
 use crate::door::status::{BlockInfo, Cardinality};
+use crate::rfc3339::rfc3339;
 use crate::{Api, BuildInfo};
 
 #[derive(Serialize)]
@@ -47,8 +48,8 @@ impl From<&BuildInfo> for BuildInfoJson {
             version: build.prometheus,
             revision: build.revision,
             branch: build.branch,
-            build_user: "",
-            build_date: "",
+            build_user: build.user,
+            build_date: build.date,
             go_version: build.runtime,
             trivium_version: build.trivium,
         }
@@ -87,14 +88,15 @@ struct RuntimeInfo {
     #[serde(rename = "GOMEMLIMIT")]
     gomemlimit: i64,
     #[serde(rename = "GOGC")]
-    gogc: &'static str,
+    gogc: String,
     #[serde(rename = "GODEBUG")]
     godebug: &'static str,
     #[serde(rename = "storageRetention")]
     storage_retention: String,
 }
 
-/// `/api/v1/status/runtimeinfo`. Of Go's settings those without a meaning here are empty or without limit.
+/// `/api/v1/status/runtimeinfo`. Of Go's settings the target of its collector is shown as
+/// configured; the others have no meaning here and are empty or without limit.
 pub async fn runtimeinfo(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResult {
     let (reload_config_success, last_config_ms) = api.control.last_reload();
     let store = api.parts()?.door.status(tenant);
@@ -109,7 +111,7 @@ pub async fn runtimeinfo(State(api): State<Arc<Api>>, tenant: Tenant) -> ApiResu
         goroutine_count: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         gomaxprocs: std::thread::available_parallelism().map_or(1, usize::from),
         gomemlimit: i64::MAX,
-        gogc: "",
+        gogc: api.control.gogc().to_string(),
         godebug: "",
         storage_retention: retention(store.retention_time, store.retention_bytes, store.retention_percentage),
     })
@@ -127,12 +129,6 @@ fn retention(time_ms: i64, bytes: u64, percentage: f64) -> String {
         parts.push(format!("{percentage}%"));
     }
     parts.join(" or ")
-}
-
-/// Milliseconds since the epoch as RFC 3339 in UTC; Go's zero time when it is out of range.
-pub fn rfc3339(t_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(t_ms)
-        .map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |t| t.to_string())
 }
 
 #[derive(Serialize)]

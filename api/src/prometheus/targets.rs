@@ -1,4 +1,4 @@
-//! `/api/v1/targets`, `/api/v1/targets/metadata`, `/api/v1/metadata`, `/api/v1/scrape_pools`.
+//! `/api/v1/targets`, `/api/v1/targets/metadata`, `/api/v1/metadata`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use url::Url;
 
 use super::params::Params;
 use super::reply::{ApiError, ApiResult, Reply};
-use super::status::rfc3339;
 use super::{Api, params};
+use crate::rfc3339::rfc3339;
 
 /// Hosts that mean the machine itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -101,11 +101,6 @@ fn global_url(scrape_url: &str, external: &Url) -> String {
         return url.to_string();
     }
     scrape_url.to_owned()
-}
-
-/// `/api/v1/scrape_pools`
-pub async fn scrape_pools(State(api): State<Arc<Api>>) -> ApiResult {
-    Reply::json(&serde_json::json!({ "scrapePools": api.parts()?.scrape.pools() }))
 }
 
 #[derive(Serialize)]

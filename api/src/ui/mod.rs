@@ -78,7 +78,8 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-fn content_type(path: &str) -> header::HeaderValue {
+/// The Content-Type of a file by its name.
+pub fn content_type(path: &str) -> header::HeaderValue {
     header::HeaderValue::from_static(match path.rsplit('.').next() {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
@@ -87,6 +88,10 @@ fn content_type(path: &str) -> header::HeaderValue {
         Some("json" | "map") => "application/json",
         Some("woff2") => "font/woff2",
         Some("png") => "image/png",
+        Some("gif") => "image/gif",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("ico") => "image/x-icon",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     })
 }

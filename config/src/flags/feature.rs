@@ -43,7 +43,7 @@ use Support::{AlwaysOn, Instead, NoEffect, NotYet, Works};
 
 features! {
     auto_reload_config = "auto-reload-config", Instead("--config.auto-reload"), "Reload when a file changes.";
-    concurrent_rule_eval = "concurrent-rule-eval", NotYet, "Evaluate independent rules at once.";
+    concurrent_rule_eval = "concurrent-rule-eval", Works, "Evaluate independent rules at once.";
     created_timestamp_zero_ingestion = "created-timestamp-zero-ingestion", Works, "A zero sample at a counter's start.";
     delayed_compaction = "delayed-compaction", NotYet, "Random delay of compaction.";
     exemplar_storage = "exemplar-storage", Works, "Keep exemplars.";
@@ -63,7 +63,7 @@ features! {
     promql_experimental_functions = "promql-experimental-functions", Works, "Experimental functions and aggregations.";
     promql_extended_range_selectors = "promql-extended-range-selectors", Works, "`anchored` and `smoothed`.";
     promql_per_step_stats = "promql-per-step-stats", Works, "Sample counts of each step.";
-    search_api = "search-api", NotYet, "The search API.";
+    search_api = "search-api", Works, "The search API.";
     st_storage = "st-storage", Works, "Start timestamps in the store.";
     st_synthesis = "st-synthesis", Works, "Start timestamps where a target sends none.";
     type_and_unit_labels = "type-and-unit-labels", Works, "`__type__` and `__unit__` labels.";

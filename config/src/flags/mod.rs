@@ -204,15 +204,11 @@ const LONGEST_DEFAULT_BLOCK_MS: i64 = 31 * 86_400_000;
 
 /// Flags of parts that are not in this version: a given one is warned about, never silently ignored.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("web.user-assets", "static assets are not served"),
     ("web.console.templates", "console templates are not served"),
     ("web.console.libraries", "console templates are not served"),
     ("web.enable-remote-write-receiver", "samples are not received by remote write"),
     ("web.remote-write-receiver.accepted-protobuf-messages", "samples are not received by remote write"),
     ("web.enable-otlp-receiver", "metrics are not received by OTLP"),
-    ("web.max-notifications-subscribers", "there are no live notifications"),
-    ("web.search.max-limit", "there is no search API"),
-    ("rules.max-concurrent-evals", "rules of a group are evaluated one after the other"),
     ("storage.tsdb.delay-compact-file.path", "compaction does not wait for uploads"),
     ("storage.tsdb.delayed-compaction.max-percent", "compaction is not delayed"),
     ("storage.tsdb.head-chunks-write-queue-size", "head chunks are written without a queue"),

@@ -40,6 +40,13 @@ impl Config {
     }
 }
 
+impl ScrapeJob {
+    /// The job as YAML, as an entry of `scrape_configs` without its dash.
+    pub fn to_yaml(&self) -> String {
+        write(&scrape_job(self))
+    }
+}
+
 fn limits(m: &mut Map, l: &ScrapeLimits) {
     m.size("body_size_limit", l.body_size)
         .unless_zero("sample_limit", l.samples)

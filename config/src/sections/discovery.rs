@@ -16,6 +16,15 @@ pub struct StaticGroup {
     pub labels: Vec<(String, String)>,
 }
 
+/// Mechanisms that find targets, by the names of their sections without `_sd_configs` or `_configs`.
+const WORKING: [&str; 3] = ["file", "http", "static"];
+
+/// All mechanisms of Prometheus, named so, and whether each finds targets in this version.
+pub fn mechanisms() -> impl Iterator<Item = (&'static str, bool)> {
+    let known = tables::DISCOVERY.iter().filter_map(|schema| schema.name.strip_suffix("_sd_configs"));
+    known.chain(["dns"]).map(|name| (name, false)).chain(WORKING.map(|name| (name, true)))
+}
+
 /// One discovery section entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SdConfig {

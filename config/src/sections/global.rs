@@ -280,15 +280,6 @@ impl ScrapeLimits {
 }
 
 impl Global {
-    fn read_query_log_file(f: &mut Fields<'_>, cx: &Context<'_>) -> Result<String, Fault> {
-        let field = "query_log_file";
-        let path = cx.path(&f.text(field, "")?);
-        if !path.is_empty() {
-            cx.note(f.fault(field, "").pos, f.path_of(field), "queries are not logged");
-        }
-        Ok(path)
-    }
-
     /// What holds when there is no `global` section.
     pub fn default_for(defaults: &Defaults) -> Self {
         Self {
@@ -328,7 +319,7 @@ impl Global {
                 .or(default.scrape_protocols),
             evaluation_interval_ms: or_default(f.duration("evaluation_interval", 0)?, DEFAULT_INTERVAL_MS),
             rule_query_offset_ms: f.duration("rule_query_offset", 0)?,
-            query_log_file: Self::read_query_log_file(&mut f, cx)?,
+            query_log_file: cx.path(&f.text("query_log_file", "")?),
             scrape_failure_log_file: cx.path(&f.text("scrape_failure_log_file", "")?),
             limits: ScrapeLimits::read(&mut f, &ScrapeLimits::default())?,
             name_validation: NameValidation::read(&mut f)?.unwrap_or_default(),

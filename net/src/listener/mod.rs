@@ -103,6 +103,10 @@ where
     }
 }
 
+/// Who asks, as an extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// What all connections share.
 #[derive(Clone)]
 struct Server<S> {
@@ -165,7 +169,8 @@ async fn serve_connection<S, B>(
 {
     // Answers are written whole or in large pieces; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         service.clone().call(request.map(|body| RequestBody::new(body, limits.read_timeout)))
     });
     // Told the protocol, it does not wait without a limit for the bytes that would show it.

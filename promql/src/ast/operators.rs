@@ -53,6 +53,28 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// Every operator.
+    pub const ALL: [Self; 18] = [
+        Self::Or,
+        Self::And,
+        Self::Unless,
+        Self::Eq,
+        Self::Ne,
+        Self::Lt,
+        Self::Le,
+        Self::Gt,
+        Self::Ge,
+        Self::TrimUpper,
+        Self::TrimLower,
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+        Self::Atan2,
+        Self::Pow,
+    ];
+
     /// The operator as queries write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -121,7 +121,7 @@ impl Bench {
         let mut gather = Gather::default();
         self.metrics.collect(&mut gather);
         let family = gather.families().find(|(n, _)| *n == name).map(|(_, f)| f);
-        family.unwrap().lines.iter().map(|line| line.value).sum()
+        family.unwrap().lines().map(|line| line.value).sum()
     }
 }
 

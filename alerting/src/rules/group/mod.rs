@@ -1,5 +1,6 @@
 //! One group: its rules, what it remembers of them, and one evaluation.
 
+pub(super) mod concurrent;
 mod view;
 mod write;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use concurrent::Slots;
 use model::Labels;
 use model::append::Appendable;
 use model::time::Clock;
@@ -20,7 +22,7 @@ use crate::rules::alerting_rule::{Alerts, Durations, Expansion};
 use crate::rules::file::{Action, AlertSpec, GroupSpec, RuleSpec};
 use crate::rules::manager::{Options, RuleSettings};
 use crate::rules::view::Health;
-use crate::rules::{Metrics, Querier, QueryFailure, recording_rule};
+use crate::rules::{GroupName, Metrics, Querier, QueryFailure, recording_rule};
 use crate::template::{Environment, Value, links};
 use crate::{Alert, AlertSink};
 
@@ -40,6 +42,8 @@ pub struct RuleContext {
     pub clock: Arc<dyn Clock>,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// For rules that are evaluated at once; `None` has all evaluated in order.
+    pub slots: Option<Slots>,
 }
 
 /// A group that is evaluated again and again.
@@ -52,6 +56,8 @@ pub struct Group {
     pub interval_ms: i64,
     pub(super) context: Arc<RuleContext>,
     pub(super) rules: Vec<Rule>,
+    /// The rules by their places; those of one level may be evaluated at once.
+    levels: Vec<Vec<usize>>,
     /// Tells an evaluation to end after the rule it is at.
     pub(super) stopping: AtomicBool,
     status: Mutex<GroupStatus>,
@@ -100,9 +106,14 @@ impl Group {
             .collect();
         let written_series =
             WrittenSeries { written: vec![HashSet::new(); rules.len()], orphans: Vec::new() };
+        let levels = match &context.slots {
+            Some(_) => concurrent::levels(&spec.rules),
+            None => (0..rules.len()).map(|at| vec![at]).collect(),
+        };
         let group = Self {
             file,
             spec,
+            levels,
             interval_ms: interval_ms.max(1),
             context,
             rules,
@@ -112,6 +123,10 @@ impl Group {
         };
         group.context.metrics.add_group(&group.key(), group.rules.len(), group.interval_ms);
         group
+    }
+
+    fn name(&self) -> GroupName<'_> {
+        GroupName { file: &self.file, name: &self.spec.name }
     }
 
     /// Tells groups of all files apart; also their label in metrics.
@@ -158,7 +173,7 @@ impl Group {
         }
     }
 
-    /// Evaluates all rules in order at `t`, the time slot in milliseconds.
+    /// Evaluates all rules, in order as far as they concern each other, at `t`, the time slot in milliseconds.
     pub fn evaluate(&self, t: i64) {
         let key = self.key();
         let metrics = &self.context.metrics;
@@ -166,16 +181,27 @@ impl Group {
         let begin = self.context.clock.now_ms();
         let timer = Instant::now();
         let offset = self.query_offset();
-        let mut samples = 0;
-        let mut rule_seconds = 0.0;
-        for at in 0..self.rules.len() {
+        let sums = Mutex::new((0, 0.0));
+        let cut_short = AtomicBool::new(false);
+        let evaluate = |at: usize| {
             if self.stopping.load(Ordering::Relaxed) {
+                cut_short.store(true, Ordering::Relaxed);
                 return;
             }
             let (count, seconds) = self.evaluate_rule(at, t, offset, &key);
-            samples += count;
-            rule_seconds += seconds;
+            let mut sums = sums.lock();
+            *sums = (sums.0 + count, sums.1 + seconds);
+        };
+        for level in &self.levels {
+            match &self.context.slots {
+                Some(slots) if level.len() > 1 => concurrent::evaluate_level(level, slots, &evaluate),
+                _ => level.iter().for_each(|at| evaluate(*at)),
+            }
         }
+        if cut_short.into_inner() {
+            return;
+        }
+        let (samples, rule_seconds) = sums.into_inner();
         metrics.samples.with(&[&key]).set(samples as f64);
         self.end_orphans(t - offset);
         let seconds = timer.elapsed().as_secs_f64();
@@ -234,16 +260,17 @@ impl Group {
     }
 
     fn record(&self, rule: &Rule, t: i64) -> Outcome {
-        let result = self.context.querier.instant(&rule.spec.expr, t)?;
+        let result = self.context.querier.instant(&rule.spec.expr, t, self.name())?;
         recording_rule::rename(&rule.spec, result, self.spec.limit)
             .map_err(|e| QueryFailure { message: e.to_string(), cancelled: false })
     }
 
     fn alert(&self, rule: &Rule, alert: &AlertSpec, t: i64, offset: i64) -> Outcome {
         let context = &self.context;
-        let result = context.querier.instant(&rule.spec.expr, t - offset)?;
+        let result = context.querier.instant(&rule.spec.expr, t - offset, self.name())?;
         let settings = context.settings.load();
-        let query = |text: &str| template_query(&*context.querier, &context.options.features, text, t);
+        let query =
+            |text: &str| template_query(&*context.querier, &context.options.features, self.name(), text, t);
         let environment = Environment {
             now_ms: t,
             external_url: &context.options.external_url,
@@ -307,10 +334,11 @@ pub fn slot(file: &str, name: &str, interval_ms: i64, now: i64) -> i64 {
 fn template_query(
     querier: &dyn Querier,
     features: &Features,
+    group: GroupName<'_>,
     text: &str,
     t: i64,
 ) -> Result<Vec<Value>, String> {
     let expr = parse(text, features).map_err(|e| e.to_string())?;
-    let samples = querier.instant(&expr, t).map_err(|failure| failure.message)?;
+    let samples = querier.instant(&expr, t, group).map_err(|failure| failure.message)?;
     Ok(samples.into_iter().map(|sample| Value::Sample(Arc::new(sample))).collect())
 }

@@ -28,7 +28,7 @@ struct EngineQuerier {
 }
 
 impl Querier for EngineQuerier {
-    fn instant(&self, expr: &Expr, t: i64) -> Result<Vec<VectorSample>, QueryFailure> {
+    fn instant(&self, expr: &Expr, t: i64, _: GroupName<'_>) -> Result<Vec<VectorSample>, QueryFailure> {
         self.clock.skew_ms.fetch_add(self.store.slow_ms.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         let cancel = AtomicBool::new(false);
         let context = QueryContext::unbounded(&cancel, &|| Duration::ZERO);
@@ -106,6 +106,7 @@ impl World {
             sink: self.sink.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
+            slots: None,
         };
         let file = file("f", rules);
         Group::new("f".to_owned(), file.groups[0].clone(), Arc::new(context), true)
@@ -132,7 +133,7 @@ fn settings() -> RuleSettings {
 }
 
 /// A file with one group `g`; `text` is what follows its name.
-fn file(path: &str, text: &str) -> RuleFile {
+pub(super) fn file(path: &str, text: &str) -> RuleFile {
     let text = format!("groups:\n- name: g\n{text}");
     read_file(Path::new(path), &text, NameValidation::Utf8, &Features::default()).unwrap()
 }
