@@ -27,7 +27,7 @@ pub use configuration::Config;
 pub use context::Defaults;
 pub use error::ConfigError;
 pub use model::size;
-pub use sections::{alerting, discovery, global, http_client, otlp, relabel, remote, scrape, storage};
+pub use sections::{alerting, aws, discovery, global, http_client, otlp, relabel, remote, scrape, storage};
 pub use unsupported::Unsupported;
 pub use yaml::fields;
 

@@ -132,7 +132,7 @@ impl Manager {
         let mut wanted: Vec<(SdConfig, BTreeSet<String>)> = Vec::new();
         let mut failed = 0;
         for (job, config) in jobs.iter().flat_map(|(job, configs)| configs.iter().map(move |c| (job, c))) {
-            if matches!(config, SdConfig::Dns(_) | SdConfig::Other(_)) {
+            if !matches!(config, SdConfig::Static(_) | SdConfig::File(_) | SdConfig::Http(_)) {
                 failed += 1;
             }
             match wanted.iter_mut().find(|(other, _)| other == config) {
@@ -189,9 +189,9 @@ impl Manager {
                 *found.groups.lock() = groups("", static_groups, None).into_iter().map(Arc::new).collect();
                 None
             }
-            SdConfig::File(config) => Some(tokio::spawn(file::run(config.clone(), updates))),
+            SdConfig::File(config) => Some(tokio::spawn(file::run(config.as_ref().clone(), updates))),
             SdConfig::Http(config) => Some(tokio::spawn(http::run(config.as_ref().clone(), updates))),
-            SdConfig::Dns(_) | SdConfig::Other(_) => None,
+            _ => None,
         };
         Provider { config, jobs, found, task }
     }
@@ -297,8 +297,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.json");
         std::fs::write(&path, "[{\"targets\": [\"f:1\"]}]").unwrap();
-        let files =
-            SdConfig::File(FileSd { files: vec![path.display().to_string()], refresh_interval_ms: 20 });
+        let files = SdConfig::File(Box::new(FileSd {
+            files: vec![path.display().to_string()],
+            refresh_interval_ms: 20,
+        }));
         let (mut manager, mut updates) = Manager::new("scrape", Duration::from_millis(5), Arc::default());
         manager.apply(&[("a".to_owned(), vec![files.clone()])]).await;
         assert_eq!(show(&updates.recv().await), ["a: f:1"]);

@@ -5,35 +5,17 @@ use model::time::DurationText;
 use super::http_client::{http_client, tls};
 use super::map::{Map, hidden, text_map};
 use crate::sections::discovery::{SdConfig, StaticGroup};
-use crate::sections::schema::{FieldValue, Section};
+use crate::sections::table::{Field, FieldValue};
 use crate::yaml::writer::Tree;
 
 /// Discovery sections come last, sorted by name.
 pub(super) fn discovery(m: &mut Map, configs: &[SdConfig]) {
     let mut sections: Vec<(&str, Vec<Tree>)> = Vec::new();
     for config in configs {
-        let (name, entries) = match config {
-            SdConfig::Static(groups) => ("static_configs", groups.iter().map(static_group).collect()),
-            SdConfig::File(sd) => {
-                let mut m = Map::default();
-                m.texts("files", &sd.files).duration("refresh_interval", sd.refresh_interval_ms);
-                ("file_sd_configs", vec![m.done()])
-            }
-            SdConfig::Http(sd) => {
-                let mut m = Map::default();
-                http_client(&mut m, &sd.http);
-                m.duration("refresh_interval", sd.refresh_interval_ms).put("url", Tree::text(&sd.url));
-                ("http_sd_configs", vec![m.done()])
-            }
-            SdConfig::Dns(sd) => {
-                let mut m = Map::default();
-                m.texts("names", &sd.names)
-                    .duration("refresh_interval", sd.refresh_interval_ms)
-                    .put("type", Tree::text(sd.record.as_str()))
-                    .always("port", sd.port);
-                ("dns_sd_configs", vec![m.done()])
-            }
-            SdConfig::Other(section) => (section.name, vec![schema_section(section)]),
+        let name = config.section_name();
+        let entries = match config {
+            SdConfig::Static(groups) => groups.iter().map(static_group).collect(),
+            mechanism => vec![section(&mechanism.fields())],
         };
         match sections.iter_mut().find(|(other, _)| *other == name) {
             Some((_, all)) => all.extend(entries),
@@ -52,17 +34,22 @@ pub(super) fn static_group(group: &StaticGroup) -> Tree {
     m.text_map("labels", &group.labels).done()
 }
 
-pub(super) fn schema_section(section: &Section) -> Tree {
+/// A section that is declared as a table.
+pub(super) fn section(fields: &[Field<'_>]) -> Tree {
     let mut m = Map::default();
-    for (field, value) in &section.fields {
-        if let FieldValue::Http(http) = value {
-            http_client(&mut m, http);
-            continue;
-        }
-        if value.is_zero() && !field.always {
+    for Field { name, value, always } in fields {
+        if value.is_zero() && !always {
             continue;
         }
         let out = match value {
+            FieldValue::Http(http) => {
+                http_client(&mut m, http);
+                continue;
+            }
+            FieldValue::Tls(config) => {
+                tls(&mut m, config);
+                continue;
+            }
             FieldValue::Text(text) => Tree::text(text),
             FieldValue::Secret(secret) => hidden(secret),
             FieldValue::Int(n) => Tree::raw(n),
@@ -70,16 +57,11 @@ pub(super) fn schema_section(section: &Section) -> Tree {
             FieldValue::Duration(ms) => Tree::text(DurationText(*ms)),
             FieldValue::Texts(texts) => Tree::List(texts.iter().map(Tree::text).collect()),
             FieldValue::TextMap(map) => text_map(map),
-            FieldValue::Url(url) => url.as_ref().map_or(Tree::Null, Tree::text),
-            FieldValue::Tls(config) => {
-                tls(&mut m, config);
-                continue;
-            }
-            FieldValue::Nested(section) => section.as_ref().map_or(Tree::Null, schema_section),
-            FieldValue::List(sections) => Tree::List(sections.iter().map(schema_section).collect()),
-            FieldValue::Http(_) => continue,
+            FieldValue::Url(url) => url.map_or(Tree::Null, Tree::text),
+            FieldValue::Nested(fields) => fields.as_deref().map_or(Tree::Null, section),
+            FieldValue::List(sections) => Tree::List(sections.iter().map(|fields| section(fields)).collect()),
         };
-        m.put(field.name, out);
+        m.put(name, out);
     }
     m.done()
 }

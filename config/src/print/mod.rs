@@ -13,8 +13,9 @@ use crate::sections::alerting::{Alerting, AlertmanagerConfig};
 use crate::sections::global::{Global, ScrapeLimits, ScrapeProtocol};
 use crate::sections::scrape::ScrapeJob;
 use crate::sections::storage::Storage;
+use crate::sections::table::Section as _;
 use crate::yaml::writer::{Tree, write};
-use discovery::{discovery, schema_section};
+use discovery::{discovery, section};
 use http_client::http_client;
 use map::{Map, labels};
 use remote::{otlp, remote_read, remote_write, trace};
@@ -138,7 +139,7 @@ fn alertmanager(a: &AlertmanagerConfig) -> Tree {
     let mut m = Map::default();
     http_client(&mut m, &a.http);
     if let Some(sigv4) = &a.sigv4 {
-        m.put("sigv4", schema_section(sigv4));
+        m.put("sigv4", section(&sigv4.fields()));
     }
     m.text("scheme", &a.scheme)
         .text("path_prefix", &a.path_prefix)

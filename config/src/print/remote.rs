@@ -2,7 +2,7 @@
 
 use model::time::DurationText;
 
-use super::discovery::schema_section;
+use super::discovery::section;
 use super::http_client::{http_client, tls};
 use super::map::Map;
 use crate::sections::otlp::{Otlp, Tracing};
@@ -54,7 +54,7 @@ pub(super) fn remote_write(r: &RemoteWrite) -> Tree {
         .unless_zero("max_samples_per_send", r.metadata.max_samples_per_send);
     m.put("queue_config", queue.done()).put("metadata_config", metadata.done());
     if let Some(cloud) = &r.cloud_auth {
-        m.put(cloud.name, schema_section(cloud));
+        m.put(cloud.section_name(), section(&cloud.fields()));
     }
     m.done()
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use model::relabel::Rule;
 
 use crate::context::Context;
+use crate::sections::aws::Sigv4;
 use crate::sections::discovery::SdConfig;
 use crate::sections::global::NameValidation;
 use crate::sections::http_client::{Auth, HttpClientConfig};
 use crate::sections::relabel::read_rules;
-use crate::sections::schema::Section;
-use crate::sections::schema::tables::SIGV4;
+use crate::sections::table::Section as _;
 use crate::yaml::fields::Fields;
 use crate::yaml::{Fault, Node};
 
@@ -31,7 +31,7 @@ pub struct AlertmanagerConfig {
     /// How to reach them.
     pub http: HttpClientConfig,
     /// Signing of requests for AWS, which this version does not do.
-    pub sigv4: Option<Section>,
+    pub sigv4: Option<Sigv4>,
     /// `http` unless given.
     pub scheme: String,
     /// Before `/api/v2/alerts`; "" for none.
@@ -74,7 +74,7 @@ impl AlertmanagerConfig {
         f.choice("api_version", (), &[("v2", ()), ("", ())])?;
         let alertmanager = Self {
             http: HttpClientConfig::read(&mut f, cx, true)?,
-            sigv4: f.section("sigv4", |f| SIGV4.read(f, cx))?,
+            sigv4: f.section("sigv4", |f| Sigv4::read(f, cx))?,
             scheme: f.text("scheme", "http")?,
             path_prefix: f.text("path_prefix", "")?,
             timeout_ms: f.duration("timeout", 10_000)?,

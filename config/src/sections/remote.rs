@@ -5,11 +5,12 @@ use std::sync::Arc;
 use model::relabel::Rule;
 
 use crate::context::Context;
+use crate::sections::aws::Sigv4;
+use crate::sections::cloud::{AzureAd, CloudAuth, GoogleIam};
 use crate::sections::global::NameValidation;
 use crate::sections::http_client::{Auth, HttpClientConfig, check_plain_headers};
 use crate::sections::relabel::read_rules;
-use crate::sections::schema::Section;
-use crate::sections::schema::tables::{AZURE_AD, GOOGLE_IAM, SIGV4};
+use crate::sections::table::Section as _;
 use crate::url::GoUrl;
 use crate::yaml::fields::Fields;
 use crate::yaml::{Fault, Node};
@@ -46,8 +47,8 @@ pub struct RemoteWrite {
     pub queue: QueueConfig,
     /// Metadata of metrics.
     pub metadata: MetadataConfig,
-    /// Cloud authentication: at most one of `sigv4`, `azuread`, `google_iam`.
-    pub cloud_auth: Option<Section>,
+    /// Excludes the authentication of the HTTP client.
+    pub cloud_auth: Option<CloudAuth>,
 }
 
 /// `queue_config`
@@ -133,9 +134,10 @@ impl RemoteWrite {
         let mut f = Fields::new(node, path)?;
         let url = f.url("url")?;
         let http = HttpClientConfig::read(&mut f, cx, false)?;
-        let sigv4 = f.section("sigv4", |f| SIGV4.read(f, cx))?;
-        let azuread = f.section("azuread", |f| AZURE_AD.read(f, cx))?;
-        let google_iam = f.section("google_iam", |f| GOOGLE_IAM.read(f, cx))?;
+        let sigv4 = f.section("sigv4", |f| Sigv4::read(f, cx))?.map(|s| CloudAuth::Sigv4(Box::new(s)));
+        let azuread =
+            f.section("azuread", |f| AzureAd::read(f, cx))?.map(|s| CloudAuth::AzureAd(Box::new(s)));
+        let google_iam = f.section("google_iam", |f| GoogleIam::read(f, cx))?.map(CloudAuth::GoogleIam);
         let messages = REMOTE_WRITE_MESSAGES.map(|name| (name, name));
         let queue = f.section("queue_config", |f| QueueConfig::read(Some(f)))?;
         let has_queue = f.has("queue_config");
@@ -178,8 +180,9 @@ impl RemoteWrite {
             Auth::Authorization(_) => Some("authorization"),
             Auth::OAuth2(_) => Some("oauth2"),
         };
-        let clouds: Vec<Section> = [sigv4, azuread, google_iam].into_iter().flatten().collect();
-        let all: Vec<&str> = http_auth.into_iter().chain(clouds.iter().map(|s| s.name)).collect();
+        let clouds: Vec<CloudAuth> = [sigv4, azuread, google_iam].into_iter().flatten().collect();
+        let all: Vec<&str> =
+            http_auth.into_iter().chain(clouds.iter().map(CloudAuth::section_name)).collect();
         if all.len() > 1 {
             let message = format!(
                 "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured. \
