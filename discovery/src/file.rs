@@ -51,7 +51,7 @@ pub async fn run(config: FileSd, updates: Updates) {
                     "Error reading file"
                 );
             }
-            updates.refreshed("file", outcome.seconds, !outcome.errors.is_empty());
+            updates.refreshed("file", outcome.took, !outcome.errors.is_empty());
             updates.report(files.groups());
         }
         tokio::time::sleep(LOOK_EVERY.min(refresh)).await;
@@ -88,7 +88,7 @@ impl Signature {
 /// What a scan that read something has to say.
 struct Scan {
     errors: Vec<String>,
-    seconds: f64,
+    took: Duration,
 }
 
 impl Files {
@@ -144,9 +144,9 @@ impl Files {
                 }
             }
         }
-        let seconds = start.elapsed().as_secs_f64();
-        metrics.file_scan_duration.observe(seconds);
-        Some(Scan { errors, seconds })
+        let took = start.elapsed();
+        metrics.file_scan_duration.observe(took.as_secs_f64());
+        Some(Scan { errors, took })
     }
 }
 

@@ -1,13 +1,20 @@
-//! Where targets come from. A mechanism ([`file`], [`http`]) reports the whole set of its [`TargetGroup`]s whenever it
-//! changes; the [`Manager`] runs one per section of the configuration, shares it among jobs that say the same, and hands
-//! the sets of all jobs ([`TargetSets`]) to scraping or to notification, not more often than it is told to.
+//! Where targets come from. A mechanism, such as [`http`], reports the whole set of its [`TargetGroup`]s; most of them
+//! are asked again and again by the one loop in [`poll`]. The [`Manager`] runs one per section of the configuration
+//! ([`start`]), shares it among jobs that say the same, and hands the sets of all jobs ([`TargetSets`]) to scraping or
+//! to notification, not more often than it is told to.
 
+mod error;
 mod file;
 mod groups;
 mod http;
 mod json;
 mod manager;
 mod metrics;
+mod poll;
+mod rest;
+mod start;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::discovery::SdConfig;
+use config::discovery::{SdConfig, StaticGroup};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::groups::groups;
-use super::{Metrics, TargetGroup, TargetSets, file, http};
+use super::start::start;
+use super::{Metrics, TargetGroup, TargetSets};
 
 /// The first of several updates is handed on after this, later ones after up to the update interval.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -39,6 +39,8 @@ struct Provider {
 struct FoundGroups {
     groups: Mutex<Vec<Arc<TargetGroup>>>,
     reported: watch::Sender<bool>,
+    /// The job that figures and the log name: the first that has the section.
+    job: Mutex<String>,
 }
 
 /// What mechanisms have found for which jobs, on its way to the consumer.
@@ -75,8 +77,6 @@ impl TargetUpdates {
 pub struct Updates {
     subscriptions: Arc<Subscriptions>,
     found: Arc<FoundGroups>,
-    /// The job that metrics name: the first that had the section.
-    job: String,
 }
 
 impl Updates {
@@ -88,9 +88,26 @@ impl Updates {
         self.subscriptions.dirty.notify_one();
     }
 
+    /// Reports all that the mechanism will ever find. Prometheus counts the end of a mechanism as an update.
+    pub fn report_all(&self, groups: Vec<Arc<TargetGroup>>) {
+        *self.found.groups.lock() = groups;
+        self.found.reported.send_replace(true);
+        self.subscriptions.metrics.received_updates.with(&[self.subscriptions.name]).add(2);
+    }
+
+    /// Shows the figures of a mechanism that is asked again and again.
+    pub fn starts(&self, mechanism: &str) {
+        self.subscriptions.metrics.starts(mechanism, &self.job());
+    }
+
     /// Counts a refresh.
-    pub fn refreshed(&self, mechanism: &str, seconds: f64, failed: bool) {
-        self.subscriptions.metrics.refreshed(mechanism, &self.job, seconds, failed);
+    pub fn refreshed(&self, mechanism: &str, took: Duration, failed: bool) {
+        self.subscriptions.metrics.refreshed(mechanism, &self.job(), took, failed);
+    }
+
+    /// The job that the log names.
+    pub fn job(&self) -> String {
+        self.found.job.lock().clone()
     }
 
     /// For the mechanism's own numbers.
@@ -129,35 +146,30 @@ impl Manager {
     /// Runs what these jobs ask for, and stops what no job asks for any more. A section that stayed the same goes on
     /// undisturbed. The sets are handed on at once.
     pub async fn apply(&mut self, jobs: &[(String, Vec<SdConfig>)]) {
-        let mut wanted: Vec<(SdConfig, BTreeSet<String>)> = Vec::new();
-        let mut failed = 0;
+        let mut wanted: Vec<(&SdConfig, BTreeSet<String>)> = Vec::new();
         for (job, config) in jobs.iter().flat_map(|(job, configs)| configs.iter().map(move |c| (job, c))) {
-            if !matches!(config, SdConfig::Static(_) | SdConfig::File(_) | SdConfig::Http(_)) {
-                failed += 1;
-            }
-            match wanted.iter_mut().find(|(other, _)| other == config) {
+            match wanted.iter_mut().find(|(other, _)| *other == config) {
                 Some((_, jobs)) => {
                     jobs.insert(job.clone());
                 }
-                None => wanted.push((config.clone(), BTreeSet::from([job.clone()]))),
+                None => wanted.push((config, BTreeSet::from([job.clone()]))),
             }
         }
-        self.subscriptions.metrics.failed_configs.with(&[self.subscriptions.name]).set(f64::from(failed));
         let mut running = std::mem::take(&mut self.providers);
         let mut started = Vec::new();
+        let mut failed = 0;
         for (config, jobs) in wanted {
-            let provider = match running.iter().position(|p| p.config == config) {
-                Some(at) => Provider { jobs, ..running.swap_remove(at) },
-                None => {
-                    let provider = self.start(config, jobs);
-                    if provider.task.is_some() {
-                        started.push(provider.found.reported.subscribe());
-                    }
-                    provider
-                }
-            };
-            self.providers.push(provider);
+            failed += self.provide(config, jobs, &mut running, &mut started);
         }
+        let names: BTreeSet<String> = jobs.iter().map(|(job, _)| job.clone()).collect();
+        let provided: BTreeSet<String> = self.providers.iter().flat_map(|p| &p.jobs).cloned().collect();
+        let without: BTreeSet<String> = names.difference(&provided).cloned().collect();
+        if !without.is_empty() {
+            // A job without any discovery has an empty set all the same.
+            let nothing = SdConfig::Static(vec![StaticGroup::default()]);
+            self.provide(&nothing, without, &mut running, &mut started);
+        }
+        self.subscriptions.metrics.failed_configs.with(&[self.subscriptions.name]).set(failed as f64);
         running.iter().for_each(Provider::stop);
         let first_reports = async {
             for mut reported in started {
@@ -168,11 +180,7 @@ impl Manager {
         // What is not there by then comes with a later update.
         let _ = tokio::time::timeout(FIRST_REPORTS, first_reports).await;
 
-        let mut by_mechanism: Vec<_> =
-            self.providers.iter().map(|p| (p.jobs.clone(), p.found.clone())).collect();
-        let names: BTreeSet<String> = jobs.iter().map(|(job, _)| job.clone()).collect();
-        // A job without any discovery has an empty set all the same.
-        by_mechanism.push((names.clone(), Arc::default()));
+        let by_mechanism = self.providers.iter().map(|p| (p.jobs.clone(), p.found.clone())).collect();
         let before = std::mem::replace(&mut *self.subscriptions.by_mechanism.lock(), by_mechanism);
         for gone in before.iter().flat_map(|(jobs, _)| jobs).filter(|job| !names.contains(*job)) {
             self.subscriptions.metrics.forget(self.subscriptions.name, gone);
@@ -180,20 +188,40 @@ impl Manager {
         self.subscriptions.publish();
     }
 
-    fn start(&self, config: SdConfig, jobs: BTreeSet<String>) -> Provider {
-        let found = Arc::new(FoundGroups::default());
-        let job = jobs.first().cloned().unwrap_or_default();
-        let updates = Updates { subscriptions: self.subscriptions.clone(), found: found.clone(), job };
-        let task = match &config {
-            SdConfig::Static(static_groups) => {
-                *found.groups.lock() = groups("", static_groups, None).into_iter().map(Arc::new).collect();
-                None
+    /// Goes on with a mechanism that runs, or starts it. Gives the number of jobs that have to do without it.
+    fn provide(
+        &mut self,
+        config: &SdConfig,
+        jobs: BTreeSet<String>,
+        running: &mut Vec<Provider>,
+        started: &mut Vec<watch::Receiver<bool>>,
+    ) -> usize {
+        let first = jobs.first().cloned().unwrap_or_default();
+        if let Some(at) = running.iter().position(|p| p.config == *config) {
+            let provider = Provider { jobs, ..running.swap_remove(at) };
+            *provider.found.job.lock() = first;
+            self.providers.push(provider);
+            return 0;
+        }
+        let found = Arc::new(FoundGroups { job: Mutex::new(first), ..FoundGroups::default() });
+        let updates = Updates { subscriptions: self.subscriptions.clone(), found: found.clone() };
+        match start(config, updates) {
+            Ok(task) => {
+                started.push(found.reported.subscribe());
+                self.providers.push(Provider { config: config.clone(), jobs, found, task });
+                0
             }
-            SdConfig::File(config) => Some(tokio::spawn(file::run(config.as_ref().clone(), updates))),
-            SdConfig::Http(config) => Some(tokio::spawn(http::run(config.as_ref().clone(), updates))),
-            _ => None,
-        };
-        Provider { config, jobs, found, task }
+            Err(error) => {
+                tracing::error!(
+                    component = "discovery",
+                    section = config.section_name(),
+                    config = jobs.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+                    err = %error,
+                    "Cannot create service discovery"
+                );
+                jobs.len()
+            }
+        }
     }
 }
 
@@ -252,9 +280,37 @@ async fn publish_changes(subscriptions: Arc<Subscriptions>, update_interval: Dur
 }
 
 #[cfg(test)]
+impl Updates {
+    /// The updates of a mechanism that a test runs, without a manager.
+    pub fn for_test(job: &str, metrics: Arc<Metrics>) -> Self {
+        let found = Arc::new(FoundGroups { job: Mutex::new(job.to_owned()), ..FoundGroups::default() });
+        let subscriptions = Arc::new(Subscriptions {
+            name: "scrape",
+            metrics,
+            by_mechanism: Mutex::default(),
+            dirty: Notify::new(),
+            slot: Mutex::default(),
+            filled: Notify::new(),
+        });
+        Self { subscriptions, found }
+    }
+
+    /// The same end again.
+    pub fn twin(&self) -> Self {
+        Self { subscriptions: self.subscriptions.clone(), found: self.found.clone() }
+    }
+
+    /// What was reported last.
+    pub fn found(&self) -> Vec<TargetGroup> {
+        self.found.groups.lock().iter().map(|group| group.as_ref().clone()).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use config::discovery::{FileSd, StaticGroup};
+    use config::discovery::{FileSd, HttpSd};
+    use config::http_client::HttpClientConfig;
 
     fn fixed(target: &str) -> SdConfig {
         SdConfig::Static(vec![StaticGroup { targets: vec![target.to_owned()], labels: Vec::new() }])
@@ -314,5 +370,70 @@ mod tests {
         std::fs::write(&path, "[{\"targets\": [\"f:1\", \"f:2\"]}]").unwrap();
         let changed = async { while show(&updates.recv().await) != ["a: f:1 f:2", "b: f:1 f:2 s:1"] {} };
         tokio::time::timeout(Duration::from_secs(5), changed).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn updates_of_static_groups_are_counted_as_prometheus_does() {
+        let metrics = Arc::new(Metrics::default());
+        let (mut manager, mut updates) = Manager::new("scrape", Duration::from_secs(5), metrics.clone());
+        let received = || metrics.received_updates.with(&["scrape"]).get();
+        let jobs = [("a".to_owned(), vec![fixed("a:1")]), ("b".to_owned(), vec![fixed("a:1")])];
+        manager.apply(&jobs).await;
+        assert_eq!(received(), 2);
+        // All jobs without discovery share one mechanism.
+        let more = [jobs[0].clone(), ("c".to_owned(), vec![]), ("d".to_owned(), vec![])];
+        manager.apply(&more).await;
+        assert_eq!(received(), 4);
+        manager.apply(&more).await;
+        assert_eq!(received(), 4);
+        assert_eq!(show(&updates.recv().await), ["a: a:1", "c: ", "d: "]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_started_is_counted_and_leaves_an_empty_set() {
+        let metrics = Arc::new(Metrics::default());
+        let (mut manager, mut updates) = Manager::new("scrape", Duration::from_secs(5), metrics.clone());
+        let mut http = HttpSd {
+            url: "http://h/".to_owned(),
+            refresh_interval_ms: 60_000,
+            http: HttpClientConfig::default(),
+        };
+        http.http.tls.min_version = Some(config::http_client::TlsVersion::Tls13);
+        http.http.tls.max_version = Some(config::http_client::TlsVersion::Tls12);
+        let bad = SdConfig::Http(Box::new(http));
+        let failed = || metrics.failed_configs.with(&["scrape"]).get();
+        manager
+            .apply(&[("a".to_owned(), vec![bad.clone(), fixed("a:1")]), ("b".to_owned(), vec![bad])])
+            .await;
+        assert_eq!(failed(), 2.0);
+        assert_eq!(show(&updates.recv().await), ["a: a:1", "b: "]);
+        manager.apply(&[("a".to_owned(), vec![fixed("a:1")])]).await;
+        assert_eq!(failed(), 0.0);
+    }
+
+    #[tokio::test]
+    async fn figures_name_a_job_that_has_the_section() {
+        let metrics = Arc::new(Metrics::default());
+        let (mut manager, _updates) = Manager::new("scrape", Duration::from_secs(5), metrics.clone());
+        let http = SdConfig::Http(Box::new(HttpSd {
+            url: "http://127.0.0.1:1/".to_owned(),
+            refresh_interval_ms: 10,
+            http: HttpClientConfig::default(),
+        }));
+        let jobs = || {
+            let mut jobs = Vec::new();
+            metrics.refresh_failures.for_each(|labels, _| jobs.push(labels[1].1.to_owned()));
+            jobs
+        };
+        let both = [("a".to_owned(), vec![http.clone()]), ("b".to_owned(), vec![http])];
+        manager.apply(&both).await;
+        assert_eq!(jobs(), ["a"]);
+        manager.apply(&both[1..]).await;
+        let renamed = async {
+            while jobs() != ["b"] {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), renamed).await.unwrap();
     }
 }

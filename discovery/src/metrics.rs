@@ -1,5 +1,7 @@
 //! Discovery's figures under Prometheus's names (`prometheus_sd_*`); one set for the process.
 
+use std::time::Duration;
+
 use telemetry::{Counter, Figure, Gather, Gauge, Histogram, Labeled, Summary, figures};
 
 const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
@@ -33,13 +35,13 @@ figures! {
         pub(super) refresh_failures: Labeled<Counter> { Labeled::of(MECHANISM_OF_JOB) } =
             "prometheus_sd_refresh_failures_total",
             "Number of refresh failures for the given SD mechanism.";
-        refresh_duration: OnceObserved<Summary> {
-            OnceObserved(Labeled::new(MECHANISM_OF_JOB, || Summary::new(QUANTILES)))
+        refresh_duration: OnceUsed<Summary> {
+            OnceUsed(Labeled::new(MECHANISM_OF_JOB, || Summary::new(QUANTILES)))
         } =
             "prometheus_sd_refresh_duration_seconds",
             "The duration of a refresh in seconds for the given SD mechanism.";
-        refresh_histogram: OnceObserved<Histogram> {
-            OnceObserved(Labeled::new(&["mechanism"], || Histogram::new(REFRESH_SECONDS)))
+        refresh_histogram: OnceUsed<Histogram> {
+            OnceUsed(Labeled::new(&["mechanism"], || Histogram::new(REFRESH_SECONDS)))
         } =
             "prometheus_sd_refresh_duration_histogram_seconds",
             "The duration of a refresh for the given SD mechanism.";
@@ -60,31 +62,37 @@ figures! {
     }
 }
 
-/// A family that is not shown before its first observation.
-struct OnceObserved<T>(Labeled<T>);
+/// A family that is not shown while nobody has it.
+struct OnceUsed<T>(Labeled<T>);
 
-impl Figure for OnceObserved<Summary> {
+impl Figure for OnceUsed<Summary> {
     fn gather(&self, name: &'static str, help: &'static str, out: &mut Gather) {
         self.0.for_each(|labels, summary| out.summary(name, help, labels, summary));
     }
 }
 
-impl Figure for OnceObserved<Histogram> {
+impl Figure for OnceUsed<Histogram> {
     fn gather(&self, name: &'static str, help: &'static str, out: &mut Gather) {
         self.0.for_each(|labels, histogram| out.histogram(name, help, labels, histogram));
     }
 }
 
 impl Metrics {
-    /// Counts one refresh of a mechanism.
-    pub(super) fn refreshed(&self, mechanism: &str, config: &str, seconds: f64, failed: bool) {
+    /// Shows the figures of a mechanism that is asked again and again, before it is asked first.
+    pub(super) fn starts(&self, mechanism: &str, config: &str) {
+        self.refresh_failures.with(&[mechanism, config]);
+        self.refresh_duration.0.with(&[mechanism, config]);
+        self.refresh_histogram.0.with(&[mechanism]);
+    }
+
+    /// Counts one refresh of a mechanism. A failed one took its time too.
+    pub(super) fn refreshed(&self, mechanism: &str, config: &str, took: Duration, failed: bool) {
+        self.refresh_duration.0.with(&[mechanism, config]).observe(took.as_secs_f64());
+        self.refresh_histogram.0.with(&[mechanism]).observe(took.as_secs_f64());
         let failures = self.refresh_failures.with(&[mechanism, config]);
         if failed {
             failures.inc();
-            return;
         }
-        self.refresh_duration.0.with(&[mechanism, config]).observe(seconds);
-        self.refresh_histogram.0.with(&[mechanism]).observe(seconds);
     }
 
     /// Forgets what belongs to a job that is gone.
@@ -93,5 +101,18 @@ impl Metrics {
         self.last_update.remove(&[job, manager]);
         self.refresh_failures.retain(|values| values[1] != job);
         self.refresh_duration.0.retain(|values| values[1] != job);
+    }
+}
+
+#[cfg(test)]
+impl Metrics {
+    /// How many refreshes the summary, the histogram and the failures have counted.
+    pub(super) fn refreshes(&self, mechanism: &str, config: &str) -> (u64, u64, u64) {
+        let (buckets, _) = self.refresh_histogram.0.with(&[mechanism]).snapshot();
+        (
+            self.refresh_duration.0.with(&[mechanism, config]).snapshot().1,
+            buckets.last().map_or(0, |(_, count)| *count),
+            self.refresh_failures.with(&[mechanism, config]).get(),
+        )
     }
 }

@@ -41,8 +41,8 @@ impl Request {
             || IDEMPOTENCY_KEYS.iter().any(|name| self.headers.contains_key(name))
     }
 
-    /// `Get "http://host/path"`, as Go's errors start.
-    pub(super) fn describe(&self) -> String {
+    /// `Get "http://host/path"`, as Go's errors start; without the URL's password.
+    pub fn describe(&self) -> String {
         describe(&self.method, &self.url)
     }
 }
