@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use config::alerting::Alerting;
+use config::alerting::{Alerting, AlertmanagerConfig};
 use config::discovery::SdConfig;
 use discovery::TargetSets;
 use model::Labels;
 use model::relabel::Rule;
+use net::client::aws::AwsSigner;
 use net::client::{HttpClient, SetupError};
 use parking_lot::{Mutex, RwLock};
 
@@ -62,6 +63,16 @@ pub struct Manager {
     ending: Mutex<Vec<SendLoop>>,
 }
 
+/// The service for which requests are signed unless the section names another: Amazon Managed Service for Prometheus.
+const SIGNED_SERVICE: &str = "aps";
+
+fn client(config: &AlertmanagerConfig, user_agent: &str) -> Result<HttpClient, SetupError> {
+    let client = HttpClient::new(&config.http, user_agent)?;
+    let Some(sigv4) = &config.sigv4 else { return Ok(client) };
+    let service = if sigv4.service_name.is_empty() { SIGNED_SERVICE } else { &sigv4.service_name };
+    Ok(client.signed(Arc::new(AwsSigner::new(sigv4.access(), service, user_agent)?)))
+}
+
 #[derive(Default)]
 struct Alertmanagers {
     external_labels: Labels,
@@ -86,8 +97,8 @@ impl Manager {
     pub fn prepare(&self, alerting: &Alerting) -> Result<PreparedAlertmanagers, ApplyError> {
         let mut sets = Vec::with_capacity(alerting.alertmanagers.len());
         for (index, config) in alerting.alertmanagers.iter().enumerate() {
-            let client = HttpClient::new(&config.http, &self.options.user_agent)
-                .map_err(|reason| ApplyError { index, reason })?;
+            let client =
+                client(config, &self.options.user_agent).map_err(|reason| ApplyError { index, reason })?;
             sets.push(AlertmanagerSet::new(config.clone(), client));
         }
         Ok(PreparedAlertmanagers { relabel: alerting.alert_relabel_configs.clone(), sets })

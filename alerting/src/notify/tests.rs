@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use config::alerting::{Alerting, AlertmanagerConfig};
-use config::http_client::HttpClientConfig;
+use config::aws::Sigv4;
+use config::http_client::{HttpClientConfig, Secret};
 use discovery::{ADDRESS_LABEL, TargetGroup};
 use model::Labels;
 use model::relabel::{Action, Rule, Spec};
@@ -27,10 +28,11 @@ pub(super) fn alert(name: &str) -> Alert {
     }
 }
 
-/// Answers every request with `status`, and remembers path and body.
+/// Answers every request with `status`, and remembers path, head and body.
 struct Fake {
     address: String,
     requests: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+    heads: Arc<Mutex<Vec<String>>>,
     received: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -41,7 +43,8 @@ impl Fake {
         let address = listener.local_addr().unwrap().to_string();
         let requests: Arc<Mutex<Vec<_>>> = Arc::default();
         let received: Arc<AtomicUsize> = Arc::default();
-        let (requests_in, received_in) = (requests.clone(), received.clone());
+        let heads: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (requests_in, heads_in, received_in) = (requests.clone(), heads.clone(), received.clone());
         let task = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut bytes = Vec::new();
@@ -51,6 +54,7 @@ impl Fake {
                         let len = head.split("Content-Length: ").nth(1).unwrap();
                         let len: usize = len.split("\r\n").next().unwrap().parse().unwrap();
                         if body.len() >= len {
+                            heads_in.lock().push(head.to_owned());
                             let path = head.split(' ').nth(1).unwrap().to_owned();
                             break (path, serde_json::from_str::<serde_json::Value>(body).unwrap());
                         }
@@ -68,7 +72,7 @@ impl Fake {
                 received_in.fetch_add(alerts, Ordering::SeqCst);
             }
         });
-        Self { address, requests, received, task }
+        Self { address, requests, heads, received, task }
     }
 
     async fn wait_for(&self, alerts: usize) {
@@ -175,6 +179,29 @@ async fn alerts_reach_every_alertmanager() {
     assert_eq!(one.requests.lock()[0].0, "/am/api/v2/alerts");
     assert_eq!(one.labels(), [r#"{"alertname":"A","cluster":"c"}"#]);
     assert_eq!(two.labels(), [r#"{"alertname":"A","cluster":"c","only":"two"}"#]);
+    manager.stop().await;
+}
+
+#[tokio::test]
+async fn requests_are_signed_for_aws() {
+    let sigv4 = Some(Sigv4 {
+        region: "eu-west-1".to_owned(),
+        access_key: "AK".to_owned(),
+        secret_key: Secret::new("hidden"),
+        profile: String::new(),
+        role_arn: String::new(),
+        external_id: String::new(),
+        use_fips_sts_endpoint: false,
+        service_name: String::new(),
+    });
+    let server = Fake::start(200, Duration::ZERO).await;
+    let (manager, _) = manager(Options::default());
+    apply(&manager, vec![(AlertmanagerConfig { sigv4, ..section(10_000) }, &[&server.address])]);
+    manager.send(vec![alert("A")]);
+    server.wait_for(1).await;
+    let head = server.heads.lock()[0].clone();
+    assert!(head.contains("Credential=AK/") && head.contains("/eu-west-1/aps/aws4_request"), "{head}");
+    assert!(!head.contains("hidden"), "{head}");
     manager.stop().await;
 }
 

@@ -30,7 +30,7 @@ pub struct AlertmanagerConfig {
     pub discovery: Vec<SdConfig>,
     /// How to reach them.
     pub http: HttpClientConfig,
-    /// Signing of requests for AWS, which this version does not do.
+    /// Signing of requests for AWS.
     pub sigv4: Option<Sigv4>,
     /// `http` unless given.
     pub scheme: String,
@@ -88,12 +88,9 @@ impl AlertmanagerConfig {
             relabel_configs,
         };
         f.finish()?;
-        if alertmanager.sigv4.is_some() {
-            if alertmanager.http.auth != Auth::None {
-                let message = "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured";
-                return Err(f.fault("sigv4", message));
-            }
-            cx.note(f.fault("sigv4", "").pos, f.path_of("sigv4"), "requests are not signed");
+        if alertmanager.sigv4.is_some() && alertmanager.http.auth != Auth::None {
+            let message = "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured";
+            return Err(f.fault("sigv4", message));
         }
         Ok(alertmanager)
     }

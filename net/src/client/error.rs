@@ -89,6 +89,9 @@ pub enum HttpError {
     /// No token.
     #[error("oauth2: {0}")]
     Token(String),
+    /// No keys, region or signature for AWS.
+    #[error("{0}")]
+    Aws(String),
 }
 
 impl HttpError {

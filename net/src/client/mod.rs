@@ -8,6 +8,7 @@
 //! read again for every request, files with certificates when they change.
 
 mod auth;
+pub mod aws;
 mod dial;
 mod error;
 mod form;
@@ -35,6 +36,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use auth::Authenticator;
+use aws::AwsSigner;
 use pool::Pool;
 use proxy::Proxies;
 use tls::{TlsFiles, TlsSettings};
@@ -54,6 +56,7 @@ pub struct HttpClient {
     config: HttpClientConfig,
     user_agent: HeaderValue,
     authenticator: Authenticator,
+    signer: Option<Arc<AwsSigner>>,
     transport: Transport,
     /// What HTTPS needs besides, and the files that it was read from.
     encrypted: Mutex<Option<(TlsFiles, Transport)>>,
@@ -78,6 +81,7 @@ impl HttpClient {
         let name = name.map_err(|_| SetupError::UserAgent(user_agent.to_owned()))?;
         Ok(Self {
             authenticator: Authenticator::new(&config.auth, user_agent)?,
+            signer: None,
             transport: Transport {
                 pool: Arc::new(Pool::default()),
                 tls: None,
@@ -89,6 +93,13 @@ impl HttpClient {
             encrypted: Mutex::new(None),
             config: config.clone(),
         })
+    }
+
+    /// The same, but requests are signed for AWS instead of what the configuration says of authentication.
+    #[must_use]
+    pub fn signed(mut self, signer: Arc<AwsSigner>) -> Self {
+        self.signer = Some(signer);
+        self
     }
 
     /// Sends a request and gives the answer once its headers are there. `deadline` covers connecting, redirects,
@@ -171,6 +182,11 @@ impl HttpClient {
         self.add_configured_headers(&mut headers).await?;
         if !at_home {
             redirect::strip_sensitive(&mut headers);
+        }
+        if at_home && let Some(signer) = &self.signer {
+            for (name, value) in &signer.sign(request, &transport::host_header(request)).await? {
+                headers.insert(name, value.clone());
+            }
         }
         if !headers.contains_key(header::AUTHORIZATION) {
             if let Some(value) = auth::from_url(&request.url) {

@@ -248,7 +248,7 @@ fn broken(failure: http1::Failure) -> HttpError {
 
 /// The host as the request names it: without a zone, which means something on this machine only, and empty if it holds
 /// what no host may hold.
-fn host_header(request: &Request) -> Cow<'_, str> {
+pub(super) fn host_header(request: &Request) -> Cow<'_, str> {
     if let Some(host) = request.headers.get(HOST).and_then(|host| host.to_str().ok()) {
         return Cow::Borrowed(host);
     }

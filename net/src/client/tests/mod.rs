@@ -1,5 +1,6 @@
 //! The client against small servers on loopback.
 
+mod aws;
 mod http1;
 mod oauth2;
 mod proxies;
