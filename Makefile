@@ -11,7 +11,7 @@ DIR ?= promql/tests/scripts
 CRATE ?= trivium
 TEST ?=
 
-.PHONY: run check unit it test ui ui-test rust-test promqltest model fuzz bench clean
+.PHONY: run check unit it test ui ui-test rust-test promqltest model fuzz bench deb clean
 
 # Builds the release and starts it: data below ./data, http://localhost:9090.
 run: ui
@@ -29,6 +29,13 @@ unit:
 # Tests of the whole program, or those whose names contain TEST: make it TEST=reload
 it:
 	$(CARGO) test -p trivium --test it --locked -- $(TEST)
+
+# A Debian package in target/debian; needs cargo-deb.
+deb: ui
+	$(CARGO) build --release --locked
+	mkdir -p target/man
+	./target/release/trivium --help-man > target/man/trivium.1
+	$(CARGO) deb --no-build
 
 # Builds the web interface when Node.js is there; the server builds without it and says so.
 ui:

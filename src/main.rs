@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             }
         },
         Ok(Command::Help) => say(&flags::help()),
+        Ok(Command::Manual) => say(&flags::manual(version::TRIVIUM)),
         Ok(Command::Version) => say(&format!("{}\n", version::long())),
         Ok(Command::Documentation) => say(&flags::documentation()),
         Ok(Command::Tool(args)) => ExitCode::from(tool::run(args)),

@@ -12,7 +12,7 @@ mod web;
 use model::go_duration::parse_go_duration;
 
 pub use feature::Features;
-pub use help::{documentation, help};
+pub use help::{documentation, help, manual};
 pub use storage::{StorageFlags, WalCompression};
 pub use web::WebFlags;
 
@@ -31,6 +31,8 @@ pub enum Command {
     Run(Box<Flags>),
     /// Print the help text and end with 0.
     Help,
+    /// Print the manual page and end with 0.
+    Manual,
     /// Print name and version and end with 0.
     Version,
     /// Print the table of flags as Markdown and end with 0.
@@ -228,6 +230,7 @@ impl Command {
     ) -> Result<Self, FlagsError> {
         let given = match parse::parse(args.into_iter().collect(), read_file)? {
             Parsed::Help => return Ok(Self::Help),
+            Parsed::Manual => return Ok(Self::Manual),
             Parsed::Version => return Ok(Self::Version),
             Parsed::Tool(args) => return Ok(Self::Tool(args)),
             Parsed::Run(given) => given,

@@ -8,6 +8,7 @@ use super::table::{FLAGS, Flag, Kind};
 pub(super) enum Parsed {
     Run(GivenFlags),
     Help,
+    Manual,
     Version,
     Tool(Vec<String>),
 }
@@ -42,7 +43,7 @@ pub(super) fn parse(
     }
     let args = expand_files(args, read_file)?;
     let mut given = GivenFlags::default();
-    let mut help = false;
+    let mut help = None;
     let mut args = args.into_iter().peekable();
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -50,7 +51,10 @@ pub(super) fn parse(
                 Some(arg) => return Err(FlagsError::usage(format!("unexpected argument {arg:?}"))),
                 None => break,
             },
-            "-h" | "--help" | "--help-long" | "--help-man" => help = true,
+            "-h" | "--help" | "--help-long" => {
+                help.get_or_insert(Parsed::Help);
+            }
+            "--help-man" => help = Some(Parsed::Manual),
             "--no-help" | "--no-version" | "--no-help-long" | "--no-help-man" => {}
             // As in kingpin, what follows does not matter any more.
             "--version" => return Ok(Parsed::Version),
@@ -73,7 +77,7 @@ pub(super) fn parse(
             }
         }
     }
-    Ok(if help { Parsed::Help } else { Parsed::Run(given) })
+    Ok(help.unwrap_or(Parsed::Run(given)))
 }
 
 fn expand_files(

@@ -272,6 +272,22 @@ fn listing_is_prometheus_form() {
 }
 
 #[test]
+fn the_manual_has_every_flag_that_is_not_hidden() {
+    assert!(matches!(parse(&["--help-man"]), Ok(Command::Manual)));
+    let page = manual("1.2.3");
+    assert!(page.starts_with(".TH TRIVIUM 1 \"\" \"trivium 1.2.3\"\n.SH NAME\n"));
+    for flag in FLAGS.iter().filter(|flag| !flag.hidden) {
+        assert!(page.contains(&flag.name.replace('-', "\\-")), "{}", flag.name);
+    }
+    // A line that begins with a point is a request to the formatter.
+    let requests = [".TH", ".SH", ".B", ".BR", ".TP", ".br"];
+    let requested = page.lines().filter(|line| line.starts_with(['.', '\'']));
+    for line in requested {
+        assert!(requests.contains(&line.split(' ').next().unwrap()), "{line}");
+    }
+}
+
+#[test]
 fn help_shows_what_is_not_hidden() {
     let help = help();
     for flag in FLAGS {
