@@ -324,4 +324,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn labels_of_times_that_the_head_has() {
+        let storage = open(&SimDisk::new(1));
+        let mut appender = storage.appender();
+        appender.append(None, &Labels::from_pairs([("__name__", "up")]), 5000, 1.0, 0).unwrap();
+        appender.append(None, &Labels::from_pairs([("__name__", "up")]), 7000, 1.0, 0).unwrap();
+        appender.commit().unwrap();
+        let snapshot = storage.snapshot();
+        // There are no blocks: before the head's first sample there is nothing.
+        for (min_t, max_t, has) in
+            [(0, 1, false), (0, 4999, false), (0, 5000, true), (6000, 6001, true), (7001, 9000, false)]
+        {
+            let selection =
+                Selection { matchers: Vec::new(), min_t, max_t, limit: 0, hints: Hints::default() };
+            let names = snapshot.label_names(&selection).unwrap();
+            let values = snapshot.label_values("__name__", &selection).unwrap();
+            assert_eq!((names.len(), values.len()), (has.into(), has.into()), "{min_t} to {max_t}");
+        }
+    }
 }
