@@ -23,6 +23,12 @@ pub enum StorageError {
     /// Bytes on disk are not what was written there: the environment's fault, or that of another program.
     #[error("{0}")]
     Corrupt(#[from] Corruption),
+    /// The file of a block's deletions is damaged, so that what was deleted is not known. The block is withheld.
+    #[error(
+        "{0}; the block is withheld, or what was deleted from it would show again: restore the file, or remove it to \
+         accept that"
+    )]
+    DeletionsUnreadable(Corruption),
     /// A block cannot be read, for damage or for a refusal of the operating system.
     #[error("corrupted block {block}: {reason}")]
     BlockUnreadable {

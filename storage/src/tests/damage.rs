@@ -193,10 +193,8 @@ fn damage_of_the_out_of_order_log_is_counted() {
 fn a_block_that_lacks_something_that_is_not_data_is_served() {
     let disk = SimDisk::new(33);
     let storage = with_blocks(&disk);
-    let whole = all(&storage);
     storage.delete_series(&[Matcher::equal("n", "a")], 0, HOUR).unwrap();
     let deleted = all(&storage);
-    assert!(deleted["a"].len() < whole["a"].len());
     storage.close().unwrap();
     let block = storage.blocks()[0].ulid.clone();
     drop(storage);
@@ -214,15 +212,56 @@ fn a_block_that_lacks_something_that_is_not_data_is_served() {
     assert_eq!(all(&storage), deleted);
     assert_eq!(storage.blocks()[0].ulid, other);
     drop(storage);
-    // What was deleted of it.
-    flip(&disk, &Path::new(other).join("tombstones"), 6);
-    let (storage, heard) = open_with(&disk, options());
-    let problems = heard.problems().concat();
-    assert!(problems.contains("tombstones: corrupt") && problems.contains("restore or remove"), "{problems}");
-    let (found, warnings) = read_with_warnings(&*storage.snapshot(), i64::MIN, i64::MAX);
-    assert_eq!(found, whole);
-    let warnings = warnings.concat();
-    assert!(warnings.contains(other) && warnings.contains("tombstones"), "{warnings}");
+}
+
+#[test]
+fn damaged_tombstones_never_show_what_was_deleted() {
+    let disk = SimDisk::new(35);
+    let storage = with_blocks(&disk);
+    let whole = all(&storage);
+    storage.delete_series(&[Matcher::equal("n", "a")], 0, HOUR).unwrap();
+    let deleted = all(&storage);
+    storage.close().unwrap();
+    let blocks = storage.blocks();
+    drop(storage);
+    let stones = |at: usize| Path::new(&blocks[at].ulid).join("tombstones");
+    let kept = disk.read(&stones(0)).unwrap();
+    let flipped = (0..kept.len() * 8).step_by(9).map(|bit| {
+        let mut bytes = kept.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    let cut = [0, 5, 9, kept.len() - 1].map(|len| kept[..len].to_vec());
+    for damaged in flipped.chain(cut) {
+        disk.create(&stones(0)).unwrap().append(&damaged).unwrap();
+        let (storage, heard) = open_with(&disk, options());
+        let (found, warnings) = read_with_warnings(&*storage.snapshot(), i64::MIN, i64::MAX);
+        assert!(found["a"].iter().all(|sample| deleted["a"].contains(sample)));
+        assert!(found["a"].len() < deleted["a"].len(), "the block is withheld");
+        for text in [heard.problems().concat(), warnings.concat()] {
+            assert!(text.contains(&blocks[0].ulid) && text.contains("restore the file"), "{text}");
+        }
+        assert_eq!(disk.read(&stones(0)).unwrap(), damaged, "what is left of it stays");
+    }
+    // To remove the file is to accept what it hid.
+    disk.remove_file(&stones(0)).unwrap();
+    assert_eq!(all(&open(&disk)), whole);
+    disk.create(&stones(0)).unwrap().append(&kept).unwrap();
+    // Where nothing was deleted nothing is withheld, and Prometheus can open it again.
+    let empty = disk.read(&stones(1)).unwrap();
+    for damaged in [vec![], empty[..5].to_vec(), vec![0; empty.len()]] {
+        disk.create(&stones(1)).unwrap().append(&damaged).unwrap();
+        let (storage, heard) = open_with(&disk, options());
+        assert_eq!(all(&storage), deleted);
+        assert!(heard.problems().concat().contains("nothing was deleted"), "{:?}", heard.problems());
+        assert_eq!(disk.read(&stones(1)).unwrap(), empty);
+    }
+    // Restored while the store is open.
+    disk.create(&stones(0)).unwrap().append(&kept[..9]).unwrap();
+    let storage = open_with(&disk, options()).0;
+    disk.create(&stones(0)).unwrap().append(&kept).unwrap();
+    storage.compact().unwrap();
+    assert_eq!(all(&storage), deleted);
 }
 
 /// The records of the out-of-order log behind its last mark: their kinds, and how many samples.

@@ -21,7 +21,7 @@ use storage_base::{Corruption, StorageError};
 
 use crate::blocks::chunk_segments::{Chunk, ChunkReader};
 use crate::blocks::meta::BlockMeta;
-use crate::blocks::tombstones::{Interval, Intervals, Tombstones};
+use crate::blocks::tombstones::{EMPTY_LEN, Interval, Intervals, Tombstones};
 use crate::codec::chunk::decode;
 use crate::format::CHUNKS_DIR;
 
@@ -38,7 +38,7 @@ pub struct MetricsBlock {
     index: Arc<IndexReader>,
     chunks: Arc<ChunkReader>,
     tombstones: Arc<Tombstones>,
-    /// What is wrong with the tombstones, which then count for nothing.
+    /// What is wrong with the file of tombstones, in which there were none.
     damage: Option<Corruption>,
     /// Length of the files that deleting rewrites.
     small_files_len: u64,
@@ -72,7 +72,13 @@ impl Block for MetricsBlock {
         }
         let (tombstones, tombstones_len, damage) = match Tombstones::read(disk, dir) {
             Ok((tombstones, len)) => (tombstones, len, None),
-            Err(StorageError::Corrupt(damage)) => (Tombstones::new(), 0, Some(damage)),
+            // Neither the metadata nor the file's length says that there was a deletion to lose.
+            Err(StorageError::Corrupt(damage))
+                if meta.stats.num_tombstones == 0 && Tombstones::file_len(disk, dir)? <= EMPTY_LEN =>
+            {
+                (Tombstones::new(), 0, Some(damage))
+            }
+            Err(StorageError::Corrupt(damage)) => return Err(StorageError::DeletionsUnreadable(damage)),
             Err(e) => return Err(e),
         };
         let chunks = ChunkReader::open(disk, &dir.join(CHUNKS_DIR))?;
@@ -140,8 +146,8 @@ impl MetricsBlock {
         &self.chunks
     }
 
-    /// Why what was deleted shows again, if it does: the tombstones cannot be read. Such a block is not merged, which
-    /// would make that last.
+    /// What is wrong with the file of tombstones, if something is. There were none in it, so nothing is lost; with
+    /// deletions in it the block cannot be opened.
     pub fn damage(&self) -> Option<&Corruption> {
         self.damage.as_ref()
     }

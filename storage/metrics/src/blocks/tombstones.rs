@@ -16,6 +16,8 @@ use storage_base::{Corruption, StorageError};
 use crate::format::{TOMBSTONES_FILE, TOMBSTONES_MAGIC, TOMBSTONES_VERSION};
 
 const HEADER_LEN: usize = 5;
+/// Length of a file without deletions: header and checksum.
+pub const EMPTY_LEN: u64 = 9;
 
 /// Milliseconds from the first to the last, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,6 +213,13 @@ impl Tombstones {
             Err(e) if e.is_missing() => Ok((Self::new(), 0)),
             Err(e) => Err(e),
         }
+    }
+
+    /// Length of the file of the block in a directory.
+    pub fn file_len(disk: &dyn Disk, dir: &Path) -> Result<u64, StorageError> {
+        let path = dir.join(TOMBSTONES_FILE);
+        let stat = disk.stat(&path).map_err(StorageError::io_while("examining", disk.display(&path)))?;
+        Ok(stat.len)
     }
 
     /// Replaces the tombstones of the block in a directory. Returns the file's length.

@@ -12,7 +12,6 @@ use model::read::{
 };
 use rayon::prelude::*;
 use storage_base::StorageError;
-use storage_base::block::Block;
 use storage_base::block::set::BlockSet;
 use storage_base::index::projection::Projection;
 use storage_base::index::select;
@@ -124,14 +123,7 @@ impl SeriesSource for Snapshot {
         let quarantined = self.blocks.quarantined().iter();
         let unreadable =
             quarantined.map(|block| format!("block {} cannot be read: {}", block.id, block.reason));
-        let damaged = self.blocks.blocks().iter().filter_map(|block| {
-            let damage = block.damage()?;
-            Some(format!(
-                "deletions of block {} cannot be read, what they hid may show: {damage}",
-                block.id()
-            ))
-        });
-        self.notice.iter().cloned().chain(unreadable).chain(damaged).collect()
+        self.notice.iter().cloned().chain(unreadable).collect()
     }
 
     fn select(&self, selection: &Selection) -> Result<SeriesSet, ReadError> {

@@ -184,7 +184,7 @@ impl MetricsStore {
         Ok(())
     }
 
-    /// Reports what is wrong with blocks and was not with those of `before`.
+    /// Reports, and mends where nothing is lost, what is wrong with blocks and was not with those of `before`.
     fn report_damage(&self, before: &BlockSet<MetricsBlock>) {
         let known: BTreeSet<Ulid> = before.quarantined().iter().map(|block| block.id).collect();
         let set = self.block_set();
@@ -193,11 +193,15 @@ impl MetricsStore {
             self.observer.event(&Event::BlockUnreadable { block, reason });
         }
         for block in set.blocks().iter().filter(|block| before.get(block.id()).is_none()) {
-            if let Some(damage) = block.damage() {
-                let action = "what it hid shows again; the block is not merged; restore or remove the file and \
-                              restart";
-                self.observer.event(&Event::repaired(damage.clone(), action));
-            }
+            let Some(damage) = block.damage() else { continue };
+            // Prometheus does not start with such a file.
+            let event = match block.tombstones().write(&*self.disk, block.dir()) {
+                Ok(_) => {
+                    Event::repaired(damage.clone(), "nothing was deleted from the block: written anew, empty")
+                }
+                Err(e) => Event::Failed { work: "writing tombstones anew", reason: e.to_string() },
+            };
+            self.observer.event(&event);
         }
     }
 

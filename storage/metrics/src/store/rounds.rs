@@ -134,11 +134,10 @@ impl MetricsStore {
 
     /// The blocks that may be merged. Blocks of out-of-order samples in a time whose in-order samples the head still
     /// has are not: merged with others they would pass for all of that time, and replay would take the head's for
-    /// stored. Nor are blocks whose tombstones cannot be read: what was deleted would be back for good.
+    /// stored.
     fn mergeable(&self) -> Vec<Candidate> {
         let published = self.published.read();
-        let sound = published.blocks.blocks().iter().filter(|block| block.damage().is_none());
-        let metas = sound.map(|block| block.meta());
+        let metas = published.blocks.blocks().iter().map(|block| block.meta());
         let whole = |meta: &&BlockMeta| meta.max_time <= published.from || !meta.has_hint(FROM_OUT_OF_ORDER);
         metas.filter(whole).map(BlockMeta::candidate).collect()
     }
