@@ -60,4 +60,33 @@ pub enum RefreshError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A URL that something of the configuration or of an answer makes, and that is none.
+    #[error("{url:?} is not a valid URL: {reason}")]
+    Url {
+        /// The text.
+        url: String,
+        /// What is wrong with it.
+        reason: UrlError,
+    },
+    /// A listing in pages without end.
+    #[error("the server gives more than {0} pages")]
+    Endless(usize),
+    /// Who asks cannot be told.
+    #[error("{0}")]
+    Credentials(String),
+    /// With what was wanted in front.
+    #[error("{what}: {reason}")]
+    Within {
+        /// `could not describe instances`.
+        what: &'static str,
+        /// Why not.
+        reason: Box<RefreshError>,
+    },
+}
+
+impl RefreshError {
+    /// Puts what was wanted in front.
+    pub fn within(self, what: &'static str) -> Self {
+        Self::Within { what, reason: Box::new(self) }
+    }
 }

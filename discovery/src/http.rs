@@ -14,6 +14,7 @@ use super::error::{RefreshError, StartError};
 use super::groups::{from_json, groups};
 use super::poll::{Mechanism, interval};
 use super::rest::{self, Api};
+use super::url::of_field;
 use super::{Metrics, TargetGroup};
 
 const URL_LABEL: &str = "__meta_url";
@@ -32,8 +33,7 @@ impl Http {
     /// Nothing is asked yet.
     pub fn new(config: &HttpSd, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let every = interval(config.refresh_interval_ms);
-        let url = GoUrl::parse(&config.url).map_err(|reason| StartError::Url { field: "url", reason })?;
-        let mut request = rest::get_json(url);
+        let mut request = rest::get_json(of_field("url", &config.url)?);
         request.headers.insert(REFRESH_HEADER, seconds(every)?);
         Ok(Self { api: Api::new(&config.http, every)?, request, name: shown(&config.url), metrics })
     }

@@ -10,11 +10,33 @@ use serde_json::Value;
 
 /// Reads one value; anything but white space after it is an error.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
-    serde_json::from_str(&decode(text)).map_err(|e| e.to_string())
+    serde_json::from_str(&text_of(text)).map_err(|e| e.to_string())
+}
+
+/// Decodes an answer. As in Go, null is as good as missing.
+pub fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    let mut value = serde_json::from_str(&text_of(text))?;
+    drop_nulls(&mut value);
+    serde_json::from_value(value)
+}
+
+/// The depth is that of the parser, which stops at 128.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(drop_nulls);
+        }
+        _ => {}
+    }
 }
 
 /// The text with U+FFFD in the place of each byte that is no UTF-8 and of each escape that is half a surrogate pair.
-fn decode(text: &[u8]) -> Cow<'_, str> {
+fn text_of(text: &[u8]) -> Cow<'_, str> {
     let text = match str::from_utf8(text) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => {
@@ -142,5 +164,30 @@ mod tests {
     fn fields_have_any_case() {
         assert!(names("targets", "targets") && names("TarGets", "targets"));
         assert!(names("target\u{17f}", "targets") && !names("target", "targets"));
+    }
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(default)]
+    struct Server {
+        name: String,
+        tags: Vec<String>,
+    }
+
+    #[test]
+    fn null_is_missing() {
+        let decoded: Vec<Server> = decode(
+            br#"[{"name": null, "tags": ["a", null], "other": [null]}, null, {"tags": null, "name": "n"}]"#,
+        )
+        .unwrap();
+        let want = [
+            Server { name: String::new(), tags: vec!["a".to_owned()] },
+            Server { name: "n".to_owned(), tags: Vec::new() },
+        ];
+        assert_eq!(decoded, want);
+    }
+
+    #[test]
+    fn nested_without_end_is_refused() {
+        assert!(decode::<Value>(&[b'['; 100_000]).is_err());
     }
 }

@@ -3,11 +3,14 @@
 //! ([`start`]), shares it among jobs that say the same, and hands the sets of all jobs ([`TargetSets`]) to scraping or
 //! to notification, not more often than it is told to.
 
+mod aws;
 mod error;
 mod file;
+mod gce;
 mod groups;
 mod http;
 mod json;
+mod labels;
 mod manager;
 mod metrics;
 mod poll;
@@ -15,6 +18,8 @@ mod rest;
 mod start;
 #[cfg(test)]
 mod testing;
+mod url;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

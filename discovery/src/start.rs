@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use config::discovery::SdConfig;
+use config::discovery::{AwsRole, AwsTargets, SdConfig};
 use tokio::task::JoinHandle;
 
+use super::aws::{Ec2, Lightsail};
 use super::error::StartError;
 use super::file;
+use super::gce::Gce;
 use super::groups::groups;
 use super::http::Http;
 use super::manager::Updates;
@@ -22,8 +24,25 @@ pub fn start(config: &SdConfig, updates: Updates) -> Result<Option<JoinHandle<()
         }
         SdConfig::File(sd) => tokio::spawn(file::run(sd.as_ref().clone(), updates)),
         SdConfig::Http(sd) => poll("http", sd.refresh_interval_ms, Http::new(sd, metrics)?, updates),
+        SdConfig::Aws(sd) => return aws(sd.targets(), updates).map(Some),
+        SdConfig::Ec2(sd) => return aws(sd.targets(), updates).map(Some),
+        SdConfig::Lightsail(sd) => return aws(sd.targets(), updates).map(Some),
+        SdConfig::Gce(sd) => poll("gce", sd.refresh_interval_ms, Gce::new(sd), updates),
         other => return Err(StartError::NotYet(other.section_name())),
     }))
+}
+
+/// Starts a role of AWS.
+fn aws(targets: AwsTargets, updates: Updates) -> Result<JoinHandle<()>, StartError> {
+    let interval = targets.refresh_interval_ms;
+    Ok(match targets.role {
+        AwsRole::Ec2 => poll("ec2", interval, Ec2::new(targets)?, updates),
+        AwsRole::Lightsail => poll("lightsail", interval, Lightsail::new(targets)?, updates),
+        AwsRole::Ecs => return Err(StartError::NotYet("the role ecs of AWS")),
+        AwsRole::Elasticache => return Err(StartError::NotYet("the role elasticache of AWS")),
+        AwsRole::Msk => return Err(StartError::NotYet("the role msk of AWS")),
+        AwsRole::Rds => return Err(StartError::NotYet("the role rds of AWS")),
+    })
 }
 
 fn poll(

@@ -10,6 +10,7 @@ mod bounds;
 mod browser;
 mod crash;
 mod differential;
+mod ec2;
 mod failing_targets;
 mod fakes;
 mod harness;

@@ -42,6 +42,17 @@ pub fn prometheus_3() -> Option<PathBuf> {
     named
 }
 
+/// moto's server, which behaves like AWS; `None` after saying that the test is skipped. It comes from PyPI
+/// (`moto[ec2,server]`), so continuous integration does not require it.
+pub fn moto_server() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join("moto_server")).find(|file| file.is_file());
+    if found.is_none() {
+        skipped("optional: moto_server is not installed");
+    }
+    found
+}
+
 /// promtool.
 pub fn promtool() -> Option<PathBuf> {
     find(&["promtool"])
